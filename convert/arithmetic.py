@@ -1,0 +1,127 @@
+"""The integer rules of Loihi's current-based LIF, as Lava 0.10.0 computes them.
+
+The only place where widths, shifts, rounding and overflow are written down: the
+quantizer, every engine and every exporter import them from here. Functions take and
+return int64 arrays that hold what the chip model keeps in int32; they never change
+their arguments.
+"""
+
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+
+STATE_LIMIT = 1 << 23
+"""M: u and v are 24-bit signed numbers."""
+DECAY_SHIFT = 12
+DECAY_UNITY = 1 << DECAY_SHIFT
+DU_OFFSET = 1
+"""The chip adds 1 to the register du, and nothing to dv."""
+INPUT_SHIFT = 6
+"""Synaptic input, and the threshold, are aligned to the state by six bits."""
+DECAY_MAX = DECAY_UNITY - 1
+VTH_MAX = (1 << 17) - 1
+BIAS_MANT_MIN, BIAS_MANT_MAX = -(1 << 12), (1 << 12) - 1
+BIAS_EXP_MIN, BIAS_EXP_MAX = -16, 7
+"""The chip holds bias exponents 0 to 7; Lava also computes negative ones."""
+WEIGHT_EXP_MIN, WEIGHT_EXP_MAX = -8, 7
+WEIGHT_BITS_MAX = 8
+REFRACTORY_MAX = 63
+"""Steps at reset after a spike; the chip's own register counts one more."""
+NOISE_EXP_MIN, NOISE_EXP_MAX = 1, 23
+NOISE_MAX = 127
+"""A noise sample is uniform on −127 … 127, scaled by 2^(noise_exp − 7)."""
+
+
+class SignMode(str, Enum):
+    """Which signs the weights of one connection may have."""
+
+    MIXED = "mixed"
+    EXCITATORY = "excitatory"
+    INHIBITORY = "inhibitory"
+
+
+def wrap_int32(x: Integers) -> Integers:
+    """Return x as int32 keeps it: modulo 2^32, from −2^31 to 2^31 − 1."""
+    return ((x + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+
+
+def wrap_u(u: Integers) -> Integers:
+    """Return u after one wrap into 24 bits: u > M loses 2M, u ≤ −M gains 2M.
+
+    One wrap, not a modulo: beyond ±3M the result stays out of range, and +M itself
+    stays while −M becomes +M.
+    """
+    once = np.where(u > STATE_LIMIT, u - 2 * STATE_LIMIT, u)
+    return np.where(u <= -STATE_LIMIT, u + 2 * STATE_LIMIT, once)
+
+
+def clip_v(v: Integers) -> Integers:
+    """Return v saturated at ±(2^23 − 1)."""
+    return np.clip(v, 1 - STATE_LIMIT, STATE_LIMIT - 1)
+
+
+def decay(x: Integers, fraction: Integers | int) -> Integers:
+    """Return x·(4096 − fraction)/4096, truncated toward zero."""
+    product = x * (DECAY_UNITY - fraction)
+    return np.sign(product) * (np.abs(product) >> DECAY_SHIFT)
+
+
+def shift(x: Integers, exponent: Integers | int) -> Integers:
+    """Return x·2^exponent in int32: left shifts wrap, right shifts floor."""
+    left = np.maximum(exponent, 0)
+    right = np.maximum(np.negative(exponent), 0)
+    return wrap_int32((x << left) >> right)
+
+
+def effective_bias(bias_mant: npt.ArrayLike, bias_exp: npt.ArrayLike) -> Integers:
+    """Return bias_mant·2^bias_exp, floored for a negative exponent."""
+    return shift(
+        np.asarray(bias_mant, dtype=np.int64), np.asarray(bias_exp, dtype=np.int64)
+    )
+
+
+def update_u(u: Integers, a: Integers, du: Integers) -> Integers:
+    """Return u ← decay(u, du + 1) + (a << 6), wrapped as int32 and then once at 2^23."""
+    return wrap_u(wrap_int32(decay(u, du + DU_OFFSET) + wrap_int32(a << INPUT_SHIFT)))
+
+
+def update_v(v: Integers, u: Integers, dv: Integers, drive: Integers) -> Integers:
+    """Return v ← decay(v, dv) + u + drive, wrapped as int32 and saturated.
+
+    `drive` is the effective bias plus the membrane noise of the step.
+    """
+    return clip_v(wrap_int32(decay(v, dv) + u + drive))
+
+
+def delivered(total: Integers, weight_exp: int) -> Integers:
+    """Return what a connection hands over for a sum of weights: shifted as a whole."""
+    return shift(wrap_int32(total), weight_exp)
+
+
+def on_grid(
+    weights: npt.ArrayLike, num_weight_bits: int, sign_mode: SignMode
+) -> Integers:
+    """Return weights as the synapse memory keeps them: clipped, low bits cleared.
+
+    The rounding is a floor, for an inhibitory block on the magnitude; a mixed block
+    loses one bit to the sign.
+    """
+    w = np.asarray(weights, dtype=np.int64)
+    negate = -1 if sign_mode is SignMode.INHIBITORY else 1
+    mixed = sign_mode is SignMode.MIXED
+    low, high = (-256 if mixed else 0), 255
+    cleared = WEIGHT_BITS_MAX - num_weight_bits + int(mixed)
+    return negate * ((np.clip(negate * w, low, high) >> cleared) << cleared)
+
+
+def grid_step(num_weight_bits: int, sign_mode: SignMode) -> int:
+    """Return the distance between neighbouring weights of a block."""
+    return 1 << (WEIGHT_BITS_MAX - num_weight_bits + int(sign_mode is SignMode.MIXED))
+
+
+def scale_noise(sample: Integers, noise_exp: int) -> Integers:
+    """Return sample·2^(noise_exp − 7) for a sample in −127 … 127, floored."""
+    return shift(sample, noise_exp - 7)

@@ -1,0 +1,211 @@
+"""Records on disk: one `.npz` each, no pickle, written atomically, read with care.
+
+A file holds the record's arrays under their field names and one JSON text, `isotau`,
+with the format's version, the record's kind and every field that is no array.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import numpy as np
+
+from isotau.convert.errors import UnreadableFile
+from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.lif import LIFNetwork
+from isotau.convert.rate import RateRNN
+from isotau.convert.spikes import Spikes
+from isotau.convert.trials import Trials
+
+FORMAT = 1
+MAX_BYTES = 4 << 30
+"""Largest array data that `load` reads, in bytes."""
+
+Record = RateRNN | LIFNetwork | FixedPointNetwork | Trials | Spikes
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (RateRNN, LIFNetwork, FixedPointNetwork, Trials, Spikes)
+}
+NESTED: dict[str, type[Any]] = {"blocks": WeightBlock}
+R = TypeVar("R", bound=Record)
+
+
+def save(record: Record, path: str | os.PathLike[str]) -> Path:
+    """Write a record to `path` and return the path; the file appears whole or not."""
+    arrays, plain = _flatten(record)
+    header = {"format": FORMAT, "kind": type(record).__name__, "fields": plain}
+    arrays["isotau"] = np.array(json.dumps(header, sort_keys=True))
+    with atomic(path) as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+    return Path(path)
+
+
+def load(path: str | os.PathLike[str], kind: type[R]) -> R:
+    """Read a record of the given kind, checking everything its constructor checks.
+
+    Raises:
+        UnreadableFile: no `.npz`, another kind of record, a newer format, a missing
+            field, or arrays that claim more memory than the file or `MAX_BYTES` allows.
+    """
+    arrays = read_npz(path, max_bytes=MAX_BYTES)
+    if "isotau" not in arrays:
+        raise UnreadableFile(f"{path}: got an .npz without an isotau header, need one")
+    try:
+        header = json.loads(str(arrays.pop("isotau")))
+        format_, name, plain = header["format"], header["kind"], header["fields"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableFile(
+            f"{path}: its isotau header is damaged ({error})"
+        ) from error
+    if format_ != FORMAT:
+        raise UnreadableFile(
+            f"{path}: got format {format_}, need {FORMAT}; update isotau to read it"
+        )
+    if name != kind.__name__:
+        raise UnreadableFile(f"{path}: got a {name}, need a {kind.__name__}")
+    return _build(kind, arrays, plain, str(path))
+
+
+def fingerprint(record: Record) -> str:
+    """Return the SHA-256 of a record's content, as 64 hexadecimal digits."""
+    arrays, plain = _flatten(record)
+    digest = hashlib.sha256(type(record).__name__.encode())
+    digest.update(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def same(a: Record, b: Record) -> bool:
+    """Return whether two records are of one kind and equal, bit for bit."""
+    return fingerprint(a) == fingerprint(b)
+
+
+def read_npz(
+    path: str | os.PathLike[str], *, max_bytes: int
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the arrays of an untrusted `.npz`, sizes checked before memory is taken."""
+    arrays = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive, str(path), max_bytes)
+            for info in archive.infolist():
+                with archive.open(info) as stream:
+                    name = info.filename.removesuffix(".npy")
+                    arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
+    except FileNotFoundError:
+        raise UnreadableFile(f"{path}: no such file") from None
+    except UnreadableFile:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise UnreadableFile(f"{path}: not a readable .npz file ({error})") from error
+    return arrays
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path` that replaces it once all went well."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a text file atomically, as UTF-8."""
+    with atomic(path) as stream:
+        stream.write(text.encode())
+    return Path(path)
+
+
+def _check_sizes(archive: zipfile.ZipFile, path: str, max_bytes: int) -> None:
+    """Refuse members whose array header claims more than the member holds."""
+    total = 0
+    for info in archive.infolist():
+        with archive.open(info) as stream:
+            version = np.lib.format.read_magic(stream)
+            read_header: Callable[..., Any] = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = read_header(stream)
+        claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
+        total += claimed
+        if claimed > info.file_size:
+            raise UnreadableFile(
+                f"{path}: {info.filename} claims {claimed} bytes and holds "
+                f"{info.file_size}; the file is damaged"
+            )
+        if total > max_bytes:
+            raise UnreadableFile(
+                f"{path}: got arrays of {total} bytes and more, need at most {max_bytes}"
+            )
+
+
+def _flatten(record: Any) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
+    """Return a record's arrays and, apart, all its other fields."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    plain: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = value
+        elif field.name in NESTED:
+            parts = [_flatten(part) for part in value]
+            plain[field.name] = [inner for _, inner in parts]
+            for k, (inner_arrays, _) in enumerate(parts):
+                for name, array in inner_arrays.items():
+                    arrays[f"{field.name}.{k}.{name}"] = array
+        else:
+            plain[field.name] = value
+    return arrays, plain
+
+
+def _build(
+    kind: type[Any], arrays: dict[str, Any], plain: dict[str, Any], path: str
+) -> Any:
+    """Construct a record from what `_flatten` made; the constructor checks values."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        if field.name in NESTED and isinstance(plain.get(field.name), list):
+            values[field.name] = tuple(
+                _build(NESTED[field.name], _within(arrays, field.name, k), inner, path)
+                for k, inner in enumerate(plain[field.name])
+            )
+        elif field.name in arrays:
+            values[field.name] = arrays[field.name]
+        elif field.name in plain:
+            values[field.name] = plain[field.name]
+        elif field.default is MISSING:
+            raise UnreadableFile(
+                f"{path}: field {field.name} of {kind.__name__} is missing"
+            )
+    return kind(**values)
+
+
+def _within(arrays: dict[str, Any], field: str, k: int) -> dict[str, Any]:
+    prefix = f"{field}.{k}."
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

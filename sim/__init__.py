@@ -1,0 +1,1 @@
+"""Running networks and looking at what they did."""

@@ -1,0 +1,1 @@
+"""Engines that run a `FixedPointNetwork`, bit for bit alike."""

@@ -1,0 +1,1 @@
+"""Tasks: what networks are shown and how their answers are scored."""

@@ -1,0 +1,1 @@
+"""Handing networks to other systems."""
