@@ -93,7 +93,7 @@ def same(a: Record, b: Record) -> bool:
 def read_npz(
     path: str | os.PathLike[str], *, max_bytes: int
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of an untrusted `.npz`, sizes checked before memory is taken."""
+    """Return the arrays of an untrusted `.npz`; sizes are checked before reading."""
     arrays = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -157,7 +157,7 @@ def _check_sizes(archive: zipfile.ZipFile, path: str, max_bytes: int) -> None:
             )
         if total > max_bytes:
             raise UnreadableFile(
-                f"{path}: got arrays of {total} bytes and more, need at most {max_bytes}"
+                f"{path}: got arrays of {total} bytes or more, need at most {max_bytes}"
             )
 
 

@@ -1,1 +1,1 @@
-"""isotau: a trained rate RNN on neuromorphic hardware, and whether its timescales survived."""
+"""isotau: trained rate RNNs on neuromorphic hardware, their timescales measured."""
