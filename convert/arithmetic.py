@@ -84,7 +84,7 @@ def effective_bias(bias_mant: npt.ArrayLike, bias_exp: npt.ArrayLike) -> Integer
 
 
 def update_u(u: Integers, a: Integers, du: Integers) -> Integers:
-    """Return u ← decay(u, du + 1) + (a << 6), wrapped as int32 and then once at 2^23."""
+    """Return u ← decay(u, du + 1) + (a << 6), wrapped as int32, then once at 2^23."""
     return wrap_u(wrap_int32(decay(u, du + DU_OFFSET) + wrap_int32(a << INPUT_SHIFT)))
 
 

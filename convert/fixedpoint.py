@@ -207,8 +207,8 @@ class FixedPointNetwork:
             )
         if block.weights.shape[0] != self.n:
             raise ValueError(
-                f"blocks[{k}].weights: got {block.weights.shape[0]} rows, need {self.n} "
-                "(post × pre)"
+                f"blocks[{k}].weights: got {block.weights.shape[0]} rows, need "
+                f"{self.n} (post × pre)"
             )
         limit = self.n if block.source == "recurrent" else self.n_in
         if block.pre[-1] >= limit:

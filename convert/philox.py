@@ -50,6 +50,12 @@ def membrane_samples(
     """
     if not 0 <= seed < 1 << 64:
         raise ValueError(f"seed: got {seed}, need 0 to 2^64 − 1")
+    if not 0 <= step <= MASK:
+        raise ValueError(f"step: got {step}, need 0 to 2^32 − 1")
+    if trials.min(initial=0) < 0 or trials.max(initial=0) > MASK:
+        raise ValueError(
+            f"trials: got {trials.min()} to {trials.max()}, need 0 to 2^32 − 1"
+        )
     blocks = (n + 7) // 8
     shape = (len(trials), blocks)
     counter = (

@@ -14,7 +14,7 @@ ACTIVATIONS = ("sigmoid", "relu", "softplus")
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RateRNN:
-    """A rate network: τ dx/dt = −x + W_rec r + W_in u + b, r = σ(x), o = W_out r + b_out.
+    """A rate network: τ dx/dt = −x + W_rec r + W_in u + b, r = σ(x), o = W_out r + b_o.
 
     In steps of dt: x ← (1 − dt/τ) x + (dt/τ)(W_rec r + W_in u + b) + noise_std·ξ with
     ξ ~ N(0, 1); the noise is not scaled by dt/τ. x starts at N(0, 0.01²).

@@ -29,7 +29,7 @@ class Spikes:
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        n = int(validation.number("n", self.n, minimum=1))
+        n = validation.whole("n", self.n, 1, 2**31 - 1)
         shape = np.shape(self.bits)
         if len(shape) != 3:
             raise ValueError(

@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from isotau.convert.errors import UnreadableFile
 from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
@@ -33,6 +35,8 @@ KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (RateRNN, LIFNetwork, FixedPointNetwork, Trials, Spikes)
 }
+DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError)
+"""What zipfile and numpy raise for damaged files; RuntimeError for encrypted ones."""
 NESTED: dict[str, type[Any]] = {"blocks": WeightBlock}
 R = TypeVar("R", bound=Record)
 
@@ -41,9 +45,10 @@ def save(record: Record, path: str | os.PathLike[str]) -> Path:
     """Write a record to `path` and return the path; the file appears whole or not."""
     arrays, plain = _flatten(record)
     header = {"format": FORMAT, "kind": type(record).__name__, "fields": plain}
-    arrays["isotau"] = np.array(json.dumps(header, sort_keys=True))
+    text = np.array(json.dumps(header, sort_keys=True))
+    members: dict[str, Any] = {**arrays, "isotau": text}
     with atomic(path) as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        np.savez_compressed(stream, **members)
     return Path(path)
 
 
@@ -52,7 +57,8 @@ def load(path: str | os.PathLike[str], kind: type[R]) -> R:
 
     Raises:
         UnreadableFile: no `.npz`, another kind of record, a newer format, a missing
-            field, or arrays that claim more memory than the file or `MAX_BYTES` allows.
+            or bad field, or arrays that claim more memory than the file or `MAX_BYTES`
+            allows.
     """
     arrays = read_npz(path, max_bytes=MAX_BYTES)
     if "isotau" not in arrays:
@@ -70,7 +76,12 @@ def load(path: str | os.PathLike[str], kind: type[R]) -> R:
         )
     if name != kind.__name__:
         raise UnreadableFile(f"{path}: got a {name}, need a {kind.__name__}")
-    return _build(kind, arrays, plain, str(path))
+    try:
+        return _build(kind, arrays, plain, str(path))
+    except UnreadableFile:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UnreadableFile(f"{path}: {error}") from error
 
 
 def fingerprint(record: Record) -> str:
@@ -92,7 +103,7 @@ def same(a: Record, b: Record) -> bool:
 
 def read_npz(
     path: str | os.PathLike[str], *, max_bytes: int
-) -> dict[str, np.ndarray[Any, Any]]:
+) -> dict[str, npt.NDArray[Any]]:
     """Return the arrays of an untrusted `.npz`; sizes are checked before reading."""
     arrays = {}
     try:
@@ -106,7 +117,7 @@ def read_npz(
         raise UnreadableFile(f"{path}: no such file") from None
     except UnreadableFile:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
         raise UnreadableFile(f"{path}: not a readable .npz file ({error})") from error
     return arrays
 
@@ -161,9 +172,9 @@ def _check_sizes(archive: zipfile.ZipFile, path: str, max_bytes: int) -> None:
             )
 
 
-def _flatten(record: Any) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
+def _flatten(record: Any) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """Return a record's arrays and, apart, all its other fields."""
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     plain: dict[str, Any] = {}
     for field in fields(record):
         value = getattr(record, field.name)
@@ -184,6 +195,8 @@ def _build(
     kind: type[Any], arrays: dict[str, Any], plain: dict[str, Any], path: str
 ) -> Any:
     """Construct a record from what `_flatten` made; the constructor checks values."""
+    if not isinstance(plain, dict):
+        raise UnreadableFile(f"{path}: got {plain!r}, need the fields by name")
     values: dict[str, Any] = {}
     for field in fields(kind):
         if field.name in NESTED and isinstance(plain.get(field.name), list):

@@ -91,3 +91,15 @@ def refine(trials: Trials, dt: float) -> Trials:
         dt=dt,
         task=trials.task,
     )
+
+
+def subset(trials: Trials, some: slice) -> Trials:
+    """Return some of the trials alone."""
+    return Trials(
+        inputs=trials.inputs[:, some],
+        targets=trials.targets[:, some],
+        mask=trials.mask[:, some],
+        labels=trials.labels[some],
+        dt=trials.dt,
+        task=trials.task,
+    )

@@ -27,12 +27,15 @@ def floats(
     refused; `positive` needs every element > 0, `minimum` every element ≥ it.
     """
     try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        real = np.asarray(value).dtype.kind in "fiub"
+    except ValueError:  # rows of unequal length
+        real = False
+    if not real:
         raise TypeError(
             f"{name}: got {type(value).__name__} that is no array of real numbers, "
             f"need shape {tuple(shape)} ({layout})"
-        ) from error
+        )
+    array = np.array(value, dtype=np.float64)
     _check_shape(name, array, shape, layout)
     _refuse(name, array, ~np.isfinite(array), "need finite numbers")
     if positive:

@@ -1,0 +1,105 @@
+"""Running a `LIFNetwork`: batches of trials without gradients, spikes kept packed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from isotau.convert import spikes as packed
+from isotau.convert import validation
+from isotau.convert.lif import LIFNetwork
+from isotau.convert.norse_module import LIFModule
+from isotau.convert.progress import Progress, silent
+from isotau.convert.spikes import Spikes
+from isotau.convert.storage import fingerprint
+
+NAME = "norse"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """How far the state of each neuron went, in volts.
+
+    Attributes:
+        i_peak: largest |i| of the synaptic current, right after the jump of a step.
+        i_rms: root mean square of the same, over the steps that are recorded.
+        v_low: deepest v below reset, as a number ≥ 0.
+    """
+
+    i_peak: Float64[np.ndarray, " n"]
+    i_rms: Float64[np.ndarray, " n"]
+    v_low: Float64[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LIFRun:
+    """What a run left behind: all spikes, and how far the states went."""
+
+    spikes: Spikes
+    ranges: Ranges
+
+
+def simulate_lif(
+    net: LIFNetwork,
+    inputs: Float64[np.ndarray, "steps batch n_in"],
+    *,
+    generator: torch.Generator | None,
+    burn_in: int = 0,
+    scalings: Sequence[tuple[float, float]] = ((1.0, 0.0),),
+    progress: Progress = silent,
+) -> LIFRun:
+    """Return the spikes of a batch of trials, from rest, in float32.
+
+    Every trial starts with v at reset and no current, and passes `burn_in` steps with
+    zero input before the first step that counts.
+
+    Args:
+        net: the network.
+        inputs: steps of `net.dt`.
+        generator: of the membrane noise; None for a run without it.
+        burn_in: steps before the trial, in which nothing is recorded.
+        scalings: variants of the network, each a factor on all recurrent weights and
+            volts added to every v_leak. The trials run once for each, all in one batch
+            and with the same noise; the result's batch holds variant after variant.
+        progress: is given the steps as they pass.
+    """
+    steps, batch = validation.length("inputs", inputs, ndim=3), inputs.shape[1]
+    shape = (steps, batch, net.n_in)
+    inputs = validation.floats("inputs", inputs, shape, "steps × batch × channel")
+    copies = len(scalings)
+    each = torch.tensor(scalings, dtype=torch.float32).repeat_interleave(batch, dim=0)
+    gain, drive = each[:, :1], each[:, 1:]
+    module = LIFModule(net, dtype=torch.float32)
+    parameters, per_step = module.norse_parameters(), module.noise_per_step()
+    noisy = generator is not None and net.noise_std > 0
+    parameters = parameters._replace(v_leak=parameters.v_leak + drive)
+    state = module.initial_state(copies * batch)
+    bits = np.empty((steps, copies * batch, (net.n + 7) // 8), dtype=np.uint8)
+    i_peak, i_power, v_low = (torch.zeros(net.n) for _ in range(3))
+    kept = 1 - module.loss_per_step(module.tau_syn)
+    noise = None
+    with torch.inference_mode():
+        for t in progress(range(-burn_in, steps), "LIF network in Norse"):
+            x = torch.zeros(batch, net.n_in)
+            if t >= 0:
+                x = torch.tensor(inputs[t], dtype=torch.float32)
+            if noisy:
+                sample = torch.randn(batch, net.n, generator=generator)
+                noise = (per_step * sample).repeat(copies, 1)
+            state = module.step(x.repeat(copies, 1), state, parameters, noise, gain)
+            i = state.lif.i / kept
+            i_peak = torch.maximum(i_peak, i.abs().amax(0))
+            v_low = torch.maximum(v_low, (module.v_reset - state.lif.v).amax(0))
+            if t >= 0:
+                i_power += (i * i).mean(0)
+                bits[t] = packed.pack(state.lif.z.numpy() > 0)
+    return LIFRun(
+        Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net)),
+        Ranges(
+            i_peak=i_peak.double().numpy(),
+            i_rms=(i_power / steps).sqrt().double().numpy(),
+            v_low=v_low.double().numpy(),
+        ),
+    )

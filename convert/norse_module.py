@@ -1,0 +1,180 @@
+"""The LIF stage as a Norse network: `LIFNetwork` ⇄ a torch module around `lif_step`."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from norse.torch.functional.lif import LIFParameters, LIFState, lif_step
+from torch import Tensor, nn
+
+from isotau.convert import validation
+from isotau.convert.lif import LIFNetwork, refractory_steps
+
+SURROGATES = ("super", "tanh", "heavi_erfc")
+"""Norse's surrogates whose width is set by alpha and whose spikes are deterministic;
+"super" is SuperSpike, doi:10.1162/neco_a_01086."""
+
+
+WEIGHTS = ("w_in", "w_rec", "w_out", "b_out")
+CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
+
+
+class ModuleState(NamedTuple):
+    """What the network remembers between two steps; every tensor is batch × neuron."""
+
+    lif: LIFState
+    rest: Tensor
+    """Steps left at reset."""
+
+
+class LIFModule(nn.Module):
+    """A `LIFNetwork` whose time step is Norse's `lif_step`.
+
+    Around Norse's step stand the two things it lacks. The membrane noise rides on
+    v_leak, the one term that enters v alone: v gains (1 − e^(−dt/τ_mem))·v_leak, so a
+    noise n is added as n/(1 − e^(−dt/τ_mem)). A neuron within its refractory period is
+    put back to v_reset and its spike removed after the step. Exact decays come from
+    handing Norse (1 − e^(−dt/τ))/dt as inverse time constants.
+
+    Parameters that train: `w_in`, `w_rec`, `w_out`, `b_out`. Everything else is a
+    buffer under the name it has in `LIFNetwork`, in the same units.
+    """
+
+    w_in: nn.Parameter
+    w_rec: nn.Parameter
+    w_out: nn.Parameter
+    b_out: nn.Parameter
+    tau_syn: Tensor
+    tau_mem: Tensor
+    v_th: Tensor
+    v_leak: Tensor
+    v_reset: Tensor
+    refractory: Tensor
+    rest_steps: Tensor
+
+    def __init__(
+        self,
+        net: LIFNetwork,
+        *,
+        dtype: torch.dtype = torch.float64,
+        surrogate: str = "super",
+        alpha: float = 100.0,
+    ) -> None:
+        """Build the module from a network.
+
+        Args:
+            net: the network; with float64, `to_network` gives it back bit for bit.
+            dtype: of parameters and state; float32 is twice as fast.
+            surrogate: one of `SURROGATES`.
+            alpha: steepness of the surrogate; Norse's own, which supposes that reset
+                and threshold are 1 apart, so it is divided by v_th − v_reset.
+        """
+        super().__init__()
+        for name in WEIGHTS:
+            value = torch.tensor(getattr(net, name), dtype=dtype)
+            self.register_parameter(name, nn.Parameter(value))
+        for name in CONSTANTS:
+            self.register_buffer(name, torch.tensor(getattr(net, name), dtype=dtype))
+        self.register_buffer("rest_steps", torch.tensor(refractory_steps(net)))
+        self.noise_std, self.dt = net.noise_std, net.dt
+        self.surrogate = validation.choice("surrogate", surrogate, SURROGATES)
+        self.alpha = float(alpha)
+
+    def loss_per_step(self, tau: Tensor) -> Tensor:
+        """Return 1 − exp(−dt/τ)."""
+        return -torch.expm1(-self.dt / tau)
+
+    def noise_per_step(self) -> Tensor:
+        """Return the standard deviation of the noise that a step adds to v."""
+        return self.noise_std * torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem))
+
+    def norse_parameters(self) -> LIFParameters:
+        """Return Norse's parameters with exact exponential decays."""
+        return LIFParameters(
+            tau_syn_inv=self.loss_per_step(self.tau_syn) / self.dt,
+            tau_mem_inv=self.loss_per_step(self.tau_mem) / self.dt,
+            v_leak=self.v_leak,
+            v_th=self.v_th,
+            v_reset=self.v_reset,
+            method=self.surrogate,
+            alpha=self.alpha / (self.v_th - self.v_reset),
+        )
+
+    def initial_state(self, batch: int) -> ModuleState:
+        """Return the state at rest: v at reset, no current, no spike under way."""
+        zeros = self.v_reset.new_zeros(batch, self.v_reset.shape[0])
+        return ModuleState(
+            LIFState(z=zeros, v=self.v_reset.expand_as(zeros), i=zeros),
+            torch.zeros_like(zeros, dtype=torch.int64),
+        )
+
+    def step(
+        self,
+        inputs: Tensor,
+        state: ModuleState,
+        parameters: LIFParameters,
+        noise: Tensor | None = None,
+        gain: Tensor | float = 1.0,
+    ) -> ModuleState:
+        """Return the state one dt later; its spikes are `state.lif.z`.
+
+        Args:
+            inputs: batch × input channel.
+            state: from `initial_state` or the step before.
+            parameters: from `norse_parameters`, once per run.
+            noise: what is added to v, in volts, batch × neuron.
+            gain: factor on all recurrent weights, a number or batch × 1: many scalings
+                of one network run as one batch.
+        """
+        if noise is not None:
+            lift = noise / (self.dt * parameters.tau_mem_inv)
+            parameters = parameters._replace(v_leak=parameters.v_leak + lift)
+        before = state.lif._replace(z=state.lif.z * gain)
+        _, lif = lif_step(inputs, before, self.w_in, self.w_rec, parameters, dt=self.dt)
+        resting = state.rest > 0
+        z = torch.where(resting, torch.zeros_like(lif.z), lif.z)
+        v = torch.where(resting, self.v_reset, lif.v)
+        rest = torch.where(z > 0, self.rest_steps, (state.rest - 1).clamp(min=0))
+        return ModuleState(LIFState(z=z, v=v, i=lif.i), rest)
+
+    def forward(
+        self, inputs: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return outputs (steps × batch × output) and spikes (steps × batch × neuron).
+
+        Differentiable with respect to every parameter, from rest at step 0. The
+        membrane noise is drawn from `generator`; without one there is none.
+        """
+        parameters = self.norse_parameters()
+        per_step = self.noise_per_step()
+        state = self.initial_state(inputs.shape[1])
+        spikes = []
+        for x in inputs.unbind():
+            noise = None
+            if generator is not None and self.noise_std > 0:
+                noise = per_step * torch.randn(
+                    state.lif.v.shape, generator=generator, dtype=per_step.dtype
+                )
+            state = self.step(x, state, parameters, noise)
+            spikes.append(state.lif.z)
+        return self.read_out(spikes), torch.stack(spikes)
+
+    def read_out(self, spikes: list[Tensor]) -> Tensor:
+        """Return W_out f + b_out for the filtered spikes f of each step."""
+        loss = self.loss_per_step(self.tau_syn)
+        filtered = torch.zeros_like(spikes[0])
+        outputs = []
+        for z in spikes:
+            filtered = filtered * (1 - loss) + z * (loss / self.dt)
+            outputs.append(filtered @ self.w_out.T + self.b_out)
+        return torch.stack(outputs)
+
+
+def to_network(module: LIFModule) -> LIFNetwork:
+    """Return the network that a module holds now, trained or not, in float64."""
+
+    def numbers(tensor: Tensor) -> np.ndarray:
+        return tensor.detach().cpu().double().numpy()
+
+    arrays = {name: numbers(getattr(module, name)) for name in WEIGHTS + CONSTANTS}
+    return LIFNetwork(**arrays, noise_std=module.noise_std, dt=module.dt)

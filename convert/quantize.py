@@ -1,0 +1,240 @@
+"""LIF → Loihi fixed point: registers, weight blocks, and the scale of the state.
+
+With v' = v − v_reset and a_mem = dv/4096 the network of `LIFNetwork` is the chip's own
+model up to rounding: u = S·a_mem·i, v = S·v', bias = S·a_mem·(v_leak − v_reset). What
+is free is S, the integers per volt, and it decides: a small state is eaten by
+truncation, a large one overflows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from isotau.convert import arithmetic as chip
+from isotau.convert import validation
+from isotau.convert.arithmetic import SignMode
+from isotau.convert.errors import DoesNotFit
+from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.lif import LIFNetwork, decay_fraction, refractory_steps
+from isotau.convert.lif_dynamics import Ranges
+from isotau.convert.storage import fingerprint
+
+NOISE_SD = float(np.sqrt(((2 * chip.NOISE_MAX + 1) ** 2 - 1) / 12))
+"""Standard deviation of the integers −127 … 127, each as likely."""
+MESSAGE_MAX = 127
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QuantizeConfig:
+    """How to quantize.
+
+    Attributes:
+        headroom: factor left between the largest |u| and deepest v that were recorded
+            and the limit of 2^23; at least 1.
+        num_weight_bits: bits of a weight, 1 … 8.
+        state_scale: integers per volt; None to choose the largest that fits.
+    """
+
+    headroom: float = 2.0
+    num_weight_bits: int = 8
+    state_scale: float | None = None
+
+
+def quantize(
+    net: LIFNetwork,
+    ranges: Ranges,
+    *,
+    input_peak: float,
+    config: QuantizeConfig = QuantizeConfig(),
+) -> FixedPointNetwork:
+    """Return the network in the chip's integers.
+
+    The state scale is the largest that keeps the recorded ranges `headroom` times below
+    the limits and lets threshold and bias fit their registers. With membrane noise,
+    whose amplitude the chip sets in powers of two, it is the largest such scale at
+    which an exponent gives the wanted SD exactly. Weights and biases are divided by the
+    rounded decays' own gain, so that constant input gives the float network's u and v.
+
+    Excitatory and inhibitory presynaptic neurons come into blocks of their own, each
+    with the smallest exponent that holds its largest weight. (A neuron with both signs
+    has its positive weights in one and its negative ones in the other.) Input weights
+    are split by sign in the same way.
+
+    Args:
+        net: the network.
+        ranges: what its states visited, from `simulate_lif` on typical input.
+        input_peak: largest |input| that the network will be shown.
+        config: choices.
+
+    Raises:
+        DoesNotFit: a time constant, refractory period, threshold, bias or weight has no
+            register that holds it; the message names it.
+    """
+    if not config.headroom >= 1:
+        raise ValueError(f"headroom: got {config.headroom}, need at least 1")
+    du = _register("tau_syn", net.tau_syn, net.dt, chip.DU_OFFSET)
+    dv = _register("tau_mem", net.tau_mem, net.dt, 0)
+    a_mem = dv / chip.DECAY_UNITY
+    noise_exp, scale = _scale(net, ranges, a_mem, config)
+    gain = (
+        (du + chip.DU_OFFSET) / chip.DECAY_UNITY / decay_fraction(net.tau_syn, net.dt)
+    )
+    per_volt = (scale * a_mem * gain / (1 << chip.INPUT_SHIFT))[:, None]
+    bits = config.num_weight_bits
+    recurrent = _blocks("recurrent", net.w_rec * per_volt, bits)
+    input_scale = _input_scale(np.abs(net.w_in * per_volt).max(), input_peak)
+    inputs = _blocks("input", net.w_in * per_volt / input_scale, bits)
+    bias_mant, bias_exp = _bias(scale * a_mem * (net.v_leak - net.v_reset))
+    threshold = scale * (net.v_th - net.v_reset) / (1 << chip.INPUT_SHIFT)
+    return FixedPointNetwork(
+        blocks=inputs + recurrent,
+        n_in=net.n_in,
+        du=du,
+        dv=dv,
+        vth=np.rint(threshold),
+        bias_mant=bias_mant,
+        bias_exp=bias_exp,
+        refractory=refractory_steps(net),
+        noise_exp=noise_exp,
+        state_scale=scale,
+        v_reset=net.v_reset,
+        input_scale=input_scale,
+        dt=net.dt,
+        w_out=net.w_out,
+        b_out=net.b_out,
+        tau_out=net.tau_syn,
+        made_from=fingerprint(net),
+    )
+
+
+def messages(
+    net: FixedPointNetwork, inputs: Float64[np.ndarray, "steps batch n_in"]
+) -> np.ndarray:
+    """Return what the input channels send for real inputs: round(input · scale).
+
+    Raises:
+        DoesNotFit: an input needs a message beyond 32 bits.
+    """
+    scaled = np.rint(np.asarray(inputs, dtype=np.float64) * net.input_scale)
+    return validation.integers(
+        "inputs · input_scale",
+        scaled,
+        scaled.shape,
+        "steps × batch × channel",
+        dtype=np.int64,
+        low=-(2**31),
+        high=2**31 - 1,
+        remedy="quantize with a larger input_peak",
+    )
+
+
+def _register(name: str, tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
+    """Return round(4096·(1 − e^(−dt/τ))) − offset, the register nearest to τ."""
+    exact = chip.DECAY_UNITY * decay_fraction(tau, dt)
+    if (exact < 0.5).any():
+        neuron = int(np.argmin(exact))
+        raise DoesNotFit(
+            f"{name}: got {tau[neuron]} s at [{neuron}], need less than "
+            f"{2 * chip.DECAY_UNITY * dt} s; raise dt"
+        )
+    return np.clip(np.rint(exact) - offset, 0, chip.DECAY_MAX).astype(np.int64)
+
+
+def _scale(
+    net: LIFNetwork, ranges: Ranges, a_mem: np.ndarray, config: QuantizeConfig
+) -> tuple[int | None, float]:
+    """Return the noise exponent (None without noise) and the state scale."""
+    bias_max = chip.BIAS_MANT_MAX << chip.BIAS_EXP_MAX
+    limits = {
+        "u": (chip.STATE_LIMIT, config.headroom * a_mem * ranges.i_peak),
+        "v": (chip.STATE_LIMIT, config.headroom * ranges.v_low),
+        "vth": (chip.VTH_MAX << chip.INPUT_SHIFT, net.v_th - net.v_reset),
+        "bias": (bias_max, a_mem * np.abs(net.v_leak - net.v_reset)),
+    }
+    largest = {
+        name: limit / float(per_volt.max())
+        for name, (limit, per_volt) in limits.items()
+        if per_volt.max() > 0
+    }
+    tightest = min(largest, key=lambda name: largest[name])
+    limit = largest[tightest]
+    if config.state_scale is not None:
+        limit = validation.number("state_scale", config.state_scale, positive=True)
+    if net.noise_std == 0:
+        return None, limit
+    per_step = net.noise_std * np.sqrt(decay_fraction(net.tau_mem / 2, net.dt))
+    if np.ptp(per_step) > 1e-9 * per_step.max():
+        raise DoesNotFit(
+            f"tau_mem: got {net.tau_mem.min()} to {net.tau_mem.max()} s with noise, "
+            "need one value, as the chip has one noise amplitude; set noise_std to 0"
+        )
+    # S·σ_step = NOISE_SD·2^(exp − 7)
+    exponent = int(np.floor(np.log2(limit * per_step[0] / NOISE_SD) + 1e-9)) + 7
+    exponent = min(exponent, chip.NOISE_EXP_MAX)
+    if exponent < chip.NOISE_EXP_MIN:
+        raise DoesNotFit(
+            f"noise_std: got {net.noise_std} V, need more at the {limit:.3g} integers "
+            f"per volt that {tightest} allows; set noise_std to 0"
+        )
+    return exponent, NOISE_SD * 2.0 ** (exponent - 7) / float(per_step[0])
+
+
+def _blocks(source: str, wanted: np.ndarray, bits: int) -> tuple[WeightBlock, ...]:
+    """Return the blocks that hold real weights, split by sign."""
+    blocks = []
+    for mode, part in (
+        (SignMode.EXCITATORY, np.maximum(wanted, 0)),
+        (SignMode.INHIBITORY, np.minimum(wanted, 0)),
+    ):
+        pre = np.flatnonzero(part.any(axis=0))
+        if pre.size:
+            blocks.append(_block(source, mode, pre, part[:, pre], bits))
+    return tuple(blocks)
+
+
+def _block(
+    source: str, mode: SignMode, pre: np.ndarray, wanted: np.ndarray, bits: int
+) -> WeightBlock:
+    step = chip.grid_step(bits, mode)
+    top = (256 // step - 1) * step
+    peak = float(np.abs(wanted).max())
+    exponent = int(np.ceil(np.log2(peak / (top + 0.5 * step))))
+    if exponent > chip.WEIGHT_EXP_MAX:
+        raise DoesNotFit(
+            f"{source} weights: got {peak:.4g} in units of 2^6, need at most "
+            f"{top << chip.WEIGHT_EXP_MAX}; lower state_scale or clip the weights"
+        )
+    exponent = max(exponent, chip.WEIGHT_EXP_MIN)
+    nearest = step * np.rint(wanted / (step * 2.0**exponent))
+    return WeightBlock(
+        source=source,
+        pre=pre,
+        weights=np.clip(nearest, -top, top),
+        weight_exp=exponent,
+        num_weight_bits=bits,
+        sign_mode=mode,
+    )
+
+
+def _input_scale(weight_peak: float, input_peak: float) -> float:
+    """Return the power of two by which inputs are multiplied before rounding.
+
+    As fine as a message of ±127 allows, but not so fine that the weights, divided by
+    it, would need an exponent below the chip's.
+    """
+    peak = validation.number("input_peak", input_peak, minimum=0)
+    exponent = int(np.floor(np.log2(MESSAGE_MAX / peak))) if peak > 0 else 0
+    if weight_peak > 0:
+        finest = np.log2(weight_peak / 255) - chip.WEIGHT_EXP_MIN
+        exponent = min(exponent, int(np.floor(finest)))
+    return float(2.0**exponent)
+
+
+def _bias(wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mantissas and the smallest exponents that hold the wanted biases."""
+    exponent = np.zeros(len(wanted), dtype=np.int64)
+    for _ in range(chip.BIAS_EXP_MAX):
+        too_large = np.abs(np.rint(wanted / 2.0**exponent)) > chip.BIAS_MANT_MAX
+        exponent = exponent + too_large
+    return np.rint(wanted / 2.0**exponent), exponent

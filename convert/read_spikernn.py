@@ -1,0 +1,194 @@
+"""Reading the `.mat` files of spikeRNN's training."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isotau.convert.errors import UnreadableFile
+from isotau.convert.rate import RateRNN
+from isotau.convert.read_matlab import read_variables
+
+DT = 0.005
+"""spikeRNN's step, in seconds; its τ are counted in such steps."""
+NOISE_STD = 0.1
+REQUIRED = ("w", "m", "som_m", "w_in", "w_out", "taus", "activation")
+OPTIONAL = ("taus_gaus", "b_out", "N", "exc", "inh")
+"""Without b_out outputs have no constant part; taus_gaus is needed for two taus."""
+TRAINING = (
+    *("losses", "eval_perf_mean", "eval_loss_mean", "eval_os", "eval_labels"),
+    *("tr", "som_N", "x", "r", "o", "u", "target"),
+)
+INITIAL = ("w0", "w_in0", "taus_gaus0", "x0", "r0")
+LAMBDA_SEARCH = ("opt_scaling_factor", "all_perfs", "scaling_factors")
+ALL = REQUIRED + OPTIONAL + TRAINING + INITIAL + LAMBDA_SEARCH
+ACTIVATIONS = {
+    "sigmoid": "sigmoid",
+    "relu": "relu",
+    "clipped_relu": "relu",
+    "softplus": "softplus",
+}
+"""What spikeRNN calls an activation, and what isotau does."""
+MAX_TAUS = 1_000_000
+
+
+def read_spikernn(path: str | os.PathLike[str]) -> RateRNN:
+    """Return the rate network in a `.mat` file that spikeRNN's training wrote.
+
+    W = (w m) ∘ som_m; τ = 5 ms · (σ(taus_gaus)(taus_1 − taus_0) + taus_0), or
+    5 ms · taus for a single element; Dale signs from the diagonal of m, unless w has
+    negative elements, which training without Dale's law leaves. The noise of 0.1 per
+    step and the step of 5 ms are spikeRNN's constants, which files do not state.
+    Source: Kim, Li & Sejnowski 2019, doi:10.1073/pnas.1905926116.
+
+    Raises:
+        UnreadableFile: no MATLAB 5 or 7.3 file, damaged, too large, a variable that is
+            missing or is not what it has to be.
+    """
+    values = _network(path)
+    at = _Checked(str(path), values)
+    n = at.units()
+    columns = at.signs(n)
+    w = at.array("w", (n, n))
+    tau = at.tau(n)
+    n_in, n_out = at.free("w_in", (n, None))[1], at.free("w_out", (None, n))[0]
+    b_out = at.array("b_out", (n_out, 1)) if "b_out" in values else np.zeros(n_out)
+    # Adding 0 turns the −0 of an absent inhibitory connection into 0.
+    w_rec = w * columns * at.mask(n) + 0.0
+    return RateRNN(
+        w_rec=w_rec,
+        w_in=at.array("w_in", (n, n_in)),
+        w_out=at.array("w_out", (n_out, n)),
+        bias=np.zeros(n),
+        b_out=b_out.ravel(),
+        tau=tau,
+        dale=np.zeros(n) if (w < 0).any() else columns,
+        activation=at.activation(),
+        noise_std=NOISE_STD,
+        dt=DT,
+    )
+
+
+def read_spikernn_variables(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return every variable of the format that a file has, under its own name.
+
+    Beside the network these are the last training trial (x, r, o, u, target; o may be
+    0.02 to 0.3 off, as the weights were saved after one more update), the course of
+    training, the initial values (…0) and the authors' λ search: `opt_scaling_factor`
+    (1/λ), `all_perfs`, `scaling_factors`. Arrays have MATLAB's shape.
+
+    Raises:
+        UnreadableFile: as `read_spikernn`, but for what it says of the network.
+    """
+    return read_variables(path, ALL)
+
+
+class _Checked:
+    """The variables of a file, each handed out only as what the network needs."""
+
+    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
+        self.path = path
+        self.values = values
+
+    def fail(self, key: str, got: object, need: str) -> UnreadableFile:
+        return UnreadableFile(f"{self.path}: {key}: got {got}, need {need}")
+
+    def free(self, key: str, shape: tuple[int | None, ...]) -> tuple[int, ...]:
+        """Return the variable's shape; None allows any length but 0."""
+        got = self.values[key].shape
+        fits = len(got) == len(shape) and all(
+            have == want if want is not None else have > 0
+            for have, want in zip(got, shape, strict=True)
+        )
+        if not fits:
+            need = " × ".join("any" if k is None else str(k) for k in shape)
+            raise self.fail(key, f"shape {got}", f"{need} as w has it")
+        return got
+
+    def array(self, key: str, shape: tuple[int | None, ...]) -> npt.NDArray[np.float64]:
+        self.free(key, shape)
+        if not np.isfinite(self.values[key]).all():
+            raise self.fail(key, "NaN or infinity", "finite numbers")
+        return np.asarray(self.values[key], dtype=np.float64)
+
+    def units(self) -> int:
+        shape = self.values["w"].shape
+        if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+            raise self.fail("w", f"shape {shape}", "a square matrix, post × pre")
+        n = shape[0]
+        if "N" in self.values:
+            stated = self.array("N", (1, 1)).item()
+            if stated != n:
+                raise self.fail("N", f"{stated:g}", f"{n}, the size of w")
+        return n
+
+    def signs(self, n: int) -> npt.NDArray[np.float64]:
+        """Return the diagonal of m; exc and inh must agree with it."""
+        m = self.array("m", (n, n))
+        diagonal = np.diag(m).copy()
+        if (np.abs(diagonal) != 1).any() or np.count_nonzero(m) != n:
+            raise self.fail("m", "another matrix", "a diagonal of +1 and −1")
+        for key, sign in (("exc", 1), ("inh", -1)):
+            if key in self.values:
+                told = self.array(key, (n, 1)).ravel() != 0
+                wrong = np.flatnonzero(told != (diagonal == sign))
+                if wrong.size:
+                    unit = int(wrong[0])
+                    raise self.fail(
+                        key,
+                        f"{bool(told[unit])} for unit {unit}",
+                        f"agreement with m, which has {diagonal[unit]:+g}",
+                    )
+        return diagonal
+
+    def mask(self, n: int) -> npt.NDArray[np.float64]:
+        mask = self.array("som_m", (n, n))
+        if not np.isin(mask, (0, 1)).all():
+            raise self.fail("som_m", "other numbers", "0 and 1 only")
+        return mask
+
+    def tau(self, n: int) -> npt.NDArray[np.float64]:
+        """Return τ of each unit in seconds."""
+        taus = self.array("taus", self.values["taus"].shape).ravel()
+        if taus.size not in (1, 2) or not 1 <= taus[0] <= taus[-1] <= MAX_TAUS:
+            raise self.fail(
+                "taus", taus[:4], f"one number or two ascending, 1 to {MAX_TAUS} steps"
+            )
+        if taus.size == 1:
+            return np.full(n, DT * taus[0])
+        if "taus_gaus" not in self.values:
+            raise self.fail("taus_gaus", "nothing", f"{n} × 1, for taus has a range")
+        fraction = 0.5 * (1 + np.tanh(0.5 * self.array("taus_gaus", (n, 1)).ravel()))
+        return DT * (fraction * (taus[1] - taus[0]) + taus[0])
+
+    def activation(self) -> str:
+        name = str(self.values["activation"]).strip().lower()
+        if name not in ACTIVATIONS:
+            raise self.fail(
+                "activation", repr(name), f"one of {', '.join(ACTIVATIONS)}"
+            )
+        return ACTIVATIONS[name]
+
+
+def _network(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the variables that make the network.
+
+    Raises:
+        UnreadableFile: see `read_spikernn`.
+    """
+    values = read_variables(path, REQUIRED + OPTIONAL)
+    for key, value in values.items():
+        if isinstance(value, str) != (key == "activation"):
+            raise UnreadableFile(
+                f"{path}: {key}: got {'text' if isinstance(value, str) else 'numbers'},"
+                f" need {'text' if key == 'activation' else 'numbers'}"
+            )
+    missing = [key for key in REQUIRED if key not in values]
+    if missing:
+        raise UnreadableFile(
+            f"{path}: got a .mat file without {', '.join(missing)}, need all of "
+            f"{', '.join(REQUIRED)}; is it from spikeRNN's training?"
+        )
+    return values

@@ -1,0 +1,41 @@
+"""The same fixed-point network in the reference engine and in Lava, spike for spike.
+
+Usage: python examples/engine_and_lava.py [NETWORK.mat]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import isotau
+from isotau.convert.quantize import messages
+from isotau.convert.spikes import mean_rate
+from isotau.convert.trials import refine
+from isotau.sim.engines import reference
+from isotau.sim.tasks import GO_NOGO
+
+SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
+
+
+def main(path: Path) -> None:
+    rate = isotau.read_spikernn(path)
+    trials = refine(GO_NOGO.draw(4, np.random.default_rng(1)), 1e-3)
+    lif = isotau.rate_to_lif(rate, inverse_lambda=25.0)
+    run = isotau.simulate_lif(
+        lif, trials.inputs, generator=torch.Generator().manual_seed(2)
+    )
+    fixed = isotau.quantize(lif, run.ranges, input_peak=1.0)
+
+    sent = messages(fixed, trials.inputs)
+    engine = reference.run(fixed, sent, seed=3).spikes
+    lava = isotau.run_lava(fixed, sent, seed=3).spikes
+
+    print(f"engine: {mean_rate(engine):.2f} Hz, Lava: {mean_rate(lava):.2f} Hz")
+    differing = int(np.unpackbits(engine.bits ^ lava.bits).sum())
+    print(f"spikes that differ: {differing}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else SHIPPED)

@@ -1,0 +1,88 @@
+"""`Task`: how trials are drawn and how a network's answers are scored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from isotau.convert import validation
+from isotau.convert.trials import Trials
+
+Draw = Callable[[int, np.random.Generator], Trials]
+"""Takes the number of trials and the source of chance."""
+Score = Callable[[Float64[np.ndarray, "steps batch n_out"], Trials], np.ndarray]
+"""Takes outputs and their trials; returns which trials were right, boolean, batch."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Task:
+    """A task that networks are trained on and converted for.
+
+    Attributes:
+        name: as on the command line, and in the `Trials` that `draw` makes.
+        n_in: number of input channels.
+        n_out: number of outputs.
+        dt: step of the trials that `draw` makes, in seconds.
+        draw: returns a batch of fresh trials.
+        score: returns which trials a network answered rightly; works at any dt of the
+            trials (`isotau.convert.trials.refine`) on outputs of as many steps.
+        score_strict: the same by the rule that training must satisfy.
+        conditions: what each label of the trials is called.
+        thresholds: outputs that the rules compare with, to be drawn in plots.
+    """
+
+    name: str
+    n_in: int
+    n_out: int
+    dt: float
+    draw: Draw
+    score: Score
+    score_strict: Score
+    conditions: Mapping[int, str]
+    thresholds: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check and freeze the numbers."""
+        fields: dict[str, Any] = {
+            "n_in": validation.whole("n_in", self.n_in, 1, 1 << 16),
+            "n_out": validation.whole("n_out", self.n_out, 1, 1 << 16),
+            "dt": validation.number("dt", self.dt, positive=True),
+        }
+        validation.freeze(self, fields)
+
+
+def first_step(seconds: float, trials: Trials) -> int:
+    """Return the first step of the trials that begins at `seconds` or later.
+
+    Raises:
+        ValueError: the trials end before.
+    """
+    step = int(np.ceil(seconds / trials.dt - 1e-6))
+    if step >= trials.steps:
+        raise ValueError(
+            f"trials: got {trials.steps * trials.dt:g} s, need more than {seconds:g} s "
+            f"to score {trials.task}"
+        )
+    return step
+
+
+def extremes(
+    outputs: Float64[np.ndarray, "steps batch n_out"], trials: Trials, since: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest first output of each trial, after `since`.
+
+    Args:
+        outputs: of as many steps and trials as `trials`.
+        trials: what the network was shown.
+        since: start of the window, in seconds; it lasts to the end.
+
+    Raises:
+        ValueError: outputs of another shape, or trials that end before the window.
+    """
+    outputs = validation.floats(
+        "outputs", outputs, trials.targets.shape, "steps × batch × output"
+    )
+    late = outputs[first_step(since, trials) :, :, 0]
+    return late.min(axis=0), late.max(axis=0)

@@ -1,0 +1,129 @@
+"""The command line: parse, call, save, print."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+import isotau
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Carry a trained rate RNN to simulated Loihi and measure its timescales.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"isotau {isotau.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Carry a trained rate RNN to simulated Loihi and measure its timescales."""
+
+
+@app.command()
+def run(
+    network: Annotated[
+        Path,
+        typer.Argument(
+            metavar="NETWORK",
+            help="A trained rate network: spikeRNN .mat (v5 or v7.3) or isotau "
+            ".rate.npz.",
+            show_default=False,
+        ),
+    ],
+    task: Annotated[
+        str, typer.Option(help="The task that the network was trained on.")
+    ] = "go-nogo",
+    trials: Annotated[
+        int, typer.Option(help="Trials on which the stages are scored.")
+    ] = 400,
+    search_trials: Annotated[
+        int, typer.Option(help="Other trials, on which the scaling 1/λ is chosen.")
+    ] = 150,
+    timescale_trials: Annotated[
+        int,
+        typer.Option(help="Trials of 1.05 s without input, for the timescales."),
+    ] = 50,
+    lava_trials: Annotated[
+        int, typer.Option(help="How many of the scored trials also run in Lava.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    out: Annotated[
+        Path, typer.Option(help="Folder for artefacts, pictures and report.json.")
+    ] = Path("isotau-out"),
+) -> None:
+    """Run the whole chain on one network and write a report.
+
+    Reads the network, converts it to LIF neurons in Norse, quantizes it to Loihi's
+    fixed point, simulates every stage, runs some of the trials through Lava and checks
+    them spike by spike, and estimates the neurons' timescales at every stage.
+
+    Needs about half a minute on two cores for 200 units.
+    """
+    # Heavy imports wait until they are needed, so that --help is quick.
+    from isotau import pipeline, report
+    from isotau.progress import bars
+    from isotau.run_config import RunConfig
+    from isotau.targets.lava_compat import LavaMissing
+    from isotau.targets.to_lava import LavaError
+
+    config = RunConfig(
+        task=task,
+        trials=trials,
+        search_trials=search_trials,
+        timescale_trials=timescale_trials,
+        lava_trials=lava_trials,
+        seed=seed,
+    )
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out: got {out}, a file; need a folder")
+    rate = pipeline.read_network(network)
+    source = pipeline.describe_input(network)
+    try:
+        result = pipeline.run_pipeline(rate, config, progress=bars)
+    except (LavaError, LavaMissing) as error:
+        _fail(str(error), 1)
+    path = report.write(result, out, source)
+    written = report.read(path)
+    Console().print(report.table(written))
+    typer.echo(report.verdict(written))
+    typer.echo(f"Report: {path}")
+
+
+def main() -> None:
+    """Run the command line; bad input is one line on standard error and status 2."""
+    try:
+        status = app(standalone_mode=False)
+    except typer.TyperException as error:
+        _fail(error.format_message(), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except (ValueError, OSError) as error:
+        _fail(str(error), 2)
+    if status == 130:
+        _fail("interrupted", 130)
+    sys.exit(status or 0)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    line = " ".join(message.split())
+    typer.echo(f"isotau: {line}", err=True)
+    sys.exit(status)

@@ -1,0 +1,65 @@
+"""What the main job is asked to do, and the seeds it draws from."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from isotau.convert import validation
+from isotau.convert.quantize import QuantizeConfig
+from isotau.convert.rate_to_lif import LIFConstants
+from isotau.sim.tasks import TASKS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """What `run_pipeline` does.
+
+    Attributes:
+        task: name of the task, a key of `TASKS`.
+        trials: trials on which every stage but Lava is scored.
+        search_trials: trials on which 1/λ is chosen; others than those scored.
+        timescale_trials: trials without input, for the timescales; every stage.
+        lava_trials: how many of the scored trials also run in Lava.
+        seed: of everything that is drawn.
+        constants: of the LIF neurons.
+        quantization: choices of the quantizer.
+    """
+
+    task: str = "go-nogo"
+    trials: int = 400
+    search_trials: int = 150
+    timescale_trials: int = 50
+    lava_trials: int = 8
+    seed: int = 0
+    constants: LIFConstants = field(default_factory=LIFConstants)
+    quantization: QuantizeConfig = field(default_factory=QuantizeConfig)
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        validation.choice("task", self.task, sorted(TASKS))
+        validation.whole("trials", self.trials, 1, 1 << 20)
+        validation.whole("search_trials", self.search_trials, 1, 1 << 20)
+        validation.whole("timescale_trials", self.timescale_trials, 3, 1 << 20)
+        validation.whole("lava_trials", self.lava_trials, 1, self.trials)
+        validation.whole("seed", self.seed, 0, 2**63 - 1)
+
+
+class Seeds(NamedTuple):
+    """Independent seeds for what is drawn, all from the one of the run."""
+
+    search: int
+    search_noise: int
+    calibration: int
+    test: int
+    rate: int
+    lif: int
+    lif_spontaneous: int
+    chip: int
+    chip_spontaneous: int
+
+
+def draw_seeds(seed: int) -> Seeds:
+    """Return the seeds that one seed stands for, each below 2^63."""
+    words = np.random.SeedSequence(seed).generate_state(len(Seeds._fields), np.uint64)
+    return Seeds(*(int(word >> np.uint64(1)) for word in words))

@@ -1,0 +1,102 @@
+"""A `FixedPointNetwork` as Lava processes: populations, connections and a source.
+
+The trials of a batch are copies of the network side by side in one population; the
+copies are not connected.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32
+from scipy import sparse
+
+from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.targets.lava_compat import load
+
+MESSAGE_BITS = 32
+"""Declares input messages as numbers instead of spikes; Lava keeps them in int32."""
+
+
+def build(
+    net: FixedPointNetwork,
+    messages: Int32[np.ndarray, "steps batch n_in"],
+    *,
+    seed: int,
+    first_trial: int,
+) -> Any:
+    """Return the population of a network wired up in Lava, ready to be recorded from.
+
+    It is Lava's own `LIF` where that is enough, and `NoisyLIF` where the network has
+    membrane noise or refractory periods. Run it with the tag "fixed_pt" alone, and for
+    no more steps than there are messages: the source begins again after them.
+    """
+    steps, copies, _ = messages.shape
+    population = _population(net, copies, seed, first_trial)
+    # Blocks without any weight deliver nothing, and Lava's Sparse needs a weight.
+    blocks = [block for block in net.blocks if block.weights.any()]
+    source: Any = None
+    if any(block.source == "input" for block in blocks):
+        data = np.ascontiguousarray(messages.reshape(steps, -1).T)
+        source = load("lava.proc.io.source").RingBuffer(data=data)
+    for block in blocks:
+        connection = _connection(net, block, copies)
+        origin = population if block.source == "recurrent" else source
+        origin.s_out.connect(connection.s_in)
+        connection.a_out.connect(population.a_in)
+    return population
+
+
+def _population(
+    net: FixedPointNetwork, copies: int, seed: int, first_trial: int
+) -> Any:
+    """Return copies·n neurons; every register is an array with one number for each.
+
+    Lava declares du, dv and vth as one number for the population and does not look;
+    its models compute elementwise with whatever integers they are given.
+    """
+
+    def tiled(register: np.ndarray, dtype: type[np.integer[Any]]) -> np.ndarray:
+        return np.tile(register.astype(dtype), copies)
+
+    registers: dict[str, Any] = {
+        "shape": (copies * net.n,),
+        "du": tiled(net.du, np.int32),
+        "dv": tiled(net.dv, np.int32),
+        "vth": tiled(net.vth, np.int32),
+        "bias_mant": tiled(net.bias_mant, np.int16),
+        "bias_exp": tiled(net.bias_exp, np.int16),
+    }
+    if net.noise_exp is None and not net.refractory.any():
+        return load("lava.proc.lif.process").LIF(**registers)
+    # Imported here, because defining the class imports Lava.
+    from isotau.targets.lava_lif.noisy_lif import NoisyLIF
+
+    return NoisyLIF(
+        copies=copies,
+        refractory=tiled(net.refractory, np.int32),
+        noise_exp=net.noise_exp,
+        seed=seed,
+        first_trial=first_trial,
+        **registers,
+    )
+
+
+def _connection(net: FixedPointNetwork, block: WeightBlock, copies: int) -> Any:
+    """Return one block as a connection from all of its source's columns."""
+    recurrent = block.source == "recurrent"
+    weights = np.zeros((net.n, net.n if recurrent else net.n_in), dtype=np.int32)
+    weights[:, block.pre] = block.weights
+    modes = load("lava.utils.weightutils").SignMode
+    chosen = {
+        "weight_exp": block.weight_exp,
+        "num_weight_bits": block.num_weight_bits,
+        "sign_mode": modes[block.sign_mode.name],
+        "num_message_bits": 0 if recurrent else MESSAGE_BITS,
+    }
+    if copies == 1:
+        return load("lava.proc.dense.process").Dense(weights=weights, **chosen)
+    # Lava knows scipy's matrices alone and hangs on its newer arrays.
+    diagonal = sparse.csr_matrix(
+        sparse.kron(sparse.identity(copies, dtype=np.int32), weights, format="csr")
+    )
+    return load("lava.proc.sparse.process").Sparse(weights=diagonal, **chosen)

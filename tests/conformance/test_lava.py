@@ -1,0 +1,203 @@
+"""Real Lava gives the reference engine's bits: spikes, u and v of every step."""
+
+import numpy as np
+import pytest
+
+from isotau.convert import arithmetic
+from isotau.convert.arithmetic import SignMode
+from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.sim.engines import reference
+from isotau.targets.to_lava import run_lava
+
+STOCK, OWN = "stock", "own"
+"""Networks for Lava's LIF, and those with noise or refractory periods."""
+SMALL = [(neuron, seed) for neuron in (STOCK, OWN) for seed in range(6)]
+STEPS = 150
+
+
+def random_block(rng, source, n, n_in, *, extreme):
+    """Return a block with random columns, sign mode, bits and exponent."""
+    width = n if source == "recurrent" else n_in
+    pre = np.flatnonzero(rng.random(width) < 0.8)
+    pre = pre if len(pre) else np.array([0])
+    mode = list(SignMode)[rng.integers(3)]
+    bits = int(rng.integers(1, 9)) if extreme else 8
+    low = 0 if mode is SignMode.EXCITATORY else -255
+    high = 0 if mode is SignMode.INHIBITORY else 255
+    weights = rng.integers(low, high + 1, (n, len(pre)))
+    weights *= rng.random(weights.shape) < rng.choice([0.1, 0.5, 1.0])
+    return WeightBlock(
+        source=source,
+        pre=pre.astype(np.int32),
+        weights=arithmetic.on_grid(weights, bits, mode),
+        weight_exp=int(rng.integers(-8, 8) if extreme else rng.integers(-3, 2)),
+        num_weight_bits=bits,
+        sign_mode=mode,
+    )
+
+
+def network(n, n_in, blocks, *, noise_exp=None, refractory=0, **registers):
+    """Return a network of the given registers; what the chip does not see is 0 or 1."""
+    return FixedPointNetwork(
+        blocks=tuple(blocks),
+        n_in=n_in,
+        noise_exp=noise_exp,
+        refractory=np.broadcast_to(refractory, n),
+        **{name: np.broadcast_to(value, n) for name, value in registers.items()},
+        state_scale=1.0,
+        v_reset=np.zeros(n),
+        input_scale=1.0,
+        dt=1e-3,
+        w_out=np.zeros((1, n)),
+        b_out=np.zeros(1),
+        tau_out=np.ones(n),
+    )
+
+
+def random_network(rng, n, neuron, *, extreme):
+    """Return a random network; an extreme one draws on the edges of every range."""
+
+    def register(low, high, *edges):
+        drawn = rng.integers(low, high + 1, n)
+        at_edge = rng.random(n) < (0.3 if extreme else 0.0)
+        return np.where(at_edge, rng.choice([*edges, low, high], n), drawn)
+
+    n_in = int(rng.integers(1, 5))
+    own = neuron == OWN
+    sources = ["recurrent", "input", *rng.choice(["recurrent", "input"], 2).tolist()]
+    return network(
+        n,
+        n_in,
+        [random_block(rng, s, n, n_in, extreme=extreme) for s in sources],
+        noise_exp=int(rng.integers(6, 24 if extreme else 17)) if own else None,
+        refractory=rng.choice([0, 1, 2, 5, 63], n) if own else 0,
+        du=register(50, 3000, 0, 4095),
+        dv=register(10, 1000, 0, 4095),
+        vth=register(200, 5000, 0, 131071),
+        bias_mant=register(-100, 400, -4096, 4095),
+        bias_exp=register(0, 4, -16, -3, 7),
+    )
+
+
+def random_messages(rng, net, steps, batch, *, extreme):
+    shape = (steps, batch, net.n_in)
+    mild = rng.integers(-60, 100, shape)
+    if not extreme:
+        return mild
+    wild = rng.integers(-(2**31), 2**31, shape)
+    return np.where(rng.random(shape) < 0.2, wild, mild)
+
+
+def small_case(neuron, seed, batch):
+    """Return a network of 1 to 60 neurons and its messages."""
+    rng = np.random.default_rng([seed, neuron == OWN])
+    extreme = seed % 2 == 0
+    net = random_network(rng, int(rng.integers(1, 61)), neuron, extreme=extreme)
+    return net, random_messages(rng, net, STEPS, batch, extreme=extreme)
+
+
+def assert_same_bits(net, messages):
+    chosen = {"seed": 2**63 + 5, "first_trial": 3, "record": ("u", "v")}
+    ours = reference.run(net, messages, **chosen)
+    lavas = run_lava(net, messages, **chosen)
+    np.testing.assert_array_equal(lavas.u, ours.u)
+    np.testing.assert_array_equal(lavas.v, ours.v)
+    np.testing.assert_array_equal(lavas.spikes.bits, ours.spikes.bits)
+    assert (lavas.u.dtype, lavas.v.dtype) == (np.int32, np.int32)
+    assert (lavas.spikes.engine, lavas.spikes.n) == ("lava", net.n)
+    assert lavas.spikes.network == ours.spikes.network
+
+
+def test_the_random_networks_reach_the_extremes():
+    runs = [
+        reference.run(*small_case(neuron, seed, 3), record=("u", "v"))
+        for neuron, seed in SMALL
+    ]
+    limit = arithmetic.STATE_LIMIT
+    assert all(run.spikes.bits.any() for run in runs)
+    assert any(run.v.min() == 1 - limit for run in runs)
+    assert any(
+        np.abs(np.diff(run.u.astype(np.int64), axis=0)).max() > limit for run in runs
+    )
+    assert any(np.abs(run.u.astype(np.int64)).max() > limit for run in runs)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("neuron", "seed"), SMALL)
+def test_small_random_networks(neuron, seed, batch):
+    assert_same_bits(*small_case(neuron, seed, batch))
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("neuron", [STOCK, OWN])
+def test_two_hundred_neurons(neuron, batch):
+    rng = np.random.default_rng(200 + batch)
+    net = random_network(rng, 200, neuron, extreme=False)
+    assert_same_bits(net, random_messages(rng, net, 500, batch, extreme=False))
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+def test_five_hundred_neurons_at_the_extremes():
+    rng = np.random.default_rng(500)
+    net = random_network(rng, 500, OWN, extreme=True)
+    assert_same_bits(net, random_messages(rng, net, 300, 1, extreme=True))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("sources", ["", "input", "recurrent", "silent"])
+def test_missing_and_silent_connections(sources, batch):
+    rng = np.random.default_rng(7)
+    n, n_in = 9, 2
+    wired = {"silent": ["input", "recurrent"], "": []}.get(sources, [sources])
+    blocks = [random_block(rng, s, n, n_in, extreme=False) for s in wired]
+    if sources == "silent":
+        blocks = [
+            WeightBlock(
+                source=block.source,
+                pre=block.pre,
+                weights=np.zeros_like(block.weights),
+                weight_exp=0,
+                num_weight_bits=8,
+                sign_mode=SignMode.MIXED,
+            )
+            for block in blocks
+        ]
+    net = network(
+        n,
+        n_in,
+        blocks,
+        du=400,
+        dv=100,
+        vth=900,
+        bias_mant=100 * np.arange(n),
+        bias_exp=7,
+    )
+    messages = rng.integers(0, 100, (60, batch, n_in))
+    assert reference.run(net, messages).spikes.bits.any()
+    assert_same_bits(net, messages)
+
+
+@pytest.mark.lava
+def test_refractory_period_without_noise_and_noise_without_refractory_period():
+    rng = np.random.default_rng(11)
+    drawn = random_network(rng, 17, STOCK, extreme=False)
+    names = ("du", "dv", "vth", "bias_mant", "bias_exp")
+    registers = {name: getattr(drawn, name) for name in names}
+    messages = random_messages(rng, drawn, 100, 2, extreme=False)
+    for more in ({"refractory": 4}, {"noise_exp": 14}):
+        net = network(17, drawn.n_in, drawn.blocks, **registers, **more)
+        assert_same_bits(net, messages)
+
+
+@pytest.mark.lava
+def test_one_step_and_one_neuron():
+    net = network(1, 1, [], du=0, dv=0, vth=0, bias_mant=1, bias_exp=0)
+    run = run_lava(net, np.zeros((1, 1, 1), dtype=np.int64))
+    assert run.spikes.bits.tolist() == [[[1]]]
+    assert run.u is None
+    assert run.v is None

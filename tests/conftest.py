@@ -1,0 +1,50 @@
+"""Small networks that many tests want."""
+
+import numpy as np
+import pytest
+
+from isotau.convert.lif import LIFNetwork
+from isotau.convert.rate import RateRNN
+
+
+@pytest.fixture
+def rate_net() -> RateRNN:
+    """A random Dale network of 24 units, 2 inputs, 1 output, at moderate gain."""
+    rng = np.random.default_rng(5)
+    n = 24
+    dale = np.where(np.arange(n) < 18, 1, -1)
+    w = np.abs(rng.standard_normal((n, n))) * (rng.random((n, n)) < 0.3) * 0.4
+    return RateRNN(
+        w_rec=w * dale,
+        w_in=rng.standard_normal((n, 2)),
+        w_out=0.1 * rng.standard_normal((1, n)),
+        bias=0.1 * rng.standard_normal(n),
+        b_out=[0.05],
+        tau=rng.uniform(0.02, 0.1, n),
+        dale=dale,
+        activation="sigmoid",
+        noise_std=0.1,
+        dt=0.005,
+    )
+
+
+@pytest.fixture
+def lif_net() -> LIFNetwork:
+    """A random network of 20 LIF neurons that fires at some tens of Hz."""
+    rng = np.random.default_rng(6)
+    n = 20
+    signs = np.where(np.arange(n) < 15, 1, -1)
+    return LIFNetwork(
+        w_in=1e-3 * rng.standard_normal((n, 2)),
+        w_rec=1.5e-3 * np.abs(rng.standard_normal((n, n))) * signs,
+        w_out=0.02 * rng.standard_normal((2, n)),
+        b_out=[0.1, -0.2],
+        tau_syn=rng.uniform(0.01, 0.08, n),
+        tau_mem=np.full(n, 0.01),
+        v_th=np.full(n, -0.04),
+        v_leak=rng.uniform(-0.042, -0.036, n),
+        v_reset=np.full(n, -0.065),
+        refractory=np.full(n, 0.002),
+        noise_std=1e-3,
+        dt=1e-3,
+    )

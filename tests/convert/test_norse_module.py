@@ -1,0 +1,155 @@
+"""The LIF module against a scalar integration, and its way back to a record."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from isotau.convert.lif import LIFNetwork
+from isotau.convert.norse_module import LIFModule, to_network
+from isotau.convert.storage import same
+
+
+def by_hand(net: LIFNetwork, inputs: np.ndarray) -> np.ndarray:
+    """Spikes by the equations of the record's docstring, one neuron at a time."""
+    steps, n = inputs.shape[0], net.n
+    v, i = list(net.v_reset), [0.0] * n
+    rest, z = [0] * n, [False] * n
+    out = np.zeros((steps, n), dtype=bool)
+    for t in range(steps):
+        before = list(z)
+        for k in range(n):
+            i[k] += sum(net.w_in[k, c] * inputs[t, c] for c in range(net.n_in))
+            i[k] += sum(net.w_rec[k, j] for j in range(n) if before[j])
+            a_mem = 1 - np.exp(-net.dt / net.tau_mem[k])
+            v[k] += a_mem * (net.v_leak[k] - v[k] + i[k])
+            i[k] *= np.exp(-net.dt / net.tau_syn[k])
+            if rest[k] > 0:
+                rest[k] -= 1
+                v[k], z[k] = net.v_reset[k], False
+            else:
+                z[k] = v[k] > net.v_th[k]
+                if z[k]:
+                    v[k] = net.v_reset[k]
+                    rest[k] = round(net.refractory[k] / net.dt)
+        out[t] = z
+    return out
+
+
+@pytest.fixture
+def quiet(lif_net):
+    refractory = np.arange(lif_net.n) % 4 * lif_net.dt
+    return dataclasses.replace(lif_net, noise_std=0.0, refractory=refractory)
+
+
+def test_spikes_are_those_of_the_equations(quiet):
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((250, 1, 2))
+    _, spikes = LIFModule(quiet)(torch.tensor(inputs))
+    expected = by_hand(quiet, inputs[:, 0])
+    assert expected.sum() > 300
+    np.testing.assert_array_equal(spikes.detach().numpy()[:, 0] > 0, expected)
+
+
+def test_round_trip_is_exact(lif_net):
+    assert same(to_network(LIFModule(lif_net)), lif_net)
+
+
+def test_readout_of_a_regular_train_is_its_rate(lif_net):
+    module = LIFModule(lif_net)
+    spikes = [torch.full((1, lif_net.n), float(t % 10 == 0)) for t in range(1000)]
+    outputs = module.read_out([z.double() for z in spikes])
+    rates = np.full(lif_net.n, 100.0)
+    mean = outputs[-100:].mean(dim=0).detach().numpy()[0]
+    np.testing.assert_allclose(mean, lif_net.w_out @ rates + lif_net.b_out, rtol=1e-3)
+
+
+def test_noise_has_its_stationary_deviation(lif_net):
+    silent = dataclasses.replace(
+        lif_net, v_leak=np.full(lif_net.n, -0.065), w_rec=np.zeros((20, 20))
+    )
+    module = LIFModule(silent)
+    parameters, state = module.norse_parameters(), module.initial_state(400)
+    generator = torch.Generator().manual_seed(1)
+    inputs, per_step = torch.zeros(400, 2).double(), module.noise_per_step()
+    with torch.no_grad():
+        for _ in range(100):
+            sample = torch.randn(400, 20, generator=generator, dtype=torch.float64)
+            state = module.step(inputs, state, parameters, per_step * sample)
+    # 8000 independent values: the SD of the estimate is 0.8 %
+    assert float(state.lif.v.std()) == pytest.approx(1e-3, rel=0.04)
+
+
+def test_exact_decay_does_not_depend_on_dt(lif_net):
+    def current_after_20_ms(dt: float) -> np.ndarray:
+        net = dataclasses.replace(
+            lif_net, dt=dt, w_rec=np.zeros((20, 20)), refractory=np.zeros(20)
+        )
+        module = LIFModule(net)
+        parameters, state = module.norse_parameters(), module.initial_state(1)
+        state = state._replace(lif=state.lif._replace(i=torch.ones(1, 20).double()))
+        with torch.no_grad():
+            for _ in range(round(0.02 / dt)):
+                state = module.step(torch.zeros(1, 2).double(), state, parameters)
+        return state.lif.i.numpy()[0]
+
+    expected = np.exp(-0.02 / lif_net.tau_syn)
+    np.testing.assert_allclose(current_after_20_ms(1e-3), expected, rtol=1e-12)
+    np.testing.assert_allclose(current_after_20_ms(5e-3), expected, rtol=1e-12)
+
+
+def test_gain_scales_recurrent_weights_per_trial(quiet):
+    rng = np.random.default_rng(2)
+    inputs = torch.tensor(rng.standard_normal((150, 2, 2)))
+    module = LIFModule(quiet)
+    parameters, state = module.norse_parameters(), module.initial_state(2)
+    gain = torch.tensor([[0.5], [1.5]], dtype=torch.float64)
+    seen = []
+    with torch.no_grad():
+        for x in inputs:
+            state = module.step(x, state, parameters, gain=gain)
+            seen.append(state.lif.z.numpy() > 0)
+    for k, factor in enumerate((0.5, 1.5)):
+        scaled = dataclasses.replace(quiet, w_rec=factor * quiet.w_rec)
+        with torch.no_grad():
+            _, alone = LIFModule(scaled)(inputs[:, k : k + 1])
+        np.testing.assert_array_equal(np.array(seen)[:, k], alone.numpy()[:, 0] > 0)
+
+
+@pytest.mark.parametrize("surrogate", ["super", "tanh", "heavi_erfc"])
+def test_gradients_reach_every_weight(quiet, surrogate):
+    module = LIFModule(quiet, surrogate=surrogate, alpha=10.0)
+    outputs, _ = module(torch.randn(60, 3, 2, dtype=torch.float64))
+    outputs.square().mean().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_a_few_steps_of_training_lower_the_loss(quiet):
+    torch.manual_seed(3)
+    module = LIFModule(quiet, dtype=torch.float32, alpha=10.0)
+    inputs = torch.randn(80, 4, 2)
+    target = torch.linspace(0, 1, 80)[:, None, None].expand(80, 4, 2)
+    fast, slow = [module.w_out, module.b_out], [module.w_rec, module.w_in]
+    optimizer = torch.optim.Adam(
+        [{"params": fast, "lr": 2e-2}, {"params": slow, "lr": 1e-4}]
+    )
+    losses = []
+    for _ in range(25):
+        optimizer.zero_grad()
+        outputs, _ = module(inputs)
+        loss = (outputs - target).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    trained = to_network(module)
+    assert not np.array_equal(trained.w_rec, quiet.w_rec)
+
+
+def test_unknown_surrogate_is_named(lif_net):
+    with pytest.raises(ValueError, match="surrogate: got 'step', need one of super"):
+        LIFModule(lif_net, surrogate="step")

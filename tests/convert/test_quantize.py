@@ -1,0 +1,200 @@
+"""Quantization: registers against closed forms, and what cannot be held."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from isotau.convert.arithmetic import SignMode, effective_bias
+from isotau.convert.errors import DoesNotFit
+from isotau.convert.lif_dynamics import Ranges, simulate_lif
+from isotau.convert.quantize import QuantizeConfig, messages, quantize
+from isotau.convert.spikes import mean_rate, unpack
+from isotau.sim.engines import reference
+
+
+def ranges_of(net, i_peak=0.01, v_low=0.005):
+    every = np.ones(net.n)
+    return Ranges(
+        i_peak=i_peak * every, i_rms=0.3 * i_peak * every, v_low=v_low * every
+    )
+
+
+@pytest.fixture
+def fixed(lif_net):
+    return quantize(lif_net, ranges_of(lif_net), input_peak=3.0)
+
+
+def test_decays_are_the_nearest_registers(lif_net, fixed):
+    exact_u = 4096 * (1 - np.exp(-1e-3 / lif_net.tau_syn))
+    assert np.abs(fixed.du + 1 - exact_u).max() <= 0.5
+    assert (fixed.dv == round(4096 * (1 - np.exp(-0.1)))).all()
+
+
+def test_noise_has_the_wanted_deviation_exactly(lif_net, fixed):
+    """S·σ of a step is the deviation of −127 … 127 times 2^(exp − 7)."""
+    per_step = 1e-3 * np.sqrt(1 - np.exp(-2 * 1e-3 / 0.01))
+    samples = np.arange(-127, 128) * 2.0 ** (fixed.noise_exp - 7)
+    assert samples.std() / fixed.state_scale == pytest.approx(per_step, rel=1e-12)
+
+
+def test_scale_is_the_largest_that_fits(lif_net):
+    """Doubling the noise-free scale breaks one of the four limits, halving none."""
+    quiet = dataclasses.replace(lif_net, noise_std=0.0)
+    cases = {
+        "u": (ranges_of(lif_net, i_peak=0.5), 1.0),
+        "v": (ranges_of(lif_net, v_low=0.3), 1.0),
+        "vth": (ranges_of(lif_net), 0.0),
+        "bias": (ranges_of(lif_net), 1.0),
+    }
+    a_mem = round(4096 * (1 - np.exp(-0.1))) / 4096
+    for name, (ranges, leak) in cases.items():
+        v_leak = -0.065 + leak * (quiet.v_leak + 0.065)
+        net = dataclasses.replace(quiet, v_leak=v_leak)
+        made = quantize(net, ranges, input_peak=1.0, config=QuantizeConfig(headroom=2))
+        use = {
+            "u": 2 * made.state_scale * a_mem * ranges.i_peak.max() / 2**23,
+            "v": 2 * made.state_scale * ranges.v_low.max() / 2**23,
+            "vth": made.state_scale * 0.025 / 64 / 131071,
+            "bias": made.state_scale * a_mem * (v_leak + 0.065).max() / (4095 << 7),
+        }
+        assert use[name] == pytest.approx(1.0, rel=1e-6), use
+        assert max(use.values()) <= 1 + 1e-6
+
+
+def test_with_noise_the_scale_is_within_a_factor_of_two(lif_net, fixed):
+    free = quantize(
+        dataclasses.replace(lif_net, noise_std=0.0), ranges_of(lif_net), input_peak=3.0
+    )
+    assert 0.5 < fixed.state_scale / free.state_scale <= 1
+
+
+def test_weights_come_back_within_half_a_step(lif_net, fixed):
+    a_mem, fraction = fixed.dv / 4096, (fixed.du + 1.0) / 4096
+    gain = fraction / (1 - np.exp(-1e-3 / lif_net.tau_syn))
+    per_volt = (fixed.state_scale * a_mem * gain / 64)[:, None]
+    back, half = np.zeros((20, 20)), 0.0
+    for block in fixed.blocks:
+        if block.source == "recurrent":
+            back[:, block.pre] += block.weights * 2.0**block.weight_exp
+            half = max(half, 0.5 * 2.0**block.weight_exp)
+            assert np.abs(block.weights).max() > 127, "an exponent is too large"
+    assert np.abs(back - lif_net.w_rec * per_volt).max() <= half * (1 + 1e-9)
+
+
+def test_presynaptic_signs_have_blocks_of_their_own(fixed):
+    blocks = {(b.source, b.sign_mode): b for b in fixed.blocks}
+    assert len(blocks) == len(fixed.blocks) == 4
+    excitatory = blocks["recurrent", SignMode.EXCITATORY]
+    inhibitory = blocks["recurrent", SignMode.INHIBITORY]
+    assert excitatory.pre.tolist() == list(range(15))
+    assert inhibitory.pre.tolist() == list(range(15, 20))
+
+
+def test_mixed_columns_are_split_without_loss(lif_net):
+    rng = np.random.default_rng(1)
+    mixed = dataclasses.replace(lif_net, w_rec=1e-3 * rng.standard_normal((20, 20)))
+    made = quantize(mixed, ranges_of(mixed), input_peak=1.0)
+    back = sum(np.sign(b.weights) for b in made.blocks if b.source == "recurrent")
+    agree = np.sign(mixed.w_rec) == back
+    assert agree.mean() > 0.98  # the rest rounds to zero
+    assert all(b.num_weight_bits == 8 for b in made.blocks)
+
+
+def test_biases_fit_their_registers(lif_net, fixed):
+    a_mem = fixed.dv / 4096
+    wanted = fixed.state_scale * a_mem * (lif_net.v_leak - lif_net.v_reset)
+    have = effective_bias(fixed.bias_mant, fixed.bias_exp)
+    assert np.abs(have - wanted).max() <= 0.5 * 2.0 ** fixed.bias_exp.max()
+    small = np.abs(fixed.bias_mant.astype(int)) <= 2047
+    assert not (small & (fixed.bias_exp > 0)).any(), "an exponent is too large"
+
+
+def test_zero_weights_make_no_block(lif_net):
+    alone = dataclasses.replace(lif_net, w_rec=np.zeros((20, 20)))
+    made = quantize(alone, ranges_of(alone), input_peak=1.0)
+    assert {block.source for block in made.blocks} == {"input"}
+
+
+@pytest.mark.parametrize("bits", [8, 4, 2, 1])
+def test_fewer_bits_use_the_coarser_grid(lif_net, bits):
+    config = QuantizeConfig(num_weight_bits=bits)
+    made = quantize(lif_net, ranges_of(lif_net), input_peak=1.0, config=config)
+    for block in made.blocks:
+        assert (block.weights % (1 << (8 - bits)) == 0).all()
+        assert block.weights.any()
+
+
+def test_messages_are_rounded_inputs(fixed):
+    inputs = np.array([[[0.0, 1.0]], [[-1.0, 2.9]]])
+    sent = messages(fixed, inputs)
+    np.testing.assert_array_equal(sent, np.rint(inputs * fixed.input_scale))
+    assert np.abs(sent).max() <= 127
+    with pytest.raises(DoesNotFit, match=r"inputs · input_scale: got .* larger input"):
+        messages(fixed, np.full((1, 1, 2), 1e12))
+
+
+def test_the_quantized_network_spikes_like_the_float_one(lif_net):
+    """Without noise most spikes of a short, input-driven run fall in the same step."""
+    net = dataclasses.replace(
+        lif_net, noise_std=0.0, w_rec=0.3 * lif_net.w_rec, tau_syn=np.full(20, 0.01)
+    )
+    rng = np.random.default_rng(3)
+    held = np.repeat(rng.uniform(-3, 3, (30, 2, 2)), 10, axis=0)
+    run = simulate_lif(net, held, generator=None)
+    made = quantize(net, run.ranges, input_peak=3.0)
+    chip = reference.run(made, messages(made, held))
+    assert mean_rate(chip.spikes) == pytest.approx(mean_rate(run.spikes), rel=0.02)
+    # the chip's input arrives one step later
+    ours, theirs = (unpack(run.spikes.bits, 20) for run in (run, chip))
+    assert (ours[:-1] & theirs[1:]).sum() > 0.6 * ours.sum()
+
+
+def test_the_run_is_within_the_limits(lif_net):
+    inputs = np.random.default_rng(4).standard_normal((300, 5, 2))
+    run = simulate_lif(lif_net, inputs, generator=torch.Generator().manual_seed(0))
+    made = quantize(lif_net, run.ranges, input_peak=5.0)
+    chip = reference.run(made, messages(made, inputs), record=("u", "v"), seed=1)
+    assert np.abs(chip.u.astype(np.int64)).max() < 2**23 / 1.5
+
+
+def test_what_cannot_be_held_is_named(lif_net):
+    ranges = ranges_of(lif_net)
+
+    def attempt(match, config=None, **change):
+        with pytest.raises(DoesNotFit, match=match):
+            quantize(
+                dataclasses.replace(lif_net, **change),
+                ranges,
+                input_peak=1.0,
+                config=config or QuantizeConfig(),
+            )
+
+    attempt(r"tau_syn: got 9.0 s at \[3\], need less", tau_syn=_with(20, 3, 9.0))
+    attempt(r"tau_mem: got 9.0 s at \[0\]", tau_mem=np.full(20, 9.0))
+    attempt("tau_mem: got 0.01 to 0.02 s with noise", tau_mem=_with(20, 1, 0.02, 0.01))
+    attempt("noise_std: got 1e-12 V, need more", noise_std=1e-12)
+    attempt("recurrent weights: got", w_rec=300.0 * lif_net.w_rec)
+    attempt(
+        "refractory: got 70",
+        refractory=np.full(20, 0.07),
+    )
+    attempt(
+        "vth: got",
+        noise_std=0.0,
+        config=QuantizeConfig(state_scale=1e9),
+        v_leak=np.full(20, -0.065),
+        w_rec=np.zeros((20, 20)),
+        w_in=1e-6 * lif_net.w_in,
+    )
+    with pytest.raises(ValueError, match=r"headroom: got 0\.5, need at least 1"):
+        quantize(lif_net, ranges, input_peak=1.0, config=QuantizeConfig(headroom=0.5))
+    with pytest.raises(ValueError, match="input_peak: got -1"):
+        quantize(lif_net, ranges, input_peak=-1)
+
+
+def _with(n, where, value, others=0.05):
+    array = np.full(n, others)
+    array[where] = value
+    return array

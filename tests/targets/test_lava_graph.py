@@ -1,0 +1,29 @@
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(
+    ("noise_exp", "refractory", "expected"),
+    [(None, 0, "LIF"), (9, 0, "NoisyLIF"), (None, 1, "NoisyLIF")],
+)
+def test_lavas_own_neuron_is_used_where_it_is_enough(noise_exp, refractory, expected):
+    """In a process of its own, as Lava sets how Python starts processes."""
+    script = f"""
+import numpy as np
+from isotau.convert.fixedpoint import FixedPointNetwork
+from isotau.targets.lava_graph import build
+one = np.ones(1)
+net = FixedPointNetwork(
+    blocks=(), n_in=1, du=one, dv=one, vth=one, bias_mant=one, bias_exp=one,
+    refractory={refractory} * one, noise_exp={noise_exp}, state_scale=1.0,
+    v_reset=one, input_scale=1.0, dt=1.0, w_out=np.ones((1, 1)), b_out=one, tau_out=one)
+messages = np.zeros((2, 1, 1), dtype=np.int32)
+print(type(build(net, messages, seed=0, first_trial=0)).__name__)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == expected

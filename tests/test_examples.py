@@ -1,0 +1,39 @@
+"""Every example runs as it stands and prints what it promises."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+SAYS = {
+    "convert_and_quantize.py": ("1/λ = ", "recurrent inhibitory", "rounded to zero"),
+    "engine_and_lava.py": ("spikes that differ: 0",),
+    "compare_timescales.py": ("LIF: ", "fixed point: ", "in both: "),
+}
+
+
+def test_every_example_is_tested_and_short():
+    scripts = {path.name: path for path in EXAMPLES.glob("*.py")}
+    assert set(scripts) == set(SAYS)
+    for path in scripts.values():
+        assert path.read_text().count("\n") < 60, path
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+@pytest.mark.parametrize("script", sorted(SAYS))
+def test_example_runs(script, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for words in SAYS[script]:
+        assert words in done.stdout
+    assert not done.stderr

@@ -1,0 +1,127 @@
+"""The shape of the repository: packages, arrows between rooms, sizes."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = {"convert": "convert", "targets": "targets", "sim": "sim"}
+SOURCES = sorted(
+    path
+    for folder in (*FOLDERS, "src/isotau", "examples", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+    if not any(part.is_symlink() for part in path.parents)
+)
+LONG_FILES: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {}
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_every_package_is_listed():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    listed = set(settings["tool"]["setuptools"]["packages"])
+    found = {"isotau"}
+    for folder, name in FOLDERS.items():
+        for init in (ROOT / folder).rglob("__init__.py"):
+            parts = init.parent.relative_to(ROOT / folder).parts
+            found.add(".".join(("isotau", name, *parts)))
+    assert listed == found
+
+
+def test_every_source_is_in_a_package():
+    for path in SOURCES:
+        if path.is_relative_to(ROOT / "examples") or "benchmarks" in path.parts:
+            continue
+        assert (path.parent / "__init__.py").exists(), path
+
+
+@pytest.mark.parametrize(
+    ("room", "forbidden"),
+    [
+        ("convert", ("isotau.targets", "isotau.sim")),
+        ("targets", ("isotau.sim",)),
+        ("sim", ("isotau.targets",)),
+    ],
+)
+def test_imports_point_upstream(room, forbidden):
+    faces = {f"isotau.{p.stem}" for p in (ROOT / "src/isotau").glob("*.py")}
+    for path in (ROOT / room).rglob("*.py"):
+        for name in imports(path):
+            assert not name.startswith(forbidden), f"{path}: imports {name}"
+            assert ".".join(name.split(".")[:2]) not in faces, f"{path}: {name}"
+            assert name != "isotau", f"{path}: imports the face"
+
+
+def test_lava_comes_through_its_shim():
+    allowed = {"targets/lava_compat.py"}
+    for path in SOURCES:
+        place = path.relative_to(ROOT).as_posix()
+        if place in allowed or place.startswith("targets/lava_lif/"):
+            continue
+        direct = {name for name in imports(path) if name.split(".")[0] == "lava"}
+        assert not direct, f"{place}: imports {direct}"
+
+
+def test_matplotlib_is_used_in_one_file():
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if any(name.split(".")[0] == "matplotlib" for name in imports(path))
+        and not path.is_relative_to(ROOT / "benchmarks")
+    }
+    assert users <= {"sim/plot.py"}
+
+
+def test_files_and_functions_are_short():
+    for path in SOURCES:
+        place = path.relative_to(ROOT).as_posix()
+        text = path.read_text()
+        if place not in LONG_FILES:
+            assert text.count("\n") <= 300, f"{place} is long"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body
+                first = body[1] if ast.get_docstring(node) and body[1:] else body[0]
+                length = (node.end_lineno or 0) - first.lineno + 1
+                name = f"{place}:{node.name}"
+                assert length <= 60 or name in LONG_FUNCTIONS, f"{name}: {length}"
+
+
+def test_no_file_has_a_name_that_says_nothing():
+    empty = {"utils", "util", "common", "helpers", "misc", "base"}
+    assert not [path for path in SOURCES if path.stem in empty]
+
+
+def test_every_module_has_a_test_of_its_name():
+    tests = {path.stem.removeprefix("test_") for path in ROOT.glob("tests/**/*.py")}
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.stem != "__init__" and "lava_lif" not in path.parts:
+                assert path.stem in tests, f"{path.relative_to(ROOT)} has no test file"
+
+
+def test_nothing_unsafe_is_called():
+    unsafe = re.compile(
+        r"\bpickle\.loads?\(|allow_pickle=True|weights_only=False|\beval\(|\bexec\("
+    )
+    for path in SOURCES:
+        assert not unsafe.search(path.read_text()), path
