@@ -190,7 +190,7 @@ def tau_against(
     has = np.isfinite(before.tau), np.isfinite(after.tau)
     both = np.logical_and(*has)
     x, y = 1e3 * before.tau[both], 1e3 * after.tau[both]
-    with _canvas(path, (4.4, 4.6)) as (_, grid):
+    with _canvas(path, (4.4, 4.6)) as (figure, grid):
         axes = grid[0, 0]
         line = np.array([0.85 * min([5.0, *x, *y]), 1.2 * max([500.0, *x, *y])])
         edges = line * (1 - band), line * (1 + band)
@@ -201,7 +201,7 @@ def tau_against(
         _log_tau(axes, "y")
         axes.set(xlim=line, ylim=line, aspect="equal")
         axes.set(xlabel=f"τ {names[0]} (ms)", ylabel=f"τ {names[1]} (ms)")
-        axes.legend(loc="upper left")
+        figure.legend(loc="outside lower center", ncols=2)
         title = f"{x.size} of {before.n} neurons in both"
         if x.size:
             title += f", {np.mean(np.abs(y / x - 1) <= band):.0%} within ±{band:.0%}"

@@ -57,6 +57,7 @@ class Seeds(NamedTuple):
     lif_spontaneous: int
     chip: int
     chip_spontaneous: int
+    chance: int
 
 
 def draw_seeds(seed: int) -> Seeds:

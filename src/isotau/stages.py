@@ -15,7 +15,7 @@ from isotau.convert.rate import RateRNN
 from isotau.convert.rate_dynamics import simulate_rate
 from isotau.convert.rate_to_lif import Conversion
 from isotau.convert.readout import read_out
-from isotau.convert.spikes import Spikes, select, window
+from isotau.convert.spikes import Spikes, count, select, window
 from isotau.convert.trials import Trials, refine, subset
 from isotau.run_config import RunConfig, Seeds
 from isotau.sim.engines import reference
@@ -41,6 +41,8 @@ class Stage:
         right_strictly: the same by the stricter rule.
         spontaneous: spikes without input.
         timescales: estimated from `spontaneous`.
+        chance: estimated from Poisson neurons of the same rates, which have no
+            timescale: what the estimator finds where there is nothing.
     """
 
     spikes: Spikes
@@ -50,6 +52,7 @@ class Stage:
     right_strictly: np.ndarray
     spontaneous: Spikes
     timescales: Timescales
+    chance: Timescales
 
 
 def rate_stage(
@@ -85,6 +88,7 @@ def rate_stage(
         test,
         task,
         seen(free_run.rates),
+        seeds,
     )
 
 
@@ -113,7 +117,7 @@ def lif_stage(
         )
     )
     outputs = read_out(spikes, w_out=lif.w_out, b_out=lif.b_out, tau=lif.tau_syn)
-    return _stage(spikes, outputs, fine, task, spontaneous)
+    return _stage(spikes, outputs, fine, task, spontaneous, seeds)
 
 
 def chip_stages(
@@ -159,7 +163,8 @@ def chip_stages(
         outputs = read_out(
             seen, w_out=fixed.w_out, b_out=fixed.b_out, tau=fixed.tau_out
         )
-        return _stage(seen, outputs, trials, task, window(spikes["quiet"], burn_in))
+        quiet = window(spikes["quiet"], burn_in)
+        return _stage(seen, outputs, trials, task, quiet, seeds)
 
     mismatches = int(sum(int(d.sum()) for d in differ))
     return finish(ours, fine), finish(theirs, few), mismatches, compared
@@ -176,6 +181,7 @@ def _stage(
     trials: Trials,
     task: Task,
     spontaneous: Spikes,
+    seeds: Seeds,
 ) -> Stage:
     return Stage(
         spikes=spikes,
@@ -185,4 +191,18 @@ def _stage(
         right_strictly=task.score_strict(outputs, trials),
         spontaneous=spontaneous,
         timescales=kim(spontaneous),
+        chance=kim(_poisson_like(spontaneous, np.random.default_rng(seeds.chance))),
+    )
+
+
+def _poisson_like(spikes: Spikes, rng: np.random.Generator) -> Spikes:
+    """Return Poisson neurons with each neuron's mean rate, in as many trials."""
+    length = spikes.steps * spikes.dt
+    rates = count(spikes, width=spikes.steps).mean(axis=(0, 1)) / length
+    return observe(
+        np.broadcast_to(rates, (1, spikes.batch, spikes.n)),
+        dt_rates=length,
+        inverse_lambda=1.0,
+        dt=spikes.dt,
+        rng=rng,
     )

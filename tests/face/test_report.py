@@ -15,6 +15,7 @@ def stage(accuracy, tau):
         "mean_rate_hz": 5.25,
         "n_neurons": 200,
         "n_timescales": 31,
+        "n_timescales_by_chance": 14,
         "median_tau_ms": tau,
     }
 
@@ -50,8 +51,9 @@ def test_table_has_a_row_per_stage():
 
 def test_verdict_says_whether_lava_agrees():
     said = verdict(REPORT)
-    assert "1/λ = 27.5 Hz" in said and "1.000 (rate)" in said
-    assert "from 84 ms over 90 ms to none" in said
+    assert "1/λ = 27.5 Hz" in said
+    assert "1.000 (rate) → 0.950 (lif) → 0.940 (fixed)" in said
+    assert "31 fixed-point neurons" in said and "14 of as many Poisson" in said
     assert "Lava gave the engine's spikes in all 1,234,567 neuron-steps" in said
     off = REPORT | {"lava_identical": False, "lava_mismatches": 12}
     assert "LAVA DIFFERS from the engine in 12 of 1,234,567" in verdict(off)
