@@ -69,7 +69,7 @@ class Candidate:
         drive: constant drive added to every neuron, in volts.
         output_gain: factor on λ W_out that matches the output's amplitude.
         amplitude: mean of the largest output where the target asks for one, before
-            the gain.
+            the gain; None where it never does.
         accuracy: fraction of trials right, with the gain.
         accuracy_ungained: the same with the gain at 1, as published.
         error: mean squared difference to the target, with the gain.
@@ -78,7 +78,7 @@ class Candidate:
     inverse_lambda: float
     drive: float
     output_gain: float
-    amplitude: float
+    amplitude: float | None
     accuracy: float
     accuracy_ungained: float
     error: float
@@ -245,7 +245,7 @@ def _judge(
         inverse_lambda=float(inverse_lambda),
         drive=float(drive),
         output_gain=gain,
-        amplitude=float(peaks.mean()) if peaks.size else float("nan"),
+        amplitude=float(peaks.mean()) if peaks.size else None,
         accuracy=float(score(outputs, trials).mean()),
         accuracy_ungained=float(score(raw + rate.b_out, trials).mean()),
         error=float(((outputs - trials.targets)[trials.mask] ** 2).mean()),

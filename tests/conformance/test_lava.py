@@ -7,33 +7,17 @@ from isotau.convert import arithmetic
 from isotau.convert.arithmetic import SignMode
 from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.sim.engines import reference
+from isotau.sim.engines.random_networks import (
+    random_block,
+    random_messages,
+    random_network,
+)
 from isotau.targets.to_lava import run_lava
 
 STOCK, OWN = "stock", "own"
 """Networks for Lava's LIF, and those with noise or refractory periods."""
 SMALL = [(neuron, seed) for neuron in (STOCK, OWN) for seed in range(6)]
 STEPS = 150
-
-
-def random_block(rng, source, n, n_in, *, extreme):
-    """Return a block with random columns, sign mode, bits and exponent."""
-    width = n if source == "recurrent" else n_in
-    pre = np.flatnonzero(rng.random(width) < 0.8)
-    pre = pre if len(pre) else np.array([0])
-    mode = list(SignMode)[rng.integers(3)]
-    bits = int(rng.integers(1, 9)) if extreme else 8
-    low = 0 if mode is SignMode.EXCITATORY else -255
-    high = 0 if mode is SignMode.INHIBITORY else 255
-    weights = rng.integers(low, high + 1, (n, len(pre)))
-    weights *= rng.random(weights.shape) < rng.choice([0.1, 0.5, 1.0])
-    return WeightBlock(
-        source=source,
-        pre=pre.astype(np.int32),
-        weights=arithmetic.on_grid(weights, bits, mode),
-        weight_exp=int(rng.integers(-8, 8) if extreme else rng.integers(-3, 2)),
-        num_weight_bits=bits,
-        sign_mode=mode,
-    )
 
 
 def network(n, n_in, blocks, *, noise_exp=None, refractory=0, **registers):
@@ -54,45 +38,13 @@ def network(n, n_in, blocks, *, noise_exp=None, refractory=0, **registers):
     )
 
 
-def random_network(rng, n, neuron, *, extreme):
-    """Return a random network; an extreme one draws on the edges of every range."""
-
-    def register(low, high, *edges):
-        drawn = rng.integers(low, high + 1, n)
-        at_edge = rng.random(n) < (0.3 if extreme else 0.0)
-        return np.where(at_edge, rng.choice([*edges, low, high], n), drawn)
-
-    n_in = int(rng.integers(1, 5))
-    own = neuron == OWN
-    sources = ["recurrent", "input", *rng.choice(["recurrent", "input"], 2).tolist()]
-    return network(
-        n,
-        n_in,
-        [random_block(rng, s, n, n_in, extreme=extreme) for s in sources],
-        noise_exp=int(rng.integers(6, 24 if extreme else 17)) if own else None,
-        refractory=rng.choice([0, 1, 2, 5, 63], n) if own else 0,
-        du=register(50, 3000, 0, 4095),
-        dv=register(10, 1000, 0, 4095),
-        vth=register(200, 5000, 0, 131071),
-        bias_mant=register(-100, 400, -4096, 4095),
-        bias_exp=register(0, 4, -16, -3, 7),
-    )
-
-
-def random_messages(rng, net, steps, batch, *, extreme):
-    shape = (steps, batch, net.n_in)
-    mild = rng.integers(-60, 100, shape)
-    if not extreme:
-        return mild
-    wild = rng.integers(-(2**31), 2**31, shape)
-    return np.where(rng.random(shape) < 0.2, wild, mild)
-
-
 def small_case(neuron, seed, batch):
     """Return a network of 1 to 60 neurons and its messages."""
     rng = np.random.default_rng([seed, neuron == OWN])
     extreme = seed % 2 == 0
-    net = random_network(rng, int(rng.integers(1, 61)), neuron, extreme=extreme)
+    net = random_network(
+        rng, int(rng.integers(1, 61)), extreme=extreme, bare=neuron == STOCK
+    )
     return net, random_messages(rng, net, STEPS, batch, extreme=extreme)
 
 
@@ -135,7 +87,7 @@ def test_small_random_networks(neuron, seed, batch):
 @pytest.mark.parametrize("neuron", [STOCK, OWN])
 def test_two_hundred_neurons(neuron, batch):
     rng = np.random.default_rng(200 + batch)
-    net = random_network(rng, 200, neuron, extreme=False)
+    net = random_network(rng, 200, extreme=False, bare=neuron == STOCK)
     assert_same_bits(net, random_messages(rng, net, 500, batch, extreme=False))
 
 
@@ -143,7 +95,7 @@ def test_two_hundred_neurons(neuron, batch):
 @pytest.mark.slow
 def test_five_hundred_neurons_at_the_extremes():
     rng = np.random.default_rng(500)
-    net = random_network(rng, 500, OWN, extreme=True)
+    net = random_network(rng, 500, extreme=True)
     assert_same_bits(net, random_messages(rng, net, 300, 1, extreme=True))
 
 
@@ -185,7 +137,7 @@ def test_missing_and_silent_connections(sources, batch):
 @pytest.mark.lava
 def test_refractory_period_without_noise_and_noise_without_refractory_period():
     rng = np.random.default_rng(11)
-    drawn = random_network(rng, 17, STOCK, extreme=False)
+    drawn = random_network(rng, 17, extreme=False, bare=True)
     names = ("du", "dv", "vth", "bias_mant", "bias_exp")
     registers = {name: getattr(drawn, name) for name in names}
     messages = random_messages(rng, drawn, 100, 2, extreme=False)

@@ -122,3 +122,13 @@ def test_bad_arguments_are_named(rate_net):
     off = dataclasses.replace(shown, dt=0.0033)
     with pytest.raises(ValueError, match=r"dt: got 0.001 s, need a whole fraction"):
         search_lambda(rate_net, off, score=score, seed=0)
+
+
+def test_trials_that_ask_for_nothing_leave_the_gain_alone(rate_net):
+    shown = trials(4, np.random.default_rng(0))
+    idle = dataclasses.replace(shown, targets=np.zeros_like(shown.targets))
+    chosen = search_lambda(
+        rate_net, idle, score=score, seed=0, grid=(30.0,), drives=(0.0,)
+    ).chosen
+    assert chosen.amplitude is None
+    assert chosen.output_gain > 0

@@ -1,0 +1,98 @@
+"""Random fixed-point networks that reach every edge of the arithmetic.
+
+For showing that two engines, or an engine and a target, give the same bits: mild ones
+behave like networks that people quantize; extreme ones wrap u, saturate v, and have
+registers, exponents and widths at the ends of their ranges.
+"""
+
+import numpy as np
+from jaxtyping import Int64
+
+from isotau.convert import arithmetic
+from isotau.convert.arithmetic import SignMode
+from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+
+DENSITIES = (0.1, 0.5, 1.0)
+REFRACTORY = (0, 1, 2, 5, arithmetic.REFRACTORY_MAX)
+
+
+def random_network(
+    rng: np.random.Generator, n: int, *, extreme: bool, bare: bool = False
+) -> FixedPointNetwork:
+    """Return a random network of n neurons, 1 to 4 inputs and 4 weight blocks.
+
+    Args:
+        rng: decides everything.
+        n: number of neurons.
+        extreme: draw on the edges of every range.
+        bare: without membrane noise and refractory periods, as Lava's own LIF is.
+    """
+
+    def register(low: int, high: int, *edges: int) -> np.ndarray:
+        drawn = rng.integers(low, high + 1, n)
+        at_edge = rng.random(n) < (0.3 if extreme else 0.0)
+        return np.where(at_edge, rng.choice([*edges, low, high], n), drawn)
+
+    n_in = int(rng.integers(1, 5))
+    sources = ["recurrent", "input", *rng.choice(["recurrent", "input"], 2).tolist()]
+    noise_exp = int(rng.integers(6, 24 if extreme else 17))
+    return FixedPointNetwork(
+        blocks=tuple(random_block(rng, s, n, n_in, extreme=extreme) for s in sources),
+        n_in=n_in,
+        noise_exp=None if bare else noise_exp,
+        refractory=np.zeros(n) if bare else rng.choice(REFRACTORY, n),
+        du=register(50, 3000, 0, arithmetic.DECAY_MAX),
+        dv=register(10, 1000, 0, arithmetic.DECAY_MAX),
+        vth=register(200, 5000, 0, arithmetic.VTH_MAX),
+        bias_mant=register(
+            -100, 400, arithmetic.BIAS_MANT_MIN, arithmetic.BIAS_MANT_MAX
+        ),
+        bias_exp=register(0, 4, arithmetic.BIAS_EXP_MIN, -3, arithmetic.BIAS_EXP_MAX),
+        state_scale=1.0,
+        v_reset=np.zeros(n),
+        input_scale=1.0,
+        dt=1e-3,
+        w_out=np.zeros((1, n)),
+        b_out=np.zeros(1),
+        tau_out=np.ones(n),
+    )
+
+
+def random_block(
+    rng: np.random.Generator, source: str, n: int, n_in: int, *, extreme: bool
+) -> WeightBlock:
+    """Return a block with random columns, sign mode, bits and exponent."""
+    width = n if source == "recurrent" else n_in
+    pre = np.flatnonzero(rng.random(width) < 0.8)
+    pre = pre if len(pre) else np.array([0])
+    mode = list(SignMode)[rng.integers(3)]
+    bits = int(rng.integers(1, 9)) if extreme else 8
+    low = 0 if mode is SignMode.EXCITATORY else -255
+    high = 0 if mode is SignMode.INHIBITORY else 255
+    weights = rng.integers(low, high + 1, (n, len(pre)))
+    weights *= rng.random(weights.shape) < rng.choice(DENSITIES)
+    return WeightBlock(
+        source=source,
+        pre=pre,
+        weights=arithmetic.on_grid(weights, bits, mode),
+        weight_exp=int(rng.integers(-8, 8) if extreme else rng.integers(-3, 2)),
+        num_weight_bits=bits,
+        sign_mode=mode,
+    )
+
+
+def random_messages(
+    rng: np.random.Generator,
+    net: FixedPointNetwork,
+    steps: int,
+    batch: int,
+    *,
+    extreme: bool,
+) -> Int64[np.ndarray, "steps batch n_in"]:
+    """Return messages of −60 to 99, one in five of any 32 bits in extreme cases."""
+    shape = (steps, batch, net.n_in)
+    mild = rng.integers(-60, 100, shape)
+    if not extreme:
+        return mild
+    wild = rng.integers(-(2**31), 2**31, shape)
+    return np.where(rng.random(shape) < 0.2, wild, mild)

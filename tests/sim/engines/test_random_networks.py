@@ -1,0 +1,45 @@
+"""The random networks are what they say: repeatable, mild or extreme, bare or not."""
+
+import numpy as np
+import pytest
+
+from isotau.convert.storage import same
+from isotau.sim.engines.random_networks import random_messages, random_network
+
+
+@pytest.mark.parametrize("extreme", [False, True])
+def test_the_generator_decides_everything(extreme):
+    def draw(seed):
+        return random_network(np.random.default_rng(seed), 12, extreme=extreme)
+
+    assert same(draw(1), draw(1))
+    assert not same(draw(1), draw(2))
+
+
+def test_extreme_ones_reach_the_ends_of_the_ranges():
+    nets = [
+        random_network(np.random.default_rng(k), 40, extreme=True) for k in range(60)
+    ]
+    for name, ends in (
+        ("du", (0, 4095)),
+        ("dv", (0, 4095)),
+        ("vth", (0, 131071)),
+        ("bias_mant", (-4096, 4095)),
+        ("bias_exp", (-16, 7)),
+        ("refractory", (0, 63)),
+    ):
+        values = np.concatenate([getattr(net, name) for net in nets])
+        assert (values.min(), values.max()) == ends, name
+    blocks = [block for net in nets for block in net.blocks]
+    assert {block.num_weight_bits for block in blocks} == set(range(1, 9))
+    assert {block.weight_exp for block in blocks} == set(range(-8, 8))
+    assert len({block.sign_mode for block in blocks}) == 3
+    sent = random_messages(np.random.default_rng(0), nets[0], 500, 4, extreme=True)
+    assert sent.min() < -(2**30) and sent.max() > 2**30
+
+
+def test_bare_ones_have_neither_noise_nor_rest():
+    net = random_network(np.random.default_rng(3), 30, extreme=True, bare=True)
+    assert net.noise_exp is None
+    assert not net.refractory.any()
+    assert random_network(np.random.default_rng(3), 30, extreme=True).noise_exp
