@@ -30,6 +30,8 @@ WEIGHT_EXP_MIN, WEIGHT_EXP_MAX = -8, 7
 WEIGHT_BITS_MAX = 8
 REFRACTORY_MAX = 63
 """Steps at reset after a spike; the chip's own register counts one more."""
+DELAY_MAX = 62
+"""Steps by which a connection may delay, beyond the one that every connection takes."""
 NOISE_EXP_MIN, NOISE_EXP_MAX = 1, 23
 NOISE_MAX = 127
 """A noise sample is uniform on −127 … 127, scaled by 2^(noise_exp − 7)."""
@@ -83,9 +85,21 @@ def effective_bias(bias_mant: npt.ArrayLike, bias_exp: npt.ArrayLike) -> Integer
     )
 
 
+def update_u_unwrapped(u: Integers, a: Integers, du: Integers) -> Integers:
+    """Return decay(u, du + 1) + (a << 6) as int32 holds it, before the wrap of u."""
+    return wrap_int32(decay(u, du + DU_OFFSET) + wrap_int32(a << INPUT_SHIFT))
+
+
 def update_u(u: Integers, a: Integers, du: Integers) -> Integers:
     """Return u ← decay(u, du + 1) + (a << 6), wrapped as int32, then once at 2^23."""
-    return wrap_u(wrap_int32(decay(u, du + DU_OFFSET) + wrap_int32(a << INPUT_SHIFT)))
+    return wrap_u(update_u_unwrapped(u, a, du))
+
+
+def update_v_unclipped(
+    v: Integers, u: Integers, dv: Integers, drive: Integers
+) -> Integers:
+    """Return decay(v, dv) + u + drive as int32 holds it, before saturation."""
+    return wrap_int32(decay(v, dv) + u + drive)
 
 
 def update_v(v: Integers, u: Integers, dv: Integers, drive: Integers) -> Integers:
@@ -93,7 +107,7 @@ def update_v(v: Integers, u: Integers, dv: Integers, drive: Integers) -> Integer
 
     `drive` is the effective bias plus the membrane noise of the step.
     """
-    return clip_v(wrap_int32(decay(v, dv) + u + drive))
+    return clip_v(update_v_unclipped(v, u, dv, drive))
 
 
 def delivered(total: Integers, weight_exp: int) -> Integers:

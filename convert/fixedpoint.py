@@ -17,8 +17,10 @@ SOURCES = ("input", "recurrent")
 class WeightBlock:
     """One connection: weights of one source that share exponent, bits and sign mode.
 
-    It delivers (Σ weights · message) · 2^weight_exp one step after the message; the
-    message of a recurrent block is a spike, that of an input block a signed integer.
+    It delivers (Σ weights · message) · 2^weight_exp, 1 + `delay` steps after the
+    message. The message of a recurrent block is a spike, that of an input block a
+    signed integer. Synapses of different delays go into blocks of their own, which
+    gives the same bits as one connection with a matrix of delays.
 
     Attributes:
         source: "input" or "recurrent": what the columns of `weights` listen to.
@@ -29,6 +31,9 @@ class WeightBlock:
         weight_exp: −8 … 7.
         num_weight_bits: 1 … 8.
         sign_mode: which signs occur; decides the range and the grid.
+        delay: further steps before delivery, 0 … 62.
+        binary: whether an input block takes any message but 0 for one spike, as
+            recurrent blocks always do.
     """
 
     source: str
@@ -37,6 +42,8 @@ class WeightBlock:
     weight_exp: int
     num_weight_bits: int
     sign_mode: SignMode
+    delay: int = 0
+    binary: bool = False
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
@@ -92,6 +99,8 @@ class WeightBlock:
             "weight_exp": exponent,
             "num_weight_bits": bits,
             "sign_mode": mode,
+            "delay": validation.whole("delay", self.delay, 0, arithmetic.DELAY_MAX),
+            "binary": bool(self.binary),
         }
         validation.freeze(self, fields)
 
@@ -125,6 +134,10 @@ class FixedPointNetwork:
         b_out: constant part of each output.
         tau_out: time constant of the readout filter, in seconds.
         made_from: SHA-256 of the `LIFNetwork` it was made from, or "".
+        reset_interval: steps between resets of u and v to 0, as Lava's LIFReset does
+            before the dynamics of step t (from 1) if t mod interval is `reset_offset`
+            mod interval; 0 for none. What is under way in connections stays.
+        reset_offset: see `reset_interval`.
     """
 
     blocks: tuple[WeightBlock, ...]
@@ -144,6 +157,8 @@ class FixedPointNetwork:
     b_out: Float64[np.ndarray, " n_out"]
     tau_out: Float64[np.ndarray, " n"]
     made_from: str = ""
+    reset_interval: int = 0
+    reset_offset: int = 0
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
@@ -193,6 +208,12 @@ class FixedPointNetwork:
                 "tau_out", self.tau_out, (n,), "neuron", positive=True
             ),
             "made_from": str(self.made_from),
+            "reset_interval": validation.whole(
+                "reset_interval", self.reset_interval, 0, 2**31 - 1
+            ),
+            "reset_offset": validation.whole(
+                "reset_offset", self.reset_offset, 0, 2**31 - 1
+            ),
         }
         for name in ("state_scale", "input_scale", "dt"):
             fields[name] = validation.number(name, getattr(self, name), positive=True)
@@ -226,3 +247,14 @@ class FixedPointNetwork:
     def n_out(self) -> int:
         """Number of outputs."""
         return self.w_out.shape[0]
+
+    @property
+    def slots(self) -> int:
+        """Number of coming steps for which deliveries may be under way."""
+        return 1 + max((block.delay for block in self.blocks), default=0)
+
+
+def resets(net: FixedPointNetwork, step: int) -> bool:
+    """Return whether u and v are reset at the start of a step, counted from 0."""
+    interval = net.reset_interval
+    return interval > 0 and (step + 1) % interval == net.reset_offset % interval

@@ -4,49 +4,20 @@ Slow, plain and the definition: other engines and Lava must give these bits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Integer
 
-from isotau.convert import arithmetic, spikes, validation
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert import arithmetic, spikes
+from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock, resets
 from isotau.convert.philox import membrane_samples
 from isotau.convert.progress import Progress, silent
 from isotau.convert.spikes import Spikes
 from isotau.convert.storage import fingerprint
+from isotau.sim.engines.run import Overflow, Run, State, check
 
 NAME = "reference"
-RECORDABLE = ("u", "v")
-
-
-class State(NamedTuple):
-    """What the network remembers between two steps; every array is trial × column."""
-
-    u: np.ndarray
-    v: np.ndarray
-    rest: np.ndarray
-    """Steps left at reset."""
-    spikes: np.ndarray
-    """Spikes of the step before, waiting in the recurrent connections."""
-    messages: np.ndarray
-    """Input messages of the step before, waiting in the input connections."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """What a run left behind.
-
-    Attributes:
-        spikes: all spikes.
-        u: steps × batch × n, int32, after each step; None unless recorded.
-        v: the same for v, after the reset.
-    """
-
-    spikes: Spikes
-    u: np.ndarray | None
-    v: np.ndarray | None
 
 
 class Registers(NamedTuple):
@@ -61,6 +32,16 @@ class Registers(NamedTuple):
     refractory: np.ndarray
 
 
+class Stepped(NamedTuple):
+    """One time step's outcome: the next state, who spiked, and what left its range."""
+
+    state: State
+    fired: np.ndarray
+    a: np.ndarray
+    u_unwrapped: np.ndarray
+    v_unclipped: np.ndarray
+
+
 def registers(net: FixedPointNetwork) -> Registers:
     """Return the network's registers, ready for `step`."""
     return Registers(
@@ -73,36 +54,45 @@ def registers(net: FixedPointNetwork) -> Registers:
     )
 
 
-def initial_state(net: FixedPointNetwork, batch: int) -> State:
-    """Return the state at power-up: all zero, nothing under way."""
-    zeros = np.zeros((batch, net.n), dtype=np.int64)
-    return State(
-        u=zeros,
-        v=zeros,
-        rest=zeros,
-        spikes=np.zeros((batch, net.n), dtype=bool),
-        messages=np.zeros((batch, net.n_in), dtype=np.int64),
-    )
-
-
 def step(
-    chip: Registers, state: State, messages: np.ndarray, noise: np.ndarray | int
-) -> State:
-    """Return the state one time step later.
+    chip: Registers,
+    state: State,
+    messages: np.ndarray,
+    *,
+    noise: np.ndarray | int = 0,
+    reset: bool = False,
+) -> Stepped:
+    """Return the outcome of one time step.
 
-    `messages` (trial × channel) arrive with the next step, as everything that passes
-    a connection does; `noise` (trial × neuron, or 0) is added to v in this one.
+    Args:
+        chip: from `registers`.
+        state: before the step; not changed.
+        messages: trial × channel; they arrive with the next step or, where a block has
+            a delay, later.
+        noise: trial × neuron, or 0; added to v in this step.
+        reset: whether u and v are set to 0 first.
     """
-    a = np.zeros_like(state.u)
-    for block, weights in chip.blocks:
-        source = state.spikes if block.source == "recurrent" else state.messages
-        a = a + _delivered(block, weights, source)
-    u = arithmetic.update_u(state.u, arithmetic.wrap_int32(a), chip.du)
-    v = arithmetic.update_v(state.v, u, chip.dv, chip.bias + noise)
-    v = np.where(state.rest > 0, 0, v)
+    slot = state.step % len(state.ring)
+    a = state.ring[slot].astype(np.int64)
+    u_before, v_before = (state.u * (not reset), state.v * (not reset))
+    u_unwrapped = arithmetic.update_u_unwrapped(u_before.astype(np.int64), a, chip.du)
+    u = arithmetic.wrap_u(u_unwrapped)
+    drive = chip.bias + noise
+    v_unclipped = arithmetic.update_v_unclipped(
+        v_before.astype(np.int64), u, chip.dv, drive
+    )
+    v = np.where(state.rest > 0, 0, arithmetic.clip_v(v_unclipped))
     fired = v > chip.threshold
     rest = np.where(fired, chip.refractory, np.maximum(state.rest - 1, 0))
-    return State(u, np.where(fired, 0, v), rest, fired, messages)
+    ring = state.ring.astype(np.int64)
+    ring[slot] = 0
+    for block, weights in chip.blocks:
+        arrival = (state.step + 1 + block.delay) % len(ring)
+        sent = _delivered(block, weights, fired, messages)
+        ring[arrival] = arithmetic.wrap_int32(ring[arrival] + sent)
+    narrow = [x.astype(np.int32) for x in (u, np.where(fired, 0, v), rest, ring)]
+    after = State(*narrow, step=state.step + 1)
+    return Stepped(after, fired, a, u_unwrapped, v_unclipped)
 
 
 def run(
@@ -112,56 +102,57 @@ def run(
     seed: int = 0,
     first_trial: int = 0,
     record: Sequence[str] = (),
+    neurons: Sequence[int] | np.ndarray | None = None,
+    state: State | None = None,
+    count_overflow: bool = False,
     progress: Progress = silent,
 ) -> Run:
-    """Run a batch of trials from power-up and return their spikes.
+    """Run a batch of trials and return their spikes.
 
-    Args:
-        net: the network.
-        messages: what the input channels send; int32, steps × batch × channel.
-        seed: of the membrane noise; trial k of the batch draws the noise of trial
-            `first_trial` + k whatever the batch.
-        first_trial: number of the first trial.
-        record: "u", "v" or both, to keep them for every step.
-        progress: is given the steps as they pass.
-
-    Raises:
-        ValueError: messages of another shape or beyond int32, an unknown variable.
+    Arguments and errors are those of `isotau.sim.engines.run.check`; `count_overflow`
+    fills `Run.overflow`, `progress` is given the steps as they pass.
     """
-    for name in record:
-        validation.choice("record", name, RECORDABLE)
-    steps, batch = validation.length("messages", messages, ndim=3), messages.shape[1]
-    inputs = validation.integers(
-        "messages",
+    job = check(
+        net,
         messages,
-        (steps, batch, net.n_in),
-        "steps × batch × channel",
-        dtype=np.int64,
-        low=-(2**31),
-        high=2**31 - 1,
+        seed=seed,
+        first_trial=first_trial,
+        record=record,
+        neurons=neurons,
+        state=state,
     )
+    steps, batch, _ = job.messages.shape
     trials = np.arange(first_trial, first_trial + batch)
     bits = np.empty((steps, batch, (net.n + 7) // 8), dtype=np.uint8)
-    kept = {name: np.empty((steps, batch, net.n), dtype=np.int32) for name in record}
-    chip = registers(net)
-    state = initial_state(net, batch)
+    shape = (steps, batch, len(job.neurons))
+    kept = {name: np.empty(shape, dtype=np.int32) for name in job.record}
+    overflow = Overflow(*np.zeros((4, net.n), dtype=np.int64))
+    chip, now = registers(net), job.state
     for t in progress(range(steps), "reference engine"):
-        state = step(chip, state, inputs[t], _noise(net, seed, t, trials))
-        bits[t] = spikes.pack(state.spikes)
+        noise = _noise(net, seed, now.step, trials)
+        reset = resets(net, now.step)
+        done = step(chip, now, job.messages[t], noise=noise, reset=reset)
+        if count_overflow:
+            _count(overflow, done, now)
+        now = done.state
+        bits[t] = spikes.pack(done.fired)
         for name, values in kept.items():
-            values[t] = getattr(state, name)
+            values[t] = getattr(now, name)[:, job.neurons]
     made = Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net))
-    return Run(made, kept.get("u"), kept.get("v"))
+    counted = overflow if count_overflow else None
+    return Run(made, kept.get("u"), kept.get("v"), now, counted)
 
 
 def _delivered(
-    block: WeightBlock, weights: np.ndarray, source: np.ndarray
+    block: WeightBlock, weights: np.ndarray, fired: np.ndarray, messages: np.ndarray
 ) -> np.ndarray:
     """Return what one connection hands over, trial × neuron.
 
     The sum is taken in float64, which is exact: |weight · message| ≤ 2^39, and fewer
     than 2^14 columns stay below 2^53.
     """
+    source = fired if block.source == "recurrent" else messages
+    source = source != 0 if block.binary else source
     total = source[:, block.pre].astype(np.float64) @ weights
     return arithmetic.delivered(total.astype(np.int64), block.weight_exp)
 
@@ -173,3 +164,15 @@ def _noise(
         return 0
     sample = membrane_samples(seed, t, trials, net.n)
     return arithmetic.scale_noise(sample, net.noise_exp)
+
+
+def _count(overflow: Overflow, done: Stepped, before: State) -> None:
+    """Add what left its range in one step; a resting neuron's v is not looked at."""
+    limit = arithmetic.STATE_LIMIT
+    awake = before.rest <= 0
+    shifted = done.a << arithmetic.INPUT_SHIFT
+    overflow.sum_wraps[:] += (shifted != arithmetic.wrap_int32(shifted)).sum(axis=0)
+    u = done.u_unwrapped
+    overflow.u_wraps[:] += (u != arithmetic.wrap_u(u)).sum(axis=0)
+    overflow.v_low[:] += (awake & (done.v_unclipped < 1 - limit)).sum(axis=0)
+    overflow.v_high[:] += (awake & (done.v_unclipped > limit - 1)).sum(axis=0)

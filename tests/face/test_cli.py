@@ -113,7 +113,13 @@ def alive(pid: int) -> bool:
 @pytest.mark.lava
 def test_an_interrupt_ends_everything(tmp_path):
     """Ctrl-C while Lava runs: one line, status 130, no process and no report left."""
-    command = [sys.executable, "-m", "isotau", "run", str(SHIPPED)]
+    # a shell's background job ignores SIGINT, and so would what it starts
+    listen = (
+        "import runpy, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "runpy.run_module('isotau', run_name='__main__', alter_sys=True)\n"
+    )
+    command = [sys.executable, "-c", listen, "run", str(SHIPPED)]
     sizes = ["--trials", "200", "--search-trials", "4", "--lava-trials", "200"]
     with subprocess.Popen(
         command + sizes,

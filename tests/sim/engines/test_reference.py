@@ -301,5 +301,5 @@ def test_noise_refusals():
     net = silent(noise_exp=7)
     with pytest.raises(ValueError, match="seed: got -1, need 0 to"):
         reference.run(net, one_channel(0), seed=-1)
-    with pytest.raises(ValueError, match="trials: got -1 to -1, need 0 to"):
+    with pytest.raises(ValueError, match="first_trial: got -1, need 0 to"):
         reference.run(net, one_channel(0), first_trial=-1)

@@ -1,0 +1,173 @@
+"""What every engine takes and gives: messages in; spikes, states and counts out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int32, Int64
+
+from isotau.convert import validation
+from isotau.convert.fixedpoint import FixedPointNetwork
+from isotau.convert.spikes import Spikes, unpack
+
+RECORDABLE = ("u", "v")
+
+
+class State(NamedTuple):
+    """All that a network remembers between two steps; a run goes on from it exactly.
+
+    `ring` holds what is under way in connections: `ring[k]` arrives at the next step
+    whose number is k modulo the number of slots.
+    """
+
+    u: Int32[np.ndarray, "batch n"]
+    v: Int32[np.ndarray, "batch n"]
+    rest: Int32[np.ndarray, "batch n"]
+    """Steps left at reset."""
+    ring: Int32[np.ndarray, "slots batch n"]
+    step: int
+    """Steps since power-up; decides noise, resets and the place in the ring."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overflow:
+    """How often numbers left their range, per neuron, over all trials and steps.
+
+    Attributes:
+        sum_wraps: the synaptic input, or what it adds to u, left 32 bits.
+        u_wraps: u left 24 bits and was wrapped.
+        v_low: v was cut at −(2^23 − 1).
+        v_high: v was cut at 2^23 − 1.
+    """
+
+    sum_wraps: Int64[np.ndarray, " n"]
+    u_wraps: Int64[np.ndarray, " n"]
+    v_low: Int64[np.ndarray, " n"]
+    v_high: Int64[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """What a run left behind.
+
+    Attributes:
+        spikes: all spikes.
+        u: steps × batch × recorded neurons, int32, after each step; None unless
+            recorded.
+        v: the same for v, after the reset.
+        state: where the run stopped; give it to the next to go on.
+        overflow: counted if asked for, else None.
+    """
+
+    spikes: Spikes
+    u: Int32[np.ndarray, "steps batch k"] | None
+    v: Int32[np.ndarray, "steps batch k"] | None
+    state: State
+    overflow: Overflow | None = None
+
+
+def initial_state(net: FixedPointNetwork, batch: int) -> State:
+    """Return the state at power-up: all zero, nothing under way."""
+
+    def zeros(*shape: int) -> np.ndarray:
+        return np.zeros(shape, dtype=np.int32)
+
+    n = net.n
+    return State(
+        u=zeros(batch, n),
+        v=zeros(batch, n),
+        rest=zeros(batch, n),
+        ring=zeros(net.slots, batch, n),
+        step=0,
+    )
+
+
+class Job(NamedTuple):
+    """The checked arguments of a run."""
+
+    messages: Int64[np.ndarray, "steps batch n_in"]
+    neurons: Int64[np.ndarray, " k"]
+    state: State
+    seed: int
+    first_trial: int
+    record: tuple[str, ...]
+
+
+def check(
+    net: FixedPointNetwork,
+    messages: np.ndarray,
+    *,
+    seed: int,
+    first_trial: int,
+    record: Sequence[str],
+    neurons: Sequence[int] | np.ndarray | None,
+    state: State | None,
+) -> Job:
+    """Return an engine's arguments, checked.
+
+    Args:
+        net: the network.
+        messages: what the input channels send; steps × batch × channel, int32.
+        seed: of the membrane noise, 0 … 2^64 − 1.
+        first_trial: number of the first trial; trial k draws the noise of
+            `first_trial` + k whatever the batch.
+        record: "u", "v" or both, to keep them for every step.
+        neurons: indices of the neurons whose u and v are kept; None for all.
+        state: where to start; None for power-up.
+
+    Raises:
+        ValueError: messages, neurons or a state that do not fit the network, an unknown
+            variable, a seed or trial number that the noise has not.
+    """
+    for name in record:
+        validation.choice("record", name, RECORDABLE)
+    steps = validation.length("messages", messages, ndim=3)
+    batch = validation.length("messages", messages, axis=1, ndim=3)
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed: got {seed}, need 0 to 2^64 − 1")
+    chosen = np.arange(net.n) if neurons is None else np.asarray(neurons)
+    return Job(
+        messages=validation.integers(
+            "messages",
+            messages,
+            (steps, batch, net.n_in),
+            "steps × batch × channel",
+            dtype=np.int64,
+            low=-(2**31),
+            high=2**31 - 1,
+        ),
+        neurons=validation.integers(
+            "neurons",
+            chosen,
+            chosen.shape,
+            "neuron",
+            dtype=np.int64,
+            low=0,
+            high=net.n - 1,
+        ),
+        state=_check_state(net, batch, state),
+        seed=seed,
+        first_trial=validation.whole("first_trial", first_trial, 0, 2**32 - batch),
+        record=tuple(record),
+    )
+
+
+def _check_state(net: FixedPointNetwork, batch: int, state: State | None) -> State:
+    if state is None:
+        return initial_state(net, batch)
+    need = initial_state(net, batch)
+    for name in ("u", "v", "rest", "ring"):
+        got, wanted = np.shape(getattr(state, name)), getattr(need, name).shape
+        if got != wanted:
+            raise ValueError(
+                f"state.{name}: got shape {got}, need {wanted}; go on with the network "
+                "and batch that the state came from"
+            )
+    return state
+
+
+def never_fired(spikes: Spikes) -> Bool[np.ndarray, " n"]:
+    """Return which neurons are dead: silent in every trial."""
+    seen = np.bitwise_or.reduce(spikes.bits, axis=(0, 1))
+    return ~unpack(seen, spikes.n)
