@@ -14,7 +14,8 @@ class Spikes:
 
     Attributes:
         bits: steps × batch × ceil(n/8); bit k of byte j is neuron 8j + k (little-endian
-            bit order, as `np.packbits(..., bitorder="little")` makes it).
+            bit order, as `np.packbits(..., bitorder="little")` makes it). Taken as it
+            is, since it may fill most of the memory: do not change it afterwards.
         n: number of neurons; the bits beyond it are 0.
         dt: length of a step, in seconds.
         engine: what made them: "rate", "norse", "reference", "lava", "recorded" …
@@ -35,15 +36,14 @@ class Spikes:
             raise ValueError(
                 f"bits: got shape {shape}, need 3 axes (steps × batch × bytes)"
             )
-        bits = validation.integers(
-            "bits",
-            self.bits,
-            (*shape[:2], (n + 7) // 8),
-            "steps × batch × ceil(n/8)",
-            dtype=np.uint8,
-            low=0,
-            high=255,
-        )
+        need = (*shape[:2], (n + 7) // 8)
+        layout = "steps × batch × ceil(n/8)"
+        bits = np.asarray(self.bits).view()
+        if bits.dtype != np.uint8 or shape != need:
+            bits = validation.integers(
+                "bits", self.bits, need, layout, dtype=np.uint8, low=0, high=255
+            )
+        bits.setflags(write=False)
         if n % 8 and (bits[..., -1] >> (n % 8)).any():
             raise ValueError(
                 f"bits: got spikes beyond neuron {n - 1}, need zeros there"

@@ -26,9 +26,10 @@ def build(
 ) -> Any:
     """Return the population of a network wired up in Lava, ready to be recorded from.
 
-    It is Lava's own `LIF` where that is enough, and `NoisyLIF` where the network has
-    membrane noise or refractory periods. Run it with the tag "fixed_pt" alone, and for
-    no more steps than there are messages: the source begins again after them.
+    It is Lava's own `LIF` or `LIFReset` where that is enough, and `NoisyLIF` where the
+    network has membrane noise or refractory periods. Run it with the tag "fixed_pt"
+    alone, and for no more steps than there are messages: the source begins again after
+    them.
     """
     steps, copies, _ = messages.shape
     population = _population(net, copies, seed, first_trial)
@@ -66,8 +67,12 @@ def _population(
         "bias_mant": tiled(net.bias_mant, np.int16),
         "bias_exp": tiled(net.bias_exp, np.int16),
     }
+    if net.reset_interval:
+        registers["reset_interval"] = net.reset_interval
+        registers["reset_offset"] = net.reset_offset
     if net.noise_exp is None and not net.refractory.any():
-        return load("lava.proc.lif.process").LIF(**registers)
+        stock = load("lava.proc.lif.process")
+        return (stock.LIFReset if net.reset_interval else stock.LIF)(**registers)
     # Imported here, because defining the class imports Lava.
     from isotau.targets.lava_lif.noisy_lif import NoisyLIF
 
@@ -82,7 +87,11 @@ def _population(
 
 
 def _connection(net: FixedPointNetwork, block: WeightBlock, copies: int) -> Any:
-    """Return one block as a connection from all of its source's columns."""
+    """Return one block as a connection from all of its source's columns.
+
+    Delayed ones are `DelaySparse` even for one copy: `DelayDense` sums in 64 bits, and
+    shifts a sum beyond 32 to the right before it is wrapped.
+    """
     recurrent = block.source == "recurrent"
     weights = np.zeros((net.n, net.n if recurrent else net.n_in), dtype=np.int32)
     weights[:, block.pre] = block.weights
@@ -91,12 +100,17 @@ def _connection(net: FixedPointNetwork, block: WeightBlock, copies: int) -> Any:
         "weight_exp": block.weight_exp,
         "num_weight_bits": block.num_weight_bits,
         "sign_mode": modes[block.sign_mode.name],
-        "num_message_bits": 0 if recurrent else MESSAGE_BITS,
+        "num_message_bits": 0 if recurrent or block.binary else MESSAGE_BITS,
     }
-    if copies == 1:
+    if copies == 1 and not block.delay:
         return load("lava.proc.dense.process").Dense(weights=weights, **chosen)
     # Lava knows scipy's matrices alone and hangs on its newer arrays.
     diagonal = sparse.csr_matrix(
         sparse.kron(sparse.identity(copies, dtype=np.int32), weights, format="csr")
     )
-    return load("lava.proc.sparse.process").Sparse(weights=diagonal, **chosen)
+    stock = load("lava.proc.sparse.process")
+    if not block.delay:
+        return stock.Sparse(weights=diagonal, **chosen)
+    # Lava checks for this very type of integer.
+    delays = diagonal.astype(bool).astype(np.int64) * block.delay
+    return stock.DelaySparse(weights=diagonal, delays=delays, **chosen)

@@ -111,11 +111,17 @@ def time_limit(net: FixedPointNetwork, steps: int, batch: int) -> float:
     """Return how long Lava may take by default, in seconds.
 
     One minute, and for every step 10 ms, 5 µs for each neuron and 10 ns for each
-    synapse of every trial; more than ten times what an idle machine needs.
+    synapse of every trial; for a delayed synapse 1 µs, and 10 ns for each step of
+    delay. About ten times what an idle machine needs.
     """
     neurons = batch * net.n
-    synapses = sum(batch * block.weights.size for block in net.blocks)
-    return 60 + steps * (0.01 + 5e-6 * neurons + 1e-8 * synapses)
+    synapses_s = sum(
+        batch
+        * block.weights.size
+        * (1e-6 + 1e-8 * block.delay if block.delay else 1e-8)
+        for block in net.blocks
+    )
+    return 60 + steps * (0.01 + 5e-6 * neurons + synapses_s)
 
 
 def _job(

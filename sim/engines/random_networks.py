@@ -1,9 +1,12 @@
 """Random fixed-point networks that reach every edge of the arithmetic.
 
 For showing that two engines, or an engine and a target, give the same bits: mild ones
-behave like networks that people quantize; extreme ones wrap u, saturate v, and have
-registers, exponents and widths at the ends of their ranges.
+behave like networks that people quantize; extreme ones wrap u, saturate v, have
+registers, exponents and widths at the ends of their ranges, and some of them delays,
+binary inputs and resets.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Int64
@@ -14,6 +17,9 @@ from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
 
 DENSITIES = (0.1, 0.5, 1.0)
 REFRACTORY = (0, 1, 2, 5, arithmetic.REFRACTORY_MAX)
+DELAYS = (0, 0, 0, 1, 2, 7, arithmetic.DELAY_MAX)
+RESETS = (0, 0, 0, 1, 7, 50)
+"""Steps between resets; 1 is one in every step."""
 
 
 def random_network(
@@ -36,7 +42,7 @@ def random_network(
     n_in = int(rng.integers(1, 5))
     sources = ["recurrent", "input", *rng.choice(["recurrent", "input"], 2).tolist()]
     noise_exp = int(rng.integers(6, 24 if extreme else 17))
-    return FixedPointNetwork(
+    net = FixedPointNetwork(
         blocks=tuple(random_block(rng, s, n, n_in, extreme=extreme) for s in sources),
         n_in=n_in,
         noise_exp=None if bare else noise_exp,
@@ -55,6 +61,25 @@ def random_network(
         w_out=np.zeros((1, n)),
         b_out=np.zeros(1),
         tau_out=np.ones(n),
+    )
+    return _with_delays_and_resets(rng, net) if extreme else net
+
+
+def _with_delays_and_resets(
+    rng: np.random.Generator, net: FixedPointNetwork
+) -> FixedPointNetwork:
+    return replace(
+        net,
+        blocks=tuple(
+            replace(
+                block,
+                delay=int(rng.choice(DELAYS)),
+                binary=bool(rng.random() < 0.3),
+            )
+            for block in net.blocks
+        ),
+        reset_interval=int(rng.choice(RESETS)),
+        reset_offset=int(rng.integers(100)),
     )
 
 

@@ -15,7 +15,8 @@ from isotau.convert.philox import membrane_samples
 from isotau.convert.progress import Progress, silent
 from isotau.convert.spikes import Spikes
 from isotau.convert.storage import fingerprint
-from isotau.sim.engines.run import Overflow, Run, State, check
+from isotau.sim.engines.diagnostics import raise_first
+from isotau.sim.engines.run import Overflow, Run, State, check, overflowed
 
 NAME = "reference"
 
@@ -90,8 +91,13 @@ def step(
         arrival = (state.step + 1 + block.delay) % len(ring)
         sent = _delivered(block, weights, fired, messages)
         ring[arrival] = arithmetic.wrap_int32(ring[arrival] + sent)
-    narrow = [x.astype(np.int32) for x in (u, np.where(fired, 0, v), rest, ring)]
-    after = State(*narrow, step=state.step + 1)
+    after = State(
+        u=u.astype(np.int32),
+        v=np.where(fired, 0, v).astype(np.int32),
+        rest=rest.astype(np.int32),
+        ring=ring.astype(np.int32),
+        step=state.step + 1,
+    )
     return Stepped(after, fired, a, u_unwrapped, v_unclipped)
 
 
@@ -105,12 +111,16 @@ def run(
     neurons: Sequence[int] | np.ndarray | None = None,
     state: State | None = None,
     count_overflow: bool = False,
+    strict: bool = False,
     progress: Progress = silent,
 ) -> Run:
     """Run a batch of trials and return their spikes.
 
     Arguments and errors are those of `isotau.sim.engines.run.check`; `count_overflow`
     fills `Run.overflow`, `progress` is given the steps as they pass.
+
+    Raises:
+        ChipOverflow: `strict` was asked for and a number left its range.
     """
     job = check(
         net,
@@ -132,14 +142,23 @@ def run(
         noise = _noise(net, seed, now.step, trials)
         reset = resets(net, now.step)
         done = step(chip, now, job.messages[t], noise=noise, reset=reset)
-        if count_overflow:
+        if count_overflow or strict:
             _count(overflow, done, now)
         now = done.state
         bits[t] = spikes.pack(done.fired)
         for name, values in kept.items():
             values[t] = getattr(now, name)[:, job.neurons]
     made = Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net))
-    counted = overflow if count_overflow else None
+    if strict and overflowed(overflow):
+        raise_first(
+            run,
+            net,
+            job.messages,
+            seed=seed,
+            first_trial=first_trial,
+            state=job.state,
+        )
+    counted = overflow if count_overflow or strict else None
     return Run(made, kept.get("u"), kept.get("v"), now, counted)
 
 

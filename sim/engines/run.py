@@ -67,6 +67,16 @@ class Run:
     overflow: Overflow | None = None
 
 
+def overflowed(counted: Overflow) -> bool:
+    """Return whether something left its range that changes the dynamics.
+
+    v cut at the top does not: the neuron spikes and is reset all the same, as the
+    largest threshold is 2^23 − 64.
+    """
+    kinds = (counted.sum_wraps, counted.u_wraps, counted.v_low)
+    return any(bool(count.any()) for count in kinds)
+
+
 def initial_state(net: FixedPointNetwork, batch: int) -> State:
     """Return the state at power-up: all zero, nothing under way."""
 

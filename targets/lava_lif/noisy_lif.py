@@ -1,4 +1,4 @@
-"""`NoisyLIF`: Lava's fixed-point LIF with membrane noise and a refractory period."""
+"""`NoisyLIF`: Lava's fixed-point LIF with noise, refractory periods and resets."""
 
 from typing import Any
 
@@ -19,7 +19,8 @@ class NoisyLIF(LIF):
 
     Neuron k·n + i is neuron i of copy k, which draws the noise of trial
     `first_trial` + k. `noise_exp` is None for no noise; `refractory`, one number per
-    neuron of all copies, counts the steps at reset after a spike.
+    neuron of all copies, counts the steps at reset after a spike; `reset_interval` and
+    `reset_offset` mean what they do in Lava's LIFReset, except that 0 is for never.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class NoisyLIF(LIF):
         noise_exp: int | None,
         seed: int,
         first_trial: int,
+        reset_interval: int = 0,
+        reset_offset: int = 0,
         **registers: object,
     ) -> None:
         """Declare two more variables: the refractory period and what is left of it."""
@@ -40,6 +43,8 @@ class NoisyLIF(LIF):
             noise_exp=noise_exp,
             seed=seed,
             first_trial=first_trial,
+            reset_interval=reset_interval,
+            reset_offset=reset_offset,
             **registers,
         )
         self.refractory = Var(shape=shape, init=refractory)
@@ -47,7 +52,7 @@ class NoisyLIF(LIF):
 
 
 class NoisyLIFModel(PyLifModelBitAcc):
-    """Lava's own model with three additions; its time step `run_spk` is unchanged."""
+    """Lava's own model with four additions; its time step `run_spk` is unchanged."""
 
     # Lava's decorator refuses to change what an inherited model implements; the
     # protocol, the resources and the tags are inherited as they are.
@@ -73,7 +78,13 @@ class NoisyLIFModel(PyLifModelBitAcc):
         self.effective_bias = self.effective_bias + noise.astype(np.int32)
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
-        """Hold v at reset where the refractory period is not over."""
+        """Reset u and v first if it is time; hold v where it is refractory."""
+        interval, offset = (
+            self.proc_params[name] for name in ("reset_interval", "reset_offset")
+        )
+        if interval and self.time_step % interval == offset % interval:
+            self.u[:] = 0
+            self.v[:] = 0
         super().subthr_dynamics(activation_in)
         self.v[self.rest > 0] = 0
 

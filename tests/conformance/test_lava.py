@@ -1,5 +1,7 @@
 """Real Lava gives the reference engine's bits: spikes, u and v of every step."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -15,9 +17,10 @@ from isotau.sim.engines.random_networks import (
 from isotau.targets.to_lava import run_lava
 
 STOCK, OWN = "stock", "own"
-"""Networks for Lava's LIF, and those with noise or refractory periods."""
-SMALL = [(neuron, seed) for neuron in (STOCK, OWN) for seed in range(6)]
-STEPS = 150
+"""Networks for Lava's own neurons, and those with noise or refractory periods."""
+RANDOM = [(neuron, seed) for neuron in (STOCK, OWN) for seed in range(32)]
+"""Of every two, the first is extreme: there are delays, binary inputs and resets."""
+STEPS = 100
 
 
 def network(n, n_in, blocks, *, noise_exp=None, refractory=0, **registers):
@@ -38,14 +41,12 @@ def network(n, n_in, blocks, *, noise_exp=None, refractory=0, **registers):
     )
 
 
-def small_case(neuron, seed, batch):
-    """Return a network of 1 to 60 neurons and its messages."""
+def random_case(neuron, seed, largest=300):
+    """Return a network, and messages for 1 to 3 trials."""
     rng = np.random.default_rng([seed, neuron == OWN])
-    extreme = seed % 2 == 0
-    net = random_network(
-        rng, int(rng.integers(1, 61)), extreme=extreme, bare=neuron == STOCK
-    )
-    return net, random_messages(rng, net, STEPS, batch, extreme=extreme)
+    n, extreme = int(rng.integers(1, largest + 1)), seed % 2 == 0
+    net = random_network(rng, n, extreme=extreme, bare=neuron == STOCK)
+    return net, random_messages(rng, net, STEPS, 1 + seed % 3, extreme=extreme)
 
 
 def assert_same_bits(net, messages):
@@ -61,24 +62,35 @@ def assert_same_bits(net, messages):
 
 
 def test_the_random_networks_reach_the_extremes():
-    runs = [
-        reference.run(*small_case(neuron, seed, 3), record=("u", "v"))
-        for neuron, seed in SMALL
-    ]
+    cases = [random_case(*named) for named in RANDOM]
+    runs = [reference.run(*case, record=("u", "v")) for case in cases]
     limit = arithmetic.STATE_LIMIT
-    assert all(run.spikes.bits.any() for run in runs)
+    assert sum(run.spikes.bits.any() for run in runs) > 60
     assert any(run.v.min() == 1 - limit for run in runs)
     assert any(
         np.abs(np.diff(run.u.astype(np.int64), axis=0)).max() > limit for run in runs
     )
     assert any(np.abs(run.u.astype(np.int64)).max() > limit for run in runs)
+    sizes = [net.n for net, _ in cases]
+    assert min(sizes) < 10 and max(sizes) > 290
+    for half in (cases[:32], cases[32:]):
+        blocks = [(net, block) for net, _ in half for block in net.blocks]
+        assert {net.reset_interval for net, _ in half} >= {0, 1, 7, 50}
+        assert {block.delay for _, block in blocks} >= {0, 1, 2, 7, 62}
+        assert any(block.binary and block.source == "input" for _, block in blocks)
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("batch", [1, 3])
-@pytest.mark.parametrize(("neuron", "seed"), SMALL)
-def test_small_random_networks(neuron, seed, batch):
-    assert_same_bits(*small_case(neuron, seed, batch))
+@pytest.mark.parametrize(("neuron", "seed"), RANDOM[::8])
+def test_small_random_networks(neuron, seed):
+    assert_same_bits(*random_case(neuron, seed, largest=60))
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize(("neuron", "seed"), RANDOM)
+def test_random_networks(neuron, seed):
+    assert_same_bits(*random_case(neuron, seed))
 
 
 @pytest.mark.lava
@@ -97,6 +109,55 @@ def test_five_hundred_neurons_at_the_extremes():
     rng = np.random.default_rng(500)
     net = random_network(rng, 500, extreme=True)
     assert_same_bits(net, random_messages(rng, net, 300, 1, extreme=True))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("neuron", [STOCK, OWN])
+@pytest.mark.parametrize(("interval", "offset"), [(1, 0), (10, 3), (10, 23)])
+def test_resets(neuron, interval, offset):
+    rng = np.random.default_rng(12)
+    drawn = random_network(rng, 20, extreme=False, bare=neuron == STOCK)
+    net = replace(drawn, reset_interval=interval, reset_offset=offset)
+    messages = random_messages(rng, net, 60, 2, extreme=False)
+    plain, reset = (reference.run(which, messages) for which in (drawn, net))
+    assert (plain.spikes.bits != reset.spikes.bits).any()
+    assert_same_bits(net, messages)
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("delay", [1, 5, arithmetic.DELAY_MAX])
+def test_delays_and_binary_inputs(delay, batch):
+    rng = np.random.default_rng(13)
+    drawn = random_network(rng, 20, extreme=False, bare=True)
+    kinds = [{"delay": delay}, {"delay": delay}, {"binary": True}, {}]
+    net = replace(
+        drawn,
+        blocks=tuple(
+            replace(b, **kind) for b, kind in zip(drawn.blocks, kinds, strict=True)
+        ),
+    )
+    net = replace(
+        net, blocks=(*net.blocks, replace(net.blocks[1], delay=2, binary=True))
+    )
+    assert_same_bits(net, random_messages(rng, net, 150, batch, extreme=False))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_delayed_sum_beyond_32_bits_wraps_before_it_is_shifted(batch):
+    block = WeightBlock(
+        source="input",
+        pre=np.arange(3),
+        weights=np.full((2, 3), 2),
+        weight_exp=-8,
+        num_weight_bits=8,
+        sign_mode=SignMode.EXCITATORY,
+        delay=3,
+    )
+    net = network(2, 3, [block], du=100, dv=100, vth=9000, bias_mant=1, bias_exp=0)
+    messages = np.full((20, batch, 3), 2**30 - 1)
+    assert_same_bits(net, messages)
 
 
 @pytest.mark.lava

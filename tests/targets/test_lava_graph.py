@@ -6,10 +6,17 @@ import pytest
 
 @pytest.mark.lava
 @pytest.mark.parametrize(
-    ("noise_exp", "refractory", "expected"),
-    [(None, 0, "LIF"), (9, 0, "NoisyLIF"), (None, 1, "NoisyLIF")],
+    ("noise_exp", "refractory", "interval", "expected"),
+    [
+        (None, 0, 0, "LIF"),
+        (None, 0, 5, "LIFReset"),
+        (9, 0, 0, "NoisyLIF"),
+        (None, 1, 5, "NoisyLIF"),
+    ],
 )
-def test_lavas_own_neuron_is_used_where_it_is_enough(noise_exp, refractory, expected):
+def test_lavas_own_neuron_is_used_where_it_is_enough(
+    noise_exp, refractory, interval, expected
+):
     """In a process of its own, as Lava sets how Python starts processes."""
     script = f"""
 import numpy as np
@@ -19,7 +26,8 @@ one = np.ones(1)
 net = FixedPointNetwork(
     blocks=(), n_in=1, du=one, dv=one, vth=one, bias_mant=one, bias_exp=one,
     refractory={refractory} * one, noise_exp={noise_exp}, state_scale=1.0,
-    v_reset=one, input_scale=1.0, dt=1.0, w_out=np.ones((1, 1)), b_out=one, tau_out=one)
+    reset_interval={interval}, v_reset=one, input_scale=1.0, dt=1.0,
+    w_out=np.ones((1, 1)), b_out=one, tau_out=one)
 messages = np.zeros((2, 1, 1), dtype=np.int32)
 print(type(build(net, messages, seed=0, first_trial=0)).__name__)
 """

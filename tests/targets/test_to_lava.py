@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,8 @@ def test_the_time_limit_grows_with_the_work(net):
     # 9 synapses and 3 neurons a trial; 70 s is one minute and 1000 steps of 10 ms.
     assert time_limit(net, 1000, 1) == pytest.approx(70 + 0.015 + 9e-5)
     assert time_limit(net, 1000, 100) == pytest.approx(70 + 1.5 + 9e-3)
+    delayed = replace(net, blocks=(replace(net.blocks[0], delay=50),))
+    assert time_limit(delayed, 1000, 100) == pytest.approx(70 + 1.5 + 1.35)
 
 
 def test_without_lava_the_error_says_what_to_do(net, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from isotau.convert import arithmetic
 from isotau.convert.storage import same
 from isotau.sim.engines.random_networks import random_messages, random_network
 
@@ -34,8 +35,17 @@ def test_extreme_ones_reach_the_ends_of_the_ranges():
     assert {block.num_weight_bits for block in blocks} == set(range(1, 9))
     assert {block.weight_exp for block in blocks} == set(range(-8, 8))
     assert len({block.sign_mode for block in blocks}) == 3
+    assert {block.delay for block in blocks} >= {0, arithmetic.DELAY_MAX}
+    assert {block.binary for block in blocks} == {False, True}
+    assert {net.reset_interval for net in nets} >= {0, 1}
     sent = random_messages(np.random.default_rng(0), nets[0], 500, 4, extreme=True)
     assert sent.min() < -(2**30) and sent.max() > 2**30
+
+
+def test_mild_ones_have_neither_delays_nor_resets():
+    net = random_network(np.random.default_rng(3), 30, extreme=False)
+    assert not any(block.delay or block.binary for block in net.blocks)
+    assert net.reset_interval == 0
 
 
 def test_bare_ones_have_neither_noise_nor_rest():

@@ -1,0 +1,122 @@
+"""Every engine gives the reference engine's bits on a thousand random networks.
+
+Half are extreme: u wraps, v saturates, registers and exponents sit at the ends of their
+ranges. Delays, resets and binary inputs are drawn on top.
+"""
+
+import dataclasses
+from functools import partial
+
+import numpy as np
+import pytest
+
+from isotau.convert import arithmetic
+from isotau.sim.engines import compiled, reference, torch_engine
+from isotau.sim.engines.random_networks import random_messages, random_network
+
+ENGINES = {"compiled": compiled.run, "torch": torch_engine.run}
+MORE = ENGINES | {"compiled, one thread": partial(compiled.run, threads=1)}
+GROUPS, EACH = 20, 50
+STEPS = 40
+COUNTS = ("sum_wraps", "u_wraps", "v_low", "v_high")
+
+
+def case(number: int):
+    """Network and messages number k: 1 to 300 neurons, most of them small."""
+    rng = np.random.default_rng([19, number])
+    extreme = number % 2 == 0
+    n = int(rng.integers(1, 301)) if number % 10 == 9 else int(rng.integers(1, 61))
+    net = random_network(rng, n, extreme=extreme, bare=number % 4 < 2)
+    blocks = [
+        dataclasses.replace(
+            block,
+            delay=int(rng.integers(0, 63)) if rng.random() < 0.3 else 0,
+            binary=bool(block.source == "input" and rng.random() < 0.3),
+        )
+        for block in net.blocks
+    ]
+    net = dataclasses.replace(
+        net,
+        blocks=tuple(blocks),
+        reset_interval=int(rng.integers(0, 30)) if rng.random() < 0.3 else 0,
+        reset_offset=int(rng.integers(0, 30)),
+    )
+    batch = int(rng.integers(1, 4))
+    sent = random_messages(rng, net, STEPS, batch, extreme=extreme)
+    return net, sent, {"seed": 2**63 + number, "first_trial": number % 7}
+
+
+def assert_alike(ours, theirs, number):
+    np.testing.assert_array_equal(theirs.spikes.bits, ours.spikes.bits, str(number))
+    for name in ("u", "v"):
+        got, expected = getattr(theirs, name), getattr(ours, name)
+        np.testing.assert_array_equal(got, expected, f"{name} of {number}")
+    for name in ("u", "v", "rest", "ring"):
+        got, expected = getattr(theirs.state, name), getattr(ours.state, name)
+        np.testing.assert_array_equal(got, expected, f"state.{name} of {number}")
+    assert theirs.state.step == ours.state.step
+    for name in COUNTS:
+        got, expected = getattr(theirs.overflow, name), getattr(ours.overflow, name)
+        np.testing.assert_array_equal(got, expected, f"{name} of {number}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_a_thousand_random_networks(group):
+    for number in range(group * EACH, (group + 1) * EACH):
+        net, sent, chosen = case(number)
+        chosen |= {"record": ("u", "v"), "count_overflow": True}
+        ours = reference.run(net, sent, **chosen)
+        for engine in ENGINES.values():
+            assert_alike(ours, engine(net, sent, **chosen), number)
+
+
+def test_the_random_networks_reach_the_extremes():
+    limit = arithmetic.STATE_LIMIT
+    runs = [
+        reference.run(*case(k)[:2], record=("u", "v"), count_overflow=True)
+        for k in range(0, 40, 2)
+    ]
+    for name in COUNTS:
+        assert any(getattr(run.overflow, name).any() for run in runs), name
+    assert any(run.v.min() == 1 - limit for run in runs)
+    assert any(np.abs(run.u.astype(np.int64)).max() > limit for run in runs)
+    assert np.mean([run.spikes.bits.any() for run in runs]) > 0.9
+
+
+@pytest.mark.parametrize("name", MORE)
+@pytest.mark.parametrize("number", [1, 2, 8, 29])
+def test_a_run_in_chunks_is_one_long_run(name, number):
+    """Across engines, too: the state of one goes on in another."""
+    net, sent, chosen = case(number)
+    whole = reference.run(net, sent, record=("u", "v"), **chosen)
+    state, bits, us = None, [], []
+    engines = [MORE[name], reference.run, MORE[name], MORE[name]]
+    for engine, part in zip(engines, np.array_split(sent, 4), strict=True):
+        run = engine(net, part, state=state, record=("u",), **chosen)
+        state = run.state
+        bits.append(run.spikes.bits)
+        us.append(run.u)
+    np.testing.assert_array_equal(np.concatenate(bits), whole.spikes.bits)
+    np.testing.assert_array_equal(np.concatenate(us), whole.u)
+    np.testing.assert_array_equal(state.v, whole.state.v)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_trials_do_not_depend_on_their_batch(name):
+    net, sent, _ = case(30)
+    sent = np.repeat(sent[:, :1], 4, axis=1)
+    together = MORE[name](net, sent, seed=5).spikes.bits
+    for k in range(4):
+        alone = MORE[name](net, sent[:, k : k + 1], seed=5, first_trial=k)
+        np.testing.assert_array_equal(alone.spikes.bits[:, 0], together[:, k])
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_chosen_neurons_are_kept_in_their_order(name):
+    net, sent, chosen = case(39)
+    whole = reference.run(net, sent, record=("u", "v"), **chosen)
+    some = [net.n - 1, 0, net.n // 2]
+    run = MORE[name](net, sent, record=("v",), neurons=some, **chosen)
+    assert run.u is None
+    np.testing.assert_array_equal(run.v, whole.v[:, :, some])

@@ -1,0 +1,71 @@
+"""What all engines check before they start."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from isotau.convert.spikes import Spikes, pack
+from isotau.sim.engines.random_networks import random_network
+from isotau.sim.engines.run import (
+    Overflow,
+    check,
+    initial_state,
+    never_fired,
+    overflowed,
+)
+
+NET = random_network(np.random.default_rng(0), 6, extreme=False)
+
+
+def attempt(**change):
+    given = {
+        "messages": np.zeros((4, 2, NET.n_in), dtype=np.int64),
+        "seed": 0,
+        "first_trial": 0,
+        "record": (),
+        "neurons": None,
+        "state": None,
+    }
+    given |= change
+    return check(NET, given.pop("messages"), **given)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"messages": np.zeros((4, 2))}, r"messages: got shape \(4, 2\), need 3 axes"),
+        ({"messages": np.zeros((4, 2, 9))}, r"messages: got shape \(4, 2, 9\), need"),
+        ({"messages": np.full((4, 2, NET.n_in), 2**31)}, "messages: got 2147483648"),
+        ({"seed": 2**64}, "seed: got 18446744073709551616, need 0 to"),
+        ({"first_trial": -1}, "first_trial: got -1"),
+        ({"record": ("w",)}, "record: got 'w', need one of u, v"),
+        ({"neurons": [6]}, r"neurons: got 6 at \[0\], need 0 to 5"),
+        ({"state": initial_state(NET, 3)}, r"state.u: got shape \(3, 6\), need \(2, 6"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, said):
+    with pytest.raises(ValueError, match=said):
+        attempt(**change)
+
+
+def test_a_network_with_delays_has_room_for_them():
+    late = dataclasses.replace(NET.blocks[0], delay=62)
+    net = dataclasses.replace(NET, blocks=(late, *NET.blocks[1:]))
+    assert initial_state(net, 5).ring.shape == (63, 5, 6)
+    assert initial_state(NET, 5).ring.shape == (1, 5, 6)
+
+
+def test_only_what_changes_the_dynamics_counts_as_overflow():
+    zero, one = np.zeros(3, dtype=np.int64), np.array([0, 1, 0])
+    assert not overflowed(Overflow(zero, zero, zero, one))
+    assert overflowed(Overflow(one, zero, zero, zero))
+    assert overflowed(Overflow(zero, one, zero, zero))
+    assert overflowed(Overflow(zero, zero, one, zero))
+
+
+def test_dead_neurons_never_fire():
+    raster = np.zeros((5, 2, 10), dtype=bool)
+    raster[3, 1, [0, 9]] = True
+    spikes = Spikes(bits=pack(raster), n=10, dt=1e-3, engine="test")
+    np.testing.assert_array_equal(never_fired(spikes), ~raster.any(axis=(0, 1)))
