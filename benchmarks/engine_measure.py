@@ -2,7 +2,6 @@
 
 import importlib
 import importlib.util
-import json
 import statistics
 import subprocess
 import sys
@@ -21,37 +20,21 @@ from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.storage import save
 from isotau.sim.engines import reference
 from isotau.sim.engines.run import State
-from isotau.targets.supervise import supervise
 
 OURS = {
     "compiled": "isotau.sim.engines.compiled",
     "torch": "isotau.sim.engines.torch_engine",
     "reference": "isotau.sim.engines.reference",
 }
-CHECKED = 20
+CHECKED = 10
 """Steps in which the reference engine must give the same spikes."""
-MOST_STEPS = 20000
+FEWEST_STEPS, MOST_STEPS = 5, 20000
+PAUSE_S = 0.02
+"""Before a run, so that threads of the one before no longer wait in circles."""
 DETAILED = (200, 1000)
 """Sizes at which options are measured too."""
 SHARES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 GROWTH_BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-FIRST_CALL = """
-import sys, time
-begun = time.perf_counter()
-import json
-from pathlib import Path
-import numpy as np
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.storage import load, write_text
-from isotau.sim.engines import compiled
-folder = Path(sys.argv[1])
-net = load(folder / "network.npz", FixedPointNetwork)
-imported = time.perf_counter()
-compiled.run(net, np.zeros((10, 4, net.n_in), dtype=np.int32))
-called = time.perf_counter()
-times = {"import_s": imported - begun, "call_s": called - imported}
-write_text(folder / "first.json", json.dumps(times))
-"""
 
 
 @dataclass(frozen=True)
@@ -80,10 +63,7 @@ def modules() -> dict[str, Any]:
 def ours(
     run: Callable[..., Any], net: FixedPointNetwork, state: State, **options: Any
 ) -> Measure:
-    """Return the measurement of one of our engines.
-
-    Its spikes are held against the reference engine's here, once.
-    """
+    """Return the measurement of one of our engines."""
     batch = len(state.u)
 
     def measure(steps: int) -> Timed:
@@ -95,8 +75,6 @@ def ours(
         us = taken / steps / batch * 1e6
         return Timed(us, networks.activity(bits, net.n), bits)
 
-    true = reference.run(net, networks.silence(net, CHECKED, batch), state=state)
-    same(f"{run.__module__} {options}", measure(CHECKED).bits, true.spikes.bits)
     return measure
 
 
@@ -120,30 +98,37 @@ def contenders(
     """Return all that run one network at one batch."""
     run = next(iter(engines.values())).run
     state = networks.warmed_up(run, net, batch)
+    true = ours(reference.run, net, state)(CHECKED).bits
     rows: list[tuple[str, Measure, bool]] = [
         (name, ours(module.run, net, state), True) for name, module in engines.items()
     ]
     if "compiled" in engines:
         rows.append(("compiled, 1 thread", ours(run, net, state, threads=1), True))
     if "compiled" in engines and batch > 1 and net.n in DETAILED:
-        noisy, some = replace(net, noise_exp=9), np.arange(10)
-        chosen = {"record": ("u", "v"), "neurons": some}
+        noisy = replace(net, noise_exp=9)
+        with_noise = ours(run, noisy, state)
+        expected = ours(reference.run, noisy, state)(CHECKED).bits
+        same("compiled, noise", with_noise(CHECKED).bits, expected)
+        chosen = {"record": ("u", "v"), "neurons": np.arange(10)}
         rows += [
-            ("compiled, noise", ours(run, noisy, state), True),
+            ("compiled, noise", with_noise, True),
             ("compiled, u and v", ours(run, net, state, **chosen), True),
             ("compiled, counting", ours(run, net, state, count_overflow=True), True),
         ]
     if library is not None:
         rows.append(("plain C", rivals.plain_c(library, net, state), True))
+    for name, measure, _ in rows:
+        if name != "compiled, noise":
+            same(name, measure(CHECKED).bits, true)
     rows.append(("Norse", rivals.norse(net, state), False))
     found = [Contender(name, net.n, batch, m, reads) for name, m, reads in rows]
     if batch > 1:
         return found
     if importlib.util.find_spec("lava") is not None:
         found += lava(run, net, quick)
-    if brian2 is not None and not (quick and net.n not in DETAILED):
+    if brian2 is not None:
         measure = rivals.brian(net, brian2)
-        steps = 2000 if net.n <= 200 else 500
+        steps = 10000 if net.n <= 200 else 1000
         found.append(Contender("Brian2", net.n, 1, measure, False, steps, 1))
     return found
 
@@ -178,17 +163,14 @@ def interleaved(
         if each.steps is not None:
             steps.append(each.steps)
             continue
-        each.measure(5)
-        cost_s = each.measure(10).us * each.batch / 1e6
-        cost_s = each.measure(int(np.clip(budget_s / 5 / cost_s, 10, 2000))).us
-        cost_s *= each.batch / 1e6
-        steps.append(int(np.clip(budget_s / cost_s, 10, MOST_STEPS)))
+        steps.append(enough(each, budget_s))
     runs: list[list[Timed]] = [[] for _ in found]
     for turn in range(repeats):
         first: np.ndarray | None = None
         for each, taken, count in zip(found, runs, steps, strict=True):
             if turn >= (each.repeats or repeats):
                 continue
+            time.sleep(PAUSE_S)
             timed = each.measure(count)
             if not each.engine.endswith("noise"):
                 same(each.engine, timed.bits, first)
@@ -209,6 +191,18 @@ def interleaved(
     ]
 
 
+def enough(each: Contender, budget_s: float) -> int:
+    """Return in how many steps a run takes about `budget_s`; the first ones warm up."""
+    count = FEWEST_STEPS
+    each.measure(count)
+    for share in (0.2, 1.0):
+        cost_s = each.measure(count).us * each.batch / 1e6
+        count = int(np.clip(share * budget_s / cost_s, FEWEST_STEPS, MOST_STEPS))
+        if count == FEWEST_STEPS:
+            break
+    return count
+
+
 def longer(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
     """Return the spikes of more steps."""
     if first is None or second is None:
@@ -224,12 +218,10 @@ def known(share: float) -> float | None:
 def first_calls(folder: Path, net: FixedPointNetwork) -> dict[str, float]:
     """Return how long the compiled engine takes to start, in fresh processes."""
     save(net, folder / "network.npz")
-    found = {}
+    command, found = [sys.executable, str(rivals.HERE / "engine_start.py")], {}
     for when in ("with an empty cache", "from the cache"):
-        supervise([sys.executable, "-c", FIRST_CALL, str(folder)], rivals.LIMIT_S)
-        times = json.loads((folder / "first.json").read_text())
-        found[f"first call {when}"] = times["call_s"]
-        found[f"import {when}"] = times["import_s"]
+        times = rivals.child(command, folder, {})
+        found |= {f"{what} {when}": seconds for what, seconds in times.items()}
     return found
 
 
@@ -278,9 +270,9 @@ def everything(
         start = first_calls(scratch, networks.network(50, 150))
     engines = modules()
     run = next(iter(engines.values())).run
-    python = brian2 if has_brian2(brian2) else None
+    python = brian2 if not quick and has_brian2(brian2) else None
     library = rivals.compile_c(scratch)
-    repeats, budget_s = (2, 0.06) if quick else (5, 0.4)
+    repeats, budget_s = (3, 0.06) if quick else (5, 0.4)
     rows, used = [], []
     for n in sizes:
         bias = networks.busy(run, n)

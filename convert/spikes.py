@@ -121,6 +121,11 @@ def select(spikes: Spikes, trials: slice) -> Spikes:
 
 def mean_rate(spikes: Spikes) -> float:
     """Return the mean firing rate over neurons and trials, in Hz."""
-    ones = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
-    events = int(np.bincount(spikes.bits.ravel(), minlength=256) @ ones)
+    # Step by step: counting turns every byte into eight.
+    held = np.zeros(256, dtype=np.int64)
+    for bits in spikes.bits:
+        held += np.bincount(bits.ravel(), minlength=256)
+    events = int(
+        held @ np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], 1).sum(1)
+    )
     return events / (spikes.n * spikes.batch * spikes.steps * spikes.dt)

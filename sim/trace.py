@@ -1,11 +1,8 @@
 """A recorded neuron against the chip's arithmetic: how a chip's trace is checked.
 
-A trace has one row per step: input (number of spikes, or graded message, sent in it), v
-and spike. The input is given to a neuron of the reference engine, whose spikes and v
-are compared with the recorded. The lag is the number of rows from an input to the first
-v that it changes: 1 in Lava, whose connections hold what they are sent for a step, and
-in the traces of Loihi 2 in Pedersen et al., doi:10.1038/s41467-024-52259-9. Another lag
-shifts all that the engine computes; beyond the recording there is no input.
+The lag is the number of rows from an input to the first v that it changes: 1 in Lava,
+where connections wait a step, and in the traces of Loihi 2 of Pedersen et al.,
+doi:10.1038/s41467-024-52259-9. Another lag shifts all that the engine computes.
 """
 
 import csv
@@ -29,12 +26,9 @@ from isotau.sim.engines.run import initial_state
 COLUMNS = {"input": (-(2**31), 2**31 - 1), "v": (-(10**12), 10**12), "spike": (0, 1)}
 """What a trace has, and between which numbers; v alone need not be whole."""
 MAX_BYTES = 16 << 20
-"""Largest file that is read."""
 ENGINE_LAG = 1
 LAGS = range(-2, 5)
 """Lags that are tried: three either side of the engine's and Lava's."""
-AT_SPIKE = ("reset", "unreset", "unclear")
-"""What v a trace has in rows with a spike: after the reset, before it, or neither."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -42,9 +36,9 @@ class Trace:
     """One neuron's recording, a row per step.
 
     Attributes:
-        input: what was sent to the neuron; 32 bits.
-        v: its membrane potential, in any unit, 0 at reset.
-        spike: whether it spiked.
+        input: number of spikes, or graded message, sent in the step; 32 bits.
+        v: membrane potential, in any unit, 0 at reset.
+        spike: whether the neuron spiked.
         ignored: further columns that the file had.
     """
 
@@ -55,23 +49,16 @@ class Trace:
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
+        fields: dict[str, Any] = {}
         shape = (validation.length("input", self.input, ndim=1),)
-        whole: dict[str, Any] = {}
-        for name in ("input", "spike"):
-            low, high = COLUMNS[name]
-            whole[name] = validation.integers(
-                name,
-                getattr(self, name),
-                shape,
-                "step",
-                dtype=np.int32,
-                low=low,
-                high=high,
+        for name, dtype in (("input", np.int32), ("spike", np.int8)):
+            value, (low, high) = getattr(self, name), COLUMNS[name]
+            fields[name] = validation.integers(
+                name, value, shape, "step", dtype=dtype, low=low, high=high
             )
-        spike = whole["spike"].astype(bool)
-        spike.setflags(write=False)
-        v = validation.floats("v", self.v, shape, "step")
-        validation.freeze(self, whole | {"v": v, "spike": spike})
+        fields["spike"] = fields["spike"].view(np.bool_)
+        fields["v"] = validation.floats("v", self.v, shape, "step")
+        validation.freeze(self, fields)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,23 +66,20 @@ class TraceComparison:
     """How a recorded neuron and the computed one agree; rows count from 0.
 
     Attributes:
-        rows: length of the recording.
+        agrees: whether all spikes, and all v that are compared, are the same.
         lag: rows from an input to the first v that it changes.
-        lag_errors: root mean square difference of v for each lag that was tried; empty
-            if the lag was given.
+        lag_errors: root mean square difference of v for each lag that was tried.
         recorded, computed: number of spikes.
         exact: spikes in the same row.
         near: pairs of spikes at most `tolerance` rows apart, each spike in one pair.
-        tolerance: see there.
-        v_at_spike: one of `AT_SPIKE`; if unclear, rows with a spike do not count for v.
-        v_rows: rows that count for v.
-        v_equal: fraction of them in which v, rounded, is the computed v.
+        v_at_spike: what the recorded v is in rows with a spike: "reset", "unreset", or
+            "unclear": then v is not compared in such rows.
+        v_equal: fraction of the rows compared in which v, rounded, is the computed v.
         v_worst, v_rms: largest and root mean square difference of v, in chip units.
-        first_spike: first row in which only one of the two spiked, None for no row.
-        first_v: first row in which v differs, None for no row.
+        first_spike, first_v: first row in which they differ, None for no row.
     """
 
-    rows: int
+    agrees: bool
     lag: int
     lag_errors: tuple[tuple[int, float], ...]
     recorded: int
@@ -104,39 +88,33 @@ class TraceComparison:
     near: int
     tolerance: int
     v_at_spike: str
-    v_rows: int
     v_equal: float
     v_worst: float
     v_rms: float
     first_spike: int | None
     first_v: int | None
 
-    @property
-    def agrees(self) -> bool:
-        """Whether all spikes, and all v that were compared, are the same."""
-        return self.first_spike is None and self.first_v is None
-
 
 def read_trace(path: str | os.PathLike[str]) -> Trace:
     """Return the trace in a CSV file.
 
-    The first line names the columns, in any order and case; those other than `COLUMNS`
-    are ignored, and named in `Trace.ignored`. If it has numbers only, as in published
-    traces of Loihi 2, the columns are `COLUMNS`.
+    The first line names the columns, in any order and case; others than `COLUMNS` are
+    ignored, and named in `Trace.ignored`. Without names, as in published traces of
+    Loihi 2, the columns are `COLUMNS`.
 
     Raises:
         UnreadableFile: no file, a larger one than `MAX_BYTES`, a column missing or
-            twice, a cell that is no such number; the message names line and column.
+            twice, a cell that holds no such number; the message names line and column.
     """
     names: list[str] = []
-    cells: dict[str, list[float]] = {name: [] for name in COLUMNS}
+    rows: list[list[float]] = []
     lines = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         for line in filter(None, lines):
             if not names:
                 names = [cell.strip().lower() for cell in line]
-                headed = bool(COLUMNS.keys() & set(names))
-                names = names if headed or len(names) != 3 else list(COLUMNS)
+                headed = len(names) != 3 or bool(COLUMNS.keys() & set(names))
+                names = names if headed else list(COLUMNS)
                 if [names.count(name) for name in COLUMNS] != [1, 1, 1]:
                     got = ", ".join(names)[:80]
                     raise ValueError(f"got columns {got}, need {', '.join(COLUMNS)}")
@@ -144,22 +122,21 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
                     continue
             if len(line) != len(names):
                 raise ValueError(f"got {len(line)} columns, need {len(names)}")
-            for name, cell in zip(names, line, strict=True):
-                if name in cells:
-                    cells[name].append(_number(name, cell))
+            cells = [x for x in zip(names, line, strict=True) if x[0] in COLUMNS]
+            rows.append([_number(name, cell) for name, cell in cells])
+        if not rows:
+            raise ValueError("got no rows, need one per step")
     except (ValueError, csv.Error) as error:
         raise UnreadableFile(f"{path}: line {lines.line_num}: {error}") from error
-    if not cells["v"]:
-        raise UnreadableFile(f"{path}: got no rows, need one per step")
-    columns: dict[str, Any] = {name: np.array(cells[name]) for name in COLUMNS}
+    wanted = [name for name in names if name in COLUMNS]
+    columns: dict[str, Any] = dict(zip(wanted, np.array(rows).T, strict=True))
     return Trace(**columns, ignored=tuple(x for x in names if x not in COLUMNS))
 
 
 def write_trace(trace: Trace, path: str | os.PathLike[str]) -> Path:
     """Write a trace as CSV and return the path; reading it gives the same numbers."""
-    columns = (trace.input, trace.v, trace.spike.astype(int))
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    lines = [f"{sent},{repr(v).removesuffix('.0')},{spike}" for sent, v, spike in rows]
+    rows = zip(trace.input, trace.v.tolist(), trace.spike, strict=True)
+    lines = [f"{x},{repr(v).removesuffix('.0')},{int(spike)}" for x, v, spike in rows]
     return write_text(path, "\n".join([",".join(COLUMNS), *lines]) + "\n")
 
 
@@ -174,19 +151,14 @@ def single_neuron(
     bias_exp: int = 0,
     refractory: int = 0,
 ) -> FixedPointNetwork:
-    """Return a network of one neuron and one input channel.
-
-    Its connection has only the sign of `weight`, −255 … 255: a mixed one would round it
-    to an even number.
-    """
-    mantissa = validation.whole("weight", weight, -255, 255)
+    """Return a neuron with one input, of one sign: a mixed one would be made even."""
     block = WeightBlock(
         source="input",
-        pre=np.zeros(1, dtype=int),
-        weights=np.array([[mantissa]]),
+        pre=np.array([0]),
+        weights=np.array([[weight]]),
         weight_exp=weight_exp,
         num_weight_bits=arithmetic.WEIGHT_BITS_MAX,
-        sign_mode=SignMode.INHIBITORY if mantissa < 0 else SignMode.EXCITATORY,
+        sign_mode=SignMode.INHIBITORY if weight < 0 else SignMode.EXCITATORY,
     )
     return FixedPointNetwork(
         blocks=(block,),
@@ -215,45 +187,41 @@ def replay(
     lag: int | None = None,
     tolerance: int = 2,
     v_scale: float = 1.0,
-    v_at_spike: str | None = None,
 ) -> TraceComparison:
     """Return how a neuron that is given a trace's input agrees with the trace.
 
     Args:
         trace: what was recorded.
-        neuron: what should have been: a network of one neuron, see `single_neuron`.
-        lag: rows from an input to the first v that it changes; None to take the one of
-            `LAGS` at which v differs least.
+        neuron: a network of one neuron and one input, see `single_neuron`.
+        lag: None to take the one of `LAGS` at which v differs least.
         tolerance: rows by which spikes may be apart to count as near.
         v_scale: chip units per unit of the recorded v.
-        v_at_spike: one of `AT_SPIKE`; None to see from the rows with a recorded spike.
     """
-    if (neuron.n, neuron.n_in) != (1, 1):
-        got = f"{neuron.n} neurons and {neuron.n_in} inputs"
-        raise ValueError(f"neuron: got {got}, need 1 each; use single_neuron")
-    v, spike = trace.v * validation.number("v_scale", v_scale), trace.spike
-    middle = np.median(np.abs(v[spike])) if spike.any() else 0.0
-    seen = int(middle > 0.5) + int(0.5 < middle <= int(neuron.vth[0]) << 6)
-    kind = validation.choice("v_at_spike", v_at_spike or AT_SPIKE[seen], AT_SPIKE)
-    margin = max(abs(k - ENGINE_LAG) for k in (LAGS if lag is None else [lag]))
+    if (neuron.n, neuron.n_in, neuron.noise_exp) != (1, 1, None):
+        got = f"n={neuron.n}, n_in={neuron.n_in}, noise_exp={neuron.noise_exp}"
+        raise ValueError(f"neuron: got {got}, need 1, 1, None; use single_neuron")
+    v = trace.v * validation.number("v_scale", v_scale, positive=True)
+    spike = trace.spike
+    top = np.median(np.abs(v[spike])) if spike.any() else 0.0
+    threshold = int(neuron.vth[0]) << arithmetic.INPUT_SHIFT
+    kind = "reset" if top <= 0.5 else "unreset" if top > threshold else "unclear"
+    tried = LAGS if lag is None else [validation.whole("lag", lag, -len(v), len(v))]
+    margin = max(abs(k - ENGINE_LAG) for k in tried)
     our_v, our_spike = _compute(neuron, trace.input, margin, before=kind == "unreset")
 
-    def rows(lag: int) -> slice:
-        """Return the computed rows that belong to the recorded."""
-        return slice(margin + ENGINE_LAG - lag, margin + ENGINE_LAG - lag + len(v))
+    def compared(lag: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the computed spikes, and |Δv|, NaN where v is not compared."""
+        rows = np.arange(len(v)) + margin + ENGINE_LAG - lag
+        hidden = (kind == "unclear") & (spike | our_spike[rows])
+        return our_spike[rows], np.where(hidden, np.nan, np.abs(v - our_v[rows]))
 
-    def apart(lag: int) -> np.ndarray:
-        """Return |Δv|, NaN in rows that do not count."""
-        hidden = (kind == "unclear") & (spike | our_spike[rows(lag)])
-        return np.where(hidden, np.nan, np.abs(v - our_v[rows(lag)]))
-
-    errors = [(k, _rms(apart(k))) for k in LAGS if lag is None]
-    if lag is None:
-        lag = min(errors, key=lambda tried: (tried[1], abs(tried[0] - ENGINE_LAG)))[0]
-    ours, off = our_spike[rows(lag)], apart(lag)
+    errors = [(k, _rms(compared(k)[1])) for k in tried]
+    best, rms = min(errors, key=lambda error: (error[1], abs(error[0] - ENGINE_LAG)))
+    ours, off = compared(best)
+    known = off[~np.isnan(off)]
     return TraceComparison(
-        rows=len(v),
-        lag=lag,
+        agrees=bool((spike == ours).all() and (known <= 0.5).all()),
+        lag=best,
         lag_errors=tuple(errors),
         recorded=int(spike.sum()),
         computed=int(ours.sum()),
@@ -261,49 +229,42 @@ def replay(
         near=_pairs(np.flatnonzero(spike), np.flatnonzero(ours), tolerance),
         tolerance=tolerance,
         v_at_spike=kind,
-        v_rows=int((off >= 0).sum()),
-        v_equal=float((off <= 0.5).sum() / max(1, (off >= 0).sum())),
-        v_worst=float(np.nan_to_num(off).max()),
-        v_rms=_rms(off),
-        first_spike=_first(spike ^ ours),
-        first_v=_first(off > 0.5),
+        v_equal=float((known <= 0.5).sum() / max(1, len(known))),
+        v_worst=float(known.max(initial=0.0)),
+        v_rms=rms,
+        first_spike=next(iter(np.flatnonzero(spike ^ ours).tolist()), None),
+        first_v=next(iter(np.flatnonzero(off > 0.5).tolist()), None),
     )
 
 
 def describe(comparison: TraceComparison) -> str:
     """Return the comparison in a paragraph."""
     c = comparison
-    found = "which fits best" if c.lag_errors else "as given"
     return (
         f"Spikes: {c.recorded} recorded, {c.computed} computed, {c.exact} in the same "
         f"row, {c.near} within {c.tolerance}; first difference: row {c.first_spike}. "
-        f"v: {c.v_equal:.2%} of {c.v_rows} rows equal, largest difference "
-        f"{c.v_worst:.6g}, RMS {c.v_rms:.4g} chip units; first difference: row "
-        f"{c.first_v}. Lag {c.lag}, {found}; v at a spike: {c.v_at_spike}."
+        f"v: {c.v_equal:.2%} of rows equal, largest difference {c.v_worst:.6g}, RMS "
+        f"{c.v_rms:.4g}; first difference: row {c.first_v}. Lag: {c.lag} rows. v at a "
+        f"spike: {c.v_at_spike}."
     )
 
 
 def _compute(
     neuron: FixedPointNetwork, sent: np.ndarray, margin: int, *, before: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return v, before or after the reset, and spikes; `margin` more rows each end."""
-    v, spike = np.zeros(len(sent) + 2 * margin), np.zeros(len(sent) + 2 * margin, bool)
+    """Return v, before or after the reset, and spikes; `margin` rows more each end."""
+    v, spike = np.zeros((2, len(sent) + 2 * margin))
     chip, state = reference.registers(neuron), initial_state(neuron, 1)
     for t, message in enumerate([*sent.tolist(), *[0] * margin]):
-        reset = resets(neuron, t)
-        done = reference.step(chip, state, np.array([[message]]), reset=reset)
-        state, spike[margin + t] = done.state, done.fired[0, 0]
-        kept = arithmetic.clip_v(done.v_unclipped) if before and done.fired else state.v
-        v[margin + t] = kept[0, 0]
-    return v, spike
+        sent_now, reset = np.array([[message]]), resets(neuron, t)
+        state, fired, _, _, peak = reference.step(chip, state, sent_now, reset=reset)
+        at_peak = arithmetic.clip_v(peak) if before and fired else state.v
+        spike[margin + t], v[margin + t] = fired[0, 0], at_peak[0, 0]
+    return v, spike > 0
 
 
 def _rms(off: np.ndarray) -> float:
-    return float(np.sqrt(np.nansum(off**2) / max(1, (off >= 0).sum())))
-
-
-def _first(where: np.ndarray) -> int | None:
-    return int(np.argmax(where)) if where.any() else None
+    return float(np.sqrt(np.nansum(off**2) / max(1, (~np.isnan(off)).sum())))
 
 
 def _pairs(a: np.ndarray, b: np.ndarray, tolerance: int) -> int:
@@ -313,11 +274,11 @@ def _pairs(a: np.ndarray, b: np.ndarray, tolerance: int) -> int:
         near = abs(a[i] - b[j]) <= tolerance
         pairs += near
         i, j = i + (near or a[i] < b[j]), j + (near or b[j] < a[i])
-    return pairs
+    return int(pairs)
 
 
 def _text(path: str | os.PathLike[str]) -> str:
-    """Return a file's text; of a regular file, as others might never end."""
+    """Return a regular file's text; others might never end."""
     try:
         if not Path(path).is_file() or os.path.getsize(path) > MAX_BYTES:
             raise UnreadableFile(f"{path}: need a file of at most {MAX_BYTES} bytes")

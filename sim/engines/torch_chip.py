@@ -113,7 +113,8 @@ def may_wrap(net: FixedPointNetwork, job: Job) -> bool:
     no more than what it loses, and the wrap at M never takes it further out.
     """
     limit = arithmetic.STATE_LIMIT
-    heard = np.abs(job.messages).max(axis=(0, 1))
+    sent = job.messages
+    heard = np.maximum(sent.max(axis=(0, 1)), -sent.min(axis=(0, 1)))
     arriving = np.abs(job.state.ring.astype(np.int64)).max(axis=(0, 1)).astype(float)
     most = 0.0
     for block in net.blocks:
@@ -151,7 +152,7 @@ def _connect(blocks: list[WeightBlock], n: int, place: torch.device) -> Connecti
     for block in blocks:
         rows = np.searchsorted(pre, block.pre)
         weights[rows] += block.weights.T * 2.0 ** (together * block.weight_exp)
-    single = recurrent and _exact_in_float32(weights)
+    single = recurrent and exact_in_float32(weights)
     return Connection(
         source=first.source,
         binary=first.binary,
@@ -164,8 +165,11 @@ def _connect(blocks: list[WeightBlock], n: int, place: torch.device) -> Connecti
     )
 
 
-def _exact_in_float32(weights: np.ndarray) -> bool:
-    """Return whether sums of rows are exact, with inputs rounded to bfloat16 too."""
+def exact_in_float32(weights: np.ndarray) -> bool:
+    """Return whether float32 sums any of the rows exactly, pre × post, in any order.
+
+    Also where torch is allowed to round the weights to TF32 or bfloat16 before.
+    """
     short = torch.tensor(weights).to(torch.bfloat16).to(torch.float64).numpy()
     total = np.abs(weights).sum(axis=0).max()
     return bool((short == weights).all() and total < EXACT_FLOAT32)

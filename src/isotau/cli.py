@@ -65,6 +65,10 @@ def run(
     lava_trials: Annotated[
         int, typer.Option(help="How many of the scored trials also run in Lava.")
     ] = 8,
+    engine: Annotated[
+        str,
+        typer.Option(help="What simulates the chip: compiled, reference or torch."),
+    ] = "compiled",
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     out: Annotated[
         Path, typer.Option(help="Folder for artefacts, pictures and report.json.")
@@ -91,6 +95,7 @@ def run(
         search_trials=search_trials,
         timescale_trials=timescale_trials,
         lava_trials=lava_trials,
+        engine=engine,
         seed=seed,
     )
     if out.exists() and not out.is_dir():
@@ -105,6 +110,8 @@ def run(
     written = report.read(path)
     Console().print(report.table(written))
     typer.echo(report.verdict(written))
+    for line in report.warnings(written):
+        typer.echo(line)
     typer.echo(f"Report: {path}")
 
 

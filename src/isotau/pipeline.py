@@ -24,6 +24,7 @@ from isotau.convert.rate_to_lif import Conversion, search_lambda
 from isotau.convert.read_spikernn import read_spikernn, read_spikernn_variables
 from isotau.convert.trials import refine
 from isotau.run_config import RunConfig, draw_seeds
+from isotau.sim.engines.diagnostics import Diagnostics
 from isotau.sim.tasks import TASKS
 from isotau.stages import Stage, chip_stages, lif_stage, rate_stage
 
@@ -44,6 +45,8 @@ class Result:
     """Spikes that Lava and the reference engine do not share, of `lava_compared`."""
     lava_compared: int
     """Neuron-steps that were compared."""
+    diagnostics: Diagnostics
+    """What left its range on the chip in the task's trials."""
 
 
 def read_network(path: str | os.PathLike[str]) -> RateRNN:
@@ -133,16 +136,16 @@ def run_pipeline(
         "rate": rate_stage(rate, conversion, test, task, config, seeds),
         "lif": lif_stage(lif, test, task, config, seeds, progress),
     }
-    chip, lava, mismatches, compared = chip_stages(
-        fixed, test, task, config, seeds, progress
-    )
+    quality = report_quantization(lif, fixed, calibration.ranges)
+    chip = chip_stages(fixed, quality, test, task, config, seeds, progress)
     return Result(
         config=config,
         rate=rate,
         conversion=conversion,
         fixed=fixed,
-        quantization=report_quantization(lif, fixed, calibration.ranges),
-        stages=stages | {"fixed": chip, "lava": lava},
-        lava_mismatches=mismatches,
-        lava_compared=compared,
+        quantization=quality,
+        stages=stages | {"fixed": chip.fixed, "lava": chip.lava},
+        lava_mismatches=chip.mismatches,
+        lava_compared=chip.compared,
+        diagnostics=chip.diagnostics,
     )

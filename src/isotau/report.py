@@ -16,6 +16,7 @@ from isotau.convert.quantization_report import summarize
 from isotau.convert.spikes import mean_rate
 from isotau.pipeline import Result
 from isotau.sim import plot
+from isotau.sim.engines import diagnostics
 from isotau.sim.tasks import TASKS
 from isotau.sim.timescales.record import summary, write_csv
 from isotau.stages import Stage
@@ -86,6 +87,8 @@ def summarize_run(result: Result) -> dict[str, Any]:
             "candidates": [asdict(candidate) for candidate in conversion.candidates],
         },
         "quantization": summarize(result.quantization),
+        "diagnostics": diagnostics.summarize(result.diagnostics),
+        "engine": config.engine,
         "stages": {name: _stage(stage) for name, stage in result.stages.items()},
         "lava_identical": result.lava_mismatches == 0,
         "lava_mismatches": result.lava_mismatches,
@@ -154,6 +157,15 @@ def verdict(report: dict[str, Any]) -> str:
         f"published rules, where {fixed['n_timescales_by_chance']} of as many Poisson "
         "neurons would: unless the two numbers are far apart, the median says nothing."
     )
+
+
+def warnings(report: dict[str, Any]) -> list[str]:
+    """Return a line for each finding about the chip that is an error."""
+    return [
+        f"Warning: {found['text']}"
+        for found in report["diagnostics"]["findings"]
+        if found["severity"] == "error"
+    ]
 
 
 def _stage(stage: Stage) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from isotau.convert.quantize import QuantizeConfig
 from isotau.convert.rate_to_lif import LIFConstants
 from isotau.sim.tasks import TASKS
 
+ENGINE_NAMES = ("compiled", "reference", "torch")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
@@ -21,6 +23,7 @@ class RunConfig:
         search_trials: trials on which 1/λ is chosen; others than those scored.
         timescale_trials: trials without input, for the timescales; every stage.
         lava_trials: how many of the scored trials also run in Lava.
+        engine: what simulates the chip, one of `ENGINE_NAMES`; all give the same bits.
         seed: of everything that is drawn.
         constants: of the LIF neurons.
         quantization: choices of the quantizer.
@@ -31,6 +34,7 @@ class RunConfig:
     search_trials: int = 150
     timescale_trials: int = 50
     lava_trials: int = 8
+    engine: str = "compiled"
     seed: int = 0
     constants: LIFConstants = field(default_factory=LIFConstants)
     quantization: QuantizeConfig = field(default_factory=QuantizeConfig)
@@ -38,6 +42,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Check the numbers."""
         validation.choice("task", self.task, sorted(TASKS))
+        validation.choice("engine", self.engine, ENGINE_NAMES)
         validation.whole("trials", self.trials, 1, 1 << 20)
         validation.whole("search_trials", self.search_trials, 1, 1 << 20)
         validation.whole("timescale_trials", self.timescale_trials, 3, 1 << 20)

@@ -1,6 +1,8 @@
 """The stages of the main job: the same trials in rates, LIF, fixed point and Lava."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.lif import LIFNetwork
 from isotau.convert.lif_dynamics import simulate_lif
 from isotau.convert.progress import Progress
+from isotau.convert.quantization_report import QuantizationReport
 from isotau.convert.quantize import messages
 from isotau.convert.rate import RateRNN
 from isotau.convert.rate_dynamics import simulate_rate
@@ -18,13 +21,20 @@ from isotau.convert.readout import read_out
 from isotau.convert.spikes import Spikes, count, select, window
 from isotau.convert.trials import Trials, refine, subset
 from isotau.run_config import RunConfig, Seeds
-from isotau.sim.engines import reference
+from isotau.sim.engines import compiled, reference, torch_engine
+from isotau.sim.engines.diagnostics import Diagnostics, diagnose
+from isotau.sim.engines.run import Run
 from isotau.sim.poisson import observe
 from isotau.sim.tasks import Task
 from isotau.sim.timescales.kim import kim
 from isotau.sim.timescales.record import Timescales
 from isotau.targets.to_lava import run_lava
 
+ENGINES: dict[str, Callable[..., Run]] = {
+    "compiled": compiled.run,
+    "reference": reference.run,
+    "torch": torch_engine.run,
+}
 SPONTANEOUS = 1.05
 """Length of a trial without input, from which timescales are estimated, in seconds."""
 
@@ -53,6 +63,20 @@ class Stage:
     spontaneous: Spikes
     timescales: Timescales
     chance: Timescales
+
+
+class ChipStages(NamedTuple):
+    """The engine's stage and Lava's, and what was seen on the way.
+
+    `mismatches` counts the spikes that the two do not share, of `compared`
+    neuron-steps; `diagnostics` are the engine's on the task's trials.
+    """
+
+    fixed: Stage
+    lava: Stage
+    mismatches: int
+    compared: int
+    diagnostics: Diagnostics
 
 
 def rate_stage(
@@ -122,13 +146,14 @@ def lif_stage(
 
 def chip_stages(
     fixed: FixedPointNetwork,
+    quality: QuantizationReport,
     test: Trials,
     task: Task,
     config: RunConfig,
     seeds: Seeds,
     progress: Progress,
-) -> tuple[Stage, Stage, int, int]:
-    """Return the engine's and Lava's stages, and how many spikes they do not share."""
+) -> ChipStages:
+    """Return the engine's and Lava's stages, and how far they agree."""
     burn_in = config.constants.burn_in_steps
     fine = refine(test, fixed.dt)
     quiet_shape = (round(SPONTANEOUS / fixed.dt), config.timescale_trials, fixed.n_in)
@@ -139,10 +164,13 @@ def chip_stages(
             seeds.chip_spontaneous,
         ),
     }
-    ours = {
-        name: reference.run(fixed, sent, seed=seed, progress=progress).spikes
+    runs = {
+        name: ENGINES[config.engine](
+            fixed, sent, seed=seed, count_overflow=True, progress=progress
+        )
         for name, (sent, seed) in loads.items()
     }
+    ours = {name: run.spikes for name, run in runs.items()}
     some = slice(0, config.lava_trials)
     few = subset(fine, some)
     limits = {"task": some, "quiet": slice(None)}
@@ -156,7 +184,6 @@ def chip_stages(
         np.unpackbits(select(ours[name], limits[name]).bits ^ theirs[name].bits)
         for name in loads
     ]
-    compared = sum(s.steps * s.batch * s.n for s in theirs.values())
 
     def finish(spikes: dict[str, Spikes], trials: Trials) -> Stage:
         seen = window(spikes["task"], burn_in)
@@ -166,8 +193,13 @@ def chip_stages(
         quiet = window(spikes["quiet"], burn_in)
         return _stage(seen, outputs, trials, task, quiet, seeds)
 
-    mismatches = int(sum(int(d.sum()) for d in differ))
-    return finish(ours, fine), finish(theirs, few), mismatches, compared
+    return ChipStages(
+        fixed=finish(ours, fine),
+        lava=finish(theirs, few),
+        mismatches=int(sum(int(d.sum()) for d in differ)),
+        compared=sum(s.steps * s.batch * s.n for s in theirs.values()),
+        diagnostics=diagnose(fixed, runs["task"], report=quality),
+    )
 
 
 def _lead(inputs: np.ndarray, steps: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The noise on tensors against `isotau.convert.philox`, itself held to known answers."""
+"""The noise on tensors against that of `isotau.convert.philox`."""
 
 import re
 

@@ -1,0 +1,30 @@
+"""Time the compiled engine's import and first call; a child process of `engine.py`.
+
+Leaves `result.json`: seconds.
+"""
+
+import importlib
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+def main(folder: Path) -> None:
+    begun = time.perf_counter()
+    compiled = importlib.import_module("isotau.sim.engines.compiled")
+    imported = time.perf_counter()
+    storage = importlib.import_module("isotau.convert.storage")
+    records = importlib.import_module("isotau.convert.fixedpoint")
+    net = storage.load(folder / "network.npz", records.FixedPointNetwork)
+    silence = np.zeros((10, 4, net.n_in), dtype=np.int32)
+    called = time.perf_counter()
+    compiled.run(net, silence)
+    result = {"import": imported - begun, "first call": time.perf_counter() - called}
+    storage.write_text(folder / "result.json", json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
