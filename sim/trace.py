@@ -68,7 +68,7 @@ class TraceComparison:
     Attributes:
         agrees: whether all spikes, and all v that are compared, are the same.
         lag: rows from an input to the first v that it changes.
-        lag_errors: root mean square difference of v for each lag that was tried.
+        lag_scores: how well v follows the input, for each lag that was tried.
         recorded, computed: number of spikes.
         exact: spikes in the same row.
         near: pairs of spikes at most `tolerance` rows apart, each spike in one pair.
@@ -81,7 +81,7 @@ class TraceComparison:
 
     agrees: bool
     lag: int
-    lag_errors: tuple[tuple[int, float], ...]
+    lag_scores: tuple[tuple[int, float], ...]
     recorded: int
     computed: int
     exact: int
@@ -193,7 +193,8 @@ def replay(
     Args:
         trace: what was recorded.
         neuron: a network of one neuron and one input, see `single_neuron`.
-        lag: None to take the one of `LAGS` at which v differs least.
+        lag: None to take the one of `LAGS` after which v follows the input best, of
+            equals that at which it differs least.
         tolerance: rows by which spikes may be apart to count as near.
         v_scale: chip units per unit of the recorded v.
     """
@@ -209,20 +210,24 @@ def replay(
     margin = max(abs(k - ENGINE_LAG) for k in tried)
     our_v, our_spike = _compute(neuron, trace.input, margin, before=kind == "unreset")
 
-    def compared(lag: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the computed spikes, and |Δv|, NaN where v is not compared."""
+    def compared(lag: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return the computed spikes, |Δv|, NaN where not compared, and its RMS."""
         rows = np.arange(len(v)) + margin + ENGINE_LAG - lag
         hidden = (kind == "unclear") & (spike | our_spike[rows])
-        return our_spike[rows], np.where(hidden, np.nan, np.abs(v - our_v[rows]))
+        off = np.abs(v - our_v[rows])
+        rms = float(np.sqrt((off[~hidden] ** 2).sum() / max(1, (~hidden).sum())))
+        return our_spike[rows], np.where(hidden, np.nan, off), rms
 
-    errors = [(k, _rms(compared(k)[1])) for k in tried]
-    best, rms = min(errors, key=lambda error: (error[1], abs(error[0] - ENGINE_LAG)))
-    ours, off = compared(best)
+    scores = [(k, _follows(trace, neuron, k)) for k in tried]
+    enough = 0.99 * max(score for _, score in scores)
+    likely = [k for k, score in scores if score >= enough] or tried
+    best = min(likely, key=lambda k: (compared(k)[2], abs(k - ENGINE_LAG)))
+    ours, off, rms = compared(best)
     known = off[~np.isnan(off)]
     return TraceComparison(
         agrees=bool((spike == ours).all() and (known <= 0.5).all()),
         lag=best,
-        lag_errors=tuple(errors),
+        lag_scores=tuple(scores),
         recorded=int(spike.sum()),
         computed=int(ours.sum()),
         exact=int((spike & ours).sum()),
@@ -263,8 +268,16 @@ def _compute(
     return v, spike > 0
 
 
-def _rms(off: np.ndarray) -> float:
-    return float(np.sqrt(np.nansum(off**2) / max(1, (~np.isnan(off)).sum())))
+def _follows(trace: Trace, neuron: FixedPointNetwork, lag: int) -> float:
+    """Return how far kinks of v, away from spikes, follow the input after a lag.
+
+    Not the difference of v: with wrong registers it grows over time at any lag.
+    """
+    calm = np.convolve(trace.spike, np.ones(int(neuron.refractory[0]) + 3)) == 0
+    kinks = np.diff(trace.v, 2, prepend=(0, 0)) * calm[: len(trace.v)]
+    weight = sum(int(block.weights.sum()) for block in neuron.blocks)
+    sent = np.roll(trace.input, lag) * np.sign(weight)
+    return float(kinks @ (sent - sent.mean()))
 
 
 def _pairs(a: np.ndarray, b: np.ndarray, tolerance: int) -> int:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from isotau.convert.spikes import Spikes
 from isotau.convert.storage import fingerprint
 from isotau.sim.engines import kernels
 from isotau.sim.engines.diagnostics import raise_first
-from isotau.sim.engines.run import Overflow, Run, State, check, overflowed
+from isotau.sim.engines.run import Job, Overflow, Run, State, check, overflowed
 
 NAME = "compiled"
 STRIDE = 256
@@ -53,7 +54,8 @@ def run(
 
     Spikes take one bit per neuron, trial and step. Where memory is too small for them,
     `spikes_to` names a `.npy` file that is filled as the run goes on and mapped into
-    `Run.spikes`; `np.load(path, mmap_mode="r")` opens it again.
+    `Run.spikes`; `np.load(path, mmap_mode="r")` opens it again. Its name ends in
+    `.part` until it is complete.
 
     Raises:
         ChipOverflow: `strict` was asked for and a number left its range.
@@ -67,71 +69,31 @@ def run(
         neurons=neurons,
         state=state,
     )
-    steps, batch, _ = job.messages.shape
     workers = validation.whole("threads", threads or os.cpu_count() or 1, 1, 1024)
-    made_of, padded = plan(net), _padded(net.n)
-    sent = np.ascontiguousarray(job.messages, dtype=np.int32)
-    key = np.array([seed & MASK, seed >> 32], dtype=np.uint64)
-    now = tuple(_pad(x, padded) for x in job.state[:4])
-    bits = _room((steps, batch, (net.n + 7) // 8), spikes_to)
-    kept = {
-        name: np.empty((steps * (name in record), batch, len(job.neurons)), np.int32)
-        for name in ("u", "v")
-    }
-    counting = count_overflow or strict
-    counts = np.zeros((batch * counting, 4, padded), dtype=np.int64)
-    edges = np.linspace(0, batch, min(workers, batch) + 1).astype(int)
-
-    def part(k: int, lo: int, hi: int) -> None:
-        kernels.run_trials(
-            int(edges[k]),
-            int(edges[k + 1]),
-            made_of.arrays,
-            sent[lo:hi],
-            now,
-            job.state.step + lo,
-            bits[lo:hi],
-            (kept["u"][lo:hi], kept["v"][lo:hi], job.neurons),
-            key,
-            first_trial,
-            counts,
-        )
-
-    with ThreadPoolExecutor(len(edges) - 1) as pool:
-        for chunk in progress(range(-(-steps // STRIDE)), "compiled engine"):
-            lo, hi = chunk * STRIDE, min((chunk + 1) * STRIDE, steps)
-            list(
-                pool.map(lambda k, lo=lo, hi=hi: part(k, lo, hi), range(len(edges) - 1))
-            )
-    if isinstance(bits, np.memmap):
-        bits.flush()
-    overflow = Overflow(*counts.sum(axis=0)[:, : net.n]) if counting else None
+    work = _workspace(net, job, counting=count_overflow or strict, path=spikes_to)
+    _run_trials(plan(net), job, work, workers, progress)
+    if isinstance(work.bits, np.memmap) and spikes_to is not None:
+        work.bits.flush()
+        os.replace(_partial(spikes_to), spikes_to)
+    overflow = (
+        Overflow(*work.counts.sum(axis=0)[:, : net.n]) if len(work.counts) else None
+    )
     if strict and overflow is not None and overflowed(overflow):
+        start = job.state
         raise_first(
-            run,
-            net,
-            job.messages,
-            seed=seed,
-            first_trial=first_trial,
-            state=job.state,
+            run, net, job.messages, seed=seed, first_trial=first_trial, state=start
         )
-    after = [x[..., : net.n].copy() for x in now]
+    after = [x[..., : net.n].copy() for x in work.state]
+    name = plan(net).network
     return Run(
-        Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=made_of.network),
-        kept["u"] if "u" in record else None,
-        kept["v"] if "v" in record else None,
-        State(after[0], after[1], after[2], after[3], job.state.step + steps),
+        Spikes(bits=work.bits, n=net.n, dt=net.dt, engine=NAME, network=name),
+        work.u if "u" in record else None,
+        work.v if "v" in record else None,
+        State(
+            after[0], after[1], after[2], after[3], job.state.step + len(job.messages)
+        ),
         overflow,
     )
-
-
-def _room(
-    shape: tuple[int, ...], path: str | os.PathLike[str] | None
-) -> npt.NDArray[np.uint8]:
-    """Return an array for the spikes, in memory or in a file."""
-    if path is None:
-        return np.empty(shape, dtype=np.uint8)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
 
 
 class Plan(NamedTuple):
@@ -139,6 +101,81 @@ class Plan(NamedTuple):
 
     arrays: tuple[Any, ...]
     network: str
+
+
+class Workspace(NamedTuple):
+    """What the kernels write: state, spikes, what is recorded, what is counted."""
+
+    state: tuple[np.ndarray, ...]
+    bits: npt.NDArray[np.uint8]
+    u: np.ndarray
+    v: np.ndarray
+    counts: np.ndarray
+
+
+def _workspace(
+    net: FixedPointNetwork,
+    job: Job,
+    *,
+    counting: bool,
+    path: str | os.PathLike[str] | None,
+) -> Workspace:
+    """Return room for a run; the spikes in memory, or in a file."""
+    steps, batch, _ = job.messages.shape
+    padded, shape = _padded(net.n), (steps, batch, (net.n + 7) // 8)
+    if path is None:
+        bits = np.empty(shape, dtype=np.uint8)
+    else:
+        bits = np.lib.format.open_memmap(
+            _partial(path), mode="w+", dtype=np.uint8, shape=shape
+        )
+    u, v = (
+        np.empty((steps * (name in job.record), batch, len(job.neurons)), np.int32)
+        for name in ("u", "v")
+    )
+    state = tuple(_pad(x, padded) for x in job.state[:4])
+    counts = np.zeros((batch * counting, 4, padded), dtype=np.int64)
+    return Workspace(state, bits, u, v, counts)
+
+
+def _partial(path: str | os.PathLike[str]) -> str:
+    """Return the name of a file that is not yet complete."""
+    return f"{os.fspath(path)}.part"
+
+
+def _run_trials(
+    made_of: Plan, job: Job, work: Workspace, workers: int, progress: Progress
+) -> None:
+    """Share the trials among threads, some steps at a time."""
+    steps, batch, _ = job.messages.shape
+    sent = np.ascontiguousarray(job.messages, dtype=np.int32)
+    key = np.array([job.seed & MASK, job.seed >> 32], dtype=np.uint64)
+    edges = np.linspace(0, batch, min(workers, batch) + 1).astype(int).tolist()
+
+    def part(first: int, last: int, lo: int, hi: int) -> None:
+        kernels.run_trials(
+            first,
+            last,
+            made_of.arrays,
+            sent[lo:hi],
+            work.state,
+            job.state.step + lo,
+            work.bits[lo:hi],
+            (work.u[lo:hi], work.v[lo:hi], job.neurons),
+            key,
+            job.first_trial,
+            work.counts,
+        )
+
+    with ThreadPoolExecutor(len(edges) - 1) as pool:
+        for chunk in progress(range(-(-steps // STRIDE)), "compiled engine"):
+            lo, hi = chunk * STRIDE, min((chunk + 1) * STRIDE, steps)
+            parts = [
+                pool.submit(part, first, last, lo, hi)
+                for first, last in pairwise(edges)
+            ]
+            for done in parts:
+                done.result()
 
 
 @lru_cache(maxsize=8)
