@@ -5,7 +5,7 @@ Usage: python benchmarks/engine.py [--quick] [--json FILE] [--plot FILE.png]
 All run the same networks, about 4 % of the neurons spiking in a step, interleaved;
 figures are medians. The spikes of our engines, of plain C and of Lava are compared,
 and a difference is an error. Ours always records spikes, packed. Quick takes less than
-45 s, without Brian2.
+45 s and leaves out Brian2; the plot takes half a minute more, or a minute in full.
 """
 
 import argparse

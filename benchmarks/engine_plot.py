@@ -1,4 +1,4 @@
-"""The picture of `engine.py`: cost against N, against batch, and against the work."""
+"""The picture of `engine.py`: cost against N, against batch, and against activity."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from engine_networks import EXPONENTS
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy.optimize import nnls
 
 from isotau.convert.storage import atomic
 
@@ -26,20 +27,25 @@ COLOURS = dict(
 )
 UNIT = "µs per trial and step"
 DPI = 150
+HEADROOM = 10
+"""Factor by which the axes go on above the points, for the legend."""
 
 
 def draw(path: Path, measured: dict[str, Any]) -> None:
     """Draw what `engine_measure.everything` returned, with its growth."""
-    figure = Figure(figsize=(12, 4), layout="constrained")
+    figure = Figure(figsize=(13, 4), layout="constrained")
     FigureCanvasAgg(figure)
-    by_n, by_batch, by_work = figure.subplots(1, 3)
+    by_n, by_batch, by_share = figure.subplots(1, 3)
     against_n(by_n, measured["rows"])
     against_batch(by_batch, measured["against_batch"])
-    against_work(by_work, measured["against_activity"])
-    for axes in (by_n, by_batch, by_work):
+    against_activity(by_share, measured["against_activity"])
+    for axes in (by_n, by_batch, by_share):
         axes.set(xscale="log", yscale="log", ylabel=UNIT)
+        axes.title.set_size(9)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=7)
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(bottom, top * HEADROOM)
+        axes.legend(frameon=False, fontsize=7, loc="upper left", ncols=2)
     with atomic(path) as stream:
         figure.savefig(stream, format="png", dpi=DPI)
 
@@ -59,22 +65,31 @@ def against_batch(axes: Axes, rows: list[dict[str, Any]]) -> None:
             chosen = [r for r in rows if (r["engine"], r["n"]) == (engine, n)]
             dashes = "-" if engine == "compiled" else "--"
             line(axes, chosen, "batch", COLOURS[n], f"{label}, N = {n}", dashes)
-    axes.set(xlabel="trials in a batch")
+    axes.set(xlabel="trials in a batch", title="4 % of the neurons spiking")
 
 
-def against_work(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    """Draw the cost against N + spikes × fan-out, on one thread."""
-    for row in rows:
-        row["work"] = row["n"] * (1 + row["activity"] * row["n"])
+def against_activity(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    """Draw the cost on one thread, and one sum of four terms fitted to all of it."""
+    cost = np.array([row["us_per_trial_step"] for row in rows])
+    work = np.array([terms(row["n"], row["activity"]) for row in rows])
+    # Relative errors count alike, at the cheap end and at the dear one.
+    fitted, _ = nnls(work / cost[:, None], np.ones(len(cost)))
     for n, colour in COLOURS.items():
-        line(axes, [r for r in rows if r["n"] == n], "work", colour, f"N = {n}", "")
-    work, cost = (
-        np.array([row[key] for row in rows]) for key in ("work", "us_per_trial_step")
+        mine = [row for row in rows if row["n"] == n]
+        line(axes, mine, "activity", colour, f"N = {n}", "")
+        shares = np.geomspace(mine[0]["activity"], mine[-1]["activity"])
+        axes.plot(shares, terms(n, shares).T @ fitted, color=colour, lw=1)
+    start, neuron, spike, synapse = fitted * 1e3
+    axes.set(
+        xlabel="share of neurons spiking in a step",
+        title=f"one thread; lines: {start:.0f} ns + N·{neuron:.2g} ns\n"
+        f"+ spikes·({spike:.2g} ns + fan-out·{synapse:.2g} ns)",
     )
-    ends = np.array([work.min(), work.max()])
-    label = "proportional"
-    axes.plot(ends, ends * np.median(cost / work), color="#BBBBBB", label=label)
-    axes.set(xlabel="N + spikes × fan-out, per step", title="0.5 to 16 % spiking")
+
+
+def terms(n: int, share: float | np.ndarray) -> np.ndarray:
+    """Return 1, N, spikes, and spikes × fan-out of a step."""
+    return np.array([1 + 0 * share, n + 0 * share, n * share, n * n * share])
 
 
 def line(

@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int32
 
 from isotau.convert import arithmetic, validation
-from isotau.convert.arithmetic import SignMode
 from isotau.convert.errors import UnreadableFile
 from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock, resets
 from isotau.convert.storage import write_text
@@ -39,7 +38,7 @@ class Trace:
         input: number of spikes, or graded message, sent in the step; 32 bits.
         v: membrane potential, in any unit, 0 at reset.
         spike: whether the neuron spiked.
-        ignored: further columns that the file had.
+        ignored: names of further columns in the file.
     """
 
     input: Int32[np.ndarray, " steps"]
@@ -49,15 +48,14 @@ class Trace:
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        fields: dict[str, Any] = {}
         shape = (validation.length("input", self.input, ndim=1),)
+        fields: dict[str, Any] = {"v": validation.floats("v", self.v, shape, "step")}
         for name, dtype in (("input", np.int32), ("spike", np.int8)):
             value, (low, high) = getattr(self, name), COLUMNS[name]
             fields[name] = validation.integers(
                 name, value, shape, "step", dtype=dtype, low=low, high=high
             )
         fields["spike"] = fields["spike"].view(np.bool_)
-        fields["v"] = validation.floats("v", self.v, shape, "step")
         validation.freeze(self, fields)
 
 
@@ -68,12 +66,10 @@ class TraceComparison:
     Attributes:
         agrees: whether all spikes, and all v that are compared, are the same.
         lag: rows from an input to the first v that it changes.
-        lag_scores: how well v follows the input, for each lag that was tried.
+        lag_errors: root mean square difference of v for each lag that was tried.
         recorded, computed: number of spikes.
-        exact: spikes in the same row.
-        near: pairs of spikes at most `tolerance` rows apart, each spike in one pair.
-        v_at_spike: what the recorded v is in rows with a spike: "reset", "unreset", or
-            "unclear": then v is not compared in such rows.
+        exact, near: pairs of spikes in the same row, and within `tolerance` rows.
+        v_at_spike: v at spikes is "reset", "unreset", or "unclear" and not compared.
         v_equal: fraction of the rows compared in which v, rounded, is the computed v.
         v_worst, v_rms: largest and root mean square difference of v, in chip units.
         first_spike, first_v: first row in which they differ, None for no row.
@@ -81,7 +77,7 @@ class TraceComparison:
 
     agrees: bool
     lag: int
-    lag_scores: tuple[tuple[int, float], ...]
+    lag_errors: tuple[tuple[int, float], ...]
     recorded: int
     computed: int
     exact: int
@@ -98,9 +94,8 @@ class TraceComparison:
 def read_trace(path: str | os.PathLike[str]) -> Trace:
     """Return the trace in a CSV file.
 
-    The first line names the columns, in any order and case; others than `COLUMNS` are
-    ignored, and named in `Trace.ignored`. Without names, as in published traces of
-    Loihi 2, the columns are `COLUMNS`.
+    The first line names the columns; others than `COLUMNS` go to `Trace.ignored`. In
+    files without names, as published traces of Loihi 2 are, the columns are `COLUMNS`.
 
     Raises:
         UnreadableFile: no file, a larger one than `MAX_BYTES`, a column missing or
@@ -116,8 +111,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
                 headed = len(names) != 3 or bool(COLUMNS.keys() & set(names))
                 names = names if headed else list(COLUMNS)
                 if [names.count(name) for name in COLUMNS] != [1, 1, 1]:
-                    got = ", ".join(names)[:80]
-                    raise ValueError(f"got columns {got}, need {', '.join(COLUMNS)}")
+                    raise ValueError(f"got {str(names)[:80]}, need {list(COLUMNS)}")
                 if headed:
                     continue
             if len(line) != len(names):
@@ -158,7 +152,7 @@ def single_neuron(
         weights=np.array([[weight]]),
         weight_exp=weight_exp,
         num_weight_bits=arithmetic.WEIGHT_BITS_MAX,
-        sign_mode=SignMode.INHIBITORY if weight < 0 else SignMode.EXCITATORY,
+        sign_mode=arithmetic.SignMode("inhibitory" if weight < 0 else "excitatory"),
     )
     return FixedPointNetwork(
         blocks=(block,),
@@ -191,16 +185,13 @@ def replay(
     """Return how a neuron that is given a trace's input agrees with the trace.
 
     Args:
-        trace: what was recorded.
         neuron: a network of one neuron and one input, see `single_neuron`.
-        lag: None to take the one of `LAGS` after which v follows the input best, of
-            equals that at which it differs least.
+        lag: None to take the best of `LAGS`.
         tolerance: rows by which spikes may be apart to count as near.
         v_scale: chip units per unit of the recorded v.
     """
     if (neuron.n, neuron.n_in, neuron.noise_exp) != (1, 1, None):
-        got = f"n={neuron.n}, n_in={neuron.n_in}, noise_exp={neuron.noise_exp}"
-        raise ValueError(f"neuron: got {got}, need 1, 1, None; use single_neuron")
+        raise ValueError(f"neuron: got n={neuron.n}, need what single_neuron makes")
     v = trace.v * validation.number("v_scale", v_scale, positive=True)
     spike = trace.spike
     top = np.median(np.abs(v[spike])) if spike.any() else 0.0
@@ -209,34 +200,26 @@ def replay(
     tried = LAGS if lag is None else [validation.whole("lag", lag, -len(v), len(v))]
     margin = max(abs(k - ENGINE_LAG) for k in tried)
     our_v, our_spike = _compute(neuron, trace.input, margin, before=kind == "unreset")
-
-    def compared(lag: int) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return the computed spikes, |Δv|, NaN where not compared, and its RMS."""
-        rows = np.arange(len(v)) + margin + ENGINE_LAG - lag
-        hidden = (kind == "unclear") & (spike | our_spike[rows])
-        off = np.abs(v - our_v[rows])
-        rms = float(np.sqrt((off[~hidden] ** 2).sum() / max(1, (~hidden).sum())))
-        return our_spike[rows], np.where(hidden, np.nan, off), rms
-
-    scores = [(k, _follows(trace, neuron, k)) for k in tried]
-    enough = 0.99 * max(score for _, score in scores)
-    likely = [k for k, score in scores if score >= enough] or tried
-    best = min(likely, key=lambda k: (compared(k)[2], abs(k - ENGINE_LAG)))
-    ours, off, rms = compared(best)
-    known = off[~np.isnan(off)]
+    rows = np.arange(len(v)) + margin + ENGINE_LAG - np.array(tried)[:, None]
+    ours = our_spike[rows]
+    seen = ~((kind == "unclear") & (spike | ours))
+    off = np.abs(v - our_v[rows]) * seen
+    rms = np.sqrt((off**2).sum(axis=1) / np.maximum(1, seen.sum(axis=1)))
+    best = _best(trace, neuron, tried, rms)
+    ours, seen, off = ours[best], seen[best], off[best]
     return TraceComparison(
-        agrees=bool((spike == ours).all() and (known <= 0.5).all()),
-        lag=best,
-        lag_scores=tuple(scores),
+        agrees=bool((spike == ours).all() and (off <= 0.5).all()),
+        lag=tried[best],
+        lag_errors=tuple(zip(tried, rms.tolist(), strict=True)),
         recorded=int(spike.sum()),
         computed=int(ours.sum()),
         exact=int((spike & ours).sum()),
         near=_pairs(np.flatnonzero(spike), np.flatnonzero(ours), tolerance),
         tolerance=tolerance,
         v_at_spike=kind,
-        v_equal=float((known <= 0.5).sum() / max(1, len(known))),
-        v_worst=float(known.max(initial=0.0)),
-        v_rms=rms,
+        v_equal=float((off <= 0.5)[seen].sum() / max(1, seen.sum())),
+        v_worst=float(off.max()),
+        v_rms=float(rms[best]),
         first_spike=next(iter(np.flatnonzero(spike ^ ours).tolist()), None),
         first_v=next(iter(np.flatnonzero(off > 0.5).tolist()), None),
     )
@@ -247,10 +230,10 @@ def describe(comparison: TraceComparison) -> str:
     c = comparison
     return (
         f"Spikes: {c.recorded} recorded, {c.computed} computed, {c.exact} in the same "
-        f"row, {c.near} within {c.tolerance}; first difference: row {c.first_spike}. "
+        f"row, {c.near} within {c.tolerance}; first row to differ: {c.first_spike}. "
         f"v: {c.v_equal:.2%} of rows equal, largest difference {c.v_worst:.6g}, RMS "
-        f"{c.v_rms:.4g}; first difference: row {c.first_v}. Lag: {c.lag} rows. v at a "
-        f"spike: {c.v_at_spike}."
+        f"{c.v_rms:.4g}; first row to differ: {c.first_v}. Lag in rows: {c.lag}. v at "
+        f"spikes: {c.v_at_spike}."
     )
 
 
@@ -260,44 +243,48 @@ def _compute(
     """Return v, before or after the reset, and spikes; `margin` rows more each end."""
     v, spike = np.zeros((2, len(sent) + 2 * margin))
     chip, state = reference.registers(neuron), initial_state(neuron, 1)
-    for t, message in enumerate([*sent.tolist(), *[0] * margin]):
-        sent_now, reset = np.array([[message]]), resets(neuron, t)
-        state, fired, _, _, peak = reference.step(chip, state, sent_now, reset=reset)
+    for t, message in enumerate(np.pad(sent, (0, margin))[:, None, None]):
+        reset = resets(neuron, t)
+        state, fired, _, _, peak = reference.step(chip, state, message, reset=reset)
         at_peak = arithmetic.clip_v(peak) if before and fired else state.v
         spike[margin + t], v[margin + t] = fired[0, 0], at_peak[0, 0]
     return v, spike > 0
 
 
-def _follows(trace: Trace, neuron: FixedPointNetwork, lag: int) -> float:
-    """Return how far kinks of v, away from spikes, follow the input after a lag.
+def _best(
+    trace: Trace, neuron: FixedPointNetwork, lags: range | list[int], rms: np.ndarray
+) -> int:
+    """Return the place of the lag at which v differs far less than at any other.
 
-    Not the difference of v: with wrong registers it grows over time at any lag.
+    If none, registers are wrong: of that after which v has a kink where input came.
     """
+    order = sorted(range(len(lags)), key=lambda i: (rms[i], abs(lags[i] - ENGINE_LAG)))
+    if len(order) == 1 or rms[order[0]] <= 0.5 * rms[order[1]]:
+        return order[0]
     calm = np.convolve(trace.spike, np.ones(int(neuron.refractory[0]) + 3)) == 0
     kinks = np.diff(trace.v, 2, prepend=(0, 0)) * calm[: len(trace.v)]
-    weight = sum(int(block.weights.sum()) for block in neuron.blocks)
-    sent = np.roll(trace.input, lag) * np.sign(weight)
-    return float(kinks @ (sent - sent.mean()))
+    sign = np.sign(sum(int(block.weights.sum()) for block in neuron.blocks))
+    sent = sign * (trace.input - trace.input.mean())
+    follows = [float(kinks @ np.roll(sent, lag)) for lag in lags]
+    scale = max(map(abs, follows)) or 1.0
+    return max(order, key=lambda i: round(follows[i] / scale, 2))
 
 
 def _pairs(a: np.ndarray, b: np.ndarray, tolerance: int) -> int:
     """Return how many pairs of rows at most are within the tolerance."""
     i = j = pairs = 0
     while i < len(a) and j < len(b):
-        near = abs(a[i] - b[j]) <= tolerance
-        pairs += near
-        i, j = i + (near or a[i] < b[j]), j + (near or b[j] < a[i])
+        apart = a[i] - b[j]
+        pairs += abs(apart) <= tolerance
+        i, j = i + (apart <= tolerance), j + (apart >= -tolerance)
     return int(pairs)
 
 
 def _text(path: str | os.PathLike[str]) -> str:
     """Return a regular file's text; others might never end."""
-    try:
-        if not Path(path).is_file() or os.path.getsize(path) > MAX_BYTES:
-            raise UnreadableFile(f"{path}: need a file of at most {MAX_BYTES} bytes")
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"{path}: no readable text ({error})") from error
+    if not Path(path).is_file() or os.path.getsize(path) > MAX_BYTES:
+        raise UnreadableFile(f"{path}: need a file of at most {MAX_BYTES} bytes")
+    return Path(path).read_bytes().decode("utf-8-sig", errors="replace")
 
 
 def _number(name: str, cell: str) -> float:

@@ -11,6 +11,7 @@ SAYS = {
     "convert_and_quantize.py": ("1/λ = ", "recurrent inhibitory", "rounded to zero"),
     "engine_and_lava.py": ("spikes that differ: 0",),
     "compare_timescales.py": ("LIF: ", "fixed point: ", "in both: "),
+    "replay_trace.py": ("dv = 163: the same", "dv = 153: not the same"),
 }
 
 

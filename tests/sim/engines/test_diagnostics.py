@@ -242,7 +242,7 @@ def test_the_summary_is_json():
 
 def test_runs_that_cannot_be_diagnosed():
     net = network()
-    with pytest.raises(ValueError, match="run.overflow: got None, need counts; run wi"):
+    with pytest.raises(ValueError, match=r"run\.overflow: got None, need counts; run"):
         diagnose(net, reference.run(net, quiet(2)))
     with pytest.raises(ValueError, match="run: got another network's, need that of ne"):
         diagnose(network(vth=1), run(net, quiet(2)))
