@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/memory.py [--trials 1000] [--steps 10000] [--neurons 1000]
 
-Prints the peak of the process, with everything that it has imported. Spikes take one bit
+Prints the peak of the process with all that it has imported. Spikes take one bit
 each, so that activity does not matter; it is about 4 % of neurons a step. The number
 of neurons is one of 50, 200, 1000, 2000.
 """

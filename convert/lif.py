@@ -112,6 +112,21 @@ class LIFNetwork:
         return self.w_out.shape[0]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """How far the state of each neuron went, in volts.
+
+    Attributes:
+        i_peak: largest |i| of the synaptic current, right after the jump of a step.
+        i_rms: root mean square of the same, over the steps that are recorded.
+        v_low: deepest v below reset, as a number ≥ 0.
+    """
+
+    i_peak: Float64[np.ndarray, " n"]
+    i_rms: Float64[np.ndarray, " n"]
+    v_low: Float64[np.ndarray, " n"]
+
+
 def refractory_steps(net: LIFNetwork) -> np.ndarray:
     """Return the steps that each neuron stays at reset after a spike, as int64."""
     return np.rint(net.refractory / net.dt).astype(np.int64)

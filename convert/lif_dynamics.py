@@ -9,28 +9,13 @@ from jaxtyping import Float64
 
 from isotau.convert import spikes as packed
 from isotau.convert import validation
-from isotau.convert.lif import LIFNetwork
+from isotau.convert.lif import LIFNetwork, Ranges
 from isotau.convert.norse_module import LIFModule
 from isotau.convert.progress import Progress, silent
 from isotau.convert.spikes import Spikes
 from isotau.convert.storage import fingerprint
 
 NAME = "norse"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranges:
-    """How far the state of each neuron went, in volts.
-
-    Attributes:
-        i_peak: largest |i| of the synaptic current, right after the jump of a step.
-        i_rms: root mean square of the same, over the steps that are recorded.
-        v_low: deepest v below reset, as a number ≥ 0.
-    """
-
-    i_peak: Float64[np.ndarray, " n"]
-    i_rms: Float64[np.ndarray, " n"]
-    v_low: Float64[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,8 +8,7 @@ from jaxtyping import Float64
 
 from isotau.convert import arithmetic as chip
 from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.lif import LIFNetwork, decay_fraction
-from isotau.convert.lif_dynamics import Ranges
+from isotau.convert.lif import LIFNetwork, Ranges, decay_fraction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,8 +16,7 @@ from isotau.convert import validation
 from isotau.convert.arithmetic import SignMode
 from isotau.convert.errors import DoesNotFit
 from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.lif import LIFNetwork, decay_fraction, refractory_steps
-from isotau.convert.lif_dynamics import Ranges
+from isotau.convert.lif import LIFNetwork, Ranges, decay_fraction, refractory_steps
 from isotau.convert.storage import fingerprint
 
 NOISE_SD = float(np.sqrt(((2 * chip.NOISE_MAX + 1) ** 2 - 1) / 12))

@@ -24,7 +24,15 @@ from isotau.convert.spikes import Spikes
 from isotau.convert.storage import fingerprint
 from isotau.sim.engines import kernels
 from isotau.sim.engines.diagnostics import raise_first
-from isotau.sim.engines.run import Job, Overflow, Run, State, check, overflowed
+from isotau.sim.engines.run import (
+    Job,
+    Overflow,
+    Run,
+    State,
+    check,
+    count_payloads,
+    overflowed,
+)
 
 NAME = "compiled"
 STRIDE = 256
@@ -75,9 +83,11 @@ def run(
     if isinstance(work.bits, np.memmap) and spikes_to is not None:
         work.bits.flush()
         os.replace(_partial(spikes_to), spikes_to)
-    overflow = (
-        Overflow(*work.counts.sum(axis=0)[:, : net.n]) if len(work.counts) else None
-    )
+    overflow = None
+    if len(work.counts):
+        counts = work.counts.sum(axis=0)[:, : net.n]
+        counts[0] += count_payloads(net, job.messages)
+        overflow = Overflow(*counts)
     if strict and overflow is not None and overflowed(overflow):
         start = job.state
         raise_first(

@@ -16,7 +16,14 @@ from isotau.convert.progress import Progress, silent
 from isotau.convert.spikes import Spikes
 from isotau.convert.storage import fingerprint
 from isotau.sim.engines.diagnostics import raise_first
-from isotau.sim.engines.run import Overflow, Run, State, check, overflowed
+from isotau.sim.engines.run import (
+    Overflow,
+    Run,
+    State,
+    check,
+    count_payloads,
+    overflowed,
+)
 
 NAME = "reference"
 
@@ -137,6 +144,8 @@ def run(
     shape = (steps, batch, len(job.neurons))
     kept = {name: np.empty(shape, dtype=np.int32) for name in job.record}
     overflow = Overflow(*np.zeros((4, net.n), dtype=np.int64))
+    if count_overflow or strict:
+        overflow.sum_wraps[:] = count_payloads(net, job.messages)
     chip, now = registers(net), job.state
     for t in progress(range(steps), "reference engine"):
         noise = _noise(net, seed, now.step, trials)

@@ -35,7 +35,8 @@ class Overflow:
     """How often numbers left their range, per neuron, over all trials and steps.
 
     Attributes:
-        sum_wraps: the synaptic input, or what it adds to u, left 32 bits.
+        sum_wraps: what the synaptic input adds to u left 32 bits, or already the sum
+            of weights times payloads of one connection.
         u_wraps: u left 24 bits and was wrapped.
         v_low: v was cut at −(2^23 − 1).
         v_high: v was cut at 2^23 − 1.
@@ -75,6 +76,25 @@ def overflowed(counted: Overflow) -> bool:
     """
     kinds = (counted.sum_wraps, counted.u_wraps, counted.v_low)
     return any(bool(count.any()) for count in kinds)
+
+
+def count_payloads(
+    net: FixedPointNetwork, messages: Int64[np.ndarray, "steps batch n_in"]
+) -> Int64[np.ndarray, " n"]:
+    """Return how often a connection's sum of weights times payloads left 32 bits.
+
+    A message is looked at when it is sent, before and after the shift by weight_exp.
+    """
+    counts = np.zeros(net.n, dtype=np.int64)
+    for block in net.blocks:
+        if block.source != "input" or block.binary:
+            continue
+        weights = block.weights.T.astype(np.float64)
+        factor = 2.0 ** max(block.weight_exp, 0)
+        for sent in messages:
+            totals = np.abs(sent[:, block.pre].astype(np.float64) @ weights) * factor
+            counts += (totals >= 2.0**31).sum(axis=0)
+    return counts
 
 
 def initial_state(net: FixedPointNetwork, batch: int) -> State:

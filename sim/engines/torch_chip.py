@@ -53,6 +53,23 @@ class Live(NamedTuple):
     spare: Tensor
 
 
+def find_device(device: str) -> torch.device:
+    """Return the device of that name.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    there = ["cpu"]
+    if torch.cuda.is_available():
+        there += ["cuda", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
+    if device not in there:
+        raise ValueError(
+            f"device: got {device!r}, need one of {', '.join(there)}; another needs "
+            "its hardware and a torch built for it"
+        )
+    return torch.device(device)
+
+
 def load(net: FixedPointNetwork, job: Job, place: torch.device) -> Chip:
     """Return a network on a device, made for one run."""
 

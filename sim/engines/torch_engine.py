@@ -26,11 +26,20 @@ from isotau.convert.progress import Progress, silent
 from isotau.convert.spikes import Spikes
 from isotau.convert.storage import fingerprint
 from isotau.sim.engines.diagnostics import raise_first
-from isotau.sim.engines.run import Job, Overflow, Run, State, check, overflowed
+from isotau.sim.engines.run import (
+    Job,
+    Overflow,
+    Run,
+    State,
+    check,
+    count_payloads,
+    overflowed,
+)
 from isotau.sim.engines.torch_chip import (
     Chip,
     Connection,
     Live,
+    find_device,
     load,
     pick,
     sleep,
@@ -86,7 +95,7 @@ def run(
         ValueError: a device that is not there.
         ChipOverflow: `strict` was asked for and a number left its range.
     """
-    place = _place(device)
+    place = find_device(device)
     job = check(
         net,
         messages,
@@ -98,6 +107,8 @@ def run(
     )
     with torch.inference_mode():
         made = _run(net, job, place, count_overflow or strict, progress)
+    if made.overflow:
+        made.overflow.sum_wraps[:] += count_payloads(net, job.messages)
     if strict and made.overflow and overflowed(made.overflow):
         raise_first(
             partial(run, device=device),
@@ -108,18 +119,6 @@ def run(
             state=job.state,
         )
     return made
-
-
-def _place(device: str) -> torch.device:
-    there = ["cpu"]
-    if torch.cuda.is_available():
-        there += ["cuda", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
-    if device not in there:
-        raise ValueError(
-            f"device: got {device!r}, need one of {', '.join(there)}; another needs "
-            "its hardware and a torch built for it"
-        )
-    return torch.device(device)
 
 
 def _run(

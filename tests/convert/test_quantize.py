@@ -8,7 +8,8 @@ import torch
 
 from isotau.convert.arithmetic import SignMode, effective_bias
 from isotau.convert.errors import DoesNotFit
-from isotau.convert.lif_dynamics import Ranges, simulate_lif
+from isotau.convert.lif import Ranges
+from isotau.convert.lif_dynamics import simulate_lif
 from isotau.convert.quantize import QuantizeConfig, messages, quantize
 from isotau.convert.spikes import mean_rate, unpack
 from isotau.sim.engines import reference

@@ -42,6 +42,17 @@ def test_help_is_complete(tmp_path):
     assert "run" in isotau("--help", cwd=tmp_path).stdout
 
 
+def test_trace_checks_a_recording(tmp_path):
+    recording = SHIPPED.parent / "trace_loihi2.csv"
+    registers = ["--du", 4095, "--dv", 163, "--vth", 25]
+    done = isotau("trace", recording, *registers, "--weight", 10, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    other = isotau("trace", recording, *registers, "--weight", 9, cwd=tmp_path)
+    assert other.returncode == 1 and other.stdout != done.stdout
+    bad = isotau("trace", tmp_path / "no.csv", *registers, "--weight", 9, cwd=tmp_path)
+    assert bad.returncode == 2 and bad.stderr.count("\n") == 1
+
+
 def test_version(tmp_path):
     done = isotau("--version", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "isotau 0.1.0\n")

@@ -5,11 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
+from isotau.convert.arithmetic import SignMode
+from isotau.convert.fixedpoint import WeightBlock
 from isotau.convert.spikes import Spikes, pack
+from isotau.sim.engines import compiled, reference, torch_engine
 from isotau.sim.engines.random_networks import random_network
 from isotau.sim.engines.run import (
     Overflow,
     check,
+    count_payloads,
     initial_state,
     never_fired,
     overflowed,
@@ -69,3 +73,38 @@ def test_dead_neurons_never_fire():
     raster[3, 1, [0, 9]] = True
     spikes = Spikes(bits=pack(raster), n=10, dt=1e-3, engine="test")
     np.testing.assert_array_equal(never_fired(spikes), ~raster.any(axis=(0, 1)))
+
+
+@pytest.mark.parametrize(
+    ("exponent", "message", "wraps"),
+    [
+        (0, 2**31 // 255, 0),
+        (0, 2**31 // 255 + 1, 1),
+        (0, -(2**31) // 255, 1),
+        (3, 2**28 // 255, 0),
+        (3, 2**28 // 255 + 1, 1),
+        (-8, 2**31 - 1, 1),
+    ],
+)
+def test_payloads_that_leave_32_bits_are_counted(exponent, message, wraps):
+    """Also where the wrapped sum looks harmless, as 255 · 16843009 = 2^32 − 1 does."""
+    block = WeightBlock(
+        source="input",
+        pre=[0],
+        weights=[[0], [255], [0], [0], [0], [0]],
+        weight_exp=exponent,
+        num_weight_bits=8,
+        sign_mode=SignMode.EXCITATORY,
+    )
+    net = dataclasses.replace(NET, blocks=(block,))
+    sent = np.zeros((3, 2, NET.n_in), dtype=np.int64)
+    sent[1, 0, 0] = message
+    assert count_payloads(net, sent).tolist() == [0, wraps, 0, 0, 0, 0]
+    binary = dataclasses.replace(net, blocks=(dataclasses.replace(block, binary=True),))
+    assert not count_payloads(binary, sent).any()
+    sent[1, 0, 0] = 16843009
+    for engine in (reference.run, compiled.run, torch_engine.run):
+        harmless = dataclasses.replace(block, weight_exp=0)
+        low = dataclasses.replace(net, blocks=(harmless,))
+        counted = engine(low, sent, count_overflow=True).overflow
+        assert counted.sum_wraps.tolist() == [0, 1, 0, 0, 0, 0]
