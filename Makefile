@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test test-all lint format clean
 
 setup: $(READY)
 
@@ -15,8 +15,14 @@ $(READY): pyproject.toml constraints.txt scripts/set_up.sh
 demo: $(READY)
 	$(BIN)/isotau run examples/data/go_nogo_N200.mat --out isotau-out/demo
 
+# One BLAS thread: numpy's and torch's get in each other's way on few cores.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
+
 test: $(READY)
-	$(BIN)/python -m pytest --pyargs tests
+	$(PYTEST) -m "not long"
+
+test-all: $(READY)
+	$(PYTEST)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

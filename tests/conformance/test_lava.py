@@ -87,7 +87,7 @@ def test_small_random_networks(neuron, seed):
 
 
 @pytest.mark.lava
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("neuron", "seed"), RANDOM)
 def test_random_networks(neuron, seed):
     assert_same_bits(*random_case(neuron, seed))
