@@ -65,7 +65,8 @@ def test_progress_passes_in_strides():
             yield step
 
     net = busy(5)
-    sent = np.zeros((2 * compiled.STRIDE + 1, 1, net.n_in), dtype=np.int64)
+    steps = 2 * compiled.STRIDE + 1
+    sent = np.zeros((steps, compiled.TRIALS, net.n_in), dtype=np.int64)
     compiled.run(net, sent, progress=listen)
     assert passed == [0, 1, 2]
 
