@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int32, Int64
+from jaxtyping import Int32, Int64
 
 from isotau.convert import validation
 from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.spikes import Spikes, unpack
+from isotau.convert.spikes import Spikes
 
 RECORDABLE = ("u", "v")
 
@@ -195,9 +195,3 @@ def _check_state(net: FixedPointNetwork, batch: int, state: State | None) -> Sta
                 "and batch that the state came from"
             )
     return state
-
-
-def never_fired(spikes: Spikes) -> Bool[np.ndarray, " n"]:
-    """Return which neurons are dead: silent in every trial."""
-    seen = np.bitwise_or.reduce(spikes.bits, axis=(0, 1))
-    return ~unpack(seen, spikes.n)

@@ -7,7 +7,6 @@ import pytest
 
 from isotau.convert.arithmetic import SignMode
 from isotau.convert.fixedpoint import WeightBlock
-from isotau.convert.spikes import Spikes, pack
 from isotau.sim.engines import compiled, reference, torch_engine
 from isotau.sim.engines.random_networks import random_network
 from isotau.sim.engines.run import (
@@ -15,7 +14,6 @@ from isotau.sim.engines.run import (
     check,
     count_payloads,
     initial_state,
-    never_fired,
     overflowed,
 )
 
@@ -66,13 +64,6 @@ def test_only_what_changes_the_dynamics_counts_as_overflow():
     assert overflowed(Overflow(one, zero, zero, zero))
     assert overflowed(Overflow(zero, one, zero, zero))
     assert overflowed(Overflow(zero, zero, one, zero))
-
-
-def test_dead_neurons_never_fire():
-    raster = np.zeros((5, 2, 10), dtype=bool)
-    raster[3, 1, [0, 9]] = True
-    spikes = Spikes(bits=pack(raster), n=10, dt=1e-3, engine="test")
-    np.testing.assert_array_equal(never_fired(spikes), ~raster.any(axis=(0, 1)))
 
 
 @pytest.mark.parametrize(
