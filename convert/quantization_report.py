@@ -9,6 +9,7 @@ from jaxtyping import Float64
 from isotau.convert import arithmetic as chip
 from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.lif import LIFNetwork, Ranges, decay_fraction
+from isotau.convert.quantize import NOISE_SD
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +78,7 @@ def report_quantization(
     v_low = after.state_scale * float(ranges.v_low.max())
     noise = 0.0
     if after.noise_exp is not None:
-        sd = np.sqrt((255**2 - 1) / 12) * 2.0 ** (after.noise_exp - 7)
+        sd = NOISE_SD * 2.0 ** (after.noise_exp - 7)
         stationary = sd / np.sqrt(1 - (1 - a_mem[0]) ** 2)
         noise = float(stationary / after.state_scale)
     return QuantizationReport(

@@ -23,6 +23,7 @@ from isotau.sim.engines import kernels
 from isotau.sim.engines.run import check
 
 NAME = "twin"
+INPUT_UNIT = float(1 << arithmetic.INPUT_SHIFT)
 NOISE_EXP = 7
 """The exponent at which noise samples are whole; the twin scales them afterwards."""
 
@@ -124,7 +125,7 @@ def twin_plan(net: FixedPointNetwork) -> TwinPlan:
         keep_u=1 - du / arithmetic.DECAY_UNITY,
         keep_v=1 - net.dv / arithmetic.DECAY_UNITY,
         bias=bias,
-        threshold=net.vth * float(1 << arithmetic.INPUT_SHIFT),
+        threshold=net.vth * INPUT_UNIT,
         refractory=net.refractory.astype(np.int64),
         reset=(interval, net.reset_offset % interval if interval else 0),
         noise=noise,
@@ -166,7 +167,7 @@ def _run(plan, slots, messages, bits, extremes, key, first_trial):
                 )
             a, many = ring[t % slots], 0
             for j in range(n):
-                u[j] = u[j] * keep_u[j] + 64.0 * a[j]
+                u[j] = u[j] * keep_u[j] + INPUT_UNIT * a[j]
                 v[j] = v[j] * keep_v[j] + u[j] + bias[j] + noise_scale * noise[j]
                 a[j] = 0.0
                 if rest[j] > 0:
