@@ -12,6 +12,8 @@ from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.spikes import Spikes
 
 RECORDABLE = ("u", "v")
+MAX_COLUMNS = 1 << 14
+"""Weights times payloads of as many channels sum exactly in float64: 2^14 · 2^39."""
 
 
 class State(NamedTuple):
@@ -152,6 +154,12 @@ def check(
     """
     for name in record:
         validation.choice("record", name, RECORDABLE)
+    for k, block in enumerate(net.blocks):
+        if block.source == "input" and len(block.pre) > MAX_COLUMNS:
+            raise ValueError(
+                f"blocks[{k}].pre: got {len(block.pre)} input channels, need at most "
+                f"{MAX_COLUMNS} for exact sums; split the block"
+            )
     steps = validation.length("messages", messages, ndim=3)
     batch = validation.length("messages", messages, axis=1, ndim=3)
     if not 0 <= seed < 1 << 64:

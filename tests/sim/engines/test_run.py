@@ -99,3 +99,18 @@ def test_payloads_that_leave_32_bits_are_counted(exponent, message, wraps):
         low = dataclasses.replace(net, blocks=(harmless,))
         counted = engine(low, sent, count_overflow=True).overflow
         assert counted.sum_wraps.tolist() == [0, 1, 0, 0, 0, 0]
+
+
+def test_input_blocks_too_wide_for_exact_sums_are_named():
+    many = 2**14 + 1
+    block = WeightBlock(
+        source="input",
+        pre=np.arange(many),
+        weights=np.zeros((6, many)),
+        weight_exp=0,
+        num_weight_bits=8,
+        sign_mode=SignMode.EXCITATORY,
+    )
+    net = dataclasses.replace(NET, blocks=(block,), n_in=many)
+    with pytest.raises(ValueError, match=r"blocks\[0\].pre: got 16385 input channels"):
+        reference.run(net, np.zeros((1, 1, many), dtype=np.int64))
