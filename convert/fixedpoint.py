@@ -1,6 +1,6 @@
 """`FixedPointNetwork`: the hub. Every engine and every exporter takes one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,9 @@ class FixedPointNetwork:
             before the dynamics of step t (from 1) if t mod interval is `reset_offset`
             mod interval; 0 for none. What is under way in connections stays.
         reset_offset: see `reset_interval`.
+        u0: u at power-up, within 24 bits; zero if not given.
+        v0: v at power-up; zero if not given.
+        f0: filtered spike trains at power-up, in Hz; zero if not given.
     """
 
     blocks: tuple[WeightBlock, ...]
@@ -159,6 +162,9 @@ class FixedPointNetwork:
     made_from: str = ""
     reset_interval: int = 0
     reset_offset: int = 0
+    u0: Int32[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int32))
+    v0: Int32[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int32))
+    f0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
@@ -215,11 +221,31 @@ class FixedPointNetwork:
                 "reset_offset", self.reset_offset, 0, 2**31 - 1
             ),
         }
+        fields |= self._start(n)
         for name in ("state_scale", "input_scale", "dt"):
             fields[name] = validation.number(name, getattr(self, name), positive=True)
         validation.freeze(self, fields)
         for k, block in enumerate(self.blocks):
             self._check_block(k, block)
+
+    def _start(self, n: int) -> dict[str, np.ndarray]:
+        """Return the state at power-up, checked."""
+        given = {name: np.asarray(getattr(self, name)) for name in ("u0", "v0", "f0")}
+        given = {name: v if v.size else np.zeros(n) for name, v in given.items()}
+        checked = {
+            name: validation.integers(
+                name,
+                given[name],
+                (n,),
+                "neuron",
+                dtype=np.int32,
+                low=1 - arithmetic.STATE_LIMIT,
+                high=arithmetic.STATE_LIMIT - 1,
+                remedy="lower state_scale",
+            )
+            for name in ("u0", "v0")
+        }
+        return checked | {"f0": validation.floats("f0", given["f0"], (n,), "neuron")}
 
     def _check_block(self, k: int, block: WeightBlock) -> None:
         if not isinstance(block, WeightBlock):

@@ -1,6 +1,6 @@
 """`LIFNetwork`: a recurrent network of leaky integrate-and-fire neurons, in floats."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,9 @@ class LIFNetwork:
         refractory: absolute refractory period, in seconds; a multiple of dt.
         noise_std: stationary standard deviation of the membrane noise, in volts.
         dt: step, in seconds.
+        i0: synaptic current before the first step, in volts; zero if not given.
+        v0: membrane potential before it, in volts; `v_reset` if not given.
+        f0: filtered spike train f before it, in Hz; zero if not given.
     """
 
     w_in: Float64[np.ndarray, "n n_in"]
@@ -54,6 +57,9 @@ class LIFNetwork:
     refractory: Float64[np.ndarray, " n"]
     noise_std: float
     dt: float
+    i0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    v0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    f0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
@@ -79,6 +85,10 @@ class LIFNetwork:
             )
         for name in ("v_th", "v_leak", "v_reset"):
             fields[name] = validation.floats(name, getattr(self, name), (n,), "neuron")
+        for name, usual in (("i0", None), ("v0", fields["v_reset"]), ("f0", None)):
+            given = np.asarray(getattr(self, name))
+            value = given if given.size else np.zeros(n) if usual is None else usual
+            fields[name] = validation.floats(name, value, (n,), "neuron")
         validation.freeze(self, fields)
         wrong = self.v_reset >= self.v_th
         if wrong.any():

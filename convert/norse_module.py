@@ -17,6 +17,7 @@ SURROGATES = ("super", "tanh", "heavi_erfc")
 
 WEIGHTS = ("w_in", "w_rec", "w_out", "b_out")
 CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
+START = ("i0", "v0", "f0")
 
 
 class ModuleState(NamedTuple):
@@ -50,6 +51,9 @@ class LIFModule(nn.Module):
     v_leak: Tensor
     v_reset: Tensor
     refractory: Tensor
+    i0: Tensor
+    v0: Tensor
+    f0: Tensor
     rest_steps: Tensor
 
     def __init__(
@@ -73,7 +77,7 @@ class LIFModule(nn.Module):
         for name in WEIGHTS:
             value = torch.tensor(getattr(net, name), dtype=dtype)
             self.register_parameter(name, nn.Parameter(value))
-        for name in CONSTANTS:
+        for name in CONSTANTS + START:
             self.register_buffer(name, torch.tensor(getattr(net, name), dtype=dtype))
         self.register_buffer("rest_steps", torch.tensor(refractory_steps(net)))
         self.noise_std, self.dt = net.noise_std, net.dt
@@ -101,10 +105,10 @@ class LIFModule(nn.Module):
         )
 
     def initial_state(self, batch: int) -> ModuleState:
-        """Return the state at rest: v at reset, no current, no spike under way."""
+        """Return the state before the first step: v0 and i0, no spike under way."""
         zeros = self.v_reset.new_zeros(batch, self.v_reset.shape[0])
         return ModuleState(
-            LIFState(z=zeros, v=self.v_reset.expand_as(zeros), i=zeros),
+            LIFState(z=zeros, v=self.v0.expand_as(zeros), i=self.i0.expand_as(zeros)),
             torch.zeros_like(zeros, dtype=torch.int64),
         )
 
@@ -142,7 +146,7 @@ class LIFModule(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return outputs (steps × batch × output) and spikes (steps × batch × neuron).
 
-        Differentiable with respect to every parameter, from rest at step 0. The
+        Differentiable with respect to every parameter, from the start state. The
         membrane noise is drawn from `generator`; without one there is none.
         """
         parameters = self.norse_parameters()
@@ -162,7 +166,7 @@ class LIFModule(nn.Module):
     def read_out(self, spikes: list[Tensor]) -> Tensor:
         """Return W_out f + b_out for the filtered spikes f of each step."""
         loss = self.loss_per_step(self.tau_syn)
-        filtered = torch.zeros_like(spikes[0])
+        filtered = self.f0.expand_as(spikes[0])
         outputs = []
         for z in spikes:
             filtered = filtered * (1 - loss) + z * (loss / self.dt)
@@ -176,5 +180,7 @@ def to_network(module: LIFModule) -> LIFNetwork:
     def numbers(tensor: Tensor) -> np.ndarray:
         return tensor.detach().cpu().double().numpy()
 
-    arrays = {name: numbers(getattr(module, name)) for name in WEIGHTS + CONSTANTS}
+    arrays = {
+        name: numbers(getattr(module, name)) for name in WEIGHTS + CONSTANTS + START
+    }
     return LIFNetwork(**arrays, noise_std=module.noise_std, dt=module.dt)

@@ -84,7 +84,7 @@ def quantize(
     recurrent = _blocks("recurrent", net.w_rec * per_volt, bits)
     input_scale = _input_scale(np.abs(net.w_in * per_volt).max(), input_peak)
     inputs = _blocks("input", net.w_in * per_volt / input_scale, bits)
-    bias_mant, bias_exp = _bias(scale * a_mem * (net.v_leak - net.v_reset))
+    bias_mant, bias_exp = fit_bias(scale * a_mem * (net.v_leak - net.v_reset))
     threshold = scale * (net.v_th - net.v_reset) / (1 << chip.INPUT_SHIFT)
     return FixedPointNetwork(
         blocks=inputs + recurrent,
@@ -104,6 +104,10 @@ def quantize(
         b_out=net.b_out,
         tau_out=net.tau_syn,
         made_from=fingerprint(net),
+        # The chip decays u before it uses it, the float network i after.
+        u0=np.rint(scale * a_mem * np.exp(net.dt / net.tau_syn) * net.i0),
+        v0=np.rint(scale * (net.v0 - net.v_reset)),
+        f0=net.f0,
     )
 
 
@@ -230,7 +234,7 @@ def _input_scale(weight_peak: float, input_peak: float) -> float:
     return float(2.0**exponent)
 
 
-def _bias(wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def fit_bias(wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mantissas and the smallest exponents that hold the wanted biases."""
     exponent = np.zeros(len(wanted), dtype=np.int64)
     for _ in range(chip.BIAS_EXP_MAX):

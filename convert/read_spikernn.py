@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from isotau.convert.conventions import Convention, Conventions, Read, span, whose
 from isotau.convert.errors import UnreadableFile
 from isotau.convert.rate import RateRNN
 from isotau.convert.read_matlab import read_variables
@@ -31,17 +32,31 @@ ACTIVATIONS = {
     "softplus": "softplus",
 }
 """What spikeRNN calls an activation, and what isotau does."""
+CEILING = 20.0
+"""Where spikeRNN cuts relu and softplus, whatever a file calls them."""
 MAX_TAUS = 1_000_000
 
 
-def read_spikernn(path: str | os.PathLike[str]) -> RateRNN:
+def read_spikernn(
+    path: str | os.PathLike[str],
+    *,
+    dt: float | None = None,
+    noise_std: float | None = None,
+) -> Read:
     """Return the rate network in a `.mat` file that spikeRNN's training wrote.
 
     W = (w m) ∘ som_m; τ = 5 ms · (σ(taus_gaus)(taus_1 − taus_0) + taus_0), or
     5 ms · taus for a single element; Dale signs from the diagonal of m, unless w has
-    negative elements, which training without Dale's law leaves. The noise of 0.1 per
-    step and the step of 5 ms are spikeRNN's constants, which files do not state.
+    negative elements, which training without Dale's law leaves; relu and softplus are
+    cut at 20. x starts at N(0, 0.01²).
     Source: Kim, Li & Sejnowski 2019, doi:10.1073/pnas.1905926116.
+
+    Args:
+        path: of the file.
+        dt: step in seconds, which is also the unit of the file's τ; spikeRNN's constant
+            of 5 ms, which files do not state, if None.
+        noise_std: standard deviation of the noise added to x in every step; spikeRNN's
+            constant of 0.1 if None.
 
     Raises:
         UnreadableFile: no MATLAB 5 or 7.3 file, damaged, too large, a variable that is
@@ -52,22 +67,49 @@ def read_spikernn(path: str | os.PathLike[str]) -> RateRNN:
     n = at.units()
     columns = at.signs(n)
     w = at.array("w", (n, n))
-    tau = at.tau(n)
+    step = DT if dt is None else dt
+    tau = at.tau(n) * step
     n_in, n_out = at.free("w_in", (n, None))[1], at.free("w_out", (None, n))[0]
     b_out = at.array("b_out", (n_out, 1)) if "b_out" in values else np.zeros(n_out)
-    # Adding 0 turns the −0 of an absent inhibitory connection into 0.
-    w_rec = w * columns * at.mask(n) + 0.0
-    return RateRNN(
-        w_rec=w_rec,
+    activation = at.activation()
+    mixed = bool((w < 0).any())
+    net = RateRNN(
+        # Adding 0 turns the −0 of an absent inhibitory connection into 0.
+        w_rec=w * columns * at.mask(n) + 0.0,
         w_in=at.array("w_in", (n, n_in)),
         w_out=at.array("w_out", (n_out, n)),
         bias=np.zeros(n),
         b_out=b_out.ravel(),
         tau=tau,
-        dale=np.zeros(n) if (w < 0).any() else columns,
-        activation=at.activation(),
-        noise_std=NOISE_STD,
-        dt=DT,
+        dale=np.where(mixed, 0, columns).astype(np.int8),
+        activation=activation,
+        noise_std=NOISE_STD if noise_std is None else noise_std,
+        dt=step,
+        ceiling=None if activation == "sigmoid" else CEILING,
+    )
+    return Read(net, _conventions(net, dt, noise_std, mixed=mixed))
+
+
+def _conventions(
+    net: RateRNN, dt: float | None, noise_std: float | None, *, mixed: bool
+) -> Conventions:
+    """Return what was assumed of a network of spikeRNN."""
+    cut = "" if net.ceiling is None else f", cut at {net.ceiling:g}"
+    signs = "no, w has negative elements" if mixed else "yes, signs of m"
+    return Conventions(
+        family="spikeRNN .mat",
+        items=(
+            Convention("alpha", span(net.dt / net.tau), "file", "1 over τ in steps"),
+            Convention("dt", f"{net.dt:g} s", whose(dt)),
+            Convention("tau", span(net.tau, " s"), "file", "counted in steps of dt"),
+            Convention("transposes", "none: w is post × pre", "default"),
+            Convention("activation", net.activation + cut, "file"),
+            Convention(
+                "noise", f"{net.noise_std:g} per step, not scaled", whose(noise_std)
+            ),
+            Convention("Dale's law", signs, "file"),
+            Convention("start", f"x = 0 ± {net.x0_std:g}", "default"),
+        ),
     )
 
 
@@ -150,18 +192,18 @@ class _Checked:
         return mask
 
     def tau(self, n: int) -> npt.NDArray[np.float64]:
-        """Return τ of each unit in seconds."""
+        """Return τ of each unit in steps."""
         taus = self.array("taus", self.values["taus"].shape).ravel()
         if taus.size not in (1, 2) or not 1 <= taus[0] <= taus[-1] <= MAX_TAUS:
             raise self.fail(
                 "taus", taus[:4], f"one number or two ascending, 1 to {MAX_TAUS} steps"
             )
         if taus.size == 1:
-            return np.full(n, DT * taus[0])
+            return np.full(n, taus[0])
         if "taus_gaus" not in self.values:
             raise self.fail("taus_gaus", "nothing", f"{n} × 1, for taus has a range")
         fraction = 0.5 * (1 + np.tanh(0.5 * self.array("taus_gaus", (n, 1)).ravel()))
-        return DT * (fraction * (taus[1] - taus[0]) + taus[0])
+        return fraction * (taus[1] - taus[0]) + taus[0]
 
     def activation(self) -> str:
         name = str(self.values["activation"]).strip().lower()

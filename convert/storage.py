@@ -38,6 +38,7 @@ KINDS: dict[str, type[Any]] = {
 DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError)
 """What zipfile and numpy raise for damaged files; RuntimeError for encrypted ones."""
 NESTED: dict[str, type[Any]] = {"blocks": WeightBlock}
+OLD_CLIPPED = ("relu", "softplus")
 R = TypeVar("R", bound=Record)
 
 
@@ -77,6 +78,8 @@ def load(path: str | os.PathLike[str], kind: type[R]) -> R:
     if name != kind.__name__:
         raise UnreadableFile(f"{path}: got a {name}, need a {kind.__name__}")
     try:
+        if kind is RateRNN:
+            plain = _with_old_ceiling(plain)
         return _build(kind, arrays, plain, str(path))
     except UnreadableFile:
         raise
@@ -208,11 +211,17 @@ def _build(
             values[field.name] = arrays[field.name]
         elif field.name in plain:
             values[field.name] = plain[field.name]
-        elif field.default is MISSING:
+        elif field.default is MISSING and field.default_factory is MISSING:
             raise UnreadableFile(
                 f"{path}: field {field.name} of {kind.__name__} is missing"
             )
     return kind(**values)
+
+
+def _with_old_ceiling(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a rate network's fields; before `ceiling` was one it was 20 for two φ."""
+    clipped = isinstance(plain, dict) and plain.get("activation") in OLD_CLIPPED
+    return {"ceiling": 20.0} | plain if clipped else plain
 
 
 def _within(arrays: dict[str, Any], field: str, k: int) -> dict[str, Any]:

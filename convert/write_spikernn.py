@@ -9,13 +9,15 @@ import scipy.io
 from jaxtyping import Float64
 
 from isotau.convert.rate import RateRNN
-from isotau.convert.read_spikernn import DT, NOISE_STD
+from isotau.convert.read_spikernn import CEILING, DT, NOISE_STD
 from isotau.convert.storage import atomic
 
 NAMES = {"sigmoid": "sigmoid", "relu": "clipped_relu", "softplus": "softplus"}
 """What spikeRNN calls the activations."""
 TITLE = b"MATLAB 5.0 MAT-file, written by isotau"
 """In place of the date, so that the same network gives the same file."""
+X0_STD = 0.01
+"""Standard deviation of x at the start, in spikeRNN's code."""
 MARGIN = 1e-3
 """How far a range of τ goes beyond the τ of a network, as a part of its width."""
 
@@ -76,6 +78,17 @@ def write_spikernn(
 def _check(net: RateRNN) -> None:
     """Refuse, all at once, what the format has no place for."""
     faults = []
+    if net.activation not in NAMES:
+        faults.append(
+            f"activation: got {net.activation}, need one of {', '.join(NAMES)}"
+        )
+    usual = None if net.activation == "sigmoid" else CEILING
+    if net.activation in NAMES and net.ceiling != usual:
+        faults.append(f"ceiling: got {net.ceiling}, need {usual}")
+    if net.x0.any() or net.x0_std != X0_STD:
+        faults.append(f"x0: got a start other than N(0, {X0_STD}²)")
+    if net.readout_bias.any():
+        faults.append("readout_bias: got other than 0")
     if net.bias.any():
         faults.append("bias: got a drive other than 0")
     if net.noise_std != NOISE_STD:

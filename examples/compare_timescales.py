@@ -19,7 +19,7 @@ BURN_IN, TRIALS, STEPS = 200, 50, 1050
 
 
 def main(path: Path) -> None:
-    rate = isotau.read_spikernn(path)
+    rate = isotau.read_rate(path).net
     lif = isotau.rate_to_lif(rate, inverse_lambda=25.0)
 
     # 50 trials of 1.05 s without input, as in the published analysis.

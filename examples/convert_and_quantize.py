@@ -18,19 +18,19 @@ SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
 
 
 def main(path: Path) -> None:
-    rate = isotau.read_spikernn(path)
+    rate = isotau.read_rate(path).net
     trials = GO_NOGO.draw(60, np.random.default_rng(1))
 
     found = isotau.search_lambda(rate, trials, score=GO_NOGO.score, seed=2)
     best = found.chosen
-    print(f"1/λ = {best.inverse_lambda:g} Hz, accuracy {best.accuracy:.2f} in search")
+    print(f"1/λ = {best.inverse_lambda:.1f} Hz, accuracy {best.accuracy:.2f} in search")
 
     # The state's range on typical input decides the scale of the integers.
     run = isotau.simulate_lif(
         found.network,
         refine(trials, found.network.dt).inputs,
         generator=torch.Generator().manual_seed(3),
-        burn_in=200,
+        burn_in=found.constants.burn_in_steps,
     )
     fixed = isotau.quantize(found.network, run.ranges, input_peak=1.0)
 

@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
 
 
 def main(path: Path) -> None:
-    rate = isotau.read_spikernn(path)
+    rate = isotau.read_rate(path).net
     trials = refine(GO_NOGO.draw(4, np.random.default_rng(1)), 1e-3)
     lif = isotau.rate_to_lif(rate, inverse_lambda=25.0)
     run = isotau.simulate_lif(

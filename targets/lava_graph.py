@@ -61,6 +61,8 @@ def _population(
 
     registers: dict[str, Any] = {
         "shape": (copies * net.n,),
+        "u": tiled(net.u0, np.int32),
+        "v": tiled(net.v0, np.int32),
         "du": tiled(net.du, np.int32),
         "dv": tiled(net.dv, np.int32),
         "vth": tiled(net.vth, np.int32),

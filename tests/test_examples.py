@@ -8,9 +8,11 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SAYS = {
+    "convert_low_rank.py": ("calibrate to the chip: accuracy", "scale to the chip: "),
     "convert_and_quantize.py": ("1/λ = ", "recurrent inhibitory", "rounded to zero"),
     "engine_and_lava.py": ("spikes that differ: 0",),
     "compare_timescales.py": ("LIF: ", "fixed point: ", "in both: "),
+    "read_low_rank.py": ("correlation of κ: [", "saddle at κ", "stable at κ"),
     "replay_trace.py": ("dv = 163: the same", "dv = 153: not the same"),
 }
 

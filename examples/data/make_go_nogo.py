@@ -3,19 +3,18 @@
 python examples/data/make_go_nogo.py --out examples/data/go_nogo_N200.mat
 
 Takes less than a minute on one core. The same seed gives the same weights on the same
-machine and releases of numpy and torch, since torch runs in one thread; elsewhere the
-last digits differ, and grow in training to another network that does as well.
+machine and releases of numpy and torch; elsewhere the last digits differ, and grow in
+training to another network that does as well.
 """
 
 import argparse
 import sys
 
 import numpy as np
-import torch
 
 from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.read_spikernn import read_spikernn
-from isotau.convert.train import TrainConfig, train
+from isotau.convert.read_rate import read_rate
+from isotau.convert.training import TrainConfig, train
 from isotau.convert.write_spikernn import write_spikernn
 from isotau.sim.tasks import GO_NOGO
 
@@ -29,17 +28,16 @@ def main() -> int:
     parser.add_argument("--out", default="go_nogo_N200.mat", help="file to write")
     parser.add_argument("--seed", type=int, default=SEED)
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
-    rng = np.random.default_rng(chosen.seed)
-    trained = train(GO_NOGO.draw, GO_NOGO.score_strict, CONFIG, rng=rng)
+    trained = train(GO_NOGO.draw, GO_NOGO.score_strict, CONFIG, seed=chosen.seed)
     if not trained.converged:
         sys.stderr.write(f"seed {chosen.seed}: no success, nothing written\n")
         return 1
     path = write_spikernn(
         trained.net, chosen.out, tau_range=(CONFIG.tau_min, CONFIG.tau_max)
     )
+    rng = np.random.default_rng([chosen.seed, 1])
     trials = GO_NOGO.draw(TRIALS, rng)
-    outputs = simulate_rate(read_spikernn(path), trials.inputs, rng=rng).outputs
+    outputs = simulate_rate(read_rate(path).net, trials.inputs, rng=rng).outputs
     right = GO_NOGO.score(outputs, trials).mean()
     sys.stdout.write(
         f"{path}: {trained.losses.size} updates, {right:.4f} right of {TRIALS} trials\n"

@@ -100,17 +100,12 @@ def count_payloads(
 
 
 def initial_state(net: FixedPointNetwork, batch: int) -> State:
-    """Return the state at power-up: all zero, nothing under way."""
-
-    def zeros(*shape: int) -> np.ndarray:
-        return np.zeros(shape, dtype=np.int32)
-
-    n = net.n
+    """Return the state at power-up: u0 and v0, nobody at rest, nothing under way."""
     return State(
-        u=zeros(batch, n),
-        v=zeros(batch, n),
-        rest=zeros(batch, n),
-        ring=zeros(net.slots, batch, n),
+        u=np.tile(net.u0, (batch, 1)),
+        v=np.tile(net.v0, (batch, 1)),
+        rest=np.zeros((batch, net.n), dtype=np.int32),
+        ring=np.zeros((net.slots, batch, net.n), dtype=np.int32),
         step=0,
     )
 

@@ -50,6 +50,7 @@ class TwinPlan(NamedTuple):
     refractory: np.ndarray
     reset: tuple[int, int]
     noise: float
+    start: tuple[np.ndarray, np.ndarray]
 
 
 def run_twin(
@@ -129,6 +130,7 @@ def twin_plan(net: FixedPointNetwork) -> TwinPlan:
         refractory=net.refractory.astype(np.int64),
         reset=(interval, net.reset_offset % interval if interval else 0),
         noise=noise,
+        start=(net.u0.astype(np.float64), net.v0.astype(np.float64)),
     )
 
 
@@ -149,13 +151,13 @@ def _send(arriving, weights, kind, spiking, many, sent):
 def _run(plan, slots, messages, bits, extremes, key, first_trial):
     """Run trials one after the other; see `kernels.run_trials`."""
     weights, kinds, delays, keep_u, keep_v, bias, threshold, refractory = plan[:8]
-    (interval, offset), noise_scale = plan[8], plan[9]
+    (interval, offset), noise_scale, (u0, v0) = plan[8], plan[9], plan[10]
     steps, batch = messages.shape[0], messages.shape[1]
     n = bias.shape[0]
     noise = np.zeros((n + 7) // 8 * 8, np.int32)
     spiking = np.zeros(n, np.int64)
     for trial in range(batch):
-        u, v, rest = np.zeros(n), np.zeros(n), np.zeros(n, np.int64)
+        u, v, rest = u0.copy(), v0.copy(), np.zeros(n, np.int64)
         ring = np.zeros((slots, n))
         for t in range(steps):
             if interval > 0 and (t + 1) % interval == offset:

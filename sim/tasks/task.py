@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int64
 
 from isotau.convert import validation
 from isotau.convert.trials import Trials
@@ -31,6 +31,9 @@ class Task:
         score_strict: the same by the rule that training must satisfy.
         conditions: what each label of the trials is called.
         thresholds: outputs that the rules compare with, to be drawn in plots.
+        held: input channels that are on from the first step of a trial and stand at
+            that value also before it, where a simulation starts early; the others are
+            silent there (see `lead_in`).
     """
 
     name: str
@@ -42,6 +45,7 @@ class Task:
     score_strict: Score
     conditions: Mapping[int, str]
     thresholds: tuple[float, ...] = ()
+    held: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check and freeze the numbers."""
@@ -49,8 +53,48 @@ class Task:
             "n_in": validation.whole("n_in", self.n_in, 1, 1 << 16),
             "n_out": validation.whole("n_out", self.n_out, 1, 1 << 16),
             "dt": validation.number("dt", self.dt, positive=True),
+            "thresholds": tuple(
+                validation.number("thresholds", height) for height in self.thresholds
+            ),
         }
+        fields["held"] = tuple(
+            validation.whole("held", channel, 0, fields["n_in"] - 1)
+            for channel in self.held
+        )
         validation.freeze(self, fields)
+
+
+def lead_in(
+    task: Task, inputs: Float64[np.ndarray, "steps batch n_in"], steps: int
+) -> Float64[np.ndarray, "longer batch n_in"]:
+    """Return inputs with `steps` before them for a network to settle in.
+
+    In those the task's held channels stand at their first value; the others are 0.
+    Steps are the inputs' own, of any length.
+
+    Raises:
+        ValueError: inputs of another number of channels than the task's.
+    """
+    batch = validation.length("inputs", inputs, axis=1, ndim=3)
+    if inputs.shape[2] != task.n_in:
+        raise ValueError(
+            f"inputs: got {inputs.shape[2]} channels, need {task.n_in} for {task.name}"
+        )
+    before = np.zeros((validation.whole("steps", steps, 0, 1 << 30), batch, task.n_in))
+    for channel in task.held:
+        before[:, :, channel] = inputs[0, :, channel]
+    return np.concatenate([before, inputs])
+
+
+def during(
+    start: int | Int64[np.ndarray, " batch"], length: int, steps: int
+) -> Bool[np.ndarray, "steps batch"]:
+    """Return true from step `start` of each trial on, for `length` steps.
+
+    One start for all trials gives one column, which fits any batch.
+    """
+    since = np.arange(steps)[:, None] - np.atleast_1d(start)
+    return (since >= 0) & (since < length)
 
 
 def first_step(seconds: float, trials: Trials) -> int:
@@ -68,6 +112,19 @@ def first_step(seconds: float, trials: Trials) -> int:
     return step
 
 
+def first_output(
+    outputs: Float64[np.ndarray, "steps batch n_out"], trials: Trials
+) -> Float64[np.ndarray, "steps batch"]:
+    """Return the first output of each trial.
+
+    Raises:
+        ValueError: outputs of another shape than the targets', or not finite.
+    """
+    return validation.floats(
+        "outputs", outputs, trials.targets.shape, "steps × batch × output"
+    )[:, :, 0]
+
+
 def extremes(
     outputs: Float64[np.ndarray, "steps batch n_out"], trials: Trials, since: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -81,8 +138,5 @@ def extremes(
     Raises:
         ValueError: outputs of another shape, or trials that end before the window.
     """
-    outputs = validation.floats(
-        "outputs", outputs, trials.targets.shape, "steps × batch × output"
-    )
-    late = outputs[first_step(since, trials) :, :, 0]
+    late = first_output(outputs, trials)[first_step(since, trials) :]
     return late.min(axis=0), late.max(axis=0)

@@ -23,9 +23,17 @@ from isotau.convert.trials import Trials as Trials
 
 __version__ = "0.1.0"
 _LATER = {
+    "ConvertConfig": "isotau.convert.convert_rate",
+    "TrainConfig": "isotau.convert.training",
+    "convert_rate": "isotau.convert.convert_rate:convert",
+    "read_rate": "isotau.convert.read_rate",
     "read_spikernn": "isotau.convert.read_spikernn",
     "rate_to_lif": "isotau.convert.rate_to_lif",
-    "search_lambda": "isotau.convert.rate_to_lif",
+    "replicate": "isotau.convert.change_variables",
+    "search_lambda": "isotau.convert.search_lambda",
+    "tanh_to_sigmoid": "isotau.convert.change_variables",
+    "train": "isotau.convert.training",
+    "train_many": "isotau.convert.training",
     "LIFModule": "isotau.convert.norse_module",
     "simulate_lif": "isotau.convert.lif_dynamics",
     "quantize": "isotau.convert.quantize",
@@ -39,4 +47,5 @@ def __getattr__(name: str) -> Any:
     """Return a public name from the module that `_LATER` gives for it."""
     if name not in _LATER:
         raise AttributeError(f"module 'isotau' has no attribute {name!r}")
-    return getattr(import_module(_LATER[name]), name)
+    module, _, inside = _LATER[name].partition(":")
+    return getattr(import_module(module), inside or name)

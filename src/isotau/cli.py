@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 
 import isotau
+from isotau import network_commands
 
 app = typer.Typer(
     add_completion=False,
@@ -21,6 +21,11 @@ def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"isotau {isotau.__version__}")
         raise typer.Exit()
+
+
+def _recipe(text: str) -> Any:
+    """Return an option that changes a recipe."""
+    return typer.Option(help=text, show_default=False)
 
 
 @app.callback()
@@ -38,81 +43,57 @@ def _options(
     """Carry a trained rate RNN to simulated Loihi and measure its timescales."""
 
 
+app.command()(network_commands.run)
+app.command()(network_commands.convert)
+
+
 @app.command()
-def run(
-    network: Annotated[
-        Path,
-        typer.Argument(
-            metavar="NETWORK",
-            help="A trained rate network: spikeRNN .mat (v5 or v7.3) or isotau "
-            ".rate.npz.",
-            show_default=False,
-        ),
-    ],
+def train(
     task: Annotated[
-        str, typer.Option(help="The task that the network was trained on.")
+        str, typer.Option(help="What to train on; there is a recipe for each task.")
     ] = "go-nogo",
-    trials: Annotated[
-        int, typer.Option(help="Trials on which the stages are scored.")
-    ] = 400,
-    search_trials: Annotated[
-        int, typer.Option(help="Other trials, on which the scaling 1/λ is chosen.")
-    ] = 150,
-    timescale_trials: Annotated[
-        int,
-        typer.Option(help="Trials of 1.05 s without input, for the timescales."),
-    ] = 50,
-    lava_trials: Annotated[
-        int, typer.Option(help="How many of the scored trials also run in Lava.")
-    ] = 8,
-    engine: Annotated[
-        str,
-        typer.Option(help="What simulates the chip: compiled, reference or torch."),
-    ] = "compiled",
+    count: Annotated[int, typer.Option(help="Networks, trained at once.")] = 40,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
     out: Annotated[
-        Path, typer.Option(help="Folder for artefacts, pictures and report.json.")
-    ] = Path("isotau-out"),
+        Path, typer.Option(help="Folder for networks, checkpoints and curves.json.")
+    ] = Path("isotau-trained"),
+    units: Annotated[int | None, _recipe("Units of each network.")] = None,
+    tau_min_ms: Annotated[float | None, _recipe("Shortest τ, in ms.")] = None,
+    tau_max_ms: Annotated[float | None, _recipe("Longest τ, in ms.")] = None,
+    activation: Annotated[
+        str | None, _recipe("Activation: sigmoid, tanh, relu, softplus or lif.")
+    ] = None,
+    noise_std: Annotated[
+        float | None, _recipe("SD of the noise on x in each step of training.")
+    ] = None,
+    batch: Annotated[int | None, _recipe("Trials per update.")] = None,
+    updates: Annotated[
+        int | None, _recipe("Updates of the last stage after which training ends.")
+    ] = None,
 ) -> None:
-    """Run the whole chain on one network and write a report.
+    """Train rate networks on a task, many at once.
 
-    Reads the network, converts it to LIF neurons in Norse, quantizes it to Loihi's
-    fixed point, simulates every stage, runs some of the trials through Lava and checks
-    them spike by spike, and estimates the neurons' timescales at every stage.
-
-    Needs about half a minute on two cores for 200 units.
+    What is not given is as the task's recipe has it. Interrupted, the same command goes
+    on from where it was.
     """
-    # Heavy imports wait until they are needed, so that --help is quick.
-    from isotau import pipeline, report
     from isotau.progress import bars
-    from isotau.run_config import RunConfig
-    from isotau.targets.lava_compat import LavaMissing
-    from isotau.targets.to_lava import LavaError
+    from isotau.train_command import TrainRequest, summary, train_networks
 
-    config = RunConfig(
-        task=task,
-        trials=trials,
-        search_trials=search_trials,
-        timescale_trials=timescale_trials,
-        lava_trials=lava_trials,
-        engine=engine,
-        seed=seed,
-    )
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out: got {out}, a file; need a folder")
-    rate = pipeline.read_network(network)
-    source = pipeline.describe_input(network)
-    try:
-        result = pipeline.run_pipeline(rate, config, progress=bars)
-    except (LavaError, LavaMissing) as error:
-        _fail(str(error), 1)
-    path = report.write(result, out, source)
-    written = report.read(path)
-    Console().print(report.table(written))
-    typer.echo(report.verdict(written))
-    for line in report.warnings(written):
-        typer.echo(line)
-    typer.echo(f"Report: {path}")
+    request = TrainRequest(
+        task=task,
+        count=count,
+        seed=seed,
+        n=units,
+        tau_min=None if tau_min_ms is None else 1e-3 * tau_min_ms,
+        tau_max=None if tau_max_ms is None else 1e-3 * tau_max_ms,
+        activation=activation,
+        training_noise_std=noise_std,
+        batch=batch,
+        max_iterations=updates,
+    )
+    typer.echo(summary(train_networks(request, out, progress=bars)))
 
 
 @app.command()

@@ -1,100 +1,50 @@
-"""What the main job leaves: artefacts, pictures, `report.json`, and one table."""
+"""What the main job leaves: artefacts, pictures, a JSON file, and one table."""
 
 import json
-import platform
 from collections.abc import Mapping
-from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.table import Table
 
-from isotau.convert import storage
-from isotau.convert.quantization_report import summarize
-from isotau.convert.spikes import mean_rate
+from isotau.convert import storage, unit_diagnostics
+from isotau.pictures import draw
 from isotau.pipeline import Result
-from isotau.sim import plot
-from isotau.sim.engines import diagnostics
-from isotau.sim.tasks import TASKS
-from isotau.sim.timescales.record import summary, write_csv
-from isotau.stages import Stage
+from isotau.report_numbers import summarize_run
+from isotau.sim.timescales import record
 
-PACKAGES = (
-    "isotau",
-    "numpy",
-    "scipy",
-    "torch",
-    "norse",
-    "lava-nc",
-    "matplotlib",
-    "h5py",
-)
-INITIAL_STATE = (
-    "before every trial all neurons are at reset with no current (rate units: x drawn "
-    "from N(0, 0.01^2)) and pass the burn-in with zero input"
-)
+BY_CHANCE = 0.6
+"""Accuracy of the rate network below which it is likely to be doing another task."""
 
 
 def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
-    """Write every artefact of a run into a folder and return the report's path.
+    """Write every artefact of a result into a folder; return the path of its numbers.
+
+    Those are `report.json`, or `conversion.json` if Lava did not run; spikes and
+    timescales are kept only of whole runs.
 
     Args:
-        result: of `run_pipeline`.
+        result: of `run_pipeline` or `carry`.
         out: the folder; made if need be, files of the same names are replaced.
         source: what is to be said of the input, from `pipeline.describe_input`.
     """
     storage.save(result.rate, out / "network.rate.npz")
     storage.save(result.conversion.network, out / "network.lif.npz")
     storage.save(result.fixed, out / "network.fixed.npz")
-    storage.save(result.stages["rate"].trials, out / "trials.npz")
-    for name, stage in result.stages.items():
-        storage.save(stage.spikes, out / f"{name}.spikes.npz")
-        storage.save(stage.spontaneous, out / f"{name}.spontaneous.npz")
-        write_csv(stage.timescales, out / f"{name}.timescales.csv")
-    _draw(result, out)
-    report = summarize_run(result) | dict(source)
-    text = json.dumps(report, indent=2, allow_nan=False)
-    return storage.write_text(out / "report.json", text + "\n")
-
-
-def summarize_run(result: Result) -> dict[str, Any]:
-    """Return what `report.json` says, but for the input."""
-    config, conversion = result.config, result.conversion
-    constants = asdict(config.constants)
-    return {
-        "task": config.task,
-        "seed": config.seed,
-        "protocol": {
-            "initial_state": INITIAL_STATE,
-            "burn_in_s": constants["burn_in"],
-            "membrane_noise": constants["noise_std"] > 0,
-            "lif_constants_si": constants,
-            "scored_trials": config.trials,
-            "search_trials": config.search_trials,
-            "timescale_trials": config.timescale_trials,
-        },
-        "network": {
-            "n": result.rate.n,
-            "n_excitatory": int((result.rate.dale > 0).sum()),
-            "n_inhibitory": int((result.rate.dale < 0).sum()),
-            "activation": result.rate.activation,
-            "median_tau_ms": 1e3 * float(np.median(result.rate.tau)),
-        },
-        "conversion": {
-            "chosen": asdict(conversion.chosen),
-            "candidates": [asdict(candidate) for candidate in conversion.candidates],
-        },
-        "quantization": summarize(result.quantization),
-        "diagnostics": diagnostics.summarize(result.diagnostics),
-        "engine": config.engine,
-        "stages": {name: _stage(stage) for name, stage in result.stages.items()},
-        "lava_identical": result.lava_mismatches == 0,
-        "lava_mismatches": result.lava_mismatches,
-        "lava_compared": result.lava_compared,
-        "versions": versions(),
-    }
+    unit_diagnostics.write_csv(result.units, out / "units.csv")
+    name = "conversion.json"
+    if result.lava is not None:
+        name = "report.json"
+        storage.save(result.plan.test, out / "trials.npz")
+        for stage_name, stage in result.stages.items():
+            storage.save(stage.spikes, out / f"{stage_name}.spikes.npz")
+            if stage.quiet is not None:
+                quiet = stage.quiet
+                storage.save(quiet.spikes, out / f"{stage_name}.spontaneous.npz")
+                record.write_csv(quiet.timescales, out / f"{stage_name}.timescales.csv")
+    draw(result, out)
+    text = json.dumps(summarize_run(result) | dict(source), indent=2, allow_nan=False)
+    return storage.write_text(out / name, text + "\n")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -103,60 +53,60 @@ def read(path: Path) -> dict[str, Any]:
     return report
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide the numbers."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed as a package"
-    return found
-
-
 def table(report: dict[str, Any]) -> Table:
     """Return the one table of a run: a row per stage.
 
-    "chance" counts the Poisson neurons of the same rates that would have a timescale.
+    "strict" is the accuracy by the task's stricter rule. Without timescales there are
+    the mean of the largest output on trials that ask for one, and the rms difference to
+    the rate network's output (for that network: to a second run of it). "chance" counts
+    the Poisson neurons of the same rates that would have a timescale.
     """
-    rows = Table(title=f"{report['input']}, {report['task']}, seed {report['seed']}")
+    stages = report["stages"]
+    trials = f"{stages['rate']['n_trials']} trials"
+    if "lava" in stages:
+        trials += f" ({stages['lava']['n_trials']} in Lava)"
+    title = f"{report['input']}, {report['task']}, seed {report['seed']}, {trials}"
+    rows = Table(title=title)
     rows.add_column("stage")
-    headings = ("trials", "accuracy", "mean rate", "with a τ", "chance", "median τ")
-    for heading in headings:
+    quiet = "n_timescales" in stages["rate"]
+    for heading in ("accuracy", "strict", "mean rate"):
         rows.add_column(heading, justify="right")
-    for name, stage in report["stages"].items():
-        tau = stage["median_tau_ms"]
+    for heading in (
+        ("with a τ", "chance", "median τ") if quiet else ("answer", "off by")
+    ):
+        rows.add_column(heading, justify="right")
+    for name, stage in stages.items():
+        last = _timescales(stage) if quiet else _answers(stage)
         rows.add_row(
             name,
-            str(stage["n_trials"]),
             f"{stage['accuracy']:.3f} ± {stage['accuracy_se']:.3f}",
+            f"{stage['accuracy_strict']:.3f}",
             f"{stage['mean_rate_hz']:.2f} Hz",
-            f"{stage['n_timescales']} of {stage['n_neurons']}",
-            str(stage["n_timescales_by_chance"]),
-            "none" if tau is None else f"{tau:.0f} ms",
+            *last,
         )
     return rows
 
 
 def verdict(report: dict[str, Any]) -> str:
-    """Return in one sentence what a report says."""
-    stages, chosen = report["stages"], report["conversion"]["chosen"]
-    lava = (
-        f"Lava gave the engine's spikes in all {report['lava_compared']:,} neuron-steps"
-        if report["lava_identical"]
-        else f"LAVA DIFFERS from the engine in {report['lava_mismatches']:,} of "
-        f"{report['lava_compared']:,} neuron-steps"
-    )
-    accuracies = " → ".join(
-        f"{stages[name]['accuracy']:.3f} ({name})" for name in ("rate", "lif", "fixed")
-    )
-    fixed = stages["fixed"]
-    return (
-        f"At 1/λ = {chosen['inverse_lambda']:g} Hz accuracy goes {accuracies}; {lava}. "
-        f"{fixed['n_timescales']} fixed-point neurons have a timescale by the "
-        f"published rules, where {fixed['n_timescales_by_chance']} of as many Poisson "
-        "neurons would: unless the two numbers are far apart, the median says nothing."
-    )
+    """Return in a few sentences what a report says."""
+    stages = report["stages"]
+    said = [_on_task(report), _on_conversion(report)]
+    amplitudes = {name: stages[name]["output_amplitude"] for name in stages}
+    if amplitudes["rate"] is not None:
+        each = ", ".join(
+            f"{amplitudes[name]:.2f} ({name})" for name in ("rate", "lif", "fixed")
+        )
+        said.append(f"Answers reach {each} for {report['target_amplitude']:.2f}.")
+    causes = report["units"]["causes"]
+    counts = ", ".join(f"{count} {cause}" for cause, count in causes.items())
+    said.append(f"Units: {counts}.")
+    if report["kappa"] is not None:
+        near = report["kappa"]["fixed"]["correlation"]
+        each = ", ".join("none" if r is None else f"{r:.3f}" for r in near)
+        said.append(f"κ on the chip correlates with the rate network's by {each}.")
+    if "lava_identical" in report:
+        said += [_on_lava(report), _on_timescales(stages["fixed"])]
+    return " ".join(sentence for sentence in said if sentence)
 
 
 def warnings(report: dict[str, Any]) -> list[str]:
@@ -168,58 +118,64 @@ def warnings(report: dict[str, Any]) -> list[str]:
     ]
 
 
-def _stage(stage: Stage) -> dict[str, Any]:
-    """Return one stage's numbers; keys with a unit in their name carry that unit."""
-    measured = summary(stage.timescales)
-    tau = measured["median_tau_s"]
-    accuracy = float(stage.right.mean())
-    return {
-        "n_trials": stage.trials.batch,
-        "accuracy": accuracy,
-        "accuracy_se": float(np.sqrt(accuracy * (1 - accuracy) / stage.trials.batch)),
-        "accuracy_strict": float(stage.right_strictly.mean()),
-        "mean_rate_hz": mean_rate(stage.spikes),
-        "spontaneous_rate_hz": mean_rate(stage.spontaneous),
-        "n_neurons": stage.timescales.n,
-        "n_timescales": measured["n_timescales"],
-        "n_timescales_by_chance": summary(stage.chance)["n_timescales"],
-        "median_tau_ms": None if tau is None else 1e3 * tau,
-        "timescale_status": measured["status"],
-    }
+def _timescales(stage: dict[str, Any]) -> tuple[str, str, str]:
+    tau = stage["median_tau_ms"]
+    return (
+        f"{stage['n_timescales']} of {stage['n_neurons']}",
+        str(stage["n_timescales_by_chance"]),
+        "none" if tau is None else f"{tau:.0f} ms",
+    )
 
 
-def _draw(result: Result, out: Path) -> None:
-    """Draw the four pictures of a run."""
-    stages = result.stages
-    task = TASKS[result.config.task]
-    labels = stages["lava"].trials.labels
-    shown = {
-        name: int(np.argmax(labels == label))
-        for label, name in task.conditions.items()
-        if (labels == label).any()
-    }
-    trials = stages["lava"].trials
-    active = np.flatnonzero(trials.inputs[:, list(shown.values())].any(axis=(1, 2)))
-    plot.rasters(
-        out / "rasters.png",
-        {name: stage.spikes for name, stage in stages.items()},
-        shown,
-        result.rate.dale,
-        stimulus=(active[0] * trials.dt, (active[-1] + 1) * trials.dt)
-        if active.size
-        else None,
+def _answers(stage: dict[str, Any]) -> tuple[str, str]:
+    height = stage["output_amplitude"]
+    return (
+        "none" if height is None else f"{height:.2f}",
+        f"{stage['output_rms_to_rate']:.3f}",
     )
-    plot.outputs(
-        out / "outputs.png",
-        {name: (stage.outputs, stage.trials) for name, stage in stages.items()},
-        names=task.conditions,
-        rule=task.thresholds,
+
+
+def _on_task(report: dict[str, Any]) -> str:
+    """Return a warning if the rate network itself does badly."""
+    accuracy = report["stages"]["rate"]["accuracy"]
+    if accuracy >= BY_CHANCE:
+        return ""
+    return (
+        f"THE RATE NETWORK ITSELF is right in {accuracy:.0%} of the trials of "
+        f"{report['task']}: probably it was trained on another task, on inputs of "
+        "another amplitude, or was read by wrong conventions, and what follows says "
+        "little."
     )
-    taus = {name: stage.timescales for name, stage in stages.items()}
-    plot.tau_histograms(out / "tau_histograms.png", taus)
-    plot.tau_against(
-        out / "tau_rate_against_fixed.png",
-        taus["rate"],
-        taus["fixed"],
-        ("rate", "fixed"),
+
+
+def _on_conversion(report: dict[str, Any]) -> str:
+    conversion, stages = report["conversion"], report["stages"]
+    chosen = conversion["chosen"]
+    how = f"At 1/λ = {chosen['inverse_lambda']:.3g} Hz"
+    if conversion["method"] == "calibrate":
+        rounds = chosen["rounds"]
+        how = f"Calibrated with {rounds} closed-loop round{'s' * (rounds != 1)},"
+    accuracies = " → ".join(
+        f"{stages[name]['accuracy']:.3f} ({name})" for name in ("rate", "lif", "fixed")
+    )
+    return f"{how} accuracy goes {accuracies}."
+
+
+def _on_lava(report: dict[str, Any]) -> str:
+    if report["lava_identical"]:
+        return (
+            f"Lava gave the engine's spikes in all {report['lava_compared']:,} "
+            "neuron-steps."
+        )
+    return (
+        f"LAVA DIFFERS from the engine in {report['lava_mismatches']:,} of "
+        f"{report['lava_compared']:,} neuron-steps."
+    )
+
+
+def _on_timescales(fixed: dict[str, Any]) -> str:
+    return (
+        f"{fixed['n_timescales']} fixed-point neurons have a timescale by the "
+        f"published rules, where {fixed['n_timescales_by_chance']} of as many Poisson "
+        "neurons would: unless the two numbers are far apart, the median says nothing."
     )

@@ -6,8 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from isotau.convert import validation
+from isotau.convert.calibrate import CalibrateConfig
+from isotau.convert.convert_rate import ConvertConfig
+from isotau.convert.lif_constants import LIFConstants
 from isotau.convert.quantize import QuantizeConfig
-from isotau.convert.rate_to_lif import LIFConstants
 from isotau.sim.tasks import TASKS
 
 ENGINE_NAMES = ("compiled", "reference", "torch")
@@ -19,17 +21,23 @@ class RunConfig:
 
     Attributes:
         task: name of the task, a key of `TASKS`.
+        method: of the conversion, one of `isotau.convert.conversion.METHODS`.
+        copies: LIF neurons for each unit.
         trials: trials on which every stage but Lava is scored.
-        search_trials: trials on which 1/λ is chosen; others than those scored.
+        search_trials: trials on which the conversion is made and chosen; others than
+            those scored.
         timescale_trials: trials without input, for the timescales; every stage.
         lava_trials: how many of the scored trials also run in Lava.
         engine: what simulates the chip, one of `ENGINE_NAMES`; all give the same bits.
         seed: of everything that is drawn.
-        constants: of the LIF neurons.
+        constants: of the LIF neurons, from which the conversion starts.
+        calibration: choices of the calibration.
         quantization: choices of the quantizer.
     """
 
     task: str = "go-nogo"
+    method: str = "calibrate"
+    copies: int = 1
     trials: int = 400
     search_trials: int = 150
     timescale_trials: int = 50
@@ -37,6 +45,7 @@ class RunConfig:
     engine: str = "compiled"
     seed: int = 0
     constants: LIFConstants = field(default_factory=LIFConstants)
+    calibration: CalibrateConfig = field(default_factory=CalibrateConfig)
     quantization: QuantizeConfig = field(default_factory=QuantizeConfig)
 
     def __post_init__(self) -> None:
@@ -44,10 +53,21 @@ class RunConfig:
         validation.choice("task", self.task, sorted(TASKS))
         validation.choice("engine", self.engine, ENGINE_NAMES)
         validation.whole("trials", self.trials, 1, 1 << 20)
-        validation.whole("search_trials", self.search_trials, 1, 1 << 20)
+        validation.whole("search_trials", self.search_trials, 3, 1 << 20)
         validation.whole("timescale_trials", self.timescale_trials, 3, 1 << 20)
         validation.whole("lava_trials", self.lava_trials, 1, self.trials)
         validation.whole("seed", self.seed, 0, 2**63 - 1)
+        how_to_convert(self)
+
+
+def how_to_convert(config: RunConfig) -> ConvertConfig:
+    """Return the part of a run's configuration that `convert` takes."""
+    return ConvertConfig(
+        method=config.method,
+        copies=config.copies,
+        constants=config.constants,
+        calibration=config.calibration,
+    )
 
 
 class Seeds(NamedTuple):
@@ -63,6 +83,7 @@ class Seeds(NamedTuple):
     chip: int
     chip_spontaneous: int
     chance: int
+    rate_again: int
 
 
 def draw_seeds(seed: int) -> Seeds:

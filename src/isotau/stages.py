@@ -1,33 +1,29 @@
 """The stages of the main job: the same trials in rates, LIF, fixed point and Lava."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from isotau.convert import storage
+from isotau.convert.conversion import Conversion, expected_rates
 from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.lif import LIFNetwork
 from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.progress import Progress
 from isotau.convert.quantization_report import QuantizationReport
 from isotau.convert.quantize import messages
 from isotau.convert.rate import RateRNN
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.rate_to_lif import Conversion
+from isotau.convert.rate_dynamics import RateRun, simulate_rate
 from isotau.convert.readout import read_out
-from isotau.convert.spikes import Spikes, count, select, window
+from isotau.convert.spikes import Spikes, select, window
 from isotau.convert.trials import Trials, refine, subset
-from isotau.run_config import RunConfig, Seeds
+from isotau.plan import Plan, Stage, finish, listen
 from isotau.sim.engines import compiled, reference, torch_engine
 from isotau.sim.engines.diagnostics import Diagnostics, diagnose
 from isotau.sim.engines.run import Run
 from isotau.sim.poisson import observe
-from isotau.sim.tasks import Task
-from isotau.sim.timescales.kim import kim
-from isotau.sim.timescales.record import Timescales
 from isotau.targets.to_lava import run_lava
 
 ENGINES: dict[str, Callable[..., Run]] = {
@@ -35,206 +31,200 @@ ENGINES: dict[str, Callable[..., Run]] = {
     "reference": reference.run,
     "torch": torch_engine.run,
 }
-SPONTANEOUS = 1.05
-"""Length of a trial without input, from which timescales are estimated, in seconds."""
+MOST_STATES = 1 << 23
+"""States of the rate network that are held at a time."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Stage:
-    """What one stage did.
+class ChipRun(NamedTuple):
+    """The engine's stage, what it was sent, all it did, and what was seen on the way.
 
-    Attributes:
-        spikes: in the task's trials; for the rate stage those of a Poisson observer.
-        outputs: of the task's trials, steps × batch × output, at `trials.dt`.
-        trials: what the outputs are to be held against.
-        right: trials that were right, by the task's rule.
-        right_strictly: the same by the stricter rule.
-        spontaneous: spikes without input.
-        timescales: estimated from `spontaneous`.
-        chance: estimated from Poisson neurons of the same rates, which have no
-            timescale: what the estimator finds where there is nothing.
+    `sent` and `made` have the keys "task" and, if there are quiet trials, "quiet";
+    `diagnostics` are those of the task's trials.
     """
 
-    spikes: Spikes
-    outputs: np.ndarray
-    trials: Trials
-    right: np.ndarray
-    right_strictly: np.ndarray
-    spontaneous: Spikes
-    timescales: Timescales
-    chance: Timescales
-
-
-class ChipStages(NamedTuple):
-    """The engine's stage and Lava's, and what was seen on the way.
-
-    `mismatches` counts the spikes that the two do not share, of `compared`
-    neuron-steps; `diagnostics` are the engine's on the task's trials.
-    """
-
-    fixed: Stage
-    lava: Stage
-    mismatches: int
-    compared: int
+    stage: Stage
+    sent: dict[str, np.ndarray]
+    made: dict[str, Spikes]
     diagnostics: Diagnostics
 
 
-def rate_stage(
-    rate: RateRNN,
-    conversion: Conversion,
-    test: Trials,
-    task: Task,
-    config: RunConfig,
-    seeds: Seeds,
-) -> Stage:
-    """Return the rate network's stage, its spikes drawn by a Poisson observer."""
-    rng = np.random.default_rng(seeds.rate)
-    burn_in = round(config.constants.burn_in / rate.dt)
-    task_run = simulate_rate(rate, _lead(test.inputs, burn_in), rng=rng)
-    quiet = np.zeros(
-        (burn_in + round(SPONTANEOUS / rate.dt), config.timescale_trials, rate.n_in)
-    )
-    free_run = simulate_rate(rate, quiet, rng=rng)
+class LavaStage(NamedTuple):
+    """Lava's stage; `mismatches` counts spikes not shared, of `compared` neuron-steps.
 
-    def seen(rates: np.ndarray) -> Spikes:
-        return observe(
-            rates[burn_in:],
-            dt_rates=rate.dt,
-            inverse_lambda=conversion.chosen.inverse_lambda,
-            dt=config.constants.dt,
-            rng=rng,
-            network=storage.fingerprint(rate),
-        )
+    The comparison is with the engine that made the `ChipRun`.
+    """
 
-    return _stage(
-        seen(task_run.rates),
-        task_run.outputs[burn_in:],
-        test,
-        task,
-        seen(free_run.rates),
-        seeds,
-    )
+    stage: Stage
+    mismatches: int
+    compared: int
 
 
-def lif_stage(
-    lif: LIFNetwork,
-    test: Trials,
-    task: Task,
-    config: RunConfig,
-    seeds: Seeds,
-    progress: Progress,
-) -> Stage:
+def rate_stage(rate: RateRNN, conversion: Conversion, plan: Plan) -> Stage:
+    """Return the rate network's stage, its spikes drawn by a Poisson observer.
+
+    The observer sees, of every unit, as many Poisson neurons as there are LIF neurons,
+    each with the rate in Hz that stands for the unit's x at that time.
+    """
+    rng = np.random.default_rng(plan.seeds.rate)
+    spikes, outputs = _observed(rate, conversion, plan, plan.test, rng)
+    quiet = None
+    if plan.quiet is not None:
+        heard, _ = _observed(rate, conversion, plan, plan.quiet, rng)
+        quiet = listen(heard, plan)
+    return finish(spikes, 0, outputs, plan.test, plan.task, quiet)
+
+
+def lif_stage(lif: LIFNetwork, plan: Plan) -> Stage:
     """Return the float LIF network's stage."""
-    fine = refine(test, lif.dt)
-    quiet = np.zeros((round(SPONTANEOUS / lif.dt), config.timescale_trials, lif.n_in))
-    spikes, spontaneous = (
-        simulate_lif(
+
+    def spikes(trials: Trials, seed: int) -> Spikes:
+        return simulate_lif(
             lif,
-            inputs,
+            plan.shown(trials, lif.dt),
             generator=torch.Generator().manual_seed(seed),
-            burn_in=config.constants.burn_in_steps,
-            progress=progress,
+            progress=plan.progress,
         ).spikes
-        for inputs, seed in (
-            (fine.inputs, seeds.lif),
-            (quiet, seeds.lif_spontaneous),
-        )
+
+    lead, whole = plan.lead(lif.dt), spikes(plan.test, plan.seeds.lif)
+    outputs = read_out(
+        window(whole, lead),
+        w_out=lif.w_out,
+        b_out=lif.b_out,
+        tau=lif.tau_syn,
+        f0=lif.f0,
     )
-    outputs = read_out(spikes, w_out=lif.w_out, b_out=lif.b_out, tau=lif.tau_syn)
-    return _stage(spikes, outputs, fine, task, spontaneous, seeds)
+    quiet = None
+    if plan.quiet is not None:
+        alone = spikes(plan.quiet, plan.seeds.lif_spontaneous)
+        quiet = listen(window(alone, lead), plan)
+    fine = refine(plan.test, lif.dt)
+    return finish(whole, lead, outputs, fine, plan.task, quiet)
 
 
-def chip_stages(
-    fixed: FixedPointNetwork,
-    quality: QuantizationReport,
-    test: Trials,
-    task: Task,
-    config: RunConfig,
-    seeds: Seeds,
-    progress: Progress,
-) -> ChipStages:
-    """Return the engine's and Lava's stages, and how far they agree."""
-    burn_in = config.constants.burn_in_steps
-    fine = refine(test, fixed.dt)
-    quiet_shape = (round(SPONTANEOUS / fixed.dt), config.timescale_trials, fixed.n_in)
-    loads = {
-        "task": (messages(fixed, _lead(fine.inputs, burn_in)), seeds.chip),
-        "quiet": (
-            messages(fixed, _lead(np.zeros(quiet_shape), burn_in)),
-            seeds.chip_spontaneous,
-        ),
+def chip_stage(
+    fixed: FixedPointNetwork, quality: QuantizationReport, plan: Plan
+) -> ChipRun:
+    """Return the fixed-point network's stage in the plan's engine."""
+    loads = {"task": (plan.test, plan.seeds.chip)}
+    if plan.quiet is not None:
+        loads["quiet"] = plan.quiet, plan.seeds.chip_spontaneous
+    sent = {
+        name: messages(fixed, plan.shown(trials, fixed.dt))
+        for name, (trials, _) in loads.items()
     }
     runs = {
-        name: ENGINES[config.engine](
-            fixed, sent, seed=seed, count_overflow=True, progress=progress
+        name: ENGINES[plan.engine](
+            fixed, sent[name], seed=seed, count_overflow=True, progress=plan.progress
         )
-        for name, (sent, seed) in loads.items()
+        for name, (_, seed) in loads.items()
     }
-    ours = {name: run.spikes for name, run in runs.items()}
-    some = slice(0, config.lava_trials)
-    few = subset(fine, some)
-    limits = {"task": some, "quiet": slice(None)}
-    theirs = {
-        name: run_lava(
-            fixed, sent[:, limits[name]], seed=seed, progress=progress
-        ).spikes
-        for name, (sent, seed) in loads.items()
-    }
-    differ = [
-        np.unpackbits(select(ours[name], limits[name]).bits ^ theirs[name].bits)
-        for name in loads
-    ]
-
-    def finish(spikes: dict[str, Spikes], trials: Trials) -> Stage:
-        seen = window(spikes["task"], burn_in)
-        outputs = read_out(
-            seen, w_out=fixed.w_out, b_out=fixed.b_out, tau=fixed.tau_out
-        )
-        quiet = window(spikes["quiet"], burn_in)
-        return _stage(seen, outputs, trials, task, quiet, seeds)
-
-    return ChipStages(
-        fixed=finish(ours, fine),
-        lava=finish(theirs, few),
-        mismatches=int(sum(int(d.sum()) for d in differ)),
-        compared=sum(s.steps * s.batch * s.n for s in theirs.values()),
+    made = {name: run.spikes for name, run in runs.items()}
+    return ChipRun(
+        stage=_chip_stage(fixed, made, refine(plan.test, fixed.dt), plan),
+        sent=sent,
+        made=made,
         diagnostics=diagnose(fixed, runs["task"], report=quality),
     )
 
 
-def _lead(inputs: np.ndarray, steps: int) -> np.ndarray:
-    """Return the inputs with `steps` of silence before them."""
-    return np.concatenate([np.zeros((steps, *inputs.shape[1:])), inputs])
+def lava_stage(fixed: FixedPointNetwork, chip: ChipRun, plan: Plan) -> LavaStage:
+    """Return Lava's stage, on some of the task's trials and all of the quiet ones."""
+    some = slice(0, plan.lava_trials)
+    limits = {"task": some, "quiet": slice(None)}
+    seeds = {"task": plan.seeds.chip, "quiet": plan.seeds.chip_spontaneous}
+    theirs = {
+        name: run_lava(
+            fixed, sent[:, limits[name]], seed=seeds[name], progress=plan.progress
+        ).spikes
+        for name, sent in chip.sent.items()
+    }
+    differ = [
+        np.unpackbits(select(chip.made[name], limits[name]).bits ^ theirs[name].bits)
+        for name in theirs
+    ]
+    few = subset(refine(plan.test, fixed.dt), some)
+    return LavaStage(
+        stage=_chip_stage(fixed, theirs, few, plan),
+        mismatches=int(sum(int(d.sum()) for d in differ)),
+        compared=sum(s.steps * s.batch * s.n for s in theirs.values()),
+    )
 
 
-def _stage(
-    spikes: Spikes,
-    outputs: np.ndarray,
+def run_rate(
+    rate: RateRNN,
+    plan: Plan,
     trials: Trials,
-    task: Task,
-    spontaneous: Spikes,
-    seeds: Seeds,
+    rng: np.random.Generator,
+    *,
+    keep_x: bool = False,
+) -> RateRun:
+    """Return the rate network's run on trials, with what stands before them."""
+    return simulate_rate(rate, plan.shown(trials, rate.dt), rng=rng, keep_x=keep_x)
+
+
+def unit_rates(rate: RateRNN, conversion: Conversion, run: RateRun) -> np.ndarray:
+    """Return the firing rates, in Hz, that stand for a run of the rate network.
+
+    One for each LIF neuron: by the neuron's f–I curve where it was calibrated, by r/λ
+    where the network was scaled. No neuron of the observer has more than a spike in a
+    step, so rates end at 1/dt.
+
+    Args:
+        rate: the network.
+        conversion: of it.
+        run: of it, with its x.
+    """
+    if conversion.method == "calibrate":
+        assert run.x is not None
+        hz = expected_rates(conversion, run.x)
+    else:
+        # The sigmoid network that a tanh network is scaled as has r = (1 + tanh x)/2.
+        r = (1 + run.rates) / 2 if rate.activation == "tanh" else run.rates
+        hz = r * conversion.chosen.inverse_lambda
+    copies = conversion.rate.n // rate.n
+    return np.repeat(np.minimum(hz, 1 / conversion.constants.dt), copies, axis=-1)
+
+
+def _observed(
+    rate: RateRNN,
+    conversion: Conversion,
+    plan: Plan,
+    trials: Trials,
+    rng: np.random.Generator,
+) -> tuple[Spikes, np.ndarray]:
+    """Return what the observer saw, and the outputs; a few trials at a time."""
+    lead = plan.lead(rate.dt)
+    size = max(1, MOST_STATES // ((lead + trials.steps) * conversion.rate.n))
+    seen, outputs = [], []
+    for start in range(0, trials.batch, size):
+        some = subset(trials, slice(start, start + size))
+        run = run_rate(rate, plan, some, rng, keep_x=True)
+        outputs.append(run.outputs[lead:])
+        spikes = observe(
+            unit_rates(rate, conversion, run)[lead:],
+            dt_rates=rate.dt,
+            inverse_lambda=1.0,
+            dt=plan.dt,
+            rng=rng,
+            network=storage.fingerprint(rate),
+        )
+        seen.append(spikes)
+    bits = np.concatenate([spikes.bits for spikes in seen], axis=1)
+    return replace(seen[0], bits=bits), np.concatenate(outputs, axis=1)
+
+
+def _chip_stage(
+    fixed: FixedPointNetwork, made: dict[str, Spikes], trials: Trials, plan: Plan
 ) -> Stage:
-    return Stage(
-        spikes=spikes,
-        outputs=outputs,
-        trials=trials,
-        right=task.score(outputs, trials),
-        right_strictly=task.score_strict(outputs, trials),
-        spontaneous=spontaneous,
-        timescales=kim(spontaneous),
-        chance=kim(_poisson_like(spontaneous, np.random.default_rng(seeds.chance))),
+    """Return the stage of spikes that an engine or Lava made."""
+    lead = plan.lead(fixed.dt)
+    outputs = read_out(
+        window(made["task"], lead),
+        w_out=fixed.w_out,
+        b_out=fixed.b_out,
+        tau=fixed.tau_out,
+        f0=fixed.f0,
     )
-
-
-def _poisson_like(spikes: Spikes, rng: np.random.Generator) -> Spikes:
-    """Return Poisson neurons with each neuron's mean rate, in as many trials."""
-    length = spikes.steps * spikes.dt
-    rates = count(spikes, width=spikes.steps).mean(axis=(0, 1)) / length
-    return observe(
-        np.broadcast_to(rates, (1, spikes.batch, spikes.n)),
-        dt_rates=length,
-        inverse_lambda=1.0,
-        dt=spikes.dt,
-        rng=rng,
-    )
+    alone = made.get("quiet")
+    quiet = None if alone is None else listen(window(alone, lead), plan)
+    return finish(made["task"], lead, outputs, trials, plan.task, quiet)

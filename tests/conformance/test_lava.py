@@ -125,6 +125,28 @@ def test_resets(neuron, interval, offset):
 
 
 @pytest.mark.lava
+@pytest.mark.parametrize("interval", [0, 10])
+@pytest.mark.parametrize("neuron", [STOCK, OWN])
+@pytest.mark.parametrize("extreme", [False, True])
+def test_start_states(extreme, neuron, interval):
+    rng = np.random.default_rng([14, extreme, interval])
+    drawn = random_network(rng, 20, extreme=extreme, bare=neuron == STOCK)
+    high = arithmetic.STATE_LIMIT if extreme else 1 << 17
+    net = replace(
+        drawn,
+        u0=rng.integers(1 - high, high, 20),
+        v0=rng.integers(1 - high, high, 20),
+        reset_interval=interval,
+        reset_offset=4,
+    )
+    messages = random_messages(rng, net, 40, 2, extreme=extreme)
+    started = reference.run(net, messages)
+    rested = reference.run(replace(net, u0=np.zeros(20), v0=np.zeros(20)), messages)
+    assert (started.spikes.bits != rested.spikes.bits).any()
+    assert_same_bits(net, messages)
+
+
+@pytest.mark.lava
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("delay", [1, 5, arithmetic.DELAY_MAX])
 def test_delays_and_binary_inputs(delay, batch):

@@ -29,6 +29,9 @@ DTYPES = {
     "w_out": np.float64,
     "b_out": np.float64,
     "tau_out": np.float64,
+    "u0": np.int32,
+    "v0": np.int32,
+    "f0": np.float64,
 }
 NETWORK = {
     "blocks": (WeightBlock(**BLOCK),),
@@ -48,6 +51,9 @@ NETWORK = {
     "b_out": np.zeros(2),
     "tau_out": np.full(3, 0.02),
     "made_from": "ab",
+    "u0": np.array([1 - 2**23, 0, 2**23 - 1]),
+    "v0": np.array([1 - 2**23, 7, 2**23 - 1]),
+    "f0": np.array([0, 12.5, 300]),
 }
 NETWORK |= {name: NETWORK[name].astype(dtype) for name, dtype in DTYPES.items()}
 
@@ -147,6 +153,14 @@ def test_it_is_frozen_and_its_blocks_are_a_tuple():
         net.dt = 1.0
 
 
+def test_without_a_start_it_powers_up_at_zero():
+    given = {k: v for k, v in NETWORK.items() if k not in ("u0", "v0", "f0")}
+    net = FixedPointNetwork(**given)
+    for name in ("u0", "v0", "f0"):
+        assert getattr(net, name).tolist() == [0, 0, 0]
+        assert getattr(net, name).dtype == DTYPES[name]
+
+
 def test_no_noise_and_no_blocks():
     net = FixedPointNetwork(**NETWORK | {"noise_exp": None, "blocks": ()})
     assert net.noise_exp is None
@@ -168,6 +182,11 @@ NETWORK_REFUSED = [
     *outside("bias_mant", -4096, 4095),
     *outside("bias_exp", -16, 7),
     *outside("refractory", 0, 63),
+    *outside("u0", 1 - 2**23, 2**23 - 1),
+    *outside("v0", 1 - 2**23, 2**23 - 1),
+    ({"u0": np.zeros(2)}, "u0: got shape (2,), need (3,) (neuron)"),
+    ({"u0": np.array([0, 2**23, 0])}, "need -8388607 to 8388607; lower state_scale"),
+    ({"f0": np.array([0, 1, np.nan])}, "f0: got nan at [2], need finite numbers"),
     ({"du": np.zeros((1, 3))}, "du: got shape (1, 3), need 1 axes"),
     ({"dv": np.zeros(2)}, "dv: got shape (2,), need (3,) (neuron)"),
     ({"n_in": 0}, "n_in: got 0, need 1 to"),

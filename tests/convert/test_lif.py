@@ -22,6 +22,9 @@ FIELDS = {
     "refractory": np.array([0.002, 0.0]),
     "noise_std": 0.001,
     "dt": 0.001,
+    "i0": np.array([0.003, -0.001]),
+    "v0": np.array([-0.05, -0.045]),
+    "f0": np.array([40.0, 0.0]),
 }
 ARRAYS = [name for name, value in FIELDS.items() if isinstance(value, np.ndarray)]
 
@@ -72,6 +75,9 @@ REFUSED = [
     ),
     ("noise_std", -1.0, "noise_std: got -1.0, need numbers of at least 0"),
     ("dt", 0.0, "dt: got 0.0, need numbers greater than 0"),
+    ("i0", np.ones(3), "i0: got shape (3,), need (2,) (neuron)"),
+    ("v0", np.array([0, np.inf]), "v0: got inf at [1], need finite numbers"),
+    ("f0", np.ones((1, 2)), "f0: got shape (1, 2), need (2,) (neuron)"),
 ]
 
 
@@ -79,6 +85,12 @@ REFUSED = [
 def test_refusals(name, value, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         LIFNetwork(**FIELDS | {name: value})
+
+
+def test_without_a_start_trials_begin_at_rest():
+    net = LIFNetwork(**{k: v for k, v in FIELDS.items() if k not in ("i0", "v0", "f0")})
+    assert net.i0.tolist() == net.f0.tolist() == [0, 0]
+    assert net.v0.tolist() == net.v_reset.tolist()
 
 
 def test_refractory_steps_survive_rounding_errors():

@@ -14,7 +14,7 @@ from isotau.convert.storage import same
 def by_hand(net: LIFNetwork, inputs: np.ndarray) -> np.ndarray:
     """Spikes by the equations of the record's docstring, one neuron at a time."""
     steps, n = inputs.shape[0], net.n
-    v, i = list(net.v_reset), [0.0] * n
+    v, i = list(net.v0), list(net.i0)
     rest, z = [0] * n, [False] * n
     out = np.zeros((steps, n), dtype=bool)
     for t in range(steps):
@@ -50,6 +50,45 @@ def test_spikes_are_those_of_the_equations(quiet):
     expected = by_hand(quiet, inputs[:, 0])
     assert expected.sum() > 300
     np.testing.assert_array_equal(spikes.detach().numpy()[:, 0] > 0, expected)
+
+
+def started(net):
+    """The same network with a start of its own."""
+    rng = np.random.default_rng(8)
+    return dataclasses.replace(
+        net,
+        i0=0.01 * rng.standard_normal(net.n),
+        v0=rng.uniform(-0.08, -0.02, net.n),
+        f0=rng.uniform(0, 60, net.n),
+    )
+
+
+def test_spikes_from_a_start_are_those_of_the_equations(quiet):
+    """v0 is above threshold for some: they spike at once."""
+    net, inputs = started(quiet), np.zeros((80, 2, 2))
+    _, spikes = LIFModule(net)(torch.tensor(inputs))
+    expected, rested = by_hand(net, inputs[:, 0]), by_hand(quiet, inputs[:, 0])
+    assert expected[0].any() and (expected != rested).any()
+    for trial in (0, 1):
+        np.testing.assert_array_equal(spikes.detach().numpy()[:, trial] > 0, expected)
+
+
+def test_a_start_comes_back_and_is_part_of_the_state_dict(lif_net):
+    net, rested = started(lif_net), LIFModule(lif_net)
+    assert same(to_network(LIFModule(net)), net)
+    rested.load_state_dict(LIFModule(net).state_dict())
+    assert same(to_network(rested), net)
+
+
+def test_readout_begins_with_its_start(lif_net):
+    module = LIFModule(started(lif_net))
+    silence = [torch.zeros(3, lif_net.n).double() for _ in range(40)]
+    outputs = module.read_out(silence).detach().numpy()
+    t = 1e-3 * np.arange(1, 41)[:, None]
+    f = started(lif_net).f0 * np.exp(-t / lif_net.tau_syn)
+    for trial in range(3):
+        expected = f @ lif_net.w_out.T + lif_net.b_out
+        np.testing.assert_allclose(outputs[:, trial], expected, rtol=1e-10)
 
 
 def test_round_trip_is_exact(lif_net):

@@ -160,6 +160,61 @@ def test_the_run_is_within_the_limits(lif_net):
     assert np.abs(chip.u.astype(np.int64)).max() < 2**23 / 1.5
 
 
+def started(net):
+    """The network with a start of its own, as a calibrated one has."""
+    rng = np.random.default_rng(8)
+    return dataclasses.replace(
+        net,
+        i0=0.004 * rng.standard_normal(net.n),
+        v0=rng.uniform(-0.07, -0.041, net.n),
+        f0=rng.uniform(0, 60, net.n),
+    )
+
+
+def test_a_rested_network_powers_up_at_zero(fixed):
+    assert not fixed.u0.any() and not fixed.v0.any() and not fixed.f0.any()
+
+
+def test_the_first_step_from_a_start_is_the_float_networks(lif_net):
+    """u and v of one step without input, in volts; f0 needs no conversion."""
+    net = started(dataclasses.replace(lif_net, noise_std=0.0))
+    made = quantize(net, ranges_of(net), input_peak=1.0)
+    chip = reference.run(made, np.zeros((1, 1, 2), dtype=np.int64), record=("u", "v"))
+    a = 1 - np.exp(-0.1)
+    i = net.i0
+    v = net.v0 + a * (net.v_leak - net.v0 + i)
+    awake = v <= net.v_th
+    assert awake.sum() > 15
+    volts = chip.v[0, 0] / made.state_scale + net.v_reset
+    # dv is rounded to 1/4096: 0.1 % of 25 mV
+    np.testing.assert_allclose(volts[awake], v[awake], atol=3e-5)
+    current = chip.u[0, 0] / made.state_scale / (made.dv / 4096)
+    np.testing.assert_allclose(current, i, rtol=0.01, atol=2e-6)
+    np.testing.assert_array_equal(made.f0, net.f0)
+
+
+def test_spikes_from_a_start_are_the_float_networks(lif_net):
+    """Alone and without noise, the first spikes fall in the same steps."""
+    net = started(dataclasses.replace(lif_net, noise_std=0.0, w_rec=np.zeros((20, 20))))
+    nothing = np.zeros((40, 1, 2))
+    run = simulate_lif(net, nothing, generator=None)
+    made = quantize(net, run.ranges, input_peak=1.0)
+    chip = reference.run(made, nothing.astype(np.int64))
+    ours, theirs = (unpack(s.bits, 20)[:, 0] for s in (run.spikes, chip.spikes))
+    fires = ours.any(axis=0)
+    assert fires.sum() > 5
+    assert (ours.argmax(axis=0) == theirs.argmax(axis=0))[fires].mean() > 0.9
+
+
+def test_a_start_beyond_the_chip_is_named(lif_net):
+    far = dataclasses.replace(lif_net, i0=_with(20, 4, 9.0, 0.0))
+    with pytest.raises(DoesNotFit, match=r"u0: got .* at \[4\], need .* lower state_s"):
+        quantize(far, ranges_of(far), input_peak=1.0)
+    deep = dataclasses.replace(lif_net, v0=_with(20, 2, -9.0, -0.05))
+    with pytest.raises(DoesNotFit, match=r"v0: got .* at \[2\], need"):
+        quantize(deep, ranges_of(deep), input_peak=1.0)
+
+
 def test_what_cannot_be_held_is_named(lif_net):
     ranges = ranges_of(lif_net)
 

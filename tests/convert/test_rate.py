@@ -1,12 +1,12 @@
-"""`RateRNN` and its activations."""
+"""`RateRNN`: what it keeps and what it refuses."""
 
 import re
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
 
-from isotau.convert.rate import ACTIVATIONS, RateRNN, activate
+from isotau.convert.rate import ACTIVATIONS, RateRNN
 
 FIELDS = {
     "w_rec": np.array([[0.0, -0.5], [0.25, 0.0]]),
@@ -19,6 +19,8 @@ FIELDS = {
     "activation": "sigmoid",
     "noise_std": 0.1,
     "dt": 0.005,
+    "x0": np.array([0.5, -0.5]),
+    "readout_bias": np.array([0.25, -0.25]),
 }
 ARRAYS = [name for name, value in FIELDS.items() if isinstance(value, np.ndarray)]
 
@@ -54,11 +56,15 @@ REFUSED = [
     ("dale", np.array([2, 0]), "dale: got 2 at [0], need -1 to 1"),
     (
         "activation",
-        "tanh",
-        "activation: got 'tanh', need one of sigmoid, relu, softplus",
+        "elu",
+        "activation: got 'elu', need one of sigmoid, tanh, relu, softplus, lif",
     ),
     ("noise_std", -0.1, "noise_std: got -0.1, need numbers of at least 0"),
     ("dt", 0.0, "dt: got 0.0, need numbers greater than 0"),
+    ("ceiling", 0.0, "ceiling: got 0.0, need numbers greater than 0"),
+    ("x0", np.zeros(3), "x0: got shape (3,), need (2,) (unit)"),
+    ("x0_std", -0.1, "x0_std: got -0.1, need numbers of at least 0"),
+    ("readout_bias", np.zeros((2, 1)), "readout_bias: got shape (2, 1), need (2,)"),
     (
         "dale",
         np.array([1, 1]),
@@ -79,23 +85,56 @@ def test_zero_means_mixed_signs():
     assert net.dale.tolist() == [0, 0]
 
 
+def low_rank(rank=1):
+    m, n = np.random.default_rng(rank).standard_normal((2, 2, rank))
+    return {"w_rec": m @ n.T / 2, "m_vectors": m, "n_vectors": n, "dale": np.zeros(2)}
+
+
+def test_what_is_not_given_changes_nothing():
+    given = {k: v for k, v in FIELDS.items() if k not in ("x0", "readout_bias")}
+    net = RateRNN(**given)
+    assert (net.ceiling, net.x0_std, net.rank) == (None, 0.01, 0)
+    assert net.x0.tolist() == net.readout_bias.tolist() == [0, 0]
+    assert net.m_vectors.shape == net.n_vectors.shape == (2, 0)
+    again = replace(net, dt=0.001)
+    assert again.m_vectors.shape == (2, 0)
+
+
+def test_factors_give_the_rank():
+    net = RateRNN(**FIELDS | low_rank(2))
+    assert net.rank == 2
+    assert not net.m_vectors.flags.writeable
+    np.testing.assert_allclose(net.m_vectors @ net.n_vectors.T / net.n, net.w_rec)
+
+
+def test_factors_may_be_rounded_to_float32():
+    given = low_rank()
+    given |= {k: given[k].astype(np.float32) for k in ("m_vectors", "n_vectors")}
+    assert RateRNN(**FIELDS | given).rank == 1
+
+
+@pytest.mark.parametrize("factor", [0.0, 1 + 1e-5, -1.0])
+def test_factors_of_other_weights_are_refused(factor):
+    given = low_rank()
+    given["n_vectors"] = factor * given["n_vectors"]
+    with pytest.raises(ValueError, match=r"m_vectors: got factors whose product is .*"):
+        RateRNN(**FIELDS | given)
+
+
+def test_weights_changed_without_their_factors_are_refused():
+    net = RateRNN(**FIELDS | low_rank())
+    with pytest.raises(ValueError, match=r"m_vectors @ n_vectors.T / n; leave"):
+        replace(net, w_rec=2 * net.w_rec)
+
+
+@pytest.mark.parametrize("alone", ["m_vectors", "n_vectors"])
+def test_one_factor_alone_is_refused(alone):
+    given = low_rank()
+    kept = {name: given[name] for name in ("w_rec", "dale", alone)}
+    with pytest.raises(ValueError, match=r"n_vectors: got shape \(2, [01]\), need"):
+        RateRNN(**FIELDS | kept)
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_activations_at_their_formulas(activation):
-    x = np.linspace(-30, 30, 121)
-    by_hand = {
-        "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-        "relu": lambda x: min(max(x, 0), 20),
-        "softplus": lambda x: min(np.log1p(np.exp(x)), 20),
-    }[activation]
-    expected = [by_hand(value) for value in x]
-    np.testing.assert_allclose(activate(x, activation), expected, atol=1e-15)
-
-
-def test_activations_do_not_overflow():
-    assert activate(np.array([-1e9, 1e9]), "sigmoid").tolist() == [0, 1]
-    assert activate(np.array([-1e9, 1e9]), "softplus").tolist() == [0, 20]
-
-
-def test_unknown_activation():
-    with pytest.raises(ValueError, match="activation: got 'tanh', need one of"):
-        activate(np.zeros(1), "tanh")
+def test_every_activation_is_taken(activation):
+    assert RateRNN(**FIELDS | {"activation": activation}).activation == activation

@@ -11,6 +11,7 @@ import scipy.io
 
 from isotau.convert.errors import UnreadableFile
 from isotau.convert.rate import activate
+from isotau.convert.rate_dynamics import simulate_rate
 from isotau.convert.read_spikernn import read_spikernn
 from isotau.convert.storage import same
 
@@ -86,7 +87,7 @@ def write(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Path]
 
 
 def test_every_field_is_what_the_file_means(write: Callable[..., Path]) -> None:
-    net, file = read_spikernn(write()), variables()
+    net, file = read_spikernn(write()).net, variables()
     for i in range(N):
         for j in range(N):
             sign = -1 if file["inh"][j, 0] else 1
@@ -104,13 +105,13 @@ def test_every_field_is_what_the_file_means(write: Callable[..., Path]) -> None:
 
 
 def test_no_zero_is_negative(write: Callable[..., Path]) -> None:
-    w_rec = read_spikernn(write()).w_rec
+    w_rec = read_spikernn(write()).net.w_rec
     assert not np.signbit(w_rec[w_rec == 0]).any()
 
 
 def test_all_formats_give_the_same_network(tmp_path: Path) -> None:
     nets = [
-        read_spikernn(write(tmp_path / name, variables()))
+        read_spikernn(write(tmp_path / name, variables())).net
         for name, write in WRITERS.items()
     ]
     assert same(nets[0], nets[1]) and same(nets[0], nets[2])
@@ -119,32 +120,81 @@ def test_all_formats_give_the_same_network(tmp_path: Path) -> None:
 def test_one_tau_is_fixed_and_needs_no_place_in_a_range(
     write: Callable[..., Path],
 ) -> None:
-    net = read_spikernn(write(taus=[7.0], taus_gaus=None))
+    net = read_spikernn(write(taus=[7.0], taus_gaus=None)).net
     assert net.tau == pytest.approx(np.full(N, 0.035))
 
 
 def test_whole_numbers_are_read_as_such(write: Callable[..., Path]) -> None:
-    net = read_spikernn(write(taus=np.array([4, 20], dtype=np.uint8)))
+    net = read_spikernn(write(taus=np.array([4, 20], dtype=np.uint8))).net
     assert net.tau.min() > 0.02 and net.tau.max() < 0.1
 
 
 def test_training_without_dale_leaves_mixed_signs(write: Callable[..., Path]) -> None:
     w, exc = np.random.default_rng(1).normal(size=(N, N)), np.ones((N, 1), dtype=bool)
-    net = read_spikernn(write(w=w, m=np.eye(N), exc=exc, inh=~exc))
+    net, said = read_spikernn(write(w=w, m=np.eye(N), exc=exc, inh=~exc))
+    assert said.find("Dale's law").value == "no, w has negative elements"
     assert not net.dale.any()
     assert np.array_equal(net.w_rec, w * variables()["som_m"])
 
 
 def test_what_need_not_be_there(write: Callable[..., Path]) -> None:
-    net = read_spikernn(write(b_out=None, N=None, exc=None, inh=None, x=None))
+    net = read_spikernn(write(b_out=None, N=None, exc=None, inh=None, x=None)).net
     assert net.b_out.tolist() == [0.0] and net.dale.min() == -1
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("clipped_relu", "relu"), ("softplus", "softplus")]
+    ("name", "meant"),
+    [("clipped_relu", "relu"), ("relu", "relu"), ("softplus", "softplus")],
 )
-def test_other_activations(write: Callable[..., Path], name: str, meant: str) -> None:
-    assert read_spikernn(write(activation=name)).activation == meant
+def test_other_activations_are_cut_at_20(
+    write: Callable[..., Path], name: str, meant: str
+) -> None:
+    net, said = read_spikernn(write(activation=name))
+    assert (net.activation, net.ceiling) == (meant, 20.0)
+    assert said.find("activation").value == f"{meant}, cut at 20"
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "softplus"])
+def test_a_file_gives_the_networks_own_output(
+    write: Callable[..., Path], activation: str
+) -> None:
+    """The loop is spikeRNN's, in its own words."""
+    file = variables(activation=activation)
+    net = read_spikernn(write(activation=activation)).net
+    phi = {
+        "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+        "relu": lambda x: np.clip(x, 0, 20),
+        "softplus": lambda x: np.clip(np.log(np.exp(x) + 1), 0, 20),
+    }[activation]
+    w = file["w"].astype(float) @ file["m"] * file["som_m"]
+    place = 1 / (1 + np.exp(-file["taus_gaus"].astype(float)))
+    taus = place * (file["taus"][1] - file["taus"][0]) + file["taus"][0]
+    inputs = np.random.default_rng(6).normal(size=(60, 1, 2))
+    x, rows = np.full((N, 1), 0.01), []
+    for u in inputs[:, 0]:
+        x = (1 - 1 / taus) * x + (1 / taus) * (w @ phi(x) + file["w_in"] @ u[:, None])
+        rows.append(file["w_out"] @ phi(x) + file["b_out"])
+    run = simulate_rate(
+        net,
+        inputs,
+        rng=np.random.default_rng(7),
+        noise=False,
+        x0=np.full((1, N), 0.01),
+    )
+    assert run.outputs.ravel() == pytest.approx(np.ravel(rows), rel=1e-9, abs=1e-9)
+
+
+def test_what_was_assumed_is_told(write: Callable[..., Path]) -> None:
+    said = read_spikernn(write()).conventions
+    assert said.family == "spikeRNN .mat"
+    assert said.find("dt")[1:3] == ("0.005 s", "default")
+    assert said.find("noise")[1:3] == ("0.1 per step, not scaled", "default")
+    assert said.find("tau").source == "file"
+    net, said = read_spikernn(write(), dt=0.01, noise_std=0.2)
+    share = 1 / (1 + np.exp(-variables()["taus_gaus"].astype(float).ravel()))
+    assert net.tau == pytest.approx(0.040 + share * 0.160, rel=1e-12)
+    assert (net.dt, net.noise_std) == (0.01, 0.2)
+    assert said.find("dt").source == said.find("noise").source == "argument"
 
 
 def with_element(key: str, at: tuple[int, int], value: float) -> dict[str, Any]:
@@ -299,7 +349,7 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(tmp_path: Path) -> N
 
 @pytest.mark.skipif(not FOREIGN.exists(), reason="the foreign network is not here")
 def test_a_network_of_the_original_code_is_what_scipy_reads() -> None:
-    net, file = read_spikernn(FOREIGN), scipy.io.loadmat(FOREIGN)
+    net, file = read_spikernn(FOREIGN).net, scipy.io.loadmat(FOREIGN)
     assert np.array_equal(net.w_rec, (file["w"] @ file["m"]) * file["som_m"])
     assert np.array_equal(net.w_in, file["w_in"])
     assert np.array_equal(net.w_out, file["w_out"])

@@ -22,6 +22,7 @@ from isotau.convert.trials import Trials
 
 RNG = np.random.default_rng(5)
 N = 3
+M = RNG.normal(size=(N, 2))
 
 
 def block(source, columns, mode):
@@ -38,7 +39,7 @@ def block(source, columns, mode):
 
 RECORDS = {
     "RateRNN": RateRNN(
-        w_rec=RNG.normal(size=(N, N)),
+        w_rec=M @ np.array([[1.0, 0.0], [2.0, 0.5], [0.0, 1.0]]).T / N,
         w_in=RNG.normal(size=(N, 2)),
         w_out=RNG.normal(size=(1, N)),
         bias=np.array([-0.0, 5e-324, 1e308]),
@@ -48,6 +49,12 @@ RECORDS = {
         activation="softplus",
         noise_std=0.1,
         dt=0.005,
+        ceiling=20.0,
+        x0=np.array([0.1, -0.0, -3.0]),
+        x0_std=0.0,
+        readout_bias=np.array([1 / 7, 0.0, 1.0]),
+        m_vectors=M,
+        n_vectors=np.array([[1.0, 0.0], [2.0, 0.5], [0.0, 1.0]]),
     ),
     "LIFNetwork": LIFNetwork(
         w_in=RNG.normal(size=(N, 1)),
@@ -62,6 +69,9 @@ RECORDS = {
         refractory=np.full(N, 0.002),
         noise_std=0.001,
         dt=0.001,
+        i0=np.array([0.001, -0.002, 0.0]),
+        v0=np.array([-0.05, -0.06, -0.07]),
+        f0=np.array([12.0, 0.0, 1 / 3]),
     ),
     "FixedPointNetwork": FixedPointNetwork(
         blocks=(
@@ -85,6 +95,9 @@ RECORDS = {
         b_out=np.zeros(1),
         tau_out=np.full(N, 0.02),
         made_from="ab",
+        u0=np.array([1 - 2**23, 0, 2**23 - 1], dtype=np.int32),
+        v0=np.array([0, -1, 5], dtype=np.int32),
+        f0=np.array([12.0, 0.0, 1 / 3]),
     ),
     "Trials": Trials(
         inputs=RNG.normal(size=(4, 2, 1)),
@@ -196,6 +209,58 @@ def test_a_field_with_a_default_may_be_missing(tmp_path):
     fields = {k: v for k, v in HEADER["fields"].items() if k != "network"}
     path = write(tmp_path / "a.npz", HEADER | {"fields": fields}, bits=SPIKES.bits)
     assert storage.load(path, Spikes).network == ""
+
+
+NEWER = {
+    "RateRNN": ("x0", "readout_bias", "m_vectors", "n_vectors"),
+    "LIFNetwork": ("i0", "v0", "f0"),
+    "FixedPointNetwork": ("u0", "v0", "f0"),
+}
+"""Arrays that files of the first releases lack."""
+
+
+def write_old(kind, path, **changed):
+    """Write a record as it was written before it had a start state and factors."""
+    record, arrays, plain = RECORDS[kind], {}, {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if field.name in (*NEWER[kind], "ceiling", "x0_std"):
+            continue
+        if field.name == "blocks":
+            plain["blocks"] = []
+            for k, one in enumerate(value):
+                arrays |= {
+                    f"blocks.{k}.pre": one.pre,
+                    f"blocks.{k}.weights": one.weights,
+                }
+                names = ("source", "weight_exp", "num_weight_bits", "sign_mode")
+                plain["blocks"].append({name: getattr(one, name) for name in names})
+        elif isinstance(value, np.ndarray):
+            arrays[field.name] = value
+        else:
+            plain[field.name] = value
+    header = {"format": 1, "kind": kind, "fields": plain | changed}
+    return write(path, header, **arrays)
+
+
+@pytest.mark.parametrize("kind", NEWER)
+def test_files_without_the_newer_fields_still_load(kind, tmp_path):
+    old = storage.load(write_old(kind, tmp_path / "a.npz"), type(RECORDS[kind]))
+    usual = {name: np.zeros(0) for name in NEWER[kind]}
+    if kind == "RateRNN":
+        usual |= {"x0_std": 0.01}
+    alike(old, dataclasses.replace(RECORDS[kind], **usual))
+
+
+@pytest.mark.parametrize(
+    ("activation", "ceiling"), [("relu", 20), ("softplus", 20), ("sigmoid", None)]
+)
+def test_old_files_of_clipped_activations_stay_clipped(activation, ceiling, tmp_path):
+    """Before there was a ceiling, relu and softplus had one of 20."""
+    path = write_old("RateRNN", tmp_path / "a.npz", activation=activation)
+    assert storage.load(path, RateRNN).ceiling == ceiling
+    path = write_old("RateRNN", path, activation=activation, ceiling=None)
+    assert storage.load(path, RateRNN).ceiling is None
 
 
 @pytest.mark.parametrize(

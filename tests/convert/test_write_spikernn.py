@@ -33,7 +33,8 @@ def assert_close(a: RateRNN, b: RateRNN) -> None:
         assert getattr(a, name) == pytest.approx(getattr(b, name), rel=1e-7)
     assert a.tau == pytest.approx(b.tau, rel=1e-9)
     assert np.array_equal(a.dale, b.dale)
-    assert (a.activation, a.noise_std, a.dt) == (b.activation, b.noise_std, b.dt)
+    for name in ("activation", "ceiling", "noise_std", "dt"):
+        assert getattr(a, name) == getattr(b, name)
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "softplus"])
@@ -41,14 +42,15 @@ def assert_close(a: RateRNN, b: RateRNN) -> None:
 def test_reading_gives_back_what_was_written(
     tmp_path: Path, activation: str, tau_range: tuple[float, float] | None
 ) -> None:
-    net = some_net(activation=activation)
+    ceiling = None if activation == "sigmoid" else 20.0
+    net = some_net(activation=activation, ceiling=ceiling)
     path = write_spikernn(net, tmp_path / "net.mat", tau_range=tau_range)
-    assert_close(read_spikernn(path), net)
+    assert_close(read_spikernn(path).net, net)
 
 
 def test_numbers_of_single_precision_come_back_exactly(tmp_path: Path) -> None:
     net = some_net(w_rec=some_net().w_rec.astype(np.float32))
-    again = read_spikernn(write_spikernn(net, tmp_path / "net.mat"))
+    again = read_spikernn(write_spikernn(net, tmp_path / "net.mat")).net
     assert np.array_equal(again.w_rec, net.w_rec)
 
 
@@ -62,13 +64,13 @@ def test_equal_taus_are_written_as_one(tmp_path: Path) -> None:
     net = some_net(tau=np.full(5, 0.035))
     path = write_spikernn(net, tmp_path / "net.mat")
     assert scipy.io.loadmat(path)["taus"] == pytest.approx(np.array([[7.0]]))
-    assert_close(read_spikernn(path), net)
+    assert_close(read_spikernn(path).net, net)
 
 
 def test_mixed_signs_are_written_as_training_without_dale(tmp_path: Path) -> None:
     w_rec = np.random.default_rng(1).normal(size=(5, 5))
     net = some_net(w_rec=w_rec, dale=np.zeros(5))
-    assert_close(read_spikernn(write_spikernn(net, tmp_path / "net.mat")), net)
+    assert_close(read_spikernn(write_spikernn(net, tmp_path / "net.mat")).net, net)
 
 
 def test_the_file_is_as_the_format_says(tmp_path: Path) -> None:
@@ -90,7 +92,13 @@ def test_the_file_is_as_the_format_says(tmp_path: Path) -> None:
 
 def test_all_that_the_format_cannot_hold_is_named_at_once(tmp_path: Path) -> None:
     net = some_net(
-        bias=np.ones(5), noise_std=0.2, dt=0.001, dale=np.array([1, 0, -1, 1, -1])
+        bias=np.ones(5),
+        noise_std=0.2,
+        dt=0.001,
+        dale=np.array([1, 0, -1, 1, -1]),
+        activation="tanh",
+        x0=np.ones(5),
+        readout_bias=np.ones(5),
     )
     with pytest.raises(ValueError, match="network: got what spikeRNN's") as caught:
         write_spikernn(net, tmp_path / "net.mat")
@@ -99,6 +107,9 @@ def test_all_that_the_format_cannot_hold_is_named_at_once(tmp_path: Path) -> Non
         "noise_std: got 0.2, need 0.1",
         "dt: got 0.001 s, need 0.005",
         "dale: got mixed signs in some units only",
+        "activation: got tanh, need one of sigmoid, relu, softplus",
+        "x0: got a start other than N(0, 0.01²)",
+        "readout_bias: got other than 0",
     ):
         assert part in str(caught.value)
     assert not list(tmp_path.iterdir())
@@ -118,3 +129,19 @@ def test_a_range_that_does_not_hold_every_tau_is_refused(
         ValueError, match=r"tau_range: got .* around the network's 0.02"
     ):
         write_spikernn(some_net(), tmp_path / "net.mat", tau_range=tau_range)
+
+
+@pytest.mark.parametrize(
+    ("activation", "ceiling", "text"),
+    [
+        ("sigmoid", 0.5, "ceiling: got 0.5, need None"),
+        ("relu", None, "ceiling: got None, need 20.0"),
+        ("softplus", 5.0, "ceiling: got 5.0, need 20.0"),
+    ],
+)
+def test_another_ceiling_is_refused(
+    tmp_path: Path, activation: str, ceiling: float | None, text: str
+) -> None:
+    net = some_net(activation=activation, ceiling=ceiling)
+    with pytest.raises(ValueError, match=text):
+        write_spikernn(net, tmp_path / "net.mat")

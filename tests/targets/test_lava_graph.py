@@ -35,3 +35,27 @@ print(type(build(net, messages, seed=0, first_trial=0)).__name__)
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert ended.stdout.strip() == expected
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("refractory", [0, 1])
+def test_every_copy_starts_in_the_networks_state(refractory):
+    script = f"""
+import numpy as np
+from isotau.convert.fixedpoint import FixedPointNetwork
+from isotau.targets.lava_graph import build
+one = np.ones(2)
+net = FixedPointNetwork(
+    blocks=(), n_in=1, du=one, dv=one, vth=one, bias_mant=one, bias_exp=one,
+    refractory={refractory} * one, noise_exp=None, state_scale=1.0,
+    v_reset=one, input_scale=1.0, dt=1.0, w_out=np.ones((1, 2)), b_out=np.ones(1),
+    tau_out=one, u0=[-8388607, 3], v0=[5, 8388607])
+built = build(net, np.zeros((2, 2, 1), dtype=np.int32), seed=0, first_trial=0)
+print(built.u.init.tolist(), built.v.init.tolist())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == (
+        "[-8388607, 3, -8388607, 3] [5, 8388607, 5, 8388607]"
+    )

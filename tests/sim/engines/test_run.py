@@ -58,6 +58,44 @@ def test_a_network_with_delays_has_room_for_them():
     assert initial_state(NET, 5).ring.shape == (1, 5, 6)
 
 
+@pytest.mark.parametrize(
+    "engine",
+    [reference.run, compiled.run, torch_engine.run],
+    ids=lambda e: e.__module__,
+)
+def test_the_first_step_decays_the_start_state(engine):
+    """By hand: u·(4096 − du − 1)/4096 and v·(4096 − dv)/4096, cut towards zero."""
+    u0, v0 = [-1000, 1000, 5, 0, 8388607, -8388607], [0, -70, 3000, 40000, 1, -1]
+    net = dataclasses.replace(
+        NET,
+        blocks=(),
+        noise_exp=None,
+        refractory=np.zeros(6),
+        du=np.full(6, 99),
+        dv=np.full(6, 200),
+        vth=np.full(6, 131071),
+        bias_mant=np.arange(6),
+        bias_exp=np.zeros(6),
+        u0=u0,
+        v0=v0,
+    )
+    run = engine(net, np.zeros((1, 3, NET.n_in), dtype=np.int64), record=("u", "v"))
+    for k in range(6):
+        u = int(u0[k] * 3996 / 4096)
+        v = int(v0[k] * 3896 / 4096) + u + k
+        for trial in range(3):
+            assert (run.u[0, trial, k], run.v[0, trial, k]) == (u, v)
+
+
+def test_power_up_is_the_start_state_in_every_trial():
+    net = dataclasses.replace(NET, u0=np.arange(6), v0=-np.arange(6))
+    state = initial_state(net, 3)
+    assert state.u.tolist() == [list(range(6))] * 3
+    assert (state.v == -state.u).all()
+    assert (state.u.dtype, state.v.dtype) == (np.int32, np.int32)
+    assert not state.rest.any() and not state.ring.any() and state.step == 0
+
+
 def test_only_what_changes_the_dynamics_counts_as_overflow():
     zero, one = np.zeros(3, dtype=np.int64), np.array([0, 1, 0])
     assert not overflowed(Overflow(zero, zero, zero, one))

@@ -89,6 +89,22 @@ def test_where_nothing_is_rounded_it_is_the_chip():
         assert chip.spikes.bits.any()
 
 
+def test_it_starts_where_the_network_does():
+    """u decays alone; v adds it up, without the chip's rounding."""
+    net = neuron(u0=[1000], v0=[5000], bias_mant=[-7])
+    sent, keep_u, keep_v = np.zeros((50, 2, 1), np.int64), 3996 / 4096, 3896 / 4096
+    run = run_twin(net, sent)
+    assert run.u_peak[0] == pytest.approx(1000 * keep_u, rel=1e-12)
+    low = neuron(u0=[0], v0=[-1000], bias_mant=[-7])
+    v = [-1000.0]
+    for _ in range(50):
+        v.append(v[-1] * keep_v - 7)
+    assert run_twin(low, sent).v_low[0] == pytest.approx(min(v[1:]), rel=1e-12)
+    above = neuron(v0=[131071 * 64 + 63], dv=[0], vth=[131070])
+    spikes = unpack(run_twin(above, sent).spikes.bits, 1)
+    assert np.flatnonzero(spikes[:, 0, 0]).tolist() == [0]
+
+
 def test_truncation_shows_in_the_difference():
     """A weak steady input: the chip's decay eats more, so it fires less."""
     net = neuron(vth=[60], du=[19], dv=[10])

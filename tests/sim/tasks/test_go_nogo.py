@@ -93,7 +93,7 @@ def test_the_target_itself_is_right() -> None:
 def test_trained_networks_solve_the_task(path: Path) -> None:
     if not path.exists():
         pytest.skip("the network is not here")
-    net, rng = read_spikernn(path), np.random.default_rng(4)
+    net, rng = read_spikernn(path).net, np.random.default_rng(4)
     trials = draw(400, rng)
     outputs = simulate_rate(net, trials.inputs, rng=rng).outputs
     assert score(outputs, trials).mean() >= 0.99

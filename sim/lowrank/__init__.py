@@ -1,0 +1,1 @@
+"""Reading a network through its low-rank part: factors, κ, overlaps, dynamics."""

@@ -1,0 +1,52 @@
+"""A low-rank file, and what became of it, for all tests of the face."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isotau.convert.read_rate import read_rate
+from isotau.pipeline import Result, carry
+from isotau.run_config import RunConfig
+
+N = 48
+SIZES = {"trials": 12, "search_trials": 12, "lava_trials": 2, "timescale_trials": 3}
+
+
+@pytest.fixture(scope="session")
+def low_rank_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state dict as the low-rank papers write it: tanh, rank 1, made for `rdm`.
+
+    Its one mode listens to the input and to itself, weakly enough to integrate.
+    """
+    rng = np.random.default_rng(0)
+    m, along = np.sqrt(N) * np.linalg.qr(rng.normal(size=(N, 2)))[0].T[:, :, None]
+    state = {
+        "m": 2 * m,
+        "n": 0.7 * m + 0.5 * along,
+        "wi": 2 * along.T,
+        "si": np.ones(1),
+        "wo": 1.8 * m,
+        "so": np.ones(1),
+        "h0": np.zeros(N),
+    }
+    path = tmp_path_factory.mktemp("low-rank") / "net.pt"
+    torch.save(
+        {k: torch.tensor(v, dtype=torch.float32) for k, v in state.items()}, path
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def carried(low_rank_file: Path) -> Result:
+    """That network calibrated, with timescales and without Lava."""
+    config = RunConfig(task="rdm", seed=1, **SIZES)
+    return carry(read_rate(low_rank_file).net, config, timescales=True)
+
+
+@pytest.fixture(scope="session")
+def scaled(low_rank_file: Path) -> Result:
+    """The same network scaled by λ, as the sigmoid one that it is equal to."""
+    config = RunConfig(task="rdm", method="scale", seed=1, **SIZES)
+    return carry(read_rate(low_rank_file).net, config)
