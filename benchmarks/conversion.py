@@ -127,7 +127,8 @@ def provenance() -> dict[str, Any]:
         return done.stdout.strip()
 
     return {
-        "command": " ".join(["python", "benchmarks/conversion.py", *sys.argv[1:]]),
+        "command": "python benchmarks/conversion.py",
+        "in_parts": "--only" in sys.argv,
         "commit": git("rev-parse", "--short", "HEAD"),
         "uncommitted": bool(git("status", "--porcelain", "--untracked-files=no")),
         "machine": f"{platform.processor() or platform.machine()}, "

@@ -126,7 +126,9 @@ def _stage(
 def _head(provenance: dict[str, Any]) -> list[str]:
     return [
         "Every figure stands in `conversion.json` too. Made by",
-        f"`{provenance['command']}` at commit {provenance['commit']}"
+        f"`{provenance['command']}`"
+        f"{', in parts (`--only`),' if provenance['in_parts'] else ''} "
+        f"at commit {provenance['commit']}"
         f"{', with changes' if provenance['uncommitted'] else ''}, on "
         f"{provenance['machine']}, Python {provenance['versions']['python']}, torch "
         f"{provenance['versions']['torch']}, numpy {provenance['versions']['numpy']}.",
@@ -135,7 +137,7 @@ def _head(provenance: dict[str, Any]) -> list[str]:
         "Fit and choice were made on other trials than those scored, and all stages",
         "see the same test trials. A network counts where its rate accuracy is at",
         "least 0.95. Intervals are Wilson's, 95 %. Nothing was trained by gradient in",
-        "the conversion.",
+        "the conversion. Seeds: 2026 for training, the network's number for the rest.",
         "",
     ]
 

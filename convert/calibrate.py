@@ -44,6 +44,8 @@ class CalibrateConfig:
 
     Attributes:
         swing: volts that a typical state of the rate network moves a neuron's drive.
+        offset: constant drive at x = 0, in volts above threshold; None for that of
+            `OFFSETS` at which the f–I curve is nearest to the activation.
         ridge: strength of the prior, the rate network's own weights, relative to the
             variance of a filtered spike train.
         rounds: closed-loop rounds after the first fit.
@@ -54,6 +56,7 @@ class CalibrateConfig:
     """
 
     swing: float = 20e-3
+    offset: float | None = None
     ridge: float = 1e-2
     rounds: int = 1
     lag: float = 0.0
@@ -62,6 +65,8 @@ class CalibrateConfig:
     def __post_init__(self) -> None:
         """Check every number."""
         validation.number("swing", self.swing, positive=True)
+        if self.offset is not None:
+            validation.number("offset", self.offset)
         validation.number("ridge", self.ridge, positive=True)
         validation.whole("rounds", self.rounds, 0, 100)
         validation.number("lag", self.lag, minimum=0)
@@ -120,7 +125,7 @@ def calibrate(
     taught = simulate_rate(rate, trials.inputs, rng=rng, x0=x0, keep_x=True)
     assert taught.x is not None
     x = np.concatenate([x0[None], taught.x])
-    neuron = choose_neuron(rate, x, constants, config.swing)
+    neuron = choose_neuron(rate, x, constants, config.swing, config.offset)
     fine = refine(trials, neuron.dt)
     teacher = Teacher(
         rate,
@@ -172,13 +177,14 @@ def choose_neuron(
     x: Float64[np.ndarray, "steps batch n"],
     constants: LIFConstants,
     swing: float,
+    offset: float | None = None,
 ) -> LIFConstants:
     """Return the constants with a unit and a v_leak that suit the states.
 
     A typical state, or where a bounded activation turns if that is nearer, moves the
-    drive by `swing`. v_leak is above threshold by that of `OFFSETS` at which the f–I
-    curve is nearest to the activation, up to a gain and a constant, over the states
-    visited.
+    drive by `swing`. v_leak is above threshold by `offset`, or by that of `OFFSETS` at
+    which the f–I curve is nearest to the activation, up to a gain and a constant, over
+    the states visited.
     """
     typical = float(np.sqrt(np.mean((x - x.mean()) ** 2)))
     typical = min(max(typical, 1e-6), TURN.get(rate.activation, np.inf))
@@ -193,10 +199,11 @@ def choose_neuron(
             f"trials: got rates of {r[0]:g} in all units at all times, need some that "
             "differ; show inputs that drive the network"
         )
-    fi = curve(chosen)
-    likeness = [
-        np.corrcoef(evaluate(fi, chosen.unit * some + offset) + 1e-9 * some, r)[0, 1]
-        for offset in OFFSETS
-    ]
-    best = float(OFFSETS[int(np.nanargmax(likeness))])
-    return dataclasses.replace(chosen, v_leak=chosen.v_th + best)
+    if offset is None:
+        fi, tilt = curve(chosen), 1e-9 * some  # a silent neuron has no correlation
+        likeness = [
+            np.corrcoef(evaluate(fi, chosen.unit * some + o) + tilt, r)[0, 1]
+            for o in OFFSETS
+        ]
+        offset = float(OFFSETS[int(np.nanargmax(likeness))])
+    return dataclasses.replace(chosen, v_leak=chosen.v_th + offset)

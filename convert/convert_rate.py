@@ -21,8 +21,17 @@ from isotau.convert.trials import Trials, refine, subset
 
 FITTED = 2 / 3
 """Share of the trials that the weights are fitted on; the others choose."""
-SWINGS = (1.0, 0.5, 2.0)
-"""Multiples of the calibration's swing, tried in turn until one is good enough."""
+ATTEMPTS: tuple[tuple[float, float | None], ...] = (
+    (1.0, None),
+    (2.0, 0.0),
+    (0.5, None),
+    (2.0, None),
+)
+"""Multiples of the calibration's swing, and offsets (`CalibrateConfig`), tried in turn
+until one is good enough."""
+FIRST = {"softplus": (2.0, 0.0), "relu": (1.0, -4e-3)}
+"""What is tried before these. A softplus unit far below zero still says something, and
+a relu unit just below it is about to, where the neuron nearest in shape is silent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +45,7 @@ class ConvertConfig:
         constants: of the neurons; "calibrate" chooses `unit`, `v_leak` and no burn-in.
         calibration: for "calibrate".
         good_enough: accuracy, as a fraction of the rate network's on the same trials,
-            at which "calibrate" stops trying other swings.
+            at which "calibrate" stops trying other neurons (`ATTEMPTS`).
     """
 
     method: str = "calibrate"
@@ -101,7 +110,7 @@ def _calibrated(
     config: ConvertConfig,
     progress: Progress,
 ) -> Conversion:
-    """Return the best of the calibrations, one for each swing until one will do."""
+    """Return the best of the calibrations, of which one after another is tried."""
     fitted = max(2, round(FITTED * trials.batch))
     shown, others = (
         subset(trials, part) for part in (slice(0, fitted), slice(fitted, None))
@@ -110,13 +119,20 @@ def _calibrated(
     theirs = simulate_rate(rate, others.inputs, rng=rng).outputs
     enough = config.good_enough * float(score(theirs, others).mean())
     tried: list[tuple[Candidate, Calibration]] = []
-    for factor in SWINGS:
-        swing = factor * config.calibration.swing
+    given = config.calibration
+    first = [FIRST[rate.activation]] if rate.activation in FIRST else []
+    pairs = [
+        (factor, offset if given.offset is None else given.offset)
+        for factor, offset in (*first, *ATTEMPTS)
+    ]
+    for factor, offset in dict.fromkeys(pairs):
         made = calibrate(
             rate,
             shown,
             constants=config.constants,
-            config=dataclasses.replace(config.calibration, swing=swing),
+            config=dataclasses.replace(
+                given, swing=factor * given.swing, offset=offset
+            ),
             seed=seed,
             progress=progress,
         )

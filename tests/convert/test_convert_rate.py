@@ -133,13 +133,36 @@ def test_other_swings_are_tried_until_one_will_do():
 
     found = convert(net, shown, score=impossible, seed=0, config=CALIBRATED)
     units = [c.unit for c in found.candidates]
-    assert len(units) == 6
-    np.testing.assert_allclose(
-        np.array(units) / units[0], np.repeat([1.0, 0.5, 2.0], 2)
-    )
+    factors = np.repeat([1.0, 2.0, 0.5, 2.0], 2)
+    np.testing.assert_allclose(np.array(units) / units[0], factors)
     assert found.chosen.error == min(c.error for c in found.candidates)
     assert found.constants.unit == found.chosen.unit
     assert 0.2 * swing < found.constants.unit < 10 * swing
+
+
+def test_a_given_offset_holds_for_every_attempt():
+    net, shown = stepping("tanh"), trials(6)
+    config = dataclasses.replace(
+        CALIBRATED, calibration=CalibrateConfig(rounds=0, offset=3e-3)
+    )
+
+    def impossible(outputs: np.ndarray, trials: Trials) -> np.ndarray:
+        return np.full(trials.batch, trials.dt == net.dt)
+
+    found = convert(net, shown, score=impossible, seed=0, config=config)
+    assert found.constants.v_leak - found.constants.v_th == pytest.approx(3e-3)
+    # swings ×1, ×2 and ×0.5; ×2 comes with two offsets otherwise
+    assert len(found.candidates) == 3
+
+
+def test_a_softplus_network_begins_at_threshold_and_with_twice_the_swing():
+    net, shown = stepping("softplus"), trials(6)
+    easy = dataclasses.replace(CALIBRATED, good_enough=0.0)
+    found = convert(net, shown, score=score, seed=0, config=easy)
+    assert found.constants.v_leak == pytest.approx(found.constants.v_th)
+    given = dataclasses.replace(easy, calibration=CalibrateConfig(offset=1e-3))
+    other = convert(net, shown, score=score, seed=0, config=given)
+    assert other.constants.unit == pytest.approx(found.constants.unit)
 
 
 def test_copies_are_a_population_code():
