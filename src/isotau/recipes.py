@@ -100,15 +100,18 @@ def _mante() -> tuple[Stage, ...]:
     return (*(Stage(lesson, short) for lesson in lessons), last)
 
 
+REMEMBER = (
+    dms_lowrank_lesson(stimulus=10, delays=(1, 3), response=10, noise=0.0),
+    dms_lowrank_lesson(stimulus=25, delays=(25, 35), response=50, noise=0.03),
+    dms_lowrank_lesson(stimulus=25, delays=(25, 75), response=50, noise=0.03),
+)
+"""Lessons before the low-rank papers' DMS."""
+
+
 def _dms_lowrank() -> tuple[Stage, ...]:
     short = _with(LOW_RANK, stop_after=1)
-    lessons = (
-        dms_lowrank_lesson(stimulus=10, delays=(1, 3), response=10, noise=0.0),
-        dms_lowrank_lesson(stimulus=25, delays=(25, 35), response=50, noise=0.03),
-        dms_lowrank_lesson(stimulus=25, delays=(25, 75), response=50, noise=0.03),
-    )
     last = Stage(TASKS["dms-lowrank"], _with(LOW_RANK, learning_rate=0.003))
-    return (*(Stage(lesson, short) for lesson in lessons), last)
+    return (*(Stage(lesson, short) for lesson in REMEMBER), last)
 
 
 def _dms_full_rank() -> tuple[Stage, ...]:
@@ -117,13 +120,8 @@ def _dms_full_rank() -> tuple[Stage, ...]:
         LOW_RANK, rank=None, p_rec=1.0, gain=0.8, overlap=0.0, learning_rate=1e-4
     )
     short = _with(config, stop_after=1)
-    lessons = (
-        dms_lowrank_lesson(stimulus=10, delays=(1, 3), response=10, noise=0.0),
-        dms_lowrank_lesson(stimulus=25, delays=(25, 35), response=50, noise=0.03),
-        dms_lowrank_lesson(stimulus=25, delays=(25, 75), response=50, noise=0.03),
-    )
     last = Stage(TASKS["dms-lowrank"], config)
-    return (*(Stage(lesson, short) for lesson in lessons), last)
+    return (*(Stage(lesson, short) for lesson in REMEMBER), last)
 
 
 def _romo() -> tuple[Stage, ...]:
