@@ -26,6 +26,7 @@ from conversion_search import time_search
 from conversion_studies import STUDIES
 from joblib import Parallel, delayed
 from rich.progress import track
+from threadpoolctl import threadpool_limits
 
 from isotau.convert import storage
 from isotau.convert.rate import RateRNN
@@ -100,7 +101,8 @@ def convert_all(name: str, folder: Path, training: dict[str, float], jobs: int) 
         if not kept.exists():
             torch.set_num_threads(1)
             net = storage.load(folder / file_name(k), RateRNN)
-            keep(kept, measure(net, study, seed=k, scaled=k < study.scaled))
+            with threadpool_limits(1):
+                keep(kept, measure(net, study, seed=k, scaled=k < study.scaled))
         return dict(json.loads(kept.read_text()))
 
     tasks: Iterable[Any] = (delayed(one)(k) for k in range(study.train.count))
