@@ -178,16 +178,6 @@ def slope(fi: FICurve, drive: npt.ArrayLike) -> np.ndarray:
     return _replace_beyond(fi, drive, slopes, 1)
 
 
-def invert(fi: FICurve, rate: npt.ArrayLike) -> np.ndarray:
-    """Return the drive at which the neuron fires at `rate` Hz, in volts.
-
-    Rates that the curve does not reach give the drive at its nearer end.
-    """
-    rising = np.concatenate(([True], np.diff(fi.rates) > 0))
-    drive = np.interp(np.asarray(rate, float), fi.rates[rising], fi.drives[rising])
-    return np.asarray(drive)
-
-
 @lru_cache(maxsize=1)
 def lif_table() -> Table:
     """Return the "lif" activation as a table of r against x, for both without a unit.

@@ -13,7 +13,7 @@ from isotau.convert.read_plain import read_plain
 from isotau.convert.read_psychrnn import read_psychrnn
 from isotau.convert.read_spikernn import read_spikernn
 from isotau.convert.read_torch_rnn import LEGACY, read_state, read_torch_rnn
-from isotau.convert.storage import load
+from isotau.convert.storage import DAMAGED, load
 
 KINDS = (
     "isotau .rate.npz, plain .npz, PsychRNN .npz, spikeRNN .mat, a state dict of "
@@ -110,7 +110,7 @@ def find_family(path: str | os.PathLike[str]) -> str:
                 names = {name.rpartition("/")[2] for name in archive.namelist()}
     except FileNotFoundError:
         raise UnreadableFile(f"{path}: no such file") from None
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (*DAMAGED, zipfile.BadZipFile) as error:
         raise UnreadableFile(f"{path}: {error}") from error
     if "data.pkl" in names or head.startswith(LEGACY):
         state = read_state(path)

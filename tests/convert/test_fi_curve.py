@@ -11,7 +11,6 @@ from isotau.convert.fi_curve import (
     curve,
     evaluate,
     firing_rate,
-    invert,
     lif_activation,
     lif_slope,
     lif_table,
@@ -148,13 +147,6 @@ def test_slope_is_the_curves_derivative():
     drives = 1e-3 * np.array([-2.0, 0.0, 4.0, 12.0])
     wide = firing_rate(drives + 2e-4, PUBLISHED) - firing_rate(drives - 2e-4, PUBLISHED)
     np.testing.assert_allclose(slope(curve(PUBLISHED), drives), wide / 4e-4, rtol=0.01)
-
-
-def test_inverse_undoes_the_curve_and_stops_at_its_ends():
-    fi = curve(PUBLISHED)
-    drives = 1e-3 * np.array([[-3.0, 0.02], [5.5, 60.0]])
-    np.testing.assert_allclose(invert(fi, evaluate(fi, drives)), drives, atol=1e-9)
-    np.testing.assert_allclose(invert(fi, [-1.0, 1e4]), [-20e-3, 80e-3])
 
 
 def test_beyond_the_ends_rates_go_on_to_the_refractory_ceiling():
