@@ -11,9 +11,6 @@ whatever is there.
 import argparse
 import json
 import os
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,13 +22,13 @@ from conversion_page import write_page
 from conversion_search import time_search
 from conversion_studies import STUDIES
 from joblib import Parallel, delayed
+from provenance import provenance
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from isotau.convert import storage
 from isotau.convert.rate import RateRNN
 from isotau.progress import bars
-from isotau.report_numbers import versions
 from isotau.train_command import file_name, train_networks
 
 HERE = Path(__file__).resolve().parent
@@ -66,7 +63,7 @@ def main() -> None:
         }
         search = chosen.work / "search.json"
         found = json.loads(search.read_text()) if search.exists() else None
-        write_page(chosen.page, results, found, provenance())
+        write_page(chosen.page, results, found, provenance("conversion"))
 
 
 def train(name: str, folder: Path, jobs: int) -> dict[str, float]:
@@ -117,26 +114,6 @@ def convert_all(name: str, folder: Path, training: dict[str, float], jobs: int) 
 def keep(path: Path, figures: Any) -> None:
     """Write figures to a file, whole or not at all."""
     storage.write_text(path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
-
-
-def provenance() -> dict[str, Any]:
-    """Return the command, the commit, the machine and the versions."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=HERE, capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip()
-
-    return {
-        "command": "python benchmarks/conversion.py",
-        "in_parts": "--only" in sys.argv,
-        "commit": git("rev-parse", "--short", "HEAD"),
-        "uncommitted": bool(git("status", "--porcelain", "--untracked-files=no")),
-        "machine": f"{platform.processor() or platform.machine()}, "
-        f"{os.cpu_count()} cores, {platform.system()}",
-        "versions": versions(),
-    }
 
 
 if __name__ == "__main__":

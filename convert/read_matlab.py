@@ -1,4 +1,4 @@
-"""Variables of MATLAB 5 and 7.3 files, read as untrusted input.
+"""Variables and struct arrays of MATLAB 5 and 7.3 files, read as untrusted input.
 
 Only variables that are asked for are read, after their sizes are checked. MATLAB 5 is
 not read by scipy, whose reader follows a damaged file's type codes beyond its tables
@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -22,17 +22,24 @@ from isotau.convert.errors import UnreadableFile
 MAX_FILE = 1 << 30
 """Largest MATLAB 5 file, in bytes."""
 MAX_ELEMENTS = 1 << 25
-"""Of the largest variable read."""
+"""Of the largest variable read; of a struct array with all that is in it."""
 MAX_RATIO = 1100
 """Elements per byte of file; DEFLATE cannot compress more."""
 _ORDER = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
-_COMPRESSED, _MATRIX, _CHAR, _COMPLEX = 15, 14, 4, 0x0800
+_COMPRESSED, _MATRIX, _STRUCT, _CHAR, _COMPLEX = 15, 14, 2, 4, 0x0800
 _CLASSES = (_CHAR, *range(6, 16))
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"}
 _TYPES |= {12: "i8", 13: "u8", 16: "u1", 17: "u2", 18: "u4"}
 """What MATLAB 5 files call an element's type: code and dtype; from 16 on text."""
+MAX_PARTS = 1 << 20
+"""Fields of all structs in a struct array together."""
+MAX_DEPTH = 8
+"""Of structs within structs."""
 _HEAD = 1024
 """Bytes within which a variable's type, shape and name end."""
+MAX_CONTENT = 8 * MAX_ELEMENTS + _HEAD
+"""Of a variable, a struct array with all that is in it, in bytes."""
+_SAFE = (h5py.h5t.STRING, h5py.h5t.INTEGER)
 _DAMAGE = (struct.error, zlib.error, TypeError, OverflowError, MemoryError)
 
 
@@ -47,52 +54,151 @@ def read_variables(
         UnreadableFile: no MATLAB 5 or 7.3 file, damaged, too large, or a named variable
             is neither a real array nor text.
     """
+    return _read(path, names, ())
+
+
+def read_structs(
+    path: str | os.PathLike[str], name: str, fields: Collection[str]
+) -> list[dict[str, Any]] | None:
+    """Return the elements of a struct array in MATLAB's order, None without one.
+
+    An element holds those of the named fields that it has: a struct array as such a
+    list, all else as `read_variables` has it. Other fields are passed over unread.
+
+    Raises:
+        UnreadableFile: no MATLAB 5 or 7.3 file, damaged, too large, or what is named is
+            neither a struct array, nor a real array, nor text.
+    """
+    found = _read(path, (name,), fields).get(name)
+    if not isinstance(found, list | None):
+        raise UnreadableFile(f"{path}: {name}: got an array, need a struct array")
+    return found
+
+
+class _Parts(NamedTuple):
+    """Which fields are wanted of a struct array, and how much has been read of it."""
+
+    fields: frozenset[str]
+    file_size: int
+    used: list[int]
+    """Fields read, and elements of arrays read."""
+
+    def fresh(self) -> "_Parts":
+        """Return the same for the next variable."""
+        return self._replace(used=[0, 0])
+
+    def note(self, label: str, depth: int) -> None:
+        """Count one field; the file may hold only so many, and so deep."""
+        self.used[0] += 1
+        if self.used[0] > MAX_PARTS or depth > MAX_DEPTH:
+            raise ValueError(f"{label} is beyond {MAX_PARTS} parts, {MAX_DEPTH} levels")
+
+    def size(self, label: str, shape: tuple[int, ...]) -> int:
+        """Return the number of elements of an array if the file can hold it."""
+        size, allowed = math.prod(shape), min(MAX_ELEMENTS, MAX_RATIO * self.file_size)
+        self.used[1] += size
+        if min(shape, default=0) < 0 or self.used[1] > allowed:
+            raise ValueError(f"{label} claims shape {shape}, beyond {allowed} elements")
+        return size
+
+
+def _read(
+    path: str | os.PathLike[str], names: Collection[str], fields: Collection[str]
+) -> dict[str, Any]:
+    """Return the named variables, structs only if fields of them are wanted."""
     try:
+        size = os.path.getsize(path)
+        parts = _Parts(frozenset(fields), size, [])
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
-                return dict(_hdf5_variables(file, os.path.getsize(path), names))
-        if os.path.getsize(path) > MAX_FILE:
+                return dict(_hdf5_variables(file, names, parts))
+        if size > MAX_FILE:
             raise ValueError(f"it has more than {MAX_FILE} bytes")
-        return dict(_matlab5_variables(Path(path).read_bytes(), names))
+        return dict(_matlab5_variables(Path(path).read_bytes(), names, parts))
     except FileNotFoundError:
         raise UnreadableFile(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError, RuntimeError, *_DAMAGE) as error:
         raise UnreadableFile(
             f"{path}: got a file that cannot be read ({error}), need a MATLAB 5 or "
-            "7.3 file as spikeRNN's training writes; save with -v7 or -v7.3"
+            "7.3 file; save with -v7 or -v7.3"
         ) from error
 
 
 def _matlab5_variables(
-    data: bytes, names: Collection[str]
+    data: bytes, names: Collection[str], parts: _Parts
 ) -> Iterator[tuple[str, Any]]:
     """Yield names and values of the variables wanted in a MATLAB 5 file."""
     order = _ORDER.get(data[124:128])
     if order is None:
         raise ValueError("it lacks the mark of either format")
     for kind, content in _elements(data[128:], order):
-        head = _inflated(content, _HEAD)[8:] if kind == _COMPRESSED else content[:_HEAD]
         if kind not in (_COMPRESSED, _MATRIX):
             continue
-        parts = [part for _, part in itertools.islice(_elements(head, order), 3)]
-        name = parts[2].decode("ascii", "replace") if len(parts) == 3 else ""
+        head = _inflated(content, _HEAD)[8:] if kind == _COMPRESSED else content[:_HEAD]
+        starts = [part for _, part in itertools.islice(_elements(head, order), 3)]
+        name = starts[2].decode("ascii", "replace") if len(starts) == 3 else ""
         if name not in names:
             continue
-        flags = struct.unpack_from(f"{order}I", parts[0])[0]
-        shape = tuple(np.frombuffer(parts[1], f"{order}i4").tolist())
-        size = _size(name, shape, len(data))
         if kind == _COMPRESSED:
-            content = _inflated(content, _HEAD + 8 * size)[8:]
-        code, raw = next(itertools.islice(_elements(content, order), 3, None), (0, b""))
-        if (flags & 0xFF) not in _CLASSES or flags & _COMPLEX or code not in _TYPES:
-            raise ValueError(f"{name} is no real array and no text")
-        values = np.frombuffer(raw, order + _TYPES[code])
-        if values.size != size:
-            raise ValueError(f"{name} has {values.size} elements for shape {shape}")
-        if (flags & 0xFF) == _CHAR:
-            yield name, "".join(map(chr, values.tolist()))
-        else:
-            yield name, values.reshape(shape, order="F")
+            size = struct.unpack_from(f"{order}4xI", _inflated(content, 8))[0]
+            if size > min(MAX_CONTENT, MAX_RATIO * len(data)):
+                raise ValueError(f"{name} claims {size} bytes")
+            content = _inflated(content, 8 + size)[8:]
+        yield name, _matlab5_value(name, content, order, parts.fresh(), 0)
+
+
+def _matlab5_value(
+    label: str, content: bytes, order: str, parts: _Parts, depth: int
+) -> Any:
+    """Return an array, a text, or a struct array as a list."""
+    parts.note(label, depth)
+    if not content:  # a field that was never set
+        return np.zeros((0, 0))
+    pieces = _elements(content, order)
+    (_, head), (_, raw), _ = itertools.islice(pieces, 3)
+    flags = struct.unpack_from(f"{order}I", head)[0]
+    shape = tuple(np.frombuffer(raw, f"{order}i4").tolist())
+    kind, size = flags & 0xFF, parts.size(label, shape)
+    if kind == _STRUCT and parts.fields:
+        return _matlab5_elements(label, pieces, order, size, parts, depth + 1)
+    code, raw = next(pieces, (0, b""))
+    if kind not in _CLASSES or flags & _COMPLEX or code not in _TYPES:
+        raise ValueError(f"{label} is no real array and no text")
+    values = np.frombuffer(raw, order + _TYPES[code])
+    if values.size != size:
+        raise ValueError(f"{label} has {values.size} elements for shape {shape}")
+    if kind == _CHAR:
+        return "".join(map(chr, values.tolist()))
+    return values.reshape(shape, order="F")
+
+
+def _matlab5_elements(
+    label: str,
+    pieces: Iterator[tuple[int, bytes]],
+    order: str,
+    count: int,
+    parts: _Parts,
+    depth: int,
+) -> list[dict[str, Any]]:
+    """Return the elements of a struct array: each is a variable per field."""
+    (_, width), (_, raw) = itertools.islice(pieces, 2)
+    step = struct.unpack_from(f"{order}i", width)[0]
+    names = [
+        raw[k : k + step].split(b"\0")[0].decode("ascii", "replace")
+        for k in range(0, len(raw), step)
+    ]
+    found: list[dict[str, Any]] = []
+    for k in range(count):
+        parts.note(label, depth)
+        found.append({})
+        for name in names:
+            inner = f"{label}({k + 1}).{name}"
+            kind, content = next(pieces, (0, b""))
+            if kind != _MATRIX:
+                raise ValueError(f"it ends before {inner}")
+            if name in parts.fields:
+                found[k][name] = _matlab5_value(inner, content, order, parts, depth)
+    return found
 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
@@ -115,33 +221,80 @@ def _inflated(content: bytes, limit: int) -> bytes:
 
 
 def _hdf5_variables(
-    file: h5py.File, file_size: int, names: Collection[str]
+    file: h5py.File, names: Collection[str], parts: _Parts
 ) -> Iterator[tuple[str, Any]]:
     """Yield names and values of the variables wanted in a MATLAB 7.3 file."""
     for name in names:
-        # Soft and external links, and such datasets, would have other files opened.
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            continue
-        found = file[name]
-        if (
-            not isinstance(found, h5py.Dataset)
-            or found.dtype.kind not in "fiub"
-            or found.is_virtual
-            or found.external
-        ):
-            raise ValueError(f"{name} is no real array and no text")
-        _size(name, found.shape, file_size)
-        values = np.asarray(found[()]).T  # MATLAB's order of axes is the other way
-        if found.attrs.get("MATLAB_class") == b"char":
-            yield name, "".join(map(chr, values.ravel(order="F").tolist()))
-        else:
-            yield name, values
+        if _has(file, name):
+            yield name, _hdf5_value(name, file[name], parts.fresh(), 0)
 
 
-def _size(name: str, shape: tuple[int, ...], file_size: int) -> int:
-    """Return the number of elements of a variable if the file can hold it."""
-    size = math.prod(shape)
-    allowed = min(MAX_ELEMENTS, MAX_RATIO * file_size)
-    if min(shape, default=0) < 0 or size > allowed:
-        raise ValueError(f"{name} claims shape {shape}, more than {allowed} elements")
-    return size
+def _has(group: h5py.Group, name: str) -> bool:
+    """Return whether a group has a member; links to other places are none."""
+    # Soft and external links would have other files opened.
+    return isinstance(group.get(name, getlink=True), h5py.HardLink)
+
+
+def _attribute(found: h5py.Dataset, name: str) -> Any:
+    """Return an attribute's value, None without it."""
+    if name not in found.attrs:
+        return None
+    # Other types, which a damaged file may have, can end the process when read.
+    if found.attrs.get_id(name).get_type().get_class() not in _SAFE:
+        raise ValueError(f"{name} is neither text nor a number")
+    return found.attrs[name]
+
+
+def _hdf5_value(label: str, found: Any, parts: _Parts, depth: int) -> Any:
+    """Return an array, a text, or a struct array as a list."""
+    parts.note(label, depth)
+    if isinstance(found, h5py.Group) and parts.fields:
+        return _hdf5_elements(label, found, parts, depth)
+    if (
+        not isinstance(found, h5py.Dataset)
+        or found.dtype.kind not in "fiub"
+        or found.is_virtual
+        or found.external
+    ):
+        raise ValueError(f"{label} is no real array and no text")
+    parts.size(label, found.shape)
+    values = np.asarray(found[()]).T  # MATLAB's order of axes is the other way
+    kind = _attribute(found, "MATLAB_class")
+    if _attribute(found, "MATLAB_empty"):  # what is stored is the shape
+        return [] if kind == b"struct" else "" if kind == b"char" else np.zeros((0, 0))
+    if kind == b"char":
+        return "".join(map(chr, values.ravel(order="F").tolist()))
+    return values
+
+
+def _hdf5_elements(
+    label: str, group: h5py.Group, parts: _Parts, depth: int
+) -> list[dict[str, Any]]:
+    """Return the elements of a struct array; if it is one only, fields are values."""
+    # By name: going through a damaged group may never end.
+    members = {k: group[k] for k in sorted(parts.fields) if _has(group, k)}
+    file, at = group.file, depth + 1
+    if not members or not all(map(_refers, members.values())):
+        items = members.items()
+        return [{k: _hdf5_value(f"{label}.{k}", v, parts, at) for k, v in items}]
+    count = {parts.size(label, member.shape) for member in members.values()}
+    if len(count) > 1:
+        raise ValueError(f"{label} has fields of different lengths")
+    columns = {name: member[()].ravel() for name, member in members.items()}
+    return [
+        {
+            name: _hdf5_value(f"{label}({k + 1}).{name}", file[refs[k]], parts, at)
+            for name, refs in columns.items()
+        }
+        for k in range(count.pop())
+    ]
+
+
+def _refers(member: Any) -> bool:
+    """Return whether a member holds one reference per element of a struct array."""
+    return (
+        isinstance(member, h5py.Dataset)
+        and h5py.check_ref_dtype(member.dtype) is h5py.Reference
+        and "MATLAB_class" not in member.attrs  # a cell array
+        and not (member.is_virtual or member.external)
+    )

@@ -23,6 +23,7 @@ from isotau.convert.errors import UnreadableFile
 from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.lif import LIFNetwork
 from isotau.convert.rate import RateRNN
+from isotau.convert.spike_times import SpikeTimes
 from isotau.convert.spikes import Spikes
 from isotau.convert.trials import Trials
 
@@ -30,10 +31,10 @@ FORMAT = 1
 MAX_BYTES = 4 << 30
 """Largest array data that `load` reads, in bytes."""
 
-Record = RateRNN | LIFNetwork | FixedPointNetwork | Trials | Spikes
+Record = RateRNN | LIFNetwork | FixedPointNetwork | Trials | Spikes | SpikeTimes
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (RateRNN, LIFNetwork, FixedPointNetwork, Trials, Spikes)
+    for kind in (RateRNN, LIFNetwork, FixedPointNetwork, Trials, Spikes, SpikeTimes)
 }
 DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError)
 """What zipfile and numpy raise for damaged files; RuntimeError for encrypted ones."""

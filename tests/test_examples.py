@@ -12,6 +12,7 @@ SAYS = {
     "convert_and_quantize.py": ("1/λ = ", "recurrent inhibitory", "rounded to zero"),
     "engine_and_lava.py": ("spikes that differ: 0",),
     "compare_timescales.py": ("LIF: ", "fixed point: ", "in both: "),
+    "lab_timescales.py": ("ml says", "not identifiable", "ok"),
     "read_low_rank.py": ("correlation of κ: [", "saddle at κ", "stable at κ"),
     "replay_trace.py": ("dv = 163: the same", "dv = 153: not the same"),
 }

@@ -66,26 +66,45 @@ def rate_stage(rate: RateRNN, conversion: Conversion, plan: Plan) -> Stage:
     each with the rate in Hz that stands for the unit's x at that time.
     """
     rng = np.random.default_rng(plan.seeds.rate)
-    spikes, outputs = _observed(rate, conversion, plan, plan.test, rng)
+    spikes, outputs = observe_rate(rate, conversion, plan, plan.test, rng)
     quiet = None
     if plan.quiet is not None:
-        heard, _ = _observed(rate, conversion, plan, plan.quiet, rng)
+        heard, _ = observe_rate(rate, conversion, plan, plan.quiet, rng)
         quiet = listen(heard, plan)
     return finish(spikes, 0, outputs, plan.test, plan.task, quiet)
 
 
+def observe_rate(
+    rate: RateRNN,
+    conversion: Conversion,
+    plan: Plan,
+    trials: Trials,
+    rng: np.random.Generator,
+) -> tuple[Spikes, np.ndarray]:
+    """Return what the observer saw, and the outputs; a few trials at a time."""
+    lead = plan.lead(rate.dt)
+    size = max(1, MOST_STATES // ((lead + trials.steps) * conversion.rate.n))
+    seen, outputs = [], []
+    for start in range(0, trials.batch, size):
+        some = subset(trials, slice(start, start + size))
+        run = run_rate(rate, plan, some, rng, keep_x=True)
+        outputs.append(run.outputs[lead:])
+        spikes = observe(
+            unit_rates(rate, conversion, run)[lead:],
+            dt_rates=rate.dt,
+            inverse_lambda=1.0,
+            dt=plan.dt,
+            rng=rng,
+            network=storage.fingerprint(rate),
+        )
+        seen.append(spikes)
+    bits = np.concatenate([spikes.bits for spikes in seen], axis=1)
+    return replace(seen[0], bits=bits), np.concatenate(outputs, axis=1)
+
+
 def lif_stage(lif: LIFNetwork, plan: Plan) -> Stage:
     """Return the float LIF network's stage."""
-
-    def spikes(trials: Trials, seed: int) -> Spikes:
-        return simulate_lif(
-            lif,
-            plan.shown(trials, lif.dt),
-            generator=torch.Generator().manual_seed(seed),
-            progress=plan.progress,
-        ).spikes
-
-    lead, whole = plan.lead(lif.dt), spikes(plan.test, plan.seeds.lif)
+    lead, whole = plan.lead(lif.dt), lif_spikes(lif, plan, plan.test, plan.seeds.lif)
     outputs = read_out(
         window(whole, lead),
         w_out=lif.w_out,
@@ -95,10 +114,20 @@ def lif_stage(lif: LIFNetwork, plan: Plan) -> Stage:
     )
     quiet = None
     if plan.quiet is not None:
-        alone = spikes(plan.quiet, plan.seeds.lif_spontaneous)
+        alone = lif_spikes(lif, plan, plan.quiet, plan.seeds.lif_spontaneous)
         quiet = listen(window(alone, lead), plan)
     fine = refine(plan.test, lif.dt)
     return finish(whole, lead, outputs, fine, plan.task, quiet)
+
+
+def lif_spikes(lif: LIFNetwork, plan: Plan, trials: Trials, seed: int) -> Spikes:
+    """Return the float LIF network's spikes, with what stands before the trials."""
+    return simulate_lif(
+        lif,
+        plan.shown(trials, lif.dt),
+        generator=torch.Generator().manual_seed(seed),
+        progress=plan.progress,
+    ).spikes
 
 
 def chip_stage(
@@ -183,34 +212,6 @@ def unit_rates(rate: RateRNN, conversion: Conversion, run: RateRun) -> np.ndarra
         hz = r * conversion.chosen.inverse_lambda
     copies = conversion.rate.n // rate.n
     return np.repeat(np.minimum(hz, 1 / conversion.constants.dt), copies, axis=-1)
-
-
-def _observed(
-    rate: RateRNN,
-    conversion: Conversion,
-    plan: Plan,
-    trials: Trials,
-    rng: np.random.Generator,
-) -> tuple[Spikes, np.ndarray]:
-    """Return what the observer saw, and the outputs; a few trials at a time."""
-    lead = plan.lead(rate.dt)
-    size = max(1, MOST_STATES // ((lead + trials.steps) * conversion.rate.n))
-    seen, outputs = [], []
-    for start in range(0, trials.batch, size):
-        some = subset(trials, slice(start, start + size))
-        run = run_rate(rate, plan, some, rng, keep_x=True)
-        outputs.append(run.outputs[lead:])
-        spikes = observe(
-            unit_rates(rate, conversion, run)[lead:],
-            dt_rates=rate.dt,
-            inverse_lambda=1.0,
-            dt=plan.dt,
-            rng=rng,
-            network=storage.fingerprint(rate),
-        )
-        seen.append(spikes)
-    bits = np.concatenate([spikes.bits for spikes in seen], axis=1)
-    return replace(seen[0], bits=bits), np.concatenate(outputs, axis=1)
 
 
 def _chip_stage(

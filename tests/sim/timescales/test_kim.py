@@ -1,17 +1,18 @@
 """Kim & Sejnowski's estimator: its rules one by one, then on neurons of known τ."""
 
-import functools
 import math
 import re
-import sys
 
 import numpy as np
 import pytest
 
+from isotau.convert.spike_times import SpikeTimes, from_spikes
 from isotau.convert.spikes import Spikes, pack
 from isotau.sim.timescales import ESTIMATORS, Status, kim
 from isotau.sim.timescales.autocorrelation import autocorrelation, binned
-from isotau.sim.timescales.kim import first_fall, fit_decay, settled_rate
+from isotau.sim.timescales.kim import settled_rate
+from isotau.sim.timescales.kim_fit import fit_decay
+from isotau.sim.timescales.series import Series, from_signal
 
 DT = 0.001
 STEPS = 1050
@@ -36,65 +37,35 @@ def test_it_is_an_estimator():
     assert ESTIMATORS["kim"] is kim
 
 
-@pytest.mark.parametrize("tau", [0.03, 0.1, 0.4])
-@pytest.mark.parametrize(
-    ("amplitude", "offset"), [(0.4, 0.0), (0.1, 0.5), (2.0, -0.01)]
-)
-def test_an_exact_exponential_is_found_from_zero(tau, amplitude, offset):
-    k = -0.05 / tau
-    fit = fit_decay(amplitude * (np.exp(k * np.arange(1, 15)) + offset))
-    assert fit.rate == pytest.approx(k, rel=1e-5)
-    assert fit.amplitude == pytest.approx(amplitude, rel=1e-5)
-    assert fit.offset == pytest.approx(offset, abs=1e-5)
-
-
-@pytest.mark.parametrize("offset", [-0.3, -0.25])
-def test_the_published_start_misses_a_decay_around_a_negative_mean(offset):
-    """A starts at 0 and takes the sign of the mean; the decay is plain to see."""
-    y = np.exp(-0.5 * np.arange(1, 15)) + offset
-    assert y.mean() < 0
-    assert fit_decay(y).rate >= 0
-
-
-def test_the_fit_is_a_least_squares_minimum():
-    """The best A and B for any k follow from linear regression; scan k for the best."""
-    rng = np.random.default_rng(0)
-    x = np.arange(1, 15)
-    y = 0.3 * np.exp(-0.5 * x) + 0.1 + 0.01 * rng.standard_normal(14)
-    fit = fit_decay(y)
-
-    def loss(k):
-        terms = np.stack((np.exp(k * x), np.ones(14)), axis=1)
-        return np.linalg.lstsq(terms, y, rcond=None)[1][0]
-
-    grid = np.linspace(-2, -0.05, 3901)
-    best = grid[np.argmin([loss(k) for k in grid])]
-    assert fit.rate == pytest.approx(best, abs=1e-3)
-    found = np.sum((fit.amplitude * (np.exp(fit.rate * x) + fit.offset) - y) ** 2)
-    assert found == pytest.approx(loss(fit.rate), rel=1e-6)
-
-
-@pytest.mark.parametrize("y", [np.zeros(14), np.arange(14.0), np.eye(1, 14)[0]])
-def test_curves_without_a_decay_end_quietly(y):
-    fit_decay(y)
-
-
-@pytest.mark.parametrize(
-    ("rho", "lag"),
-    [([3, 2, 1], 1), ([1, 2, 1], 2), ([1, 1, 0], 2), ([1, 2, 3], None), ([2, 1, 5], 1)],
-)
-def test_first_fall(rho, lag):
-    assert first_fall(np.array(rho, dtype=float)) == lag
-
-
 def test_the_rate_leaves_out_the_first_5_ms_of_spikes_but_not_of_time():
     raster = np.zeros((1000, 4, 1), dtype=bool)
     raster[:5] = True
     raster[[5, 999]] = True
     spikes = Spikes(bits=pack(raster), n=1, dt=DT, engine="recorded")
     assert settled_rate(spikes).tolist() == [2.0]
+    assert settled_rate(from_spikes(spikes)).tolist() == [2.0]
     coarse = Spikes(bits=pack(raster), n=1, dt=0.02, engine="recorded")
     assert settled_rate(coarse) == pytest.approx([7 / 20])
+
+
+def test_the_rate_of_a_series_is_that_of_all_bins():
+    counts = Series(values=np.ones((10, 4, 2)), bin_width=0.05)
+    assert settled_rate(counts) == pytest.approx([20, 20])
+    assert np.isnan(settled_rate(from_signal(np.ones((10, 4, 2)), 0.05))).all()
+
+
+def test_a_neuron_without_trials_has_too_few_spikes():
+    rng = np.random.default_rng(0)
+    times = SpikeTimes(
+        times=rng.uniform(0, 1, 2000),
+        trial=rng.integers(50, size=2000),
+        neuron=np.zeros(2000, dtype=int),
+        trials=np.array([50, 0]),
+        duration=1.0,
+    )
+    found = kim(times)
+    assert found.status[1] is Status.TOO_FEW_SPIKES
+    assert found.rate[1] == 0
 
 
 def test_statuses_say_why():
@@ -116,7 +87,7 @@ def test_statuses_say_why():
     assert found.rate[[0, 2]] == pytest.approx([0, 100], rel=0.01)
 
 
-def by_the_rules(spikes, fit):
+def by_the_rules(spikes):
     """Return the rule that each neuron fails first, worked out neuron by neuron."""
     rho = autocorrelation(binned(spikes, 0.05)[1:], 14)
     for neuron in range(spikes.n):
@@ -127,18 +98,14 @@ def by_the_rules(spikes, fit):
         elif not falls or falls[0] > 3:
             yield Status.LATE_PEAK, None
         else:
-            yield None, fit(y[falls[0] - 1 :])
+            yield None, fit_decay(y[falls[0] - 1 :])
 
 
-def test_every_neuron_follows_the_rules(monkeypatch):
-    """A fit without a minimum ends anywhere, so each is made once and then reused."""
-    once = functools.cache(lambda y: fit_decay(np.frombuffer(y)))
-    module = sys.modules[kim.__module__]
-    monkeypatch.setattr(module, "fit_decay", lambda y: once(y.tobytes()))
+def test_every_neuron_follows_the_rules():
     spikes = poisson(np.random.default_rng(11), 6.0, n=100)
     found = kim(spikes)
     seen = set()
-    for neuron, (early, fit) in enumerate(by_the_rules(spikes, module.fit_decay)):
+    for neuron, (early, fit) in enumerate(by_the_rules(spikes)):
         status, tau = found.status[neuron], found.tau[neuron]
         seen.add(status)
         if early:
@@ -160,10 +127,43 @@ def test_every_neuron_follows_the_rules(monkeypatch):
     assert len(seen) >= 4
 
 
-def test_pure_poisson_neurons_pass_in_8_to_10_percent():
+def test_all_sources_of_the_same_spikes_agree():
+    spikes = poisson(np.random.default_rng(3), 20.0, 20.0, 0.1, n=20)
+    found = kim(spikes)
+    for other in (
+        from_spikes(spikes),
+        Series(values=binned(spikes, 0.05), bin_width=0.05),
+    ):
+        again = kim(other)
+        assert again.status == found.status
+        np.testing.assert_array_equal(again.tau, found.tau)
+
+
+def test_a_signal_has_a_timescale_and_no_rate():
+    rng = np.random.default_rng(0)
+    keep = math.exp(-0.5)
+    x = [rng.standard_normal((200, 30))]
+    for _ in range(20):
+        noise = rng.standard_normal(x[0].shape)
+        x.append(keep * x[-1] + math.sqrt(1 - keep**2) * noise)
+    found = kim(from_signal(np.array(x), 0.05))
+    assert np.isnan(found.rate).all()
+    assert found.status.count(Status.OK) >= 28
+    assert np.nanmedian(found.tau) == pytest.approx(0.1, rel=0.1)
+
+
+def test_two_runs_agree_bit_for_bit():
+    spikes = poisson(np.random.default_rng(5), 10.0, n=60)
+    assert kim(spikes).estimate.tobytes() == kim(spikes).estimate.tobytes()
+
+
+@pytest.mark.parametrize("rate", [5, 10, 20])
+def test_pure_poisson_neurons_pass_in_8_to_10_percent(rate):
     """They have no timescale: this is the method's false alarm rate."""
-    found = kim(poisson(np.random.default_rng(1), 10.0, n=200))
-    assert 0.04 < np.isfinite(found.tau).mean() < 0.15
+    counts = np.random.default_rng(rate).poisson(0.05 * rate, (21, 50, 2000))
+    found = kim(Series(values=counts, bin_width=0.05))
+    assert 0.08 < np.isfinite(found.tau).mean() < 0.12
+    assert 0.04 < np.nanmedian(found.tau) < 0.09
 
 
 @pytest.mark.parametrize(
@@ -188,15 +188,31 @@ def test_known_timescales(rate, sd, tau, kept, median):
     assert found.rate.mean() == pytest.approx(rate, rel=0.12)
 
 
+def test_intervals_of_resampled_trials():
+    spikes = poisson(np.random.default_rng(3), 20.0, 20.0, 0.1, n=60)
+    assert np.isnan(kim(spikes).low).all()
+    found = kim(spikes, bootstrap=60, rng=np.random.default_rng(0), level=0.9)
+    assert found.level == 0.9
+    inside = (found.low <= 0.1) & (found.high >= 0.1)
+    assert 0.7 < inside.mean() <= 1
+    assert (found.low <= found.high).all()
+    noise = poisson(np.random.default_rng(3), 10.0, n=20)
+    unsure = kim(noise, bootstrap=60, rng=np.random.default_rng(0))
+    assert np.median(unsure.low) == 0
+    assert np.isinf(np.median(unsure.high))
+
+
 def test_settings():
     spikes = poisson(np.random.default_rng(3), 20.0, 20.0, 0.1, n=20)
     usual = kim(spikes)
     assert (usual.method, usual.bin_width, usual.lags) == ("kim", 0.05, 14)
+    assert np.nanmedian(usual.goodness) > 0.8
     strict = kim(spikes, min_rate=1e3)
     assert set(strict.status) == {Status.TOO_FEW_SPIKES}
     short = kim(spikes, max_tau=0.08)
     assert np.nanmax(short.tau) <= 0.08
     assert Status.TOO_LONG in short.status
+    np.testing.assert_array_equal(short.estimate, usual.estimate)
     fine = kim(spikes, bin_width=0.025, lags=20)
     assert (fine.bin_width, fine.lags) == (0.025, 20)
     assert np.nanmedian(fine.tau) == pytest.approx(0.1, rel=0.4)
@@ -210,6 +226,7 @@ def test_settings():
         (3, {"lags": 20}, "bins: got 20, need more than 20 (the lags); run longer"),
         (3, {"lags": 4}, "lags: got 4, need at least 5"),
         (3, {"bin_width": 0.0123456}, "bin_width: got 0.0123456 s, need a whole"),
+        (3, {"bootstrap": 20}, "rng: got None, need a generator for the bootstrap"),
     ],
 )
 def test_refusals(trials, settings, text):

@@ -21,8 +21,13 @@ FIELDS = {
     "method": "kim",
     "bin_width": 0.05,
     "lags": 14,
+    "low": np.array([0.05, NAN, 0.0]),
+    "high": np.array([0.2, NAN, np.inf]),
+    "estimate": np.array([0.1, 1.5, 1 / 3]),
+    "goodness": np.array([30.0, NAN, 9.5]),
+    "level": 0.9,
 }
-ARRAYS = ["tau", "amplitude", "offset", "rate"]
+ARRAYS = ["tau", "low", "high", "estimate", "amplitude", "offset", "goodness", "rate"]
 
 
 @pytest.mark.parametrize("name", ARRAYS)
@@ -52,9 +57,15 @@ REFUSED = [
     ({"tau": np.full(3, NAN)}, "tau: got nan at [0] with status 'ok', need a number"),
     ({"tau": np.full(3, 0.1)}, "tau: got 0.1 at [1] with status 'too long', need a"),
     ({"tau": np.array([-0.1, NAN, 1])}, "tau: got -0.1 at [0] with status 'ok'"),
+    ({"low": np.array([0.3, NAN, 0.0])}, "low: got 0.3 s at [0], need at most high"),
+    ({"low": np.array([-0.1, NAN, 0.0])}, "low: got -0.1 at [0], need numbers of at"),
+    ({"high": np.full(3, -np.inf)}, "high: got -inf at [0], need finite numbers"),
+    ({"estimate": np.full(3, np.inf)}, "estimate: got inf at [0], need finite"),
+    ({"level": 1.0}, "level: got 1.0, need less than 1"),
+    ({"level": 0.0}, "level: got 0.0, need numbers greater than 0"),
     ({"amplitude": np.zeros(2)}, "amplitude: got shape (2,), need (3,) (neuron)"),
     ({"offset": np.full(3, -np.inf)}, "offset: got -inf at [0], need finite numbers"),
-    ({"rate": np.array([1, 1, NAN])}, "rate: got nan at [2], need finite numbers"),
+    ({"rate": np.array([1, 1, np.inf])}, "rate: got inf at [2], need finite numbers"),
     ({"rate": np.array([1.0, -1.0, 0.0])}, "rate: got -1.0 at [1], need numbers of"),
     ({"bin_width": 0.0}, "bin_width: got 0.0, need numbers greater than 0"),
     ({"lags": 0}, "lags: got 0, need 1 to"),
@@ -78,6 +89,19 @@ def test_summary_is_json():
         "mean_rate_hz": pytest.approx(5.0000001 / 3),
         "status": {"ok": 2, "too long": 1},
     }
+
+
+def test_what_is_left_out():
+    names = ("low", "high", "estimate", "goodness", "level")
+    short = Timescales(**{k: v for k, v in FIELDS.items() if k not in names})
+    np.testing.assert_array_equal(short.estimate, short.tau)
+    assert np.isnan([short.low, short.high, short.goodness]).all()
+    assert short.level == 0.95
+
+
+def test_signals_have_no_rate():
+    record = Timescales(**FIELDS | {"rate": np.full(3, NAN)})
+    assert summary(record)["mean_rate_hz"] is None
 
 
 def test_summary_of_none():
@@ -125,12 +149,13 @@ def edited(tmp_path, old, new):
     [
         ("# {", "", "got no line of settings at the top"),
         ('"isotau"', '"other"', "got no line of settings at the top"),
-        ('"Timescales"', '"Spikes"', "got Spikes of format 1, need Timescales of"),
-        ('"format": 1', '"format": 2', "got Timescales of format 2, need Timescales"),
-        ("neuron,tau_s", "tau_s,neuron", "need a line with neuron,tau_s,status"),
+        ('"Timescales"', '"Spikes"', "got Spikes of format 2, need Timescales of"),
+        ('"format": 2', '"format": 3', "got Timescales of format 3, need Timescales"),
+        ('"format": 2', '"format": 1', "got Timescales of format 1, need 2; measure"),
+        ("neuron,status", "status,neuron", "need a line with neuron,status,tau_s"),
         ("too long", "odd", "the table is damaged (status[1]: got 'odd'"),
-        ("0.1,ok", "x,ok", "the table is damaged"),
-        ("0.1,ok,", "0.1,", "the table is damaged"),
+        ("ok,0.1", "ok,x", "the table is damaged"),
+        ("ok,0.1,", "ok,", "the table is damaged"),
         (',"lags": 14'.replace(",", ", "), "", "the table is damaged ('lags')"),
     ],
 )

@@ -1,0 +1,274 @@
+"""From the responses of networks to their memory code, as published and beyond it."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from isotau.convert.progress import Progress, silent
+from isotau.sim.coding.clusters import compare_groups
+from isotau.sim.coding.decoding import by_lag, decode
+from isotau.sim.coding.discriminability import (
+    PUBLISHED_TRIALS,
+    Discriminability,
+    Patterns,
+    crop,
+    discriminate,
+    each,
+    published_patterns,
+    random_patterns,
+)
+from isotau.sim.coding.fano import fano_by_group
+from isotau.sim.coding.groups import match_rates, split_quartiles
+from isotau.sim.coding.half_life import HalfLife, half_life
+from isotau.sim.coding.memory_code import (
+    GROUPS,
+    CodingConfig,
+    GroupCode,
+    MemoryCode,
+)
+from isotau.sim.coding.responses import Responses, balance, between, mean_rates
+from isotau.sim.coding.stability import (
+    over_networks,
+    stability,
+)
+from isotau.sim.timescales.record import Timescales
+from isotau.sim.timescales.series import Source
+
+Masks = Sequence[np.ndarray]
+
+
+class StageData(NamedTuple):
+    """What one stage's networks did; one entry per network everywhere."""
+
+    responses: Sequence[Responses]
+    timescales: Sequence[Timescales]
+    quiet: Sequence[Source] = ()
+    """Trials without input, for Fano factors; none to leave them out."""
+
+
+def published(
+    responses: Sequence[Responses],
+    timescales: Sequence[Timescales],
+    *,
+    trials: int | None = PUBLISHED_TRIALS,
+) -> dict[str, Discriminability]:
+    """Return the discriminability of all, long- and short-τ units, as published.
+
+    R. Kim & T. J. Sejnowski 2021, doi:10.1038/s41593-020-00753-w: odd against even
+    trials, units of all networks together, long above the third and short below the
+    first quartile of all networks' τ. Their responses are those of `respond` with its
+    defaults, in networks that do the task.
+
+    Args:
+        responses: of each network.
+        timescales: of each network's units.
+        trials: of each condition; None for all.
+
+    Raises:
+        ValueError: networks that do not go together, too few trials or timescales.
+    """
+    _check(responses, timescales)
+    groups = split_quartiles(timescales)
+    patterns = [published_patterns(one, trials=trials) for one in responses]
+    chosen = {"all": None, "long": groups.long, "short": groups.short}
+    return {name: discriminate(patterns, masks) for name, masks in chosen.items()}
+
+
+def measure(
+    data: StageData,
+    rng: np.random.Generator,
+    config: CodingConfig | None = None,
+    *,
+    progress: Progress = silent,
+) -> MemoryCode:
+    """Return the memory code of a stage's networks.
+
+    Beyond the published measure: as many trials of every label, random halves, long and
+    short units matched in number and rate, intervals over networks, a cluster test, and
+    cross-validated decoders. A single network has intervals of its half-lives alone,
+    over trials.
+
+    Args:
+        data: of the stage.
+        rng: of all that is drawn.
+        config: how; None for the defaults.
+        progress: is given the networks as they are decoded.
+
+    Raises:
+        ValueError: networks that do not go together, too few trials or timescales, a
+            delay outside the trials.
+    """
+    config = CodingConfig() if config is None else config
+    _check(data.responses, data.timescales)
+    even = [balance(one, rng) for one in data.responses]
+    rates = [mean_rates(between(one, *config.delay)) for one in even]
+    groups = split_quartiles(data.timescales, config.quantiles)
+    pairs = [
+        match_rates(groups, rates, rng, factor=config.factor, within=config.within)
+        for _ in range(config.draws)
+    ]
+    sets: dict[str, list[Masks]] = {
+        "all": [[np.ones(one.n, dtype=bool) for one in even]],
+        "long": [groups.long],
+        "short": [groups.short],
+        "long_matched": [pair.long for pair in pairs],
+        "short_matched": [pair.short for pair in pairs],
+    }
+    patterns = [
+        random_patterns(
+            between(one, -np.inf, np.inf, every=config.step), rng, splits=config.splits
+        )
+        for one in even
+    ]
+    lives = _half_lives(even, sets, rng, config, progress)
+    found = {
+        name: _group(patterns, sets[name], rates, lives[name], config)
+        for name in GROUPS
+    }
+    delay = [crop(one, config.delay) for one in patterns]
+    matched = [[each(delay, masks) for masks in sets[name]] for name in GROUPS[3:]]
+
+    def difference(*matrices: np.ndarray) -> list[float]:
+        a, b = (
+            stability(m, delay[0].times, config.delay, lag=config.lag) for m in matrices
+        )
+        return [a.ratio - b.ratio]
+
+    (more_stable,) = over_networks(matched, difference, level=config.level)
+    clusters, shuffled = compare_groups(
+        delay,
+        pairs,
+        rng,
+        lag=config.lag,
+        permutations=config.permutations,
+        forming=config.forming,
+    )
+    return MemoryCode(
+        groups=found,
+        more_stable=more_stable,
+        clusters=clusters,
+        shuffled=shuffled,
+        edges=groups.edges,
+        fano=fano_by_group(
+            data.quiet, {"long": groups.long, "short": groups.short}, rng
+        ),
+        networks=len(even),
+        config=config,
+    )
+
+
+def measure_stages(
+    stages: Mapping[str, StageData],
+    rng: np.random.Generator,
+    config: CodingConfig | None = None,
+    *,
+    progress: Progress = silent,
+) -> dict[str, MemoryCode]:
+    """Return the memory code of every stage; all stages draw the same chance.
+
+    Timescales may be each stage's own or, to follow the same units through the stages,
+    the first one's in all.
+
+    Args:
+        stages: such as "rate", "lif" and "fixed".
+        rng: of all that is drawn.
+        config: how; None for the defaults.
+        progress: is given the networks as they are decoded.
+
+    Raises:
+        ValueError: see `measure`.
+    """
+    seed = int(rng.integers(1 << 63))
+    return {
+        name: measure(data, np.random.default_rng(seed), config, progress=progress)
+        for name, data in stages.items()
+    }
+
+
+def _check(responses: Sequence[Responses], timescales: Sequence[Timescales]) -> None:
+    """Refuse timescales of other networks than the responses'."""
+    got, need = [t.n for t in timescales], [one.n for one in responses]
+    if got != need:
+        raise ValueError(
+            f"timescales: got networks of {got} units, need {need} as the responses"
+        )
+
+
+def _group(
+    patterns: Sequence[Patterns],
+    draws: Sequence[Masks],
+    rates: Sequence[np.ndarray],
+    life: HalfLife | None,
+    config: CodingConfig,
+) -> GroupCode:
+    """Return what one group of units holds, averaged over its draws."""
+    whole = [discriminate(patterns, masks) for masks in draws]
+    delay = [crop(one, config.delay) for one in patterns]
+    times = delay[0].times
+
+    def summed(matrix: np.ndarray) -> tuple[float, ...]:
+        return stability(matrix, times, config.delay, lag=config.lag)
+
+    ratio, off, diagonal = over_networks(
+        [[each(delay, masks) for masks in draws]], summed, level=config.level
+    )
+    fired = [
+        np.concatenate([r[m] for r, m in zip(rates, d, strict=True)]) for d in draws
+    ]
+    together = np.concatenate(fired)
+    return GroupCode(
+        discriminability=Discriminability(
+            matrix=np.mean([one.matrix for one in whole], axis=0),
+            times=whole[0].times,
+            units=float(np.mean([one.units for one in whole])),
+            networks=max(one.networks for one in whole),
+            trials=whole[0].trials,
+        ),
+        stability=ratio,
+        off=off,
+        diagonal=diagonal,
+        half_life=life,
+        rate=float(together.mean()) if together.size else np.nan,
+    )
+
+
+def _half_lives(
+    responses: Sequence[Responses],
+    sets: Mapping[str, Sequence[Masks]],
+    rng: np.random.Generator,
+    config: CodingConfig,
+    progress: Progress,
+) -> dict[str, HalfLife | None]:
+    """Return each group's half-life; rows are networks, or the trials of a single."""
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in sets}
+    lags = np.zeros(0)
+    for k in progress(range(len(responses)), "decoding networks"):
+        one = between(responses[k], *config.delay, every=config.decode_step)
+        for name, draws in sets.items():
+            curves = []
+            for masks in draws:
+                if masks[k].any():
+                    made = decode(
+                        one, masks[k], rng=rng, folds=config.folds, train=config.train
+                    )
+                    curve, lags = by_lag(made, config.train, config.delay[1])
+                    curves.append(curve)
+            if curves:
+                rows[name].append(np.mean(curves, axis=0))
+    found: dict[str, HalfLife | None] = {}
+    for name, each_network in rows.items():
+        if len(responses) > 1:
+            each_network = [curve.mean(axis=0)[None] for curve in each_network]
+        found[name] = (
+            half_life(
+                np.concatenate(each_network),
+                lags,
+                rng=rng,
+                resamples=config.resamples,
+                level=config.level,
+            )
+            if each_network
+            else None
+        )
+    return found

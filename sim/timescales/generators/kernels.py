@@ -1,0 +1,164 @@
+"""The generators' loops over spikes and time steps, compiled by numba.
+
+Each draws from the generator it is given, unit by unit and trial by trial.
+"""
+
+import numpy as np
+from numba import njit
+
+compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@compiled
+def grown(array, size):
+    """Return `array`, or one twice as long with its contents if `size` exceeds it."""
+    if size <= array.size:
+        return array
+    longer = np.empty(2 * size, array.dtype)
+    longer[: array.size] = array
+    return longer
+
+
+@compiled
+def hawkes_train(base, jump, decay, before, length, rng, train):
+    """Return a train and its number of spikes in 0 ≤ t < length, by thinning.
+
+    The intensity is base + excitation; a spike adds `jump`, which falls with the rate
+    `decay` in 1/s. It starts without excitation a time `before` 0. Source: Y. Ogata
+    1981, doi:10.1109/TIT.1981.1056305.
+    """
+    t, excitation, many = -before, 0.0, 0
+    while True:
+        bound = base + excitation
+        wait = rng.exponential() / bound
+        t += wait
+        if t >= length:
+            return train, many
+        excitation *= np.exp(-decay * wait)
+        if rng.random() * bound < base + excitation:
+            excitation += jump
+            if t >= 0:
+                train = grown(train, many + 1)
+                train[many] = t
+                many += 1
+
+
+@compiled
+def hawkes_trials(base, jump, decay, before, trials, duration, rng):
+    """Return the spikes of independent trials: times, trials, units."""
+    times, trial, unit = np.empty(64), np.empty(64, np.int64), np.empty(64, np.int64)
+    train, total = np.empty(64), 0
+    for k in range(base.size):
+        for j in range(trials):
+            train, many = hawkes_train(
+                base[k], jump[k], decay[k], before[k], duration, rng, train
+            )
+            times = grown(times, total + many)
+            trial, unit = grown(trial, total + many), grown(unit, total + many)
+            times[total : total + many] = train[:many]
+            trial[total : total + many] = j
+            unit[total : total + many] = k
+            total += many
+    return times[:total], trial[:total], unit[:total]
+
+
+@compiled
+def hawkes_windows(base, jump, decay, before, length, starts, duration, rng):
+    """Return the spikes in windows of one long train per unit, as `hawkes_trials`.
+
+    `starts` of the windows, unit × trial, in seconds from the start of the train.
+    """
+    times, trial, unit = np.empty(64), np.empty(64, np.int64), np.empty(64, np.int64)
+    train, total = np.empty(64), 0
+    for k in range(base.size):
+        train, many = hawkes_train(
+            base[k], jump[k], decay[k], before[k], length, rng, train
+        )
+        for j in range(starts.shape[1]):
+            low = np.searchsorted(train[:many], starts[k, j])
+            high = np.searchsorted(train[:many], starts[k, j] + duration)
+            size = total + high - low
+            times = grown(times, size)
+            trial, unit = grown(trial, size), grown(unit, size)
+            times[total:size] = train[low:high] - starts[k, j]
+            trial[total:size] = j
+            unit[total:size] = k
+            total = size
+    return times[:total], trial[:total], unit[:total]
+
+
+@compiled
+def renewal_trials(rate, shape, trials, duration, rng):
+    """Return the spikes of stationary gamma renewal trials: times, trials, units."""
+    times, trial, unit = np.empty(64), np.empty(64, np.int64), np.empty(64, np.int64)
+    total = 0
+    for k in range(rate.size):
+        scale = 1 / (rate[k] * shape[k])
+        for j in range(trials):
+            t = rng.random() * rng.standard_gamma(shape[k] + 1) * scale
+            while t < duration:
+                times = grown(times, total + 1)
+                trial, unit = grown(trial, total + 1), grown(unit, total + 1)
+                times[total], trial[total], unit[total] = t, j, k
+                total += 1
+                t += rng.standard_gamma(shape[k]) * scale
+    return times[:total], trial[:total], unit[:total]
+
+
+@compiled
+def lif_trials(cell, noise, trials, steps, before, dt, rng):
+    """Return the spikes of LIF neurons driven by OU currents: times, trials, units.
+
+    `cell` is (drive, tau_mem, threshold, reset, refractory steps), `noise` (sd, tau),
+    one entry each per unit. `before` steps precede the trial.
+    """
+    drive, tau_mem, threshold, reset, refractory = cell
+    sd, tau = noise
+    times, trial, unit = np.empty(64), np.empty(64, np.int64), np.empty(64, np.int64)
+    total = 0
+    for k in range(drive.size):
+        keep, decay = np.exp(-dt / tau[k]), np.exp(-dt / tau_mem[k])
+        kick = sd[k] * np.sqrt(1 - keep**2)
+        for j in range(trials):
+            current = sd[k] * rng.standard_normal()
+            v, rest = reset[k], 0
+            for step in range(-before, steps):
+                old = current
+                current = keep * current + kick * rng.standard_normal()
+                if rest > 0:
+                    rest -= 1
+                    continue
+                goal = drive[k] + (old + current) / 2
+                v = goal + (v - goal) * decay
+                if v < threshold[k]:
+                    continue
+                v, rest = reset[k], refractory[k]
+                if step >= 0:
+                    times = grown(times, total + 1)
+                    trial, unit = grown(trial, total + 1), grown(unit, total + 1)
+                    times[total], trial[total], unit[total] = (step + 0.5) * dt, j, k
+                    total += 1
+    return times[:total], trial[:total], unit[:total]
+
+
+@compiled
+def filtered_spikes(rate, poles, weights, trials, steps, before, dt, rng):
+    """Return Poisson spikes through Σ weights exp(−t/poles), steps × trial × unit.
+
+    Spikes fall anywhere within a step; samples are taken at the steps' ends.
+    """
+    values = np.zeros((steps, trials, rate.size))
+    modes = poles.shape[0]
+    for k in range(rate.size):
+        for j in range(trials):
+            state = np.zeros(modes)
+            for step in range(-before, steps):
+                for m in range(modes):
+                    state[m] *= np.exp(-dt / poles[m, k])
+                for _ in range(rng.poisson(rate[k] * dt)):
+                    age = dt * rng.random()
+                    for m in range(modes):
+                        state[m] += weights[m, k] * np.exp(-age / poles[m, k])
+                if step >= 0:
+                    values[step, j, k] = state.sum()
+    return values
