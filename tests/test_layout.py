@@ -91,7 +91,14 @@ def test_matplotlib_is_used_where_pictures_are_drawn():
         if any(name.split(".")[0] == "matplotlib" for name in imports(path))
         and not path.is_relative_to(ROOT / "benchmarks")
     }
-    assert users <= {"sim/plot.py", "sim/plot_lowrank.py", "sim/plot_coding.py"}
+    assert users <= {
+        "sim/plot.py",
+        "sim/plot_coding.py",
+        "sim/plot_lowrank.py",
+        "sim/plot_agreement.py",
+        "sim/plot_preservation.py",
+        "sim/plot_timescales.py",
+    }
 
 
 def test_files_and_functions_are_short():

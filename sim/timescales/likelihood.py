@@ -12,8 +12,12 @@ beside it: neurons that spike regularly make up in one bin for what the last had
 much. The means are profiled out with n − 1 in place of n trials (which is exact, REML).
 
 For Poisson spikes c = 0 and d is the mean count. For others both are free, at a price:
-a prior on log d of SD `SPREAD` about the Poisson value with the Occam factor of one
-more parameter, and equal odds for every c.
+odds of 1 to 9, a prior on log d of SD `SPREAD` about the Poisson value with the Occam
+factor of one more parameter, and equal odds for every c.
+
+A maximum over g at each τ leans to τ at which g can be had precisely, which are short.
+The adjusted profile takes that out: ½ log of the information on log g is subtracted
+(D. R. Cox & N. Reid 1987, doi:10.1111/j.2517-6161.1987.tb01422.x).
 
 The eigenvectors of the shared part relative to N_c do not depend on the neuron. They
 are computed once per grid; a neuron then costs a few matrix products.
@@ -39,6 +43,8 @@ GAINS = {
 }
 """g, by the kind of data: a signal may have hardly any noise of its own."""
 SPREAD = 0.7
+ODDS = np.log([0.9, 0.1])
+"""Log prior of Poisson and of other noise."""
 CHUNK = 48
 """Neurons that are worked on at once: about 100 MB."""
 REFINED = np.linspace(-1, 1, 5)
@@ -75,6 +81,8 @@ class Fit(NamedTuple):
 
     profile: Float64[np.ndarray, "n taus"]
     """Highest log likelihood (with the priors) at each τ."""
+    adjusted: Float64[np.ndarray, "n taus"]
+    """The same less ½ log of the information on log g."""
     null: Float64[np.ndarray, " n"]
     """The same without anything of a timescale: noise and drift."""
     tau: Float64[np.ndarray, " n"]
@@ -142,12 +150,9 @@ def _best_of(fits: list[Fit]) -> Fit:
     """Return, of fits with different c, what is highest."""
     peaks = np.array([fit.profile.max(axis=1) for fit in fits])
     best, row = peaks.argmax(axis=0), np.arange(peaks.shape[1])
-    chosen = (np.array(field)[best, row] for field in list(zip(*fits, strict=True))[2:])
-    return Fit(
-        np.max([fit.profile for fit in fits], axis=0),
-        np.max([fit.null for fit in fits], axis=0),
-        *chosen,
-    )
+    highest = (np.max(field, axis=0) for field in list(zip(*fits, strict=True))[:3])
+    chosen = (np.array(field)[best, row] for field in list(zip(*fits, strict=True))[3:])
+    return Fit(*highest, *chosen)
 
 
 def _chunk(grid: Grid, moments: Moments, choices: int) -> Fit:
@@ -166,10 +171,10 @@ def _chunk(grid: Grid, moments: Moments, choices: int) -> Fit:
     flat = total.reshape(n, taus, -1).argmax(axis=2)
     r, g = np.unravel_index(flat, total.shape[2:])
     row, column = np.arange(n)[:, None], np.arange(taus)
-    profile, gain = _refine(
+    profile, gain, known = _refine(
         grid, moments, choices, power[row, column, r], grid.values[column, r], g
     )
-    profile = np.maximum(profile + RHO_PRIOR[r], total.max(axis=(2, 3)))
+    profile = profile + RHO_PRIOR[r]
     # g = 0 is noise at any τ; with R_τ left out, drift is what remains.
     drift, _ = _log_likelihood(*_drift(grid, moments), grid, moments, choices)
     prior = np.log1p(-np.exp(RHO_PRIOR[0]))
@@ -180,6 +185,7 @@ def _chunk(grid: Grid, moments: Moments, choices: int) -> Fit:
     _, free = _log_likelihood(*sums, grid, moments, choices)
     return Fit(
         profile=profile,
+        adjusted=profile - 0.5 * np.log(known),
         null=np.maximum(total[:, 0, 0, 0], drift.max(axis=1) + prior),
         tau=grid.taus[t],
         rho=RHOS[r[one, t]],
@@ -220,17 +226,18 @@ def _refine(
     power: np.ndarray,
     values: np.ndarray,
     g: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the peak over g at each τ, and g there, from the grid's best g onwards.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the peak over g at each τ, g there, and the information on log g.
 
-    `power` and `values` are n × τ × bin. g = 0 stays: it is no longer on the log scale.
+    The search goes on from the grid's best g. `power` and `values` are n × τ × bin.
+    g = 0 stays: it is not on the log scale.
     """
     step = np.log(grid.gains[2] / grid.gains[1])
     centre = np.log(grid.gains[np.maximum(g, 1)])
     for _ in range(2):
         tried = centre[..., None] + step * REFINED
         scaled = 1 + np.exp(tried)[..., None] * values[..., None, :]
-        total, _ = _log_likelihood(
+        total, free = _log_likelihood(
             (power[..., None, :] / scaled).sum(axis=-1),
             np.log(scaled).sum(axis=-1),
             grid,
@@ -240,8 +247,16 @@ def _refine(
         best = total.argmax(axis=-1)[..., None]
         centre = np.take_along_axis(tried, best, -1)[..., 0]
         step *= REFINED[1] - REFINED[0]
-    peak = total.max(axis=-1)
-    return peak, np.where(g > 0, np.exp(centre), 0.0)
+    gain = np.where(g > 0, np.exp(centre), 0.0)
+    share = 1 - 1 / (1 + gain[..., None] * values)
+    known = (share**2).sum(axis=-1)
+    # What is known of g beyond d, where d is free.
+    known -= np.take_along_axis(free, best, -1)[..., 0] * (
+        share.sum(axis=-1) ** 2 / share.shape[-1]
+    )
+    known *= 0.5 * (moments.trials[:, None] - 1)
+    span = np.log(grid.gains[-1] / grid.gains[1])
+    return total.max(axis=-1), gain, known + 12 / span**2
 
 
 def _log_likelihood(
@@ -269,8 +284,8 @@ def _log_likelihood(
         return free, np.ones_like(free, dtype=bool)
     # Laplace: log d is known to SD √(1/(half · bins)) given all else.
     occam = -0.5 * np.log(half * bins * SPREAD**2)
-    free = free + occam - 0.5 * (np.log(white / shot) / SPREAD) ** 2
+    free = free + occam + ODDS[1] - 0.5 * (np.log(white / shot) / SPREAD) ** 2
     if grid.regularity:
         return free, np.ones_like(free, dtype=bool)
-    poisson = -half * (bins * np.log(shot) + logs + squares / shot)
+    poisson = ODDS[0] - half * (bins * np.log(shot) + logs + squares / shot)
     return np.maximum(poisson, free), free >= poisson

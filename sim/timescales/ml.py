@@ -64,7 +64,7 @@ class Profiles(NamedTuple):
     taus: Float64[np.ndarray, " points"]
     """In seconds, equally spaced in log τ."""
     log_likelihood: Float64[np.ndarray, "n points"]
-    """Profiled over everything else, divided by κ, highest value 0; NaN if no fit."""
+    """Profiled over all else, adjusted, divided by κ; highest 0, NaN if no fit."""
     freedom: Float64[np.ndarray, " n"]
     """Degrees of freedom of κ."""
     fit: Fit
@@ -82,10 +82,10 @@ def ml(
 ) -> Timescales:
     """Return each neuron's timescale by maximal Gaussian marginal likelihood.
 
-    The estimate is the median of the likelihood of log τ, profiled over the strength of
-    the fluctuations, the drift and the noise, and flattened by κ (`sandwich`). Where
-    data say little that pulls it less to the ends than the maximum would be, and the
-    bias of the maximum, which is low for long τ, becomes small. The interval holds the
+    The estimate is the mean of log τ under its likelihood: profiled over the strength
+    of the fluctuations, the drift and the noise, adjusted for what that costs (Cox &
+    Reid) and flattened by κ (`sandwich`). Where data say little it stays away from the
+    ends, to which the maximum runs. The interval holds the
     τ whose 2 Δℓ/κ stays below the squared quantile of Student's t; its ends are 0 and
     infinity where no τ that was looked at is excluded.
 
@@ -220,7 +220,7 @@ def profiles(
             # without shared variance there is no score of τ to look at
             at._replace(gain=max(at.gain, likelihood.GAINS[data.kind][1])),
         )
-        curve = CubicSpline(coarse, fit.profile[j])(fine) / spread.kappa
+        curve = CubicSpline(coarse, fit.adjusted[j])(fine) / spread.kappa
         smooth[k] = curve - curve.max()
         freedom[k] = spread.freedom
     return Profiles(np.exp(fine), smooth, freedom, fit, fitted)
@@ -229,7 +229,7 @@ def profiles(
 def _join(fits: list[Fit], taus: int) -> Fit:
     """Return the fits of all groups as one, also of none."""
     if not fits:
-        return Fit(np.zeros((0, taus)), *(np.zeros(0) for _ in Fit._fields[1:]))
+        return Fit(*np.zeros((2, 0, taus)), *(np.zeros(0) for _ in Fit._fields[2:]))
     return Fit(*(np.concatenate(part) for part in zip(*fits, strict=True)))
 
 
@@ -270,14 +270,12 @@ def _moments(data: Series, rows: list[int]) -> Moments:
 
 
 def _read(found: Profiles, k: int, level: float) -> tuple[float, float, float]:
-    """Return the median of neuron k's likelihood and the ends of its interval."""
+    """Return the mean of neuron k's likelihood and the ends of its interval."""
     curve = found.log_likelihood[k]
-    mass = np.cumsum(np.exp(curve))
-    log_tau = np.log(found.taus)
-    median = np.interp(0.5 * mass[-1], mass, log_tau)
+    mean = np.average(np.log(found.taus), weights=np.exp(curve))
     limit = 0.5 * student.ppf(0.5 + 0.5 * level, max(found.freedom[k], 1.0)) ** 2
     inside = np.flatnonzero(curve >= -limit)
     first, last = inside[0], inside[-1]
     low = found.taus[first] if first > 0 else 0.0
     high = found.taus[last] if last < curve.size - 1 else math.inf
-    return float(np.exp(median)), float(low), float(high)
+    return float(np.exp(mean)), float(low), float(high)

@@ -49,7 +49,8 @@ def by_hand(kind, moments, k, tau, rho, gain, c):
     # one more parameter, known to the SD that the curvature gives it
     sd = 1 / np.sqrt(half * BINS)
     free += np.log(sd / spread) - np.log(best / shot) ** 2 / (2 * spread**2)
-    poisson = log_density(shot) + prior if c == 0 else -np.inf
+    free += np.log(0.1)
+    poisson = log_density(shot) + prior + np.log(0.9) if c == 0 else -np.inf
     return max((poisson, shot), (free, best))
 
 
@@ -77,6 +78,27 @@ def test_every_point_of_the_grid(kind):
         for t, tau in enumerate(TAUS):
             highest = max(v for at, (v, _) in points.items() if at[0] == tau)
             assert -1e-9 < fit.profile[k, t] - highest < 0.3
+
+
+@pytest.mark.parametrize("kind", ["counts", "signal"])
+def test_the_adjustment_is_what_the_gain_is_known_by(kind):
+    """At the highest τ: from matrices, not from eigenvalues."""
+    given = moments(kind)
+    fit = evaluate(build_grids(kind, BINS, WIDTH, TAUS), given)
+    span = np.log(GAINS[kind][-1] / GAINS[kind][1])
+    for k in range(3):
+        shared = (1 - fit.rho[k]) * matrix(kind, fit.tau[k], WIDTH, BINS) + fit.rho[k]
+        c = fit.regularity[k]
+        noise = np.eye(BINS) - c * (np.eye(BINS, k=1) + np.eye(BINS, k=-1))
+        whole = noise + fit.gain[k] * shared
+        by_gain = np.linalg.solve(whole, fit.gain[k] * shared)
+        known = np.trace(by_gain @ by_gain)
+        if fit.free[k]:
+            known -= np.trace(by_gain) ** 2 / BINS
+        known = known * (given.trials[k] - 1) / 2 + 12 / span**2
+        t = fit.profile[k].argmax()
+        less = fit.profile[k, t] - fit.adjusted[k, t]
+        assert less == pytest.approx(np.log(known) / 2, abs=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["counts", "signal"])

@@ -1,0 +1,276 @@
+"""How right the estimators are where the truth is known."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from isotau.convert.spike_times import SpikeTimes
+from isotau.sim.timescales import (
+    ESTIMATORS,
+    Series,
+    Source,
+    Status,
+    Timescales,
+    as_series,
+)
+from isotau.sim.timescales import ml as estimate_ml
+from isotau.sim.timescales.direct_fit import direct
+from isotau.sim.timescales.generators import (
+    doubly_stochastic,
+    gamma_renewal,
+    hawkes_benchmark,
+    ornstein_uhlenbeck,
+    poisson,
+    rectified,
+)
+from isotau.sim.timescales.two_timescales import two_timescales
+
+FINE, COARSE = 0.025, 0.05
+TRIALS, DURATION = 50, 1.0
+METHODS = ("ml", "exponential", "kim", "acw", "sttc")
+CELLS = [
+    (rate, sd, tau)
+    for rate, sd in ((20.0, 20.0), (20.0, 10.0), (10.0, 5.0))
+    for tau in (0.05, 0.1, 0.2, 0.4)
+]
+"""Rate and its SD in Hz, τ in seconds."""
+GUESS = 0.225
+"""The constant that is within 25 % of most τ that are uniform from 50 to 300 ms."""
+FULL = {"hawkes": 5000, "cell": 1000, "null": 2000, "gamma": 500, "networks": 40}
+QUICK = {"hawkes": 200, "cell": 40, "null": 100, "gamma": 40, "networks": 2}
+
+
+def timed(
+    estimator: Callable[..., Timescales], source: Source, **options: Any
+) -> tuple[Timescales, float]:
+    """Return what an estimator finds, and its seconds per neuron."""
+    started = time.perf_counter()
+    found = estimator(source, **options)
+    return found, (time.perf_counter() - started) / found.n
+
+
+def score(found: Timescales, truth: np.ndarray, seconds: float) -> dict[str, Any]:
+    """Return the accuracy of an estimator, over all neurons and over those it keeps.
+
+    "all" counts its best value whatever the status, and neurons without one as wrong.
+    """
+    tau = np.broadcast_to(truth, found.n)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(found.estimate / tau - 1)
+        ratio = found.estimate / tau
+    error = np.where(np.isnan(error), np.inf, error)
+    kept = np.array([status is Status.OK for status in found.status])
+    has = np.isfinite(found.low)
+    inside = (found.low <= tau) & (tau <= found.high)
+    return {
+        "n": found.n,
+        "within_25": float(np.mean(error < 0.25)),
+        "within_50": float(np.mean(error < 0.5)),
+        "within_100": float(np.mean(error < 1.0)),
+        "no_value": float(np.mean(np.isinf(error))),
+        "kept": float(kept.mean()),
+        "kept_within_25": _mean(error[kept] < 0.25),
+        "median_bias": _median(ratio[np.isfinite(ratio)]),
+        "kept_median_bias": _median(ratio[kept]),
+        "kept_sd_log": float(np.std(np.log(ratio[kept]))) if kept.any() else None,
+        "coverage": _mean(inside[has]),
+        "kept_coverage": _mean(inside[has & kept]),
+        "interval_open": _mean(np.isinf(found.high[has])),
+        "seconds_per_neuron": seconds,
+    }
+
+
+def hawkes(sizes: dict[str, int], seed: int) -> dict[str, Any]:
+    """Return the scores on the benchmark of iSTTC: 40 × 1 s of Hawkes processes."""
+    made = hawkes_benchmark(sizes["hawkes"], np.random.default_rng([seed, 1]))
+    truth, rate = made.truth.tau, made.truth.mean
+    found = {}
+    for method in METHODS:
+        options = {"min_rate": 0.0} if method == "kim" else {}
+        ESTIMATORS[method](_first(made.data), **options)  # compiles
+        result, seconds = timed(ESTIMATORS[method], made.data, **options)
+        found[method] = score(result, truth, seconds)
+        if method == "ml":
+            slow = {
+                f"{low:g} to {high:g} Hz": score(
+                    _part(result, (rate >= low) & (rate < high)),
+                    truth[(rate >= low) & (rate < high)],
+                    seconds,
+                )
+                for low, high in ((0, 2), (2, 5), (5, 10))
+            }
+    guess = np.abs(GUESS / truth - 1)
+    found["constant guess"] = {
+        "n": truth.size,
+        **{f"within_{k}": float(np.mean(guess < k / 100)) for k in (25, 50, 100)},
+    }
+    return {"methods": found, "ml_by_rate": slow}
+
+
+def cells(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
+    """Return the scores on doubly stochastic Poisson neurons of one τ a cell."""
+    rows = []
+    for k, (rate, sd, tau) in enumerate(CELLS):
+        law = rectified(rate, sd, tau, units=sizes["cell"])
+        made = doubly_stochastic(
+            law, trials=TRIALS, duration=DURATION, bin_width=FINE,
+            rng=np.random.default_rng([seed, 2, k]),
+        )  # fmt: skip
+        fine = as_series(made.data, FINE)
+        pairs = fine.values.reshape(-1, 2, *fine.values.shape[1:]).sum(axis=1)
+        coarse = Series(values=pairs, bin_width=COARSE)
+        row: dict[str, Any] = {"rate": rate, "sd": sd, "tau": tau, "methods": {}}
+        for method in ("ml", "exponential", "kim", "acw"):
+            data = fine if method == "ml" else coarse
+            row["methods"][method] = score(
+                *_swap(timed(ESTIMATORS[method], data), np.array(tau))
+            )
+        rows.append(row)
+    return rows
+
+
+def nulls(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
+    """Return how many neurons without a timescale are given one."""
+    rows = []
+    kinds: list[tuple[str, float, float | None, int]] = [
+        *((f"Poisson {rate:g} Hz", rate, None, sizes["null"]) for rate in (5, 10, 20)),
+        *(
+            (f"gamma {shape:g}, {rate:g} Hz", rate, shape, sizes["gamma"])
+            for shape in (0.5, 2, 4, 16)
+            for rate in (10, 20, 40)
+        ),
+    ]
+    for k, (name, rate, shape, units) in enumerate(kinds):
+        rng = np.random.default_rng([seed, 3, k])
+        options: dict[str, Any] = {"units": units, "trials": TRIALS, "rng": rng}
+        if shape is None:
+            made = poisson(float(rate), duration=DURATION + COARSE, **options)
+        else:
+            made = gamma_renewal(float(rate), shape, duration=DURATION, **options)
+        row: dict[str, Any] = {"process": name, "n": units, "kept": {}}
+        for method in ("ml", "exponential", "kim", "acw"):
+            found = ESTIMATORS[method](made.data)
+            row["kept"][method] = float(
+                np.mean([status is Status.OK for status in found.status])
+            )
+            if method == "ml":
+                row["at_bound"] = float(
+                    np.mean([status is Status.AT_BOUND for status in found.status])
+                )
+        resampled = ESTIMATORS["exponential"](made.data, bootstrap=100, rng=rng)
+        row["kept"]["exponential, bootstrap"] = float(
+            np.mean([status is Status.OK for status in resampled.status])
+        )
+        rows.append(row)
+    return rows
+
+
+def published(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
+    """Return the published direct fit's bias, reproduced: 500 trials of 1 s."""
+    rows = []
+    for name, tau, step in (
+        ("exact process", 0.02, 1e-3),
+        ("Euler steps", 0.0195, 1e-3),
+    ):
+        repeats = max(20, sizes["cell"] // 10)
+        made = ornstein_uhlenbeck(
+            tau, units=repeats, dt=step, trials=500, duration=1.0,
+            rng=np.random.default_rng([seed, 4]),
+        )  # fmt: skip
+        plain, mended = direct(made.data), direct(made.data, corrected=True)
+        rows.append(
+            {
+                "process": name,
+                "tau": 0.02,
+                "repeats": repeats,
+                "mean": float(np.nanmean(plain.estimate)),
+                "sd": float(np.nanstd(plain.estimate)),
+                "corrected_mean": float(np.nanmean(mended.estimate)),
+            }
+        )
+    return rows
+
+
+def speed(sizes: dict[str, int], seed: int) -> dict[str, Any]:
+    """Return how long `ml` with intervals takes for many networks of 200 neurons."""
+    law = rectified(10.0, 8.0, 0.1, units=200)
+    made = doubly_stochastic(
+        law, trials=TRIALS, duration=DURATION, bin_width=FINE,
+        rng=np.random.default_rng([seed, 5]),
+    )  # fmt: skip
+    data = as_series(made.data, FINE)
+    started = time.perf_counter()
+    for _ in range(sizes["networks"]):
+        estimate_ml(data)
+    return {
+        "networks": sizes["networks"],
+        "neurons": 200,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def several(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
+    """Return how often one and two timescales are told apart."""
+    rows = []
+    for k, (name, tau_slow) in enumerate((("one", None), ("two", 0.3))):
+        law = rectified(
+            40.0, 35.0, 0.02 if tau_slow else 0.1, tau_slow=tau_slow,
+            units=max(20, sizes["cell"] // 5),
+        )  # fmt: skip
+        made = doubly_stochastic(
+            law, trials=200, duration=2.0, bin_width=FINE,
+            rng=np.random.default_rng([seed, 6, k]),
+        )  # fmt: skip
+        found = two_timescales(made.data)
+        rows.append(
+            {
+                "process": name,
+                "n": found.number.size,
+                "said": [int(np.sum(found.number == count)) for count in range(3)],
+                "median_taus": [
+                    _median(found.tau[found.number == (1 + (tau_slow is not None)), j])
+                    for j in range(2)
+                ],
+            }
+        )
+    return rows
+
+
+def _swap(pair: tuple[Timescales, float], truth: np.ndarray) -> tuple[Any, ...]:
+    return pair[0], truth, pair[1]
+
+
+def _first(source: SpikeTimes) -> SpikeTimes:
+    """Return the first neurons alone."""
+    few = source.neuron < 3
+    return SpikeTimes(
+        times=source.times[few],
+        trial=source.trial[few],
+        neuron=source.neuron[few],
+        trials=source.trials[:3],
+        duration=source.duration,
+    )
+
+
+def _part(found: Timescales, mask: np.ndarray) -> Timescales:
+    """Return some of the neurons alone."""
+    names = (
+        "tau", "low", "high", "estimate", "amplitude", "offset", "goodness", "rate",
+    )  # fmt: skip
+    return replace(
+        found,
+        status=tuple(s for s, wanted in zip(found.status, mask, strict=True) if wanted),
+        **{name: getattr(found, name)[mask] for name in names},
+    )
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def _median(values: np.ndarray) -> float | None:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else None

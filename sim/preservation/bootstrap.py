@@ -1,0 +1,123 @@
+"""Hierarchical bootstrap: networks, their neurons, and the trials behind each τ.
+
+Source: Saravanan, Berman & Sober 2020, doi:10.51628/001c.13927.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from isotau.sim.preservation.moments import Sums
+
+ROWS = 1 << 22
+"""Weights held in memory at a time."""
+
+
+class Level(NamedTuple):
+    """What the bootstrap resamples of one network.
+
+    Attributes:
+        features: what is summed over neurons, neuron × feature.
+        trials_a: equally likely deviations of each neuron's log τ at stage a, row ×
+            neuron; one row is drawn for all neurons, since they share their trials.
+        trials_b: the same of stage b.
+    """
+
+    features: Float64[np.ndarray, "n features"]
+    trials_a: Float64[np.ndarray, "rows_a n"]
+    trials_b: Float64[np.ndarray, "rows_b n"]
+
+
+def without_trials(features: Float64[np.ndarray, "n features"]) -> Level:
+    """Return a level whose trials are not resampled."""
+    none = np.zeros((1, features.shape[0]))
+    return Level(features, none, none)
+
+
+def totals(levels: Sequence[Level]) -> Float64[np.ndarray, "networks sums"]:
+    """Return the sums as they were found, with no deviation: a zero at the end."""
+    sums = np.stack([level.features.sum(axis=0) for level in levels])
+    return np.concatenate([sums, np.zeros((len(levels), 1))], axis=1)
+
+
+def leaving_out(level: Level) -> Float64[np.ndarray, "n 1 sums"]:
+    """Return a network's sums without each of its neurons in turn."""
+    left = level.features.sum(axis=0) - level.features
+    return np.concatenate([left, np.zeros((len(left), 1))], axis=1)[:, None]
+
+
+def means_left(
+    levels: Sequence[Level],
+    statistic: Callable[[Sums], Sums],
+    matters: Callable[[Sums], Bool[np.ndarray, " n"]],
+    *,
+    fixed: bool,
+) -> list[Float64[np.ndarray, " units"]]:
+    """Return a mean over networks without each of its units in turn.
+
+    Units are networks in which the statistic is defined, in one group. Those of `fixed`
+    networks are the neurons that matter to it, in a group for each network.
+    """
+    values = statistic(totals(levels))
+    defined = np.isfinite(values)
+    total, size = values[defined].sum(), int(defined.sum())
+    if not fixed:
+        return [(total - values[defined]) / max(size - 1, 1)]
+    groups = []
+    for level, value in zip(levels, values, strict=True):
+        if np.isfinite(value):
+            some = matters(level.features)
+            without = statistic(leaving_out(level)[some])[:, 0]
+            groups.append((total - value + without) / size)
+    return groups or [np.zeros(0)]
+
+
+def resample(
+    levels: Sequence[Level], draws: int, rng: np.random.Generator, *, fixed: bool
+) -> Float64[np.ndarray, "draws networks sums"]:
+    """Return the sums over neurons of resampled networks.
+
+    Each draw takes as many networks as there are, with replacement (`fixed` ones are
+    taken as they are); of each, as many neurons as it has, with replacement; and one
+    row of trial deviations at each stage. The last sum is that of b's less a's
+    deviations.
+    """
+    n_networks = len(levels)
+    chosen = np.tile(np.arange(n_networks), (draws, 1))
+    if not fixed:
+        chosen = rng.integers(n_networks, size=(draws, n_networks))
+    width = levels[0].features.shape[1] + 1
+    sums = np.empty((draws * n_networks, width))
+    for k, level in enumerate(levels):
+        (slots,) = np.nonzero(chosen.ravel() == k)
+        step = max(1, ROWS // len(level.features))
+        for start in range(0, len(slots), step):
+            some = slots[start : start + step]
+            weights = _weights(len(level.features), len(some), rng)
+            sums[some, :-1] = weights @ level.features
+            sums[some, -1] = _deviation(level.trials_b, weights, rng)
+            sums[some, -1] -= _deviation(level.trials_a, weights, rng)
+    return sums.reshape(draws, n_networks, width)
+
+
+def _weights(
+    n: int, rows: int, rng: np.random.Generator
+) -> Float64[np.ndarray, "rows n"]:
+    """Return how often each of n is drawn in n draws with replacement."""
+    drawn: Int64[np.ndarray, "rows n"] = rng.integers(n, size=(rows, n))
+    drawn += n * np.arange(rows)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=rows * n)
+    return counts.reshape(rows, n).astype(np.float64)
+
+
+def _deviation(
+    trials: Float64[np.ndarray, "choices n"],
+    weights: Float64[np.ndarray, "rows n_and_guards"],
+    rng: np.random.Generator,
+) -> Float64[np.ndarray, " rows"]:
+    """Return the sum over neurons of a row of deviations drawn for each draw."""
+    row = rng.integers(len(trials), size=len(weights))
+    neurons = trials.shape[1]  # what follows them has no trials
+    return np.einsum("rn,rn->r", weights[:, :neurons], trials[row])

@@ -1,0 +1,208 @@
+"""From pairs of timescales to `Preservation`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+from scipy import stats
+
+from isotau.sim.preservation import agreement, pairings, scores
+from isotau.sim.preservation.attrition import attrition
+from isotau.sim.preservation.bootstrap import Level, resample, totals
+from isotau.sim.preservation.censored import censored
+from isotau.sim.preservation.config import PreservationConfig, chance_of
+from isotau.sim.preservation.covariates import covariates
+from isotau.sim.preservation.distribution import distances
+from isotau.sim.preservation.endpoints import endpoints, network_shift
+from isotau.sim.preservation.estimate import (
+    Estimate,
+    jackknife_error,
+    percentile,
+    signed_root,
+    t_interval,
+)
+from isotau.sim.preservation.moments import Sums
+from isotau.sim.preservation.pair import Pair, log_ratios, log_tau
+from isotau.sim.preservation.preservation import (
+    DECISIVE,
+    NetworkResult,
+    Preservation,
+)
+from isotau.sim.preservation.scores import mean_of_defined
+from isotau.sim.preservation.verdict import Endpoint
+
+
+def compare(
+    pairs: Sequence[Pair],
+    config: PreservationConfig | None = None,
+    *,
+    rng: np.random.Generator,
+) -> Preservation:
+    """Return whether stage b has the timescales of stage a, over networks.
+
+    A network has a say if enough of its neurons have a timescale in both runs of stage
+    a, and more than chance would give one. What stage b lost never leaves a network
+    out: it counts as loss.
+
+    Args:
+        pairs: one per network, all by the same estimator.
+        config: margins and error rates, to be chosen before looking.
+        rng: of the bootstrap and of permutations.
+
+    Raises:
+        ValueError: no pair, two of a name, or several estimators.
+    """
+    config = config or PreservationConfig()
+    _check(pairs)
+    reasons = [_why_not(pair, config) for pair in pairs]
+    saying = [pair for pair, why in zip(pairs, reasons, strict=True) if not why]
+    decided = _nothing(config)
+    numbers: dict[str, Estimate] = {}
+    by_network: tuple[NetworkResult, ...] = ()
+    if saying:
+        found = pairings.levels(saying, guarded=False)
+        guarded = pairings.levels(saying, guarded=True)
+        fixed = len(saying) < config.min_networks
+        drawn = resample(guarded, config.draws, rng, fixed=fixed)
+        decided = endpoints(found, guarded, drawn, config)
+        by_network = tuple(
+            _network(pair, level, 1 - 2 * config.alpha)
+            for pair, level in zip(saying, found, strict=True)
+        )
+        numbers = _numbers(totals(found)[None], drawn, config.level)
+        numbers["median_ratio"] = median_ratio(saying, config)
+    return Preservation(
+        method=pairs[0].a.method,
+        endpoints=decided,
+        by_network=by_network,
+        left_out=tuple(
+            (pair.name, why) for pair, why in zip(pairs, reasons, strict=True) if why
+        ),
+        numbers=numbers,
+        covariates=covariates(saying, config, rng=rng),
+        distances=distances([log_tau(pair) for pair in saying], config.draws, rng)
+        if saying
+        else None,
+        censored=censored(saying, config) if saying else None,
+        attrition=attrition((pair.a, pair.b) for pair in pairs),
+        attrition_a=attrition((pair.a, pair.a_again) for pair in pairs),
+        attrition_b=attrition((pair.b, pair.b_again) for pair in pairs),
+        config=config,
+    )
+
+
+def median_ratio(pairs: Sequence[Pair], config: PreservationConfig) -> Estimate:
+    """Return the median over neurons of τ_b/τ_a, its log averaged over networks.
+
+    The interval is Student's over networks; of fixed networks, from the order of their
+    neurons' ratios, as if these were independent.
+    """
+    ratios = [d[np.isfinite(d)] for d in map(log_ratios, pairs)]
+    medians = np.array([np.median(d) for d in ratios if d.size])
+    if not medians.size:
+        return Estimate(value=np.nan)
+    value = float(medians.mean())
+    if len(pairs) >= config.min_networks:
+        left = (medians.sum() - medians) / max(medians.size - 1, 1)
+        low, high = t_interval(value, *jackknife_error([left]), config.level)
+    else:
+        ends = np.array([_median_ends(d, config.level) for d in ratios if d.size])
+        reach = np.sqrt(((ends - medians[:, None]) ** 2).sum(axis=0)) / medians.size
+        low, high = value - reach[0], value + reach[1]
+    return Estimate(
+        value=float(np.exp(value)), low=float(np.exp(low)), high=float(np.exp(high))
+    )
+
+
+def _median_ends(x: Float64[np.ndarray, " n"], level: float) -> tuple[float, float]:
+    """Return the interval of a median by the order of the numbers."""
+    rank = int(stats.binom.ppf((1 - level) / 2, x.size, 0.5))
+    if rank < 1:  # even the whole range is no interval
+        return np.nan, np.nan
+    ordered = np.sort(x)
+    return ordered[rank - 1], ordered[-rank]
+
+
+def _check(pairs: Sequence[Pair]) -> None:
+    if not pairs:
+        raise ValueError("pairs: got none, need at least one network")
+    names = [pair.name for pair in pairs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"pairs: got {', '.join(twice)} more than once, need every network once; "
+            "its neurons would count twice"
+        )
+    methods = sorted({pair.a.method for pair in pairs})
+    if len(methods) > 1:
+        raise ValueError(
+            f"pairs: got methods {', '.join(methods)}, need one; compare each by itself"
+        )
+
+
+def _why_not(pair: Pair, config: PreservationConfig) -> str:
+    """Return why a network has no say, by what its stage a is; "" if it has one."""
+    identified = np.isfinite(log_tau(pair)[:2])
+    both = int(identified.all(axis=0).sum())
+    if both < config.min_neurons:
+        return (
+            f"got {both} of {pair.n} neurons with a timescale in both runs of a, need "
+            f"{config.min_neurons}"
+        )
+    fewest = int(identified.sum(axis=1).min())
+    least = float(stats.beta.ppf(config.alpha, fewest, pair.n - fewest + 1))
+    chance = chance_of(config, pair.a.method)
+    if least <= 2 * chance:
+        return (
+            f"got {fewest} of {pair.n} neurons with a timescale in a run of a (a share "
+            f"of {least:.3f} at least), need more than twice the {chance:g} that have "
+            "one by chance"
+        )
+    return ""
+
+
+def _nothing(config: PreservationConfig) -> tuple[Endpoint, ...]:
+    """Return the endpoints of no network."""
+    margins = (config.shift_margin, config.scatter_margin, config.loss_margin)
+    return tuple(
+        Endpoint(
+            name=name,
+            estimate=Estimate(value=np.nan),
+            margin=margin,
+            level=1 - 2 * config.alpha,
+        )
+        for name, margin in zip(DECISIVE, margins, strict=True)
+    )
+
+
+def _network(pair: Pair, level: Level, confidence: float) -> NetworkResult:
+    """Return what one network says, by its neurons."""
+    sums = totals([level])
+    whole, noise = scores.scatter_parts(sums)
+    lost, again = scores.loss(sums)
+    counts = pairings.logs(sums).size[0, pairings.CROSS]
+    return NetworkResult(
+        name=pair.name,
+        shift=network_shift(level, confidence),
+        scatter=signed_root(float(whole[0] - noise[0])),
+        loss=float(lost[0] - again[0]),
+        neurons=float(counts.mean()),
+    )
+
+
+def _numbers(found: Sums, drawn: Sums, level: float) -> dict[str, Estimate]:
+    """Return the numbers of agreement with their bootstrap intervals."""
+    values, draws = agreement.numbers(found), agreement.numbers(drawn)
+    shifts = mean_of_defined(scores.repeat_shift(drawn), axis=-2)
+    repeats = mean_of_defined(scores.repeat_shift(found), axis=-2)
+    for k, name in enumerate(("repeat_ratio_a", "repeat_ratio_b")):
+        values[name], draws[name] = np.exp(repeats[..., k]), np.exp(shifts[..., k])
+    estimates = {}
+    for name, value in values.items():
+        low, high = (float(end) for end in percentile(draws[name], level))
+        if np.isnan(value[0]) or np.isnan(low):
+            estimates[name] = Estimate(value=float(value[0]))
+            continue
+        at = float(value[0])
+        estimates[name] = Estimate(value=at, low=min(low, at), high=max(high, at))
+    return estimates

@@ -1,0 +1,142 @@
+"""`Pair`: one network's timescales at two stages, and at both of them once more."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from isotau.convert import validation
+from isotau.sim.timescales.record import Timescales
+
+RUNS = ("a", "a_again", "b", "b_again")
+PAIRINGS: tuple[tuple[int, int], ...] = ((0, 2), (0, 3), (1, 2), (1, 3), (0, 1), (2, 3))
+"""Pairs of `RUNS`: the four of a stage a with a stage b, then the two repeats."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Pair:
+    """Timescales of the same neurons at stages or engines a and b.
+
+    The repeats are runs of the same network at the same stage under other seeds: what
+    differs between a stage and its repeat is the noise floor.
+
+    Attributes:
+        name: of the network.
+        a: timescales at stage a.
+        b: timescales at stage b, by the same estimator, neuron by neuron.
+        a_again: of the repeat of a.
+        b_again: of the repeat of b.
+        a_replicates: log τ (τ in seconds) at stage a from resampled trials, the same
+            trials for all neurons of a row, replicate × neuron; NaN where unidentified.
+            They are the trial level of the bootstrap, which falls back on the repeats;
+            see `trial_replicates`. One or two networks need ten or more.
+        b_replicates: the same at stage b.
+        tau_syn: synaptic time constant of every neuron, in seconds.
+        excitatory: whether each neuron is excitatory.
+    """
+
+    name: str
+    a: Timescales
+    b: Timescales
+    a_again: Timescales
+    b_again: Timescales
+    a_replicates: Float64[np.ndarray, "replicates n"] | None = None
+    b_replicates: Float64[np.ndarray, "replicates n"] | None = None
+    tau_syn: Float64[np.ndarray, " n"] | None = None
+    excitatory: Bool[np.ndarray, " n"] | None = None
+
+    def __post_init__(self) -> None:
+        """Check and freeze every field."""
+        n = self.a.n
+        for name in RUNS[1:]:
+            run = getattr(self, name)
+            if run.n != n:
+                raise ValueError(
+                    f"{name}: got {run.n} neurons, need {n} as in a; give the same "
+                    "neurons in the same order"
+                )
+            if run.method != self.a.method:
+                raise ValueError(
+                    f"{name}: got method {run.method!r}, need {self.a.method!r} as in "
+                    "a; compare one estimator at a time"
+                )
+        fields: dict[str, Any] = {"name": str(self.name)}
+        for name in ("a_replicates", "b_replicates"):
+            if getattr(self, name) is not None:
+                fields[name] = _replicates(name, getattr(self, name), n)
+        if self.tau_syn is not None:
+            fields["tau_syn"] = validation.floats(
+                "tau_syn", self.tau_syn, (n,), "neuron", positive=True
+            )
+        if self.excitatory is not None:
+            excitatory = np.array(self.excitatory)
+            if excitatory.shape != (n,) or excitatory.dtype != bool:
+                raise ValueError(
+                    f"excitatory: got {excitatory.dtype} of shape {excitatory.shape}, "
+                    f"need bool of shape {(n,)} (neuron)"
+                )
+            excitatory.setflags(write=False)
+            fields["excitatory"] = excitatory
+        validation.freeze(self, fields)
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return self.a.n
+
+
+def log_tau(pair: Pair) -> Float64[np.ndarray, "runs n"]:
+    """Return log τ (τ in seconds) of the four `RUNS`; NaN where there is none."""
+    return np.log(np.stack([getattr(pair, name).tau for name in RUNS]))
+
+
+def log_ratios(pair: Pair) -> Float64[np.ndarray, " n"]:
+    """Return d = log(τ_b / τ_a) of every neuron; NaN unless both have a timescale."""
+    return np.log(pair.b.tau) - np.log(pair.a.tau)
+
+
+def repeat_ratios(pair: Pair) -> Float64[np.ndarray, "2 n"]:
+    """Return the log ratios of each repeat to its run, of stage a and of stage b."""
+    runs = log_tau(pair)
+    return np.stack([runs[1] - runs[0], runs[3] - runs[2]])
+
+
+def trial_deviations(
+    pair: Pair,
+) -> tuple[
+    Float64[np.ndarray, "replicates_a n"], Float64[np.ndarray, "replicates_b n"]
+]:
+    """Return by how much log τ of stage a, and of b, may deviate with other trials.
+
+    For the mean of a run and its repeat: rows are equally likely, 0 where a neuron's
+    deviation is not known. Without replicates there are two rows, plus and minus half
+    the difference between the run and its repeat.
+    """
+    found = []
+    floors = repeat_ratios(pair)
+    for given, floor in zip(
+        (pair.a_replicates, pair.b_replicates), floors, strict=True
+    ):
+        if given is None:
+            rows = np.stack([floor, -floor]) / 2
+        else:
+            defined = np.isfinite(given)
+            count = np.maximum(defined.sum(axis=0), 1)
+            centre = np.where(defined, given, 0.0).sum(axis=0) / count
+            rows = (given - centre) / np.sqrt(2)
+        found.append(np.where(np.isfinite(rows), rows, 0.0))
+    return found[0], found[1]
+
+
+def _replicates(name: str, value: Any, n: int) -> np.ndarray:
+    """Return a read-only copy of replicate × neuron, NaN allowed."""
+    rows = validation.length(name, value, ndim=2)
+    value = np.asarray(value)
+    missing = np.isnan(value)
+    filled = validation.floats(
+        name, np.where(missing, 0.0, value), (rows, n), "replicate × neuron"
+    )
+    array = np.where(missing, np.nan, filled)
+    array.setflags(write=False)
+    return array

@@ -1,0 +1,135 @@
+"""Endpoints, what each says, and the verdict of all of them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from isotau.convert import validation
+from isotau.sim.preservation.estimate import Estimate
+
+ENDPOINTS = ("shift", "scatter", "loss", "curve")
+
+
+class Verdict(str, Enum):
+    """Whether timescales were preserved, or why that cannot be said."""
+
+    PRESERVED = "preserved"
+    NOT_PRESERVED = "not preserved"
+    NOT_IDENTIFIABLE = "not identifiable"
+    """The data tell neither."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Endpoint:
+    """A number that must lie inside its margin, and does so if its interval does.
+
+    Attributes:
+        name: "shift" (mean log ratio, two-sided), "scatter" (SD of log ratios beyond
+            the noise floor), "loss" (share of identified neurons lost beyond a
+            repeat's) or "curve" (distance of the shapes of autocorrelations
+            beyond the floor).
+        estimate: its value, and its interval at confidence `level`.
+        margin: largest value that counts as preserved.
+        level: confidence of the interval: 1 − 2α for tests of size α.
+    """
+
+    name: str
+    estimate: Estimate
+    margin: float
+    level: float
+
+    def __post_init__(self) -> None:
+        """Check and freeze every field."""
+        level = validation.number("level", self.level, positive=True)
+        if level >= 1:
+            raise ValueError(f"level: got {level}, need less than 1")
+        fields: dict[str, Any] = {
+            "name": validation.choice("name", self.name, ENDPOINTS),
+            "margin": validation.number("margin", self.margin, positive=True),
+            "level": level,
+        }
+        validation.freeze(self, fields)
+
+
+def judge(endpoint: Endpoint) -> Verdict:
+    """Return what an endpoint says by itself.
+
+    Preserved if its interval lies inside the margin, which are two one-sided tests
+    (Schuirmann 1987, doi:10.1007/BF01068419); not preserved if it lies wholly outside.
+    Scatter, loss and curve have no lower margin: less than the floor is no change.
+    """
+    low, high = endpoint.estimate.low, endpoint.estimate.high
+    if math.isnan(low) or math.isnan(high):
+        return Verdict.NOT_IDENTIFIABLE
+    two_sided = endpoint.name == "shift"
+    if high < endpoint.margin and (low > -endpoint.margin or not two_sided):
+        return Verdict.PRESERVED
+    if low > endpoint.margin or (two_sided and high < -endpoint.margin):
+        return Verdict.NOT_PRESERVED
+    return Verdict.NOT_IDENTIFIABLE
+
+
+def decide(endpoints: Sequence[Endpoint]) -> tuple[Verdict, str]:
+    """Return the verdict of several endpoints, and the sentence that decided it.
+
+    Preserved if all say so, not preserved if one does. The sentence is on the endpoint
+    that is nearest to its margin, farthest beyond it, or most uncertain.
+    """
+    said = {endpoint.name: judge(endpoint) for endpoint in endpoints}
+    for verdict in (Verdict.NOT_PRESERVED, Verdict.NOT_IDENTIFIABLE):
+        voices = [e for e in endpoints if said[e.name] is verdict]
+        if voices:
+            weigh = _beyond if verdict is Verdict.NOT_PRESERVED else _width
+            return verdict, sentence(max(voices, key=weigh))
+    return Verdict.PRESERVED, sentence(max(endpoints, key=_nearness))
+
+
+def sentence(endpoint: Endpoint) -> str:
+    """Return an endpoint, its estimate, interval and margin in words."""
+    found, margin = endpoint.estimate, endpoint.margin
+    ends = {
+        Verdict.PRESERVED: "inside",
+        Verdict.NOT_PRESERVED: "outside",
+        Verdict.NOT_IDENTIFIABLE: "neither inside nor outside",
+    }[judge(endpoint)]
+    if math.isnan(found.value):
+        return f"{endpoint.name}: nothing to measure it by"
+    if endpoint.name == "shift":
+        value, low, high = (_ratio(x) for x in (found.value, found.low, found.high))
+        what = f"τ_b/τ_a is {value}"
+        limit = f"{_ratio(-margin)} to {_ratio(margin)}"
+    else:
+        value, low, high = (f"{x:.3f}" for x in (found.value, found.low, found.high))
+        what = {
+            "scatter": f"beyond the noise floor, log τ_b/τ_a has an SD of {value}",
+            "loss": f"beyond a repeat's, {value} of the identified neurons are lost",
+            "curve": f"beyond the noise floor, autocorrelations differ by {value}",
+        }[endpoint.name]
+        limit = f"the margin of {margin:.3f}"
+    if math.isnan(found.low) or math.isnan(found.high):
+        return f"{endpoint.name}: {what}, with no interval"
+    interval = f"{endpoint.level:.0%} interval {low} to {high}"
+    return f"{endpoint.name}: {what} ({interval}), {ends} {limit}"
+
+
+def _ratio(log: float) -> str:
+    with_care = math.inf if log > 700 else math.exp(log)
+    return f"{with_care:.3f}"
+
+
+def _beyond(endpoint: Endpoint) -> float:
+    found = endpoint.estimate
+    return max(found.low, -found.high) / endpoint.margin
+
+
+def _width(endpoint: Endpoint) -> float:
+    width = (endpoint.estimate.high - endpoint.estimate.low) / endpoint.margin
+    return math.inf if math.isnan(width) else width
+
+
+def _nearness(endpoint: Endpoint) -> float:
+    found = endpoint.estimate
+    low = -found.low if endpoint.name == "shift" else -math.inf
+    return max(found.high, low) / endpoint.margin
