@@ -27,7 +27,7 @@ MARGIN = PreservationConfig().shift_margin
 BAND: Any = {"color": PALE, "lw": 0, "zorder": 0}
 LINE: Any = {"color": RED, "lw": 1.8, "zorder": 3}
 NOBODY = "no neuron has a timescale in both"
-COVARIATES = {"rate": "rate at {} (Hz)", "tau_syn": "synaptic τ (ms)"}
+COVARIATES = {"rate": "firing rate at stage {} (Hz)", "tau_syn": "synaptic τ (ms)"}
 RATIOS = {
     2.2: (0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0),
     6.0: (0.2, 0.33, 0.5, 0.8, 1.0, 1.25, 2.0, 3.0, 5.0),

@@ -13,6 +13,8 @@ SAYS = {
     "engine_and_lava.py": ("spikes that differ: 0",),
     "compare_timescales.py": ("LIF: ", "fixed point: ", "in both: "),
     "lab_timescales.py": ("ml says", "not identifiable", "ok"),
+    "memory_code.py": ("rate: off over on the diagonal", "fixed: off over on the"),
+    "preserve_timescales.py": ("rate to lif: ", "lif to fixed: "),
     "read_low_rank.py": ("correlation of κ: [", "saddle at κ", "stable at κ"),
     "replay_trace.py": ("dv = 163: the same", "dv = 153: not the same"),
 }

@@ -117,6 +117,9 @@ def scatter_estimate(
     for part in (_whole, _noise):
         value = float(mean_of_defined(part(totals(found))))
         parts.append((value, means_left(found, part, _compared, fixed=fixed)))
+    if any(np.isnan(value) for value, _ in parts):
+        # too few neurons with a timescale in both stages, or in a stage and its repeat
+        return Estimate(value=np.nan)
     above, below = scatter_parts(resampled)
     low, high = hull(
         _variance_interval(parts[0], parts[1], level),

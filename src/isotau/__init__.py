@@ -24,22 +24,22 @@ from isotau.convert.trials import Trials as Trials
 __version__ = "0.1.0"
 _LATER = {
     "ConvertConfig": "isotau.convert.convert_rate",
-    "TrainConfig": "isotau.convert.training",
     "convert_rate": "isotau.convert.convert_rate:convert",
+    "rate_to_lif": "isotau.convert.rate_to_lif",
     "read_rate": "isotau.convert.read_rate",
     "read_spikernn": "isotau.convert.read_spikernn",
-    "rate_to_lif": "isotau.convert.rate_to_lif",
     "replicate": "isotau.convert.change_variables",
     "search_lambda": "isotau.convert.search_lambda",
     "tanh_to_sigmoid": "isotau.convert.change_variables",
-    "train": "isotau.convert.training",
-    "train_many": "isotau.convert.training",
     "LIFModule": "isotau.convert.norse_module",
     "simulate_lif": "isotau.convert.lif_dynamics",
     "quantize": "isotau.convert.quantize",
     "run_lava": "isotau.targets.to_lava",
-    "kim": "isotau.sim.timescales.kim",
     "run_pipeline": "isotau.pipeline",
+    "read_spike_times": "isotau.sim.recorded",
+    **dict.fromkeys(("TrainConfig", "train", "train_many"), "isotau.convert.training"),
+    **dict.fromkeys(("exponential", "kim", "ml"), "isotau.sim.timescales"),
+    **dict.fromkeys(("Pair", "compare"), "isotau.sim.preservation"),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import isotau
-from isotau import network_commands
+from isotau import network_commands, timescale_commands
 
 app = typer.Typer(
     add_completion=False,
@@ -45,6 +45,9 @@ def _options(
 
 app.command()(network_commands.run)
 app.command()(network_commands.convert)
+app.command()(timescale_commands.preserve)
+app.command()(timescale_commands.timescales)
+app.command()(timescale_commands.compare)
 
 
 @app.command()

@@ -66,6 +66,8 @@ class PreserveConfig:
         validation.number("settle", self.settle, minimum=0)
         if self.groups is not None:
             validation.whole("groups", self.groups, 0, self.trials // 2)
+            if self.groups == 1:
+                raise ValueError("groups: got 1, need 0 or at least 2")
         if not validation.number("length", self.length) >= WIDEST * (LAGS + 1):
             raise ValueError(
                 f"length: got {self.length} s, need at least "
@@ -161,7 +163,8 @@ def measure_networks(
     The first network's seed is that of `config.run`, the next one's is one more.
 
     Raises:
-        ValueError: as `measure_network`; or `jobs` is less than 1.
+        ValueError: as `measure_network`, with the network's name before it; or `jobs`
+            is less than 1.
     """
     jobs = validation.whole("jobs", jobs, 1, 1 << 10)
     if jobs == 1 and len(networks) == 1:
@@ -175,7 +178,10 @@ def measure_networks(
         name, rate = networks[k]
         own = replace(config, run=replace(config.run, seed=config.run.seed + k))
         with threadpool_limits(1):
-            return measure_network(name, rate, own)
+            try:
+                return measure_network(name, rate, own)
+            except ValueError as error:
+                raise type(error)(f"{name}: {error}") from error
 
     tasks = (delayed(one)(k) for k in range(len(networks)))
     found = Parallel(n_jobs=jobs, return_as="generator")(tasks)

@@ -13,6 +13,8 @@ from isotau.sim.tasks import fixation
 from isotau.stages import ENGINES, lif_spikes, observe_rate
 
 STAGES = ("rate", "lif", "fixed")
+QUIET = 1
+"""Sets these seeds apart from those of the task's trials."""
 
 
 class Twice(NamedTuple):
@@ -39,7 +41,9 @@ def run_quiet(
     rate = result.rate
     task = fixation(rate.n_in, rate.n_out, dt=rate.dt, length=settle + length)
     silence = refine(task.draw(trials, np.random.default_rng(0)), rate.dt)
-    words = np.random.SeedSequence(seed).generate_state(2 * len(STAGES), np.uint64)
+    # Other words than the run's own seeds, which come from the same number.
+    sequence = np.random.SeedSequence([seed, QUIET])
+    words = sequence.generate_state(2 * len(STAGES), np.uint64)
     seeds = [int(word >> np.uint64(1)) for word in words]
     return {
         stage: Twice(

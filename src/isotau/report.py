@@ -174,8 +174,10 @@ def _on_lava(report: dict[str, Any]) -> str:
 
 
 def _on_timescales(fixed: dict[str, Any]) -> str:
-    return (
-        f"{fixed['n_timescales']} fixed-point neurons have a timescale by the "
-        f"published rules, where {fixed['n_timescales_by_chance']} of as many Poisson "
-        "neurons would: unless the two numbers are far apart, the median says nothing."
+    found, chance = fixed["n_timescales"], fixed["n_timescales_by_chance"]
+    said = (
+        f"{found} of {fixed['n_neurons']} fixed-point neurons have a timescale that "
+        f"the trials without input tell from none ({chance} of as many Poisson neurons "
+        f"would; the published rules keep {fixed['n_timescales_published']}). "
     )
+    return said + "Whether timescales were preserved: isotau preserve."

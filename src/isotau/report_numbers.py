@@ -127,6 +127,8 @@ def _quiet(quiet: Quiet) -> dict[str, Any]:
         "spontaneous_rate_hz": mean_rate(quiet.spikes),
         "n_timescales": measured["n_timescales"],
         "n_timescales_by_chance": summary(quiet.chance)["n_timescales"],
+        "n_timescales_published": summary(quiet.published)["n_timescales"],
+        "timescale_method": measured["method"],
         "median_tau_ms": None if tau is None else 1e3 * tau,
         "timescale_status": measured["status"],
     }

@@ -25,6 +25,7 @@ def stage(accuracy, tau):
         "n_neurons": 200,
         "n_timescales": 31,
         "n_timescales_by_chance": 14,
+        "n_timescales_published": 22,
         "median_tau_ms": tau,
     }
 
@@ -89,7 +90,8 @@ def test_verdict_says_whether_lava_agrees():
     assert "1.000 (rate) → 0.950 (lif) → 0.940 (fixed)" in said
     assert "Answers reach 1.10 (rate), 1.05 (lif), 1.04 (fixed) for 1.00." in said
     assert "Units: 190 agrees, 10 silent." in said
-    assert "31 fixed-point neurons" in said and "14 of as many Poisson" in said
+    assert "31 of 200 fixed-point neurons" in said
+    assert "14 of as many Poisson" in said and "rules keep 22" in said
     assert "Lava gave the engine's spikes in all 1,234,567 neuron-steps." in said
     assert "RATE NETWORK" not in said and "κ" not in said
     off = REPORT | {"lava_identical": False, "lava_mismatches": 12}

@@ -203,7 +203,7 @@ def test_ratio_against_a_covariate_finds_its_slope(axes, by):
     rise = np.diff(np.log(line.get_ydata())) / np.diff(np.log(line.get_xdata()))
     assert rise == pytest.approx(-0.4)
     assert legend(axes) == ["running median", "slope −0.40"]
-    label = {"rate": "rate at lif (Hz)", "tau_syn": "synaptic τ (ms)"}[by]
+    label = {"rate": "firing rate at stage lif (Hz)", "tau_syn": "synaptic τ (ms)"}[by]
     assert axes.get_xlabel() == label
 
 

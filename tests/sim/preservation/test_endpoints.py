@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isotau.sim.preservation import PreservationConfig, Verdict, pairings
+from isotau.sim.preservation import Pair, PreservationConfig, Verdict, pairings
 from isotau.sim.preservation.bootstrap import resample
 from isotau.sim.preservation.endpoints import endpoints, network_shift
 from isotau.sim.preservation.pair import RUNS
 from isotau.sim.preservation.verdict import judge
+from isotau.sim.timescales import Status, Timescales
 
 MARGIN = np.log(1.25)
 REPEATS = 120
@@ -165,3 +166,27 @@ def test_repeats_without_noise(make_pairs):
         assert (found.value, found.low, found.high) == pytest.approx(
             (0, 0, 0), abs=1e-7
         )
+
+
+def test_stages_that_share_no_neuron_with_a_timescale():
+    """Stage a has 34 and b other 6: nothing to pair, and no crash."""
+    rng, first = np.random.default_rng(0), np.arange(40) < 34
+
+    def run(known):
+        return Timescales(
+            tau=np.where(known, 0.1 * np.exp(0.3 * rng.standard_normal(40)), np.nan),
+            status=[Status.OK if k else Status.NOT_IDENTIFIABLE for k in known],
+            amplitude=np.full(40, 0.5),
+            offset=np.zeros(40),
+            rate=np.full(40, 9.0),
+            method="ml",
+            bin_width=0.05,
+            lags=19,
+        )
+
+    runs = {"a": run(first), "a_again": run(first)}
+    pair = Pair(name="n", b=run(~first), b_again=run(~first), **runs)
+    shift, scatter, loss = measure([pair], rng)
+    assert np.isnan(shift.estimate.value)
+    assert np.isnan(scatter.estimate.value)
+    assert judge(loss) is Verdict.NOT_PRESERVED
