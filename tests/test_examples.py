@@ -19,6 +19,9 @@ SAYS = {
     "replay_trace.py": ("dv = 163: the same", "dv = 153: not the same"),
 }
 
+LONG = ("memory_code.py", "preserve_timescales.py")
+"""Half a minute each."""
+
 
 def test_every_example_is_tested_and_short():
     scripts = {path.name: path for path in EXAMPLES.glob("*.py")}
@@ -29,7 +32,13 @@ def test_every_example_is_tested_and_short():
 
 @pytest.mark.slow
 @pytest.mark.lava
-@pytest.mark.parametrize("script", sorted(SAYS))
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=pytest.mark.long if script in LONG else ())
+        for script in sorted(SAYS)
+    ],
+)
 def test_example_runs(script, tmp_path):
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / script)],

@@ -167,6 +167,7 @@ def test_what_stands_beside_the_timescales(scaled, quiet):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_many_networks_are_measured_as_each_alone(low_rank_file):
     """Under seeds that count up, however many at a time."""
     net = read_rate(low_rank_file).net

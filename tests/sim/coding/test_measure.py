@@ -144,6 +144,7 @@ def test_timescales_must_be_the_networks(make, of_tau):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_trained_network_holds_its_memory_on_the_chip():
     """The sign of the first stimulus, through 750 ms, at every stage."""
     rate = storage.load(DATA, RateRNN)

@@ -87,6 +87,7 @@ def test_timescales_permuted_across_neurons():
     assert verdict((permuted(again[0]), permuted(again[1]))) is Verdict.NOT_PRESERVED
 
 
+@pytest.mark.long
 def test_weights_shuffled():
     """Each neuron keeps its outgoing weights, and has them with others."""
     lif, rng = spiking(), np.random.default_rng(1)
@@ -95,12 +96,14 @@ def test_weights_shuffled():
     assert verdict(b) is Verdict.NOT_PRESERVED
 
 
+@pytest.mark.long
 def test_a_scale_40_times_too_small():
     scale = on_chip(spiking()).state_scale / 40
     coarse = on_chip(spiking(), QuantizeConfig(state_scale=scale))
     assert verdict(twice(coarse, 50)) is Verdict.NOT_PRESERVED
 
 
+@pytest.mark.long
 def test_ten_trials_of_a_network_that_does_not_fluctuate():
     """At 1/λ = 90 Hz the recurrent weights are weak and nothing is slow."""
     chip = on_chip(spiking(90.0))
@@ -125,6 +128,7 @@ def test_poisson_neurons_of_the_same_rates():
     assert sum(status is Status.OK for status in found.status) <= 0.05 * spikes.n
 
 
+@pytest.mark.long
 def test_spikes_exchanged_between_trials():
     """Rates over the trial are kept, what one bin knows of the next is lost."""
     rng, spikes = np.random.default_rng(3), quiet(on_chip(spiking()), 80)
@@ -134,6 +138,7 @@ def test_spikes_exchanged_between_trials():
     assert sum(status is Status.OK for status in found.status) <= 0.05 * spikes.n
 
 
+@pytest.mark.long
 def test_distance_grows_with_the_error_of_lambda():
     errors = (0.0, 0.1, 0.2, 0.5)
     chips = [on_chip(spiking(INVERSE_LAMBDA * (1 + error))) for error in errors]
