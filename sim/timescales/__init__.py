@@ -11,6 +11,10 @@ from isotau.sim.timescales.kim import kim as kim
 from isotau.sim.timescales.ml import MLConfig as MLConfig
 from isotau.sim.timescales.ml import ml as ml
 from isotau.sim.timescales.pfc import kim_pfc as kim_pfc
+from isotau.sim.timescales.population import (
+    population_exponential as population_exponential,
+)
+from isotau.sim.timescales.population import population_kim as population_kim
 from isotau.sim.timescales.record import Status as Status
 from isotau.sim.timescales.record import Timescales as Timescales
 from isotau.sim.timescales.record import read_csv as read_csv
