@@ -57,7 +57,7 @@ def network(n: int, bias: int) -> FixedPointNetwork:
         bias_exp=np.full(n, BIAS_EXP),
         refractory=np.zeros(n),
         noise_exp=None,
-        state_scale=1.0,
+        state_scale=np.ones(n),
         v_reset=np.zeros(n),
         input_scale=1.0,
         dt=1e-3,

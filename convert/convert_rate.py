@@ -175,7 +175,7 @@ def _try(
         spikes,
         w_out=network.w_out,
         b_out=np.zeros(network.n_out),
-        tau=network.tau_syn,
+        tau=network.tau_out,
         f0=network.f0,
     )
     blank = Candidate(

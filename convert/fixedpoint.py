@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int8, Int16, Int32, UInt8, UInt16
+from jaxtyping import Float64, Int8, Int16, Int32, Int64, UInt8, UInt16
 
 from isotau.convert import arithmetic, validation
 from isotau.convert.arithmetic import SignMode
@@ -126,7 +126,8 @@ class FixedPointNetwork:
             more).
         noise_exp: exponent of the membrane noise, uniform ±127·2^(noise_exp − 7) added
             to v every step; None for no noise.
-        state_scale: integers of u and v per volt.
+        state_scale: integers of u and v per volt, per neuron; one number given stands
+            for all.
         v_reset: volts that v = 0 stands for, per neuron.
         input_scale: message per unit of input.
         dt: length of a step, in seconds.
@@ -141,6 +142,8 @@ class FixedPointNetwork:
         u0: u at power-up, within 24 bits; zero if not given.
         v0: v at power-up; zero if not given.
         f0: filtered spike trains at power-up, in Hz; zero if not given.
+        population: number of the population that each neuron belongs to, from 0; all
+            of one if not given.
     """
 
     blocks: tuple[WeightBlock, ...]
@@ -152,7 +155,7 @@ class FixedPointNetwork:
     bias_exp: Int8[np.ndarray, " n"]
     refractory: UInt8[np.ndarray, " n"]
     noise_exp: int | None
-    state_scale: float
+    state_scale: Float64[np.ndarray, " n"]
     v_reset: Float64[np.ndarray, " n"]
     input_scale: float
     dt: float
@@ -165,6 +168,9 @@ class FixedPointNetwork:
     u0: Int32[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int32))
     v0: Int32[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, np.int32))
     f0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    population: Int64[np.ndarray, " n"] = field(
+        default_factory=lambda: np.zeros(0, np.int64)
+    )
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
@@ -222,7 +228,13 @@ class FixedPointNetwork:
             ),
         }
         fields |= self._start(n)
-        for name in ("state_scale", "input_scale", "dt"):
+        scale: Any = self.state_scale
+        scale = scale if np.ndim(scale) else np.full(n, scale)
+        fields["state_scale"] = validation.floats(
+            "state_scale", scale, (n,), "neuron", positive=True
+        )
+        fields["population"] = validation.population(self.population, n)
+        for name in ("input_scale", "dt"):
             fields[name] = validation.number(name, getattr(self, name), positive=True)
         validation.freeze(self, fields)
         for k, block in enumerate(self.blocks):

@@ -4,9 +4,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from isotau.convert import validation
+
+MEMORYLESS = 50.0
+"""Steps per τ of something without memory: 1 − exp(−50) is 1 in double precision."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -25,7 +28,8 @@ class LIFNetwork:
     `noise_std`: a step adds noise_std·√(1 − exp(−2dt/τ_mem)).
 
     Output: o = W_out f + b_out, where f is each neuron's spike train filtered by
-    exp(−t/τ_syn)/τ_syn, in Hz.
+    exp(−t/τ_out)/τ_out, in Hz. A filter, synapse or membrane without memory has
+    τ = dt/`MEMORYLESS`.
 
     Attributes:
         w_in: volts that one unit of input adds to i in one step, post × input channel.
@@ -43,6 +47,10 @@ class LIFNetwork:
         i0: synaptic current before the first step, in volts; zero if not given.
         v0: membrane potential before it, in volts; `v_reset` if not given.
         f0: filtered spike train f before it, in Hz; zero if not given.
+        tau_out: time constant of each neuron's readout filter, in seconds; `tau_syn`
+            if not given.
+        population: number of the population that each neuron belongs to, from 0; all
+            of one if not given. Quantization gives each its own scale.
     """
 
     w_in: Float64[np.ndarray, "n n_in"]
@@ -60,6 +68,10 @@ class LIFNetwork:
     i0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     v0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     f0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    tau_out: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    population: Int64[np.ndarray, " n"] = field(
+        default_factory=lambda: np.zeros(0, np.int64)
+    )
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
@@ -89,6 +101,11 @@ class LIFNetwork:
             given = np.asarray(getattr(self, name))
             value = given if given.size else np.zeros(n) if usual is None else usual
             fields[name] = validation.floats(name, value, (n,), "neuron")
+        out = np.asarray(self.tau_out)
+        fields["tau_out"] = validation.floats(
+            "tau_out", out if out.size else self.tau_syn, (n,), "neuron", positive=True
+        )
+        fields["population"] = validation.population(self.population, n)
         validation.freeze(self, fields)
         wrong = self.v_reset >= self.v_th
         if wrong.any():

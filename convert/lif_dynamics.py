@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
+from norse.torch.functional.lif import LIFState
 
 from isotau.convert import spikes as packed
 from isotau.convert import validation
@@ -16,6 +17,8 @@ from isotau.convert.spikes import Spikes
 from isotau.convert.storage import fingerprint
 
 NAME = "norse"
+FORGETFUL = 1e-3
+"""Share of i left by a step below which i before its decay is not read off from it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +76,7 @@ def simulate_lif(
     bits = np.empty((steps, copies * batch, (net.n + 7) // 8), dtype=np.uint8)
     i_peak, i_power, v_low = (torch.zeros(net.n) for _ in range(3))
     kept = 1 - module.loss_per_step(module.tau_syn)
+    forgetful = torch.nonzero(kept < FORGETFUL).ravel()
     noise, currents = None, []
     with torch.inference_mode():
         for t in progress(range(-burn_in, steps), "LIF network in Norse"):
@@ -82,8 +86,12 @@ def simulate_lif(
             if noisy:
                 sample = torch.randn(batch, net.n, generator=generator)
                 noise = (per_step * sample).repeat(copies, 1)
-            state = module.step(x.repeat(copies, 1), state, parameters, noise, gain)
-            i = state.lif.i / kept
+            x = x.repeat(copies, 1)
+            before = state.lif
+            state = module.step(x, state, parameters, noise, gain)
+            i = state.lif.i / kept.clamp(min=FORGETFUL)
+            if len(forgetful):
+                i[:, forgetful] = _jump(module, x, before, gain)[:, forgetful]
             i_peak = torch.maximum(i_peak, i.abs().amax(0))
             v_low = torch.maximum(v_low, (module.v_reset - state.lif.v).amax(0))
             if t >= 0:
@@ -100,6 +108,13 @@ def simulate_lif(
         ),
         np.stack(currents) if currents else None,
     )
+
+
+def _jump(
+    module: LIFModule, x: torch.Tensor, before: LIFState, gain: torch.Tensor
+) -> torch.Tensor:
+    """Return i right after the jump of a step."""
+    return before.i + x @ module.w_in.T + (before.z * gain) @ module.w_rec.T
 
 
 def respond(

@@ -17,7 +17,7 @@ SURROGATES = ("super", "tanh", "heavi_erfc")
 
 WEIGHTS = ("w_in", "w_rec", "w_out", "b_out")
 CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
-START = ("i0", "v0", "f0")
+OPTIONAL = ("i0", "v0", "f0", "tau_out")
 
 
 class ModuleState(NamedTuple):
@@ -54,6 +54,7 @@ class LIFModule(nn.Module):
     i0: Tensor
     v0: Tensor
     f0: Tensor
+    tau_out: Tensor
     rest_steps: Tensor
 
     def __init__(
@@ -77,10 +78,11 @@ class LIFModule(nn.Module):
         for name in WEIGHTS:
             value = torch.tensor(getattr(net, name), dtype=dtype)
             self.register_parameter(name, nn.Parameter(value))
-        for name in CONSTANTS + START:
+        for name in CONSTANTS + OPTIONAL:
             self.register_buffer(name, torch.tensor(getattr(net, name), dtype=dtype))
         self.register_buffer("rest_steps", torch.tensor(refractory_steps(net)))
         self.noise_std, self.dt = net.noise_std, net.dt
+        self.population = net.population
         self.surrogate = validation.choice("surrogate", surrogate, SURROGATES)
         self.alpha = float(alpha)
 
@@ -165,7 +167,7 @@ class LIFModule(nn.Module):
 
     def read_out(self, spikes: list[Tensor]) -> Tensor:
         """Return W_out f + b_out for the filtered spikes f of each step."""
-        loss = self.loss_per_step(self.tau_syn)
+        loss = self.loss_per_step(self.tau_out)
         filtered = self.f0.expand_as(spikes[0])
         outputs = []
         for z in spikes:
@@ -181,6 +183,11 @@ def to_network(module: LIFModule) -> LIFNetwork:
         return tensor.detach().cpu().double().numpy()
 
     arrays = {
-        name: numbers(getattr(module, name)) for name in WEIGHTS + CONSTANTS + START
+        name: numbers(getattr(module, name)) for name in WEIGHTS + CONSTANTS + OPTIONAL
     }
-    return LIFNetwork(**arrays, noise_std=module.noise_std, dt=module.dt)
+    return LIFNetwork(
+        **arrays,
+        noise_std=module.noise_std,
+        dt=module.dt,
+        population=module.population,
+    )

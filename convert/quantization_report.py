@@ -45,7 +45,7 @@ class QuantizationReport:
         headroom_u: 2^23 over the largest |u| that was recorded, scaled.
         headroom_v: 2^23 over the deepest v; infinite if v never went below reset.
         noise_std: volts, stationary, before and after.
-        state_scale: integers per volt.
+        state_scale: integers per volt, one for each population.
     """
 
     parameters: tuple[ParameterError, ...]
@@ -56,7 +56,7 @@ class QuantizationReport:
     headroom_u: float
     headroom_v: float
     noise_std: tuple[float, float]
-    state_scale: float
+    state_scale: tuple[float, ...]
 
 
 def report_quantization(
@@ -75,12 +75,12 @@ def report_quantization(
     tau_syn = _tau(keep_u / chip.DECAY_UNITY, before.dt)
     tau_mem = _tau(a_mem, before.dt)
     u_peak = float((per_volt * ranges.i_peak).max())
-    v_low = after.state_scale * float(ranges.v_low.max())
+    v_low = float((after.state_scale * ranges.v_low).max())
     noise = 0.0
     if after.noise_exp is not None:
         sd = NOISE_SD * 2.0 ** (after.noise_exp - 7)
         stationary = sd / np.sqrt(1 - (1 - a_mem[0]) ** 2)
-        noise = float(stationary / after.state_scale)
+        noise = float(stationary / after.state_scale[0])
     return QuantizationReport(
         parameters=(
             _error("w_in", before.w_in, w_in),
@@ -97,7 +97,7 @@ def report_quantization(
         headroom_u=chip.STATE_LIMIT / u_peak if u_peak else float("inf"),
         headroom_v=chip.STATE_LIMIT / v_low if v_low else float("inf"),
         noise_std=(before.noise_std, noise),
-        state_scale=after.state_scale,
+        state_scale=tuple(after.state_scale[_first_of_each(after.population)].tolist()),
     )
 
 
@@ -121,7 +121,7 @@ def summarize(report: QuantizationReport) -> dict[str, Any]:
         "headroom_u": finite(report.headroom_u),
         "headroom_v": finite(report.headroom_v),
         "noise_std_mv": [1e3 * x for x in report.noise_std],
-        "state_scale_per_volt": report.state_scale,
+        "state_scale_per_volt": list(report.state_scale),
     }
 
 
@@ -164,6 +164,11 @@ def effective_tau(
         falling = falling & ~done
         x = after
     return steps * dt
+
+
+def _first_of_each(population: np.ndarray) -> np.ndarray:
+    """Return the index of each population's first neuron."""
+    return np.unique(population, return_index=True)[1]
 
 
 def _tau(fraction: np.ndarray, dt: float) -> np.ndarray:

@@ -3,7 +3,7 @@
 With v' = v − v_reset and a_mem = dv/4096 the network of `LIFNetwork` is the chip's own
 model up to rounding: u = S·a_mem·i, v = S·v', bias = S·a_mem·(v_leak − v_reset). What
 is free is S, the integers per volt, and it decides: a small state is eaten by
-truncation, a large one overflows.
+truncation, a large one overflows. Every population has an S of its own.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,16 @@ from jaxtyping import Float64
 
 from isotau.convert import arithmetic as chip
 from isotau.convert import validation
-from isotau.convert.arithmetic import SignMode
 from isotau.convert.errors import DoesNotFit
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.lif import LIFNetwork, Ranges, decay_fraction, refractory_steps
 from isotau.convert.storage import fingerprint
+from isotau.convert.weight_blocks import (
+    OUTLIERS,
+    WeightConfig,
+    largest_weight,
+    weight_blocks,
+)
 
 NOISE_SD = float(np.sqrt(((2 * chip.NOISE_MAX + 1) ** 2 - 1) / 12))
 """Standard deviation of the integers −127 … 127, each as likely."""
@@ -33,11 +38,16 @@ class QuantizeConfig:
             and the limit of 2^23; at least 1.
         num_weight_bits: bits of a weight, 1 … 8.
         state_scale: integers per volt; None to choose the largest that fits.
+        outliers: what happens to a few weights much larger than the rest: "split",
+            "clip" or "keep"; see `WeightConfig`.
+        percentile: of the weights' magnitudes, beyond which they are outliers.
     """
 
     headroom: float = 2.0
     num_weight_bits: int = 8
     state_scale: float | None = None
+    outliers: str = "split"
+    percentile: float = 99.0
 
 
 def quantize(
@@ -49,16 +59,17 @@ def quantize(
 ) -> FixedPointNetwork:
     """Return the network in the chip's integers.
 
-    The state scale is the largest that keeps the recorded ranges `headroom` times below
-    the limits and lets threshold and bias fit their registers. With membrane noise,
-    whose amplitude the chip sets in powers of two, it is the largest such scale at
-    which an exponent gives the wanted SD exactly. Weights and biases are divided by the
+    The state scale of a population is the largest that keeps the recorded ranges
+    `headroom` times below the limits and lets threshold, bias and recurrent weights fit
+    their registers. With membrane noise, whose amplitude the chip sets in powers of
+    two, all populations have the largest such scale at which an exponent gives the
+    wanted SD exactly. Weights and biases are divided by the
     rounded decays' own gain, so that constant input gives the float network's u and v.
 
     Excitatory and inhibitory presynaptic neurons come into blocks of their own, each
     with the smallest exponent that holds its largest weight. (A neuron with both signs
     has its positive weights in one and its negative ones in the other.) Input weights
-    are split by sign in the same way.
+    are split by sign in the same way, and each pair of populations has its own blocks.
 
     Args:
         net: the network.
@@ -72,18 +83,23 @@ def quantize(
     """
     if not config.headroom >= 1:
         raise ValueError(f"headroom: got {config.headroom}, need at least 1")
+    weights = _weight_config(config)
     du = _register("tau_syn", net.tau_syn, net.dt, chip.DU_OFFSET)
     dv = _register("tau_mem", net.tau_mem, net.dt, 0)
     a_mem = dv / chip.DECAY_UNITY
-    noise_exp, scale = _scale(net, ranges, a_mem, config)
     gain = (
         (du + chip.DU_OFFSET) / chip.DECAY_UNITY / decay_fraction(net.tau_syn, net.dt)
     )
+    noise_exp, scale = _scale(net, ranges, a_mem, gain, config)
     per_volt = (scale * a_mem * gain / (1 << chip.INPUT_SHIFT))[:, None]
-    bits = config.num_weight_bits
-    recurrent = _blocks("recurrent", net.w_rec * per_volt, bits)
-    input_scale = _input_scale(np.abs(net.w_in * per_volt).max(), input_peak)
-    inputs = _blocks("input", net.w_in * per_volt / input_scale, bits)
+    groups = net.population
+    recurrent = weight_blocks(
+        "recurrent", net.w_rec * per_volt, groups, groups, weights
+    )
+    wanted = net.w_in * per_volt
+    input_scale = _input_scale(np.abs(wanted).max(), input_peak)
+    channels = np.zeros(net.n_in, dtype=np.int64)
+    inputs = weight_blocks("input", wanted / input_scale, groups, channels, weights)
     bias_mant, bias_exp = fit_bias(scale * a_mem * (net.v_leak - net.v_reset))
     threshold = scale * (net.v_th - net.v_reset) / (1 << chip.INPUT_SHIFT)
     return FixedPointNetwork(
@@ -102,12 +118,12 @@ def quantize(
         dt=net.dt,
         w_out=net.w_out,
         b_out=net.b_out,
-        tau_out=net.tau_syn,
+        tau_out=net.tau_out,
         made_from=fingerprint(net),
-        # The chip decays u before it uses it, the float network i after.
-        u0=np.rint(scale * a_mem * np.exp(net.dt / net.tau_syn) * net.i0),
+        u0=np.rint(np.sign(net.i0) * scale * _current_at_start(net, a_mem)),
         v0=np.rint(scale * (net.v0 - net.v_reset)),
         f0=net.f0,
+        population=net.population,
     )
 
 
@@ -144,80 +160,95 @@ def _register(name: str, tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
     return np.clip(np.rint(exact) - offset, 0, chip.DECAY_MAX).astype(np.int64)
 
 
+def _weight_config(config: QuantizeConfig) -> WeightConfig:
+    """Return what concerns the weights, checked."""
+    percentile = validation.number("percentile", config.percentile, positive=True)
+    if percentile > 100:
+        raise ValueError(f"percentile: got {percentile}, need at most 100")
+    bits = config.num_weight_bits
+    return WeightConfig(
+        num_weight_bits=validation.whole("num_weight_bits", bits, 1, 8),
+        outliers=validation.choice("outliers", config.outliers, OUTLIERS),
+        percentile=percentile,
+    )
+
+
 def _scale(
-    net: LIFNetwork, ranges: Ranges, a_mem: np.ndarray, config: QuantizeConfig
-) -> tuple[int | None, float]:
-    """Return the noise exponent (None without noise) and the state scale."""
-    bias_max = chip.BIAS_MANT_MAX << chip.BIAS_EXP_MAX
-    limits = {
-        "u": (chip.STATE_LIMIT, config.headroom * a_mem * ranges.i_peak),
-        "v": (chip.STATE_LIMIT, config.headroom * ranges.v_low),
-        "vth": (chip.VTH_MAX << chip.INPUT_SHIFT, net.v_th - net.v_reset),
-        "bias": (bias_max, a_mem * np.abs(net.v_leak - net.v_reset)),
-    }
-    largest = {
-        name: limit / float(per_volt.max())
-        for name, (limit, per_volt) in limits.items()
-        if per_volt.max() > 0
-    }
-    tightest = min(largest, key=lambda name: largest[name])
-    limit = largest[tightest]
+    net: LIFNetwork,
+    ranges: Ranges,
+    a_mem: np.ndarray,
+    gain: np.ndarray,
+    config: QuantizeConfig,
+) -> tuple[int | None, np.ndarray]:
+    """Return the noise exponent (None without noise) and each neuron's state scale."""
+    largest = np.empty(net.n)
+    tightest: list[str] = []
+    for group in range(int(net.population.max()) + 1):
+        inside = net.population == group
+        limit, name = _largest_scale(net, ranges, a_mem, gain, inside, config)
+        largest[inside] = limit
+        tightest.append(name)
     if config.state_scale is not None:
-        limit = validation.number("state_scale", config.state_scale, positive=True)
+        given = validation.number("state_scale", config.state_scale, positive=True)
+        largest = np.full(net.n, given)
     if net.noise_std == 0:
-        return None, limit
+        return None, largest
     per_step = net.noise_std * np.sqrt(decay_fraction(net.tau_mem / 2, net.dt))
     if np.ptp(per_step) > 1e-9 * per_step.max():
         raise DoesNotFit(
             f"tau_mem: got {net.tau_mem.min()} to {net.tau_mem.max()} s with noise, "
             "need one value, as the chip has one noise amplitude; set noise_std to 0"
         )
+    limit = float(largest.min())
     # S·σ_step = NOISE_SD·2^(exp − 7)
     exponent = int(np.floor(np.log2(limit * per_step[0] / NOISE_SD) + 1e-9)) + 7
     exponent = min(exponent, chip.NOISE_EXP_MAX)
     if exponent < chip.NOISE_EXP_MIN:
+        name = tightest[int(net.population[np.argmin(largest)])]
         raise DoesNotFit(
             f"noise_std: got {net.noise_std} V, need more at the {limit:.3g} integers "
-            f"per volt that {tightest} allows; set noise_std to 0"
+            f"per volt that {name} allows; set noise_std to 0"
         )
-    return exponent, NOISE_SD * 2.0 ** (exponent - 7) / float(per_step[0])
+    scale = NOISE_SD * 2.0 ** (exponent - 7) / float(per_step[0])
+    return exponent, np.full(net.n, scale)
 
 
-def _blocks(source: str, wanted: np.ndarray, bits: int) -> tuple[WeightBlock, ...]:
-    """Return the blocks that hold real weights, split by sign."""
-    blocks = []
-    for mode, part in (
-        (SignMode.EXCITATORY, np.maximum(wanted, 0)),
-        (SignMode.INHIBITORY, np.minimum(wanted, 0)),
-    ):
-        pre = np.flatnonzero(part.any(axis=0))
-        if pre.size:
-            blocks.append(_block(source, mode, pre, part[:, pre], bits))
-    return tuple(blocks)
+def _current_at_start(net: LIFNetwork, a_mem: np.ndarray) -> np.ndarray:
+    """Return |u| per unit of state scale that i0 stands for.
+
+    The chip decays u before it uses it, the float network i after.
+    """
+    return a_mem * np.exp(net.dt / net.tau_syn) * np.abs(net.i0)
 
 
-def _block(
-    source: str, mode: SignMode, pre: np.ndarray, wanted: np.ndarray, bits: int
-) -> WeightBlock:
-    step = chip.grid_step(bits, mode)
-    top = (256 // step - 1) * step
-    peak = float(np.abs(wanted).max())
-    exponent = int(np.ceil(np.log2(peak / (top + 0.5 * step))))
-    if exponent > chip.WEIGHT_EXP_MAX:
-        raise DoesNotFit(
-            f"{source} weights: got {peak:.4g} in units of 2^6, need at most "
-            f"{top << chip.WEIGHT_EXP_MAX}; lower state_scale or clip the weights"
-        )
-    exponent = max(exponent, chip.WEIGHT_EXP_MIN)
-    nearest = step * np.rint(wanted / (step * 2.0**exponent))
-    return WeightBlock(
-        source=source,
-        pre=pre,
-        weights=np.clip(nearest, -top, top),
-        weight_exp=exponent,
-        num_weight_bits=bits,
-        sign_mode=mode,
-    )
+def _largest_scale(
+    net: LIFNetwork,
+    ranges: Ranges,
+    a_mem: np.ndarray,
+    gain: np.ndarray,
+    inside: np.ndarray,
+    config: QuantizeConfig,
+) -> tuple[float, str]:
+    """Return the largest state scale of some neurons, and the name of what limits."""
+    bias_max = chip.BIAS_MANT_MAX << chip.BIAS_EXP_MAX
+    weight_max = largest_weight(config.num_weight_bits) << chip.INPUT_SHIFT
+    above = net.v_th - net.v_reset
+    limits = {
+        "u": (chip.STATE_LIMIT, config.headroom * a_mem * ranges.i_peak),
+        "v": (chip.STATE_LIMIT, config.headroom * ranges.v_low),
+        "u0": (chip.STATE_LIMIT - 1, _current_at_start(net, a_mem)),
+        "v0": (chip.STATE_LIMIT - 1, np.abs(net.v0 - net.v_reset)),
+        "vth": (chip.VTH_MAX << chip.INPUT_SHIFT, above),
+        "bias": (bias_max, a_mem * np.abs(net.v_leak - net.v_reset)),
+        "w_rec": (weight_max, a_mem * gain * np.abs(net.w_rec).max(axis=1)),
+    }
+    largest = {
+        name: limit / float(per_volt[inside].max())
+        for name, (limit, per_volt) in limits.items()
+        if per_volt[inside].max() > 0
+    }
+    tightest = min(largest, key=lambda name: largest[name])
+    return largest[tightest], tightest
 
 
 def _input_scale(weight_peak: float, input_peak: float) -> float:

@@ -227,7 +227,7 @@ class _Bench:
             spikes,
             w_out=network.w_out,
             b_out=np.zeros(network.n_out),
-            tau=network.tau_syn,
+            tau=network.tau_out,
             f0=network.f0,
         )
         # With a constant output, as after a change from tanh, a gain would shift it.

@@ -82,6 +82,31 @@ def integers(
     return narrow
 
 
+def population(value: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
+    """Return the population of each of n neurons, checked; all 0 if none is given.
+
+    Raises:
+        ValueError: another shape, or numbers that do not run from 0 without a gap.
+    """
+    given = np.asarray(value)
+    checked = integers(
+        "population",
+        given if given.size else np.zeros(n, np.int64),
+        (n,),
+        "neuron",
+        dtype=np.int64,
+        low=0,
+        high=n - 1,
+    )
+    present = np.unique(checked)
+    if (present != np.arange(len(present))).any():
+        raise ValueError(
+            f"population: got numbers {present.tolist()}, need 0 to "
+            f"{len(present) - 1} without a gap"
+        )
+    return checked
+
+
 def number(
     name: str, value: float, *, positive: bool = False, minimum: float | None = None
 ) -> float:

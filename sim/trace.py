@@ -164,7 +164,7 @@ def single_neuron(
         bias_exp=np.array([bias_exp]),
         refractory=np.array([refractory]),
         noise_exp=None,
-        state_scale=1.0,
+        state_scale=np.ones(1),
         v_reset=np.zeros(1),
         input_scale=1.0,
         dt=1e-3,

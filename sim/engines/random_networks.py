@@ -54,7 +54,7 @@ def random_network(
             -100, 400, arithmetic.BIAS_MANT_MIN, arithmetic.BIAS_MANT_MAX
         ),
         bias_exp=register(0, 4, arithmetic.BIAS_EXP_MIN, -3, arithmetic.BIAS_EXP_MAX),
-        state_scale=1.0,
+        state_scale=np.ones(n),
         v_reset=np.zeros(n),
         input_scale=1.0,
         dt=1e-3,

@@ -109,7 +109,7 @@ def lif_stage(lif: LIFNetwork, plan: Plan) -> Stage:
         window(whole, lead),
         w_out=lif.w_out,
         b_out=lif.b_out,
-        tau=lif.tau_syn,
+        tau=lif.tau_out,
         f0=lif.f0,
     )
     quiet = None

@@ -192,7 +192,7 @@ NETWORK_REFUSED = [
     ({"n_in": 0}, "n_in: got 0, need 1 to"),
     ({"noise_exp": 0}, "noise_exp: got 0, need 1 to 23"),
     ({"noise_exp": 24}, "noise_exp: got 24, need 1 to 23"),
-    ({"state_scale": 0.0}, "state_scale: got 0.0, need numbers greater than 0"),
+    ({"state_scale": 0.0}, "state_scale: got 0.0 at [0], need numbers greater than 0"),
     ({"input_scale": -1.0}, "input_scale: got -1.0, need numbers greater than 0"),
     ({"dt": 0.0}, "dt: got 0.0, need numbers greater than 0"),
     ({"v_reset": np.zeros(2)}, "v_reset: got shape (2,), need (3,) (neuron)"),

@@ -1,5 +1,6 @@
 """`LIFNetwork` and its derived numbers."""
 
+import dataclasses
 import math
 import re
 from dataclasses import FrozenInstanceError
@@ -7,7 +8,12 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from isotau.convert.lif import LIFNetwork, decay_fraction, refractory_steps
+from isotau.convert.lif import (
+    MEMORYLESS,
+    LIFNetwork,
+    decay_fraction,
+    refractory_steps,
+)
 
 FIELDS = {
     "w_in": np.ones((2, 1)),
@@ -104,3 +110,24 @@ def test_decay_fraction_is_what_an_exponential_loses():
     lost = decay_fraction(np.array([0.02, 1e6]), 0.001)
     assert lost[0] == pytest.approx(1 - math.exp(-0.05), rel=1e-14)
     assert lost[1] == pytest.approx(1e-9, rel=1e-9)  # no cancellation
+
+
+def test_readout_filter_and_population_are_optional(lif_net):
+    np.testing.assert_array_equal(lif_net.tau_out, lif_net.tau_syn)
+    np.testing.assert_array_equal(lif_net.population, np.zeros(20))
+    assert lif_net.population.dtype == np.int64
+    with pytest.raises(
+        ValueError, match=r"tau_out: got 0.0 at \[1\], need numbers gre"
+    ):
+        dataclasses.replace(lif_net, tau_out=np.where(np.arange(20) == 1, 0.0, 0.1))
+    with pytest.raises(ValueError, match=r"population: got shape \(3,\), need \(20,\)"):
+        dataclasses.replace(lif_net, population=np.zeros(3, dtype=int))
+    with pytest.raises(
+        ValueError, match=r"population: got numbers \[0, 2\], need 0 to 1"
+    ):
+        dataclasses.replace(lif_net, population=np.repeat([0, 2], 10))
+
+
+def test_something_without_memory_loses_all():
+    tau = np.array([1e-3 / MEMORYLESS])
+    assert decay_fraction(tau, 1e-3)[0] == 1.0

@@ -216,3 +216,21 @@ def test_a_negative_stride_of_currents_is_named(lif_net):
         simulate_lif(
             lif_net, np.zeros((2, 1, 2)), generator=None, keep_current_every=-1
         )
+
+
+def test_ranges_of_synapses_without_memory(lif_net):
+    """i before its decay is what arrived, though nothing of it is left afterwards."""
+    net = dataclasses.replace(
+        lif_net,
+        w_rec=np.zeros((20, 20)),
+        w_in=np.outer(np.linspace(1, 2, 20), [1e-3, 2e-3]),
+        noise_std=0.0,
+        tau_syn=np.where(np.arange(20) % 2, 0.02, 1e-3 / 50),
+    )
+    inputs = np.zeros((10, 1, 2))
+    inputs[3] = 1.0
+    run = simulate_lif(net, inputs, generator=None, keep_current_every=1)
+    peak = 3e-3 * np.linspace(1, 2, 20)
+    np.testing.assert_allclose(run.ranges.i_peak, peak, rtol=1e-5)
+    np.testing.assert_allclose(run.current[3, 0], peak, rtol=1e-5)
+    np.testing.assert_array_equal(run.current[4, 0, ::2], 0.0)

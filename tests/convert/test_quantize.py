@@ -10,6 +10,7 @@ from isotau.convert.arithmetic import SignMode, effective_bias
 from isotau.convert.errors import DoesNotFit
 from isotau.convert.lif import Ranges
 from isotau.convert.lif_dynamics import simulate_lif
+from isotau.convert.quantization_report import report_quantization
 from isotau.convert.quantize import QuantizeConfig, messages, quantize
 from isotau.convert.spikes import mean_rate, unpack
 from isotau.sim.engines import reference
@@ -54,11 +55,12 @@ def test_scale_is_the_largest_that_fits(lif_net):
         v_leak = -0.065 + leak * (quiet.v_leak + 0.065)
         net = dataclasses.replace(quiet, v_leak=v_leak)
         made = quantize(net, ranges, input_peak=1.0, config=QuantizeConfig(headroom=2))
+        (scale,) = np.unique(made.state_scale)
         use = {
-            "u": 2 * made.state_scale * a_mem * ranges.i_peak.max() / 2**23,
-            "v": 2 * made.state_scale * ranges.v_low.max() / 2**23,
-            "vth": made.state_scale * 0.025 / 64 / 131071,
-            "bias": made.state_scale * a_mem * (v_leak + 0.065).max() / (4095 << 7),
+            "u": 2 * scale * a_mem * ranges.i_peak.max() / 2**23,
+            "v": 2 * scale * ranges.v_low.max() / 2**23,
+            "vth": scale * 0.025 / 64 / 131071,
+            "bias": scale * a_mem * (v_leak + 0.065).max() / (4095 << 7),
         }
         assert use[name] == pytest.approx(1.0, rel=1e-6), use
         assert max(use.values()) <= 1 + 1e-6
@@ -68,7 +70,8 @@ def test_with_noise_the_scale_is_within_a_factor_of_two(lif_net, fixed):
     free = quantize(
         dataclasses.replace(lif_net, noise_std=0.0), ranges_of(lif_net), input_peak=3.0
     )
-    assert 0.5 < fixed.state_scale / free.state_scale <= 1
+    ratio = fixed.state_scale / free.state_scale
+    assert (0.5 < ratio).all() and (ratio <= 1).all()
 
 
 def test_weights_come_back_within_half_a_step(lif_net, fixed):
@@ -207,12 +210,18 @@ def test_spikes_from_a_start_are_the_float_networks(lif_net):
 
 
 def test_a_start_beyond_the_chip_is_named(lif_net):
-    far = dataclasses.replace(lif_net, i0=_with(20, 4, 9.0, 0.0))
+    quiet = dataclasses.replace(lif_net, noise_std=0.0)
+    chosen = quantize(quiet, ranges_of(quiet), input_peak=1.0).state_scale[0]
+    config = QuantizeConfig(state_scale=chosen)
+    far = dataclasses.replace(quiet, i0=_with(20, 4, 9.0, 0.0))
     with pytest.raises(DoesNotFit, match=r"u0: got .* at \[4\], need .* lower state_s"):
-        quantize(far, ranges_of(far), input_peak=1.0)
-    deep = dataclasses.replace(lif_net, v0=_with(20, 2, -9.0, -0.05))
+        quantize(far, ranges_of(far), input_peak=1.0, config=config)
+    deep = dataclasses.replace(quiet, v0=_with(20, 2, -9.0, -0.05))
     with pytest.raises(DoesNotFit, match=r"v0: got .* at \[2\], need"):
-        quantize(deep, ranges_of(deep), input_peak=1.0)
+        quantize(deep, ranges_of(deep), input_peak=1.0, config=config)
+    for net, name in ((far, "u0"), (deep, "v0")):
+        made = quantize(net, ranges_of(net), input_peak=1.0)
+        assert np.abs(getattr(made, name)).max() == 2**23 - 1
 
 
 def test_what_cannot_be_held_is_named(lif_net):
@@ -231,7 +240,12 @@ def test_what_cannot_be_held_is_named(lif_net):
     attempt(r"tau_mem: got 9.0 s at \[0\]", tau_mem=np.full(20, 9.0))
     attempt("tau_mem: got 0.01 to 0.02 s with noise", tau_mem=_with(20, 1, 0.02, 0.01))
     attempt("noise_std: got 1e-12 V, need more", noise_std=1e-12)
-    attempt("recurrent weights: got", w_rec=300.0 * lif_net.w_rec)
+    attempt(
+        "recurrent weights: got",
+        noise_std=0.0,
+        config=QuantizeConfig(state_scale=1e8),
+        w_rec=300.0 * lif_net.w_rec,
+    )
     attempt(
         "refractory: got 70",
         refractory=np.full(20, 0.07),
@@ -254,3 +268,76 @@ def _with(n, where, value, others=0.05):
     array = np.full(n, others)
     array[where] = value
     return array
+
+
+def test_each_population_has_its_own_scale(lif_net):
+    """A second population with thresholds and weights 100 times smaller."""
+    small = np.where(np.arange(20) < 12, 1.0, 0.01)
+    net = dataclasses.replace(
+        lif_net,
+        noise_std=0.0,
+        v_reset=np.zeros(20),
+        v_leak=0.02 * small,
+        v_th=0.025 * small,
+        v0=np.zeros(20),
+        w_in=lif_net.w_in * small[:, None],
+        w_rec=lif_net.w_rec * small[:, None],
+        population=np.where(small < 1, 1, 0),
+    )
+    ranges = Ranges(0.02 * small, 0.01 * small, 0.005 * small)
+    made = quantize(net, ranges, input_peak=1.0)
+    ratio = made.state_scale / made.state_scale[0]
+    np.testing.assert_allclose(ratio, 1 / small, rtol=0.25)
+    one = dataclasses.replace(net, population=np.zeros(20, dtype=int))
+    single = quantize(one, ranges, input_peak=1.0)
+    assert len(np.unique(single.state_scale)) == 1
+    after = report_quantization(net, made, ranges)
+    assert after.state_scale == (made.state_scale[0], made.state_scale[-1])
+    errors = {p.name: p.worst for p in after.parameters}
+    assert errors["v_th"] < 1e-4 and errors["w_rec"] < 5e-3
+    rng = np.random.default_rng(0)
+    inputs = rng.uniform(-1, 1, (300, 4, 2))
+    float_run = simulate_lif(net, inputs, generator=None).spikes
+    chip_run = reference.run(made, messages(made, inputs)).spikes
+    for group in (small == 1, small < 1):
+        a = unpack(float_run.bits, 20)[:, :, group].mean()
+        b = unpack(chip_run.bits, 20)[:, :, group].mean()
+        assert a > 0.005 and b == pytest.approx(a, rel=0.02)
+
+
+def test_noise_gives_all_populations_one_scale(lif_net):
+    net = dataclasses.replace(lif_net, population=np.repeat([0, 1], 10))
+    made = quantize(net, ranges_of(net), input_peak=1.0)
+    assert len(np.unique(made.state_scale)) == 1
+
+
+def test_outliers_are_split_unless_told_otherwise(lif_net):
+    w_rec = np.array(lif_net.w_rec)
+    w_rec[3, 4] = 60 * np.abs(w_rec).max()
+    net = dataclasses.replace(lif_net, w_rec=w_rec, noise_std=0.0)
+    lost = {}
+    for outliers in ("split", "clip", "keep"):
+        config = QuantizeConfig(outliers=outliers, percentile=97.0)
+        made = quantize(net, ranges_of(net), input_peak=1.0, config=config)
+        after = report_quantization(net, made, ranges_of(net))
+        (found,) = [p for p in after.parameters if p.name == "w_rec"]
+        lost[outliers] = found.zeroed
+        assert (found.worst > 0.5) == (outliers == "clip")
+    assert lost["keep"] > 50
+    assert max(lost["split"], lost["clip"]) < 20
+
+
+def test_choices_are_checked(lif_net):
+    for match, chosen in (
+        ("outliers: got 'drop', need one of", {"outliers": "drop"}),
+        ("percentile: got 101.0, need at most 100", {"percentile": 101.0}),
+        ("percentile: got 0.0, need", {"percentile": 0.0}),
+        ("num_weight_bits: got 9, need 1 to 8", {"num_weight_bits": 9}),
+    ):
+        with pytest.raises(ValueError, match=match):
+            quantize(
+                lif_net,
+                ranges_of(lif_net),
+                input_peak=1.0,
+                config=QuantizeConfig(**chosen),
+            )

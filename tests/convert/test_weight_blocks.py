@@ -1,0 +1,120 @@
+import re
+
+import numpy as np
+import pytest
+
+from isotau.convert.arithmetic import SignMode
+from isotau.convert.errors import DoesNotFit
+from isotau.convert.weight_blocks import WeightConfig, largest_weight, weight_blocks
+
+
+def dense(blocks, shape):
+    """Return the weights that blocks stand for, and the half step at each entry."""
+    total, half = np.zeros(shape), np.zeros(shape)
+    for block in blocks:
+        value = block.weights * 2.0**block.weight_exp
+        assert not (total[:, block.pre] * (value != 0)).any(), "a weight in two blocks"
+        total[:, block.pre] += value
+        step = 2.0 ** (8 - block.num_weight_bits + block.weight_exp)
+        half[:, block.pre] += (value != 0) * step / 2
+    return total, half
+
+
+def one_group(wanted, **chosen):
+    rows, columns = np.zeros(wanted.shape[0], int), np.zeros(wanted.shape[1], int)
+    config = WeightConfig(**chosen)
+    return weight_blocks("recurrent", wanted, rows, columns, config)
+
+
+def heavy(rng, n=60, times=40.0):
+    wanted = rng.standard_normal((n, n)) * 3
+    wanted[7, 9] = times * np.abs(wanted).max()
+    wanted[3, 2] = -times * np.abs(wanted).max()
+    return wanted
+
+
+@pytest.mark.parametrize("bits", [8, 6, 4, 3])
+def test_one_large_weight_does_not_zero_the_others(bits):
+    wanted = heavy(np.random.default_rng(bits))
+    lost = {}
+    for outliers in ("keep", "split", "clip"):
+        have, _ = dense(
+            one_group(wanted, outliers=outliers, num_weight_bits=bits), wanted.shape
+        )
+        lost[outliers] = np.mean(have == 0)
+        if outliers == "clip":
+            limits = np.percentile(wanted[wanted > 0], 99.0)
+            assert limits < 20
+            assert have.max() == pytest.approx(limits, rel=2.0 ** (1 - bits))
+        else:
+            assert have[7, 9] == pytest.approx(wanted[7, 9], rel=2.0 ** (1 - bits))
+            assert have[3, 2] == pytest.approx(wanted[3, 2], rel=2.0 ** (1 - bits))
+    assert lost["keep"] > 0.25
+    even, _ = dense(
+        one_group(np.clip(wanted, -9, 9), outliers="keep", num_weight_bits=bits),
+        wanted.shape,
+    )
+    assert lost["split"] <= np.mean(even == 0) + 0.05
+    assert lost["clip"] <= np.mean(even == 0) + 0.05
+
+
+def test_split_weights_are_the_nearest_of_their_block():
+    wanted = heavy(np.random.default_rng(1))
+    have, half = dense(one_group(wanted), wanted.shape)
+    kept = have != 0
+    assert (np.abs(have - wanted)[kept] <= half[kept] * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("bits", [8, 6, 4])
+def test_even_weights_stay_in_two_blocks(bits):
+    wanted = np.random.default_rng(0).standard_normal((80, 80))
+    blocks = one_group(wanted, num_weight_bits=bits)
+    assert [b.sign_mode for b in blocks] == [SignMode.EXCITATORY, SignMode.INHIBITORY]
+    kept = one_group(wanted, num_weight_bits=bits, outliers="keep")
+    for block, same in zip(blocks, kept, strict=True):
+        np.testing.assert_array_equal(block.weights, same.weights)
+        assert block.weight_exp == same.weight_exp
+
+
+def test_three_magnitudes_come_into_three_blocks():
+    rng = np.random.default_rng(2)
+    wanted = rng.uniform(1, 2, (100, 100)) / 20
+    wanted[0, :40] *= 1e3
+    wanted[0, 0] *= 3e2
+    blocks = one_group(wanted)
+    assert len(blocks) == 3
+    have, half = dense(blocks, wanted.shape)
+    assert (np.abs(have - wanted) <= half).all()
+
+
+def test_each_pair_of_populations_has_its_own_exponent():
+    rng = np.random.default_rng(3)
+    scale = np.array([[100.0, 800.0], [10.0, 3000.0]])
+    groups = np.repeat([0, 1], [30, 10])
+    wanted = rng.uniform(0.5, 1, (40, 40)) * scale[groups[:, None], groups[None, :]]
+    blocks = weight_blocks("recurrent", wanted, groups, groups, WeightConfig())
+    assert len(blocks) == 4
+    found = {}
+    for block in blocks:
+        rows = np.unique(groups[block.weights.any(axis=1)])
+        columns = np.unique(groups[block.pre])
+        assert len(rows) == len(columns) == 1
+        found[rows[0], columns[0]] = block.weight_exp
+        assert block.weights.max() > 127
+    assert len(set(found.values())) == 4
+    have, half = dense(blocks, wanted.shape)
+    assert (np.abs(have - wanted) <= half).all()
+
+
+def test_the_largest_weight_is_held_and_nothing_beyond_it():
+    for bits in (1, 4, 8):
+        top = float(largest_weight(bits))
+        (block,) = one_group(np.array([[top]]), num_weight_bits=bits)
+        assert block.weight_exp == 7
+        text = f"need at most {top:.0f}; lower state_scale"
+        with pytest.raises(DoesNotFit, match=re.escape(text)):
+            one_group(np.array([[2 * top]]), num_weight_bits=bits)
+
+
+def test_no_weights_make_no_blocks():
+    assert one_group(np.zeros((4, 3))) == ()
