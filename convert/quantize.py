@@ -6,7 +6,7 @@ is free is S, the integers per volt, and it decides: a small state is eaten by
 truncation, a large one overflows. Every population has an S of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -27,6 +27,8 @@ from isotau.convert.weight_blocks import (
 NOISE_SD = float(np.sqrt(((2 * chip.NOISE_MAX + 1) ** 2 - 1) / 12))
 """Standard deviation of the integers −127 … 127, each as likely."""
 MESSAGE_MAX = 127
+BIAS_USED = 0.9
+"""Share of the bias register that is used; the rest is for what truncation costs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +43,8 @@ class QuantizeConfig:
         outliers: what happens to a few weights much larger than the rest: "split",
             "clip" or "keep"; see `WeightConfig`.
         percentile: of the weights' magnitudes, beyond which they are outliers.
+        spiking_input: whether every input is 0 or `input_peak`, and enters as spikes:
+            Loihi 1 has no messages with numbers.
     """
 
     headroom: float = 2.0
@@ -48,6 +52,7 @@ class QuantizeConfig:
     state_scale: float | None = None
     outliers: str = "split"
     percentile: float = 99.0
+    spiking_input: bool = False
 
 
 def quantize(
@@ -97,9 +102,17 @@ def quantize(
         "recurrent", net.w_rec * per_volt, groups, groups, weights
     )
     wanted = net.w_in * per_volt
-    input_scale = _input_scale(np.abs(wanted).max(), input_peak)
+    if config.spiking_input:
+        input_scale = 1 / validation.number("input_peak", input_peak, positive=True)
+    else:
+        input_scale = _input_scale(np.abs(wanted).max(), input_peak)
     channels = np.zeros(net.n_in, dtype=np.int64)
-    inputs = weight_blocks("input", wanted / input_scale, groups, channels, weights)
+    inputs = tuple(
+        replace(block, binary=config.spiking_input)
+        for block in weight_blocks(
+            "input", wanted / input_scale, groups, channels, weights
+        )
+    )
     bias_mant, bias_exp = fit_bias(scale * a_mem * (net.v_leak - net.v_reset))
     threshold = scale * (net.v_th - net.v_reset) / (1 << chip.INPUT_SHIFT)
     return FixedPointNetwork(
@@ -230,7 +243,7 @@ def _largest_scale(
     config: QuantizeConfig,
 ) -> tuple[float, str]:
     """Return the largest state scale of some neurons, and the name of what limits."""
-    bias_max = chip.BIAS_MANT_MAX << chip.BIAS_EXP_MAX
+    bias_max = BIAS_USED * (chip.BIAS_MANT_MAX << chip.BIAS_EXP_MAX)
     weight_max = largest_weight(config.num_weight_bits) << chip.INPUT_SHIFT
     above = net.v_th - net.v_reset
     limits = {

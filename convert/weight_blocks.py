@@ -20,7 +20,7 @@ OUTLIERS = ("split", "clip", "keep")
 RUINED = 0.05
 """Share of a block's weights that may be zero only because of its largest ones."""
 FAR = 2
-"""Exponents by which outliers lie above the rest; a Gaussian's largest lie one above."""
+"""Exponents by which outliers lie above the rest; a Gaussian's largest lie one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,8 +31,8 @@ class WeightConfig:
         num_weight_bits: bits of a weight, 1 … 8.
         outliers: "split" gives the weights beyond `percentile` a block of their own
             where they are much larger and would round more than one in twenty of the
-            others to zero, and changes nothing elsewhere; "clip" cuts every block at `percentile`; "keep"
-            lets the largest weight decide.
+            others to zero, and changes nothing elsewhere; "clip" cuts every block at
+            `percentile`; "keep" lets the largest weight decide.
         percentile: of the magnitudes of a block's weights that are not 0.
     """
 

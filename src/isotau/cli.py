@@ -7,7 +7,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import isotau
-from isotau import network_commands, timescale_commands
+from isotau import (
+    foreign_commands,
+    network_commands,
+    options,
+    target_commands,
+    timescale_commands,
+)
 
 app = typer.Typer(
     add_completion=False,
@@ -48,6 +54,12 @@ app.command()(network_commands.convert)
 app.command()(timescale_commands.preserve)
 app.command()(timescale_commands.timescales)
 app.command()(timescale_commands.compare)
+app.command()(foreign_commands.quantize)
+app.command()(foreign_commands.simulate)
+app.command()(target_commands.check)
+app.command()(target_commands.export)
+app.command()(target_commands.verify)
+app.command()(target_commands.place)
 
 
 @app.command()
@@ -82,8 +94,7 @@ def train(
     from isotau.progress import bars
     from isotau.train_command import TrainRequest, summary, train_networks
 
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"--out: got {out}, a file; need a folder")
+    options.check_folder(out)
     request = TrainRequest(
         task=task,
         count=count,

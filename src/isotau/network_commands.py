@@ -133,8 +133,7 @@ def _read(network: Path, assumed: dict[str, Any], out: Path) -> "Read":
     """Return the network in a file, after saying what was assumed of it."""
     from isotau.convert.read_rate import read_rate
 
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"--out: got {out}, a file; need a folder")
+    options.check_folder(out)
     read = read_rate(network, **assumed)
     typer.echo(read.conventions.describe())
     return read

@@ -79,3 +79,76 @@ def assumptions(
         "activation": activation,
         "readout": readout,
     }
+
+
+AnyNetwork = Annotated[
+    Path,
+    typer.Argument(
+        metavar="NETWORK",
+        help="A network of any stage: .fixed.npz, .lif.npz, NIR, or a trained rate "
+        "network as `isotau run` takes it.",
+        show_default=False,
+    ),
+]
+Inputs = Annotated[
+    Path,
+    typer.Option(
+        help="What the network is shown: .npz with inputs (steps × trials × channels) "
+        "and, if you have them, labels; or .npy.",
+        show_default=False,
+    ),
+]
+OptionalInputs = Annotated[
+    Path | None,
+    typer.Option(
+        help="What the network is shown: .npz with inputs (steps × trials × channels), "
+        "or .npy.",
+        show_default=False,
+    ),
+]
+
+
+def _of_nir(text: str) -> Any:
+    """Return an option that says what a NIR file leaves open."""
+    return typer.Option(help=f"NIR: {text}", show_default=False)
+
+
+NirDtMs = Annotated[float | None, _of_nir("step, in ms; inferred or 1 if not given.")]
+TimeUnit = Annotated[
+    str | None, _of_nir("unit of the file's time constants: s, ms or steps.")
+]
+Scheme = Annotated[
+    str | None,
+    _of_nir("how τ became a decay: euler (dt/τ; if not given) or exact (exponential)."),
+]
+RefractorySteps = Annotated[
+    int | None,
+    _of_nir("steps at reset after a spike; snnTorch's reset to zero has 1."),
+]
+
+
+def check_folder(out: Path) -> None:
+    """Refuse an output folder that is a file.
+
+    Raises:
+        NotADirectoryError: it is.
+    """
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"--out: got {out}, a file; need a folder")
+
+
+def reading(
+    *,
+    dt_ms: float | None,
+    time_unit: str | None,
+    scheme: str | None,
+    refractory_steps: int | None,
+) -> dict[str, Any]:
+    """Return what the command line says of a NIR file, for `from_nir`."""
+    given = {
+        "dt": None if dt_ms is None else 1e-3 * dt_ms,
+        "time_unit": time_unit,
+        "scheme": scheme,
+        "refractory_steps": refractory_steps,
+    }
+    return {name: value for name, value in given.items() if value is not None}

@@ -94,7 +94,7 @@ def timescales(
     from isotau import measure_command
     from isotau.progress import bars
 
-    _folder(out)
+    options.check_folder(out)
     reading = {
         "align": align,
         "split": _seconds(split_ms),
@@ -157,7 +157,7 @@ def preserve(
     from isotau.progress import bars
     from isotau.run_config import RunConfig
 
-    _folder(out)
+    options.check_folder(out)
     assumed = options.assumptions(
         dt_ms=dt_ms,
         tau_ms=tau_ms,
@@ -268,11 +268,6 @@ def agreement(first: "Timescales", second: "Timescales", names: tuple[str, str])
         r = stats.spearmanr(first.tau[both], second.tau[both]).statistic
         said += f", rank correlation {r:.2f}"
     return f"{said}."
-
-
-def _folder(out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"--out: got {out}, a file; need a folder")
 
 
 def _seconds(ms: float | None) -> float | None:

@@ -60,7 +60,7 @@ def test_scale_is_the_largest_that_fits(lif_net):
             "u": 2 * scale * a_mem * ranges.i_peak.max() / 2**23,
             "v": 2 * scale * ranges.v_low.max() / 2**23,
             "vth": scale * 0.025 / 64 / 131071,
-            "bias": scale * a_mem * (v_leak + 0.065).max() / (4095 << 7),
+            "bias": scale * a_mem * (v_leak + 0.065).max() / (0.9 * 4095 * 2**7),
         }
         assert use[name] == pytest.approx(1.0, rel=1e-6), use
         assert max(use.values()) <= 1 + 1e-6

@@ -1,17 +1,34 @@
 """A low-rank file, and what became of it, for all tests of the face."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from isotau import cli
 from isotau.convert.read_rate import read_rate
 from isotau.pipeline import Result, carry
 from isotau.run_config import RunConfig
 
 N = 48
 SIZES = {"trials": 12, "search_trials": 12, "lava_trials": 2, "timescale_trials": 3}
+
+
+@pytest.fixture
+def isotau(monkeypatch, capsys, tmp_path):
+    """Return a function that runs a command in `tmp_path`: status, output, errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["isotau", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        return int(end.value.code or 0), said.out, said.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from isotau import cli
 from isotau.convert import storage
 from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.lif import LIFNetwork
@@ -23,21 +22,6 @@ SHIPPED = Path(__file__).resolve().parents[2] / "examples/data/go_nogo_N200.mat"
 REAL = Path(__file__).resolve().parents[3] / "shared/data/spikernn_gonogo_N200.mat"
 SMALL = ["--trials", 12, "--search-trials", 9]
 SMALL_RUN = [*SMALL, "--timescale-trials", 3, "--lava-trials", 2]
-
-
-@pytest.fixture
-def isotau(monkeypatch, capsys, tmp_path):
-    """Return a function that runs a command in `tmp_path`: status, output, errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["isotau", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
-
-    return run
 
 
 def report(folder: Path, name: str) -> dict:

@@ -12,28 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isotau import cli
 from isotau.convert import storage
 from isotau.sim.recorded import from_trials, write_arrays
 from isotau.sim.timescales import Status, Timescales, read_csv, write_csv
 from isotau.timescale_commands import _choices, agreement
 
 SMALL = ["--task", "rdm", "--score-trials", 12, "--search-trials", 9, "--seconds", 0.8]
-
-
-@pytest.fixture
-def isotau(monkeypatch, capsys, tmp_path):
-    """Return a function that runs a command in `tmp_path`: status, output, errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["isotau", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
-
-    return run
 
 
 def poisson(path: Path, n: int = 3, seed: int = 0) -> Path:

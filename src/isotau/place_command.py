@@ -1,0 +1,97 @@
+"""`isotau place`: a network on a chip's cores, drawn, and what it costs."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from isotau.convert import storage, validation
+from isotau.convert.fixedpoint import FixedPointNetwork
+from isotau.convert.progress import Progress, silent
+from isotau.convert.quantize import messages
+from isotau.convert.read_inputs import Inputs
+from isotau.convert.spikes import Spikes
+from isotau.sim.engines import compiled
+from isotau.simulate_on import check_inputs
+from isotau.targets.chip import table
+from isotau.targets.chip.cost import Cost, cost
+from isotau.targets.chip.cost import as_json as cost_as_json
+from isotau.targets.chip.cost import describe as tell_cost
+from isotau.targets.chip.limits import LOIHI1, LOIHI2
+from isotau.targets.chip.neurobench import neurobench
+from isotau.targets.chip.place import Placement, place
+from isotau.targets.chip.plot_placement import plot_placement
+from isotau.targets.chip.traffic import traffic
+
+CHIPS = {"loihi1": LOIHI1, "loihi2": LOIHI2}
+
+
+class Placed(NamedTuple):
+    """A network on cores; what running it costs, if it was run."""
+
+    net: FixedPointNetwork
+    placement: Placement
+    spikes: Spikes | None
+    cost: Cost | None
+    neurobench: dict[str, object] | None
+
+
+def place_network(
+    net: FixedPointNetwork,
+    chip: str,
+    *,
+    chips: int = 1,
+    inputs: Inputs | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Placed:
+    """Return a network on the cores of a chip and, with inputs, what they cost.
+
+    Args:
+        net: the network.
+        chip: one of `CHIPS`.
+        chips: how many there are.
+        inputs: what the network is shown.
+        seed: of its noise.
+        progress: is given the steps as they pass.
+
+    Raises:
+        ValueError: an unknown chip, or inputs of another network.
+        DoesNotFit: the network has no place; the message names the limit.
+    """
+    chosen = CHIPS[validation.choice("--chip", chip, list(CHIPS))]
+    placement = place(net, chosen, chips=chips)
+    if inputs is None:
+        return Placed(net, placement, None, None, None)
+    check_inputs(net, inputs)
+    sent = messages(net, inputs.values)
+    spikes = compiled.run(net, sent, seed=seed, progress=progress).spikes
+    spent = cost(net, spikes, chosen, placement, sent)
+    return Placed(net, placement, spikes, spent, neurobench(net, spikes, sent))
+
+
+def write(placed: Placed, folder: Path) -> None:
+    """Leave the cores as CSV, everything as JSON, and a drawing of each chip."""
+    report = {
+        "chip": placed.placement.chip.name,
+        "cores": table.as_json(placed.placement),
+        "core_of_neuron": placed.placement.core.tolist(),
+        "cost_per_trial": None if placed.cost is None else cost_as_json(placed.cost),
+        "neurobench": placed.neurobench,
+    }
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    storage.write_text(folder / "placement.json", text)
+    storage.write_text(folder / "cores.csv", table.as_csv(placed.placement))
+    for chip in range(placed.placement.chips):
+        flow = None
+        if placed.spikes is not None:
+            flow = traffic(placed.net, placed.placement, placed.spikes)
+        drawn = plot_placement(placed.placement, chip_number=chip, traffic=flow)
+        name = f"chip_{chip}.png"
+        with storage.atomic(folder / name) as stream:
+            drawn.figure.canvas.print_figure(stream, format="png", dpi=150)
+
+
+def describe(placed: Placed) -> str:
+    """Return the table of cores, and below it the cost if it is known."""
+    text = table.describe(placed.placement)
+    return text if placed.cost is None else f"{text}\n{tell_cost(placed.cost)}"
