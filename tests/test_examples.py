@@ -14,6 +14,11 @@ SAYS = {
     "compare_timescales.py": ("LIF: ", "fixed point: ", "in both: "),
     "lab_timescales.py": ("ml says", "not identifiable", "ok"),
     "memory_code.py": ("rate: off over on the diagonal", "fixed: off over on the"),
+    "place_on_cores.py": (
+        "4 of 128 cores",
+        "with 32 profiles: 1 core",
+        "energy, estimated",
+    ),
     "preserve_timescales.py": ("rate to lif: ", "lif to fixed: "),
     "read_low_rank.py": ("correlation of κ: [", "saddle at κ", "stable at κ"),
     "replay_trace.py": ("dv = 163: the same", "dv = 153: not the same"),

@@ -1,0 +1,1 @@
+"""The chip: its limits as data, networks on its cores, and what running them costs."""
