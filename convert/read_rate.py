@@ -12,7 +12,8 @@ from isotau.convert.read_lowrank import read_lowrank
 from isotau.convert.read_plain import read_plain
 from isotau.convert.read_psychrnn import read_psychrnn
 from isotau.convert.read_spikernn import read_spikernn
-from isotau.convert.read_torch_rnn import LEGACY, read_state, read_torch_rnn
+from isotau.convert.read_state_dict import LEGACY, read_state
+from isotau.convert.read_torch_rnn import read_torch_rnn
 from isotau.convert.storage import DAMAGED, load
 
 KINDS = (
@@ -33,6 +34,7 @@ ACCEPTED: dict[str, tuple[str, ...]] = {
     "torch.nn.RNN": (*TIMES, "noise_std", "activation", "readout", "ignore"),
     "low-rank": (*TIMES, "noise_std", "activation", "scaled", "ignore"),
     "ONNX": (*TIMES, "noise_std"),
+    "isotau .onnx": (),
 }
 """Which assumptions the files of each family leave open."""
 
@@ -123,7 +125,7 @@ def find_family(path: str | os.PathLike[str]) -> str:
     if head.startswith(HDF5) or head[124:128] in MATLAB_ORDER or b"MATLAB 7.3" in head:
         return "spikeRNN .mat"
     if head.startswith(ONNX_START):
-        return "ONNX"
+        return _onnx_family(path)
     if head.startswith(b"\x80"):
         raise UnreadableFile(
             f"{path}: got a pickle, which can run anything when read, need one of "
@@ -149,6 +151,13 @@ def _npz_family(path: str | os.PathLike[str], names: set[str]) -> str:
     )
 
 
+def _onnx_family(path: str | os.PathLike[str]) -> str:
+    """Return whether isotau wrote an ONNX file, and so says all in its metadata."""
+    from isotau.convert.read_onnx_scan import is_own
+
+    return "isotau .onnx" if is_own(path) else "ONNX"
+
+
 def _reader(family: str) -> Callable[..., Read]:
     """Return the function that reads a family's files."""
     readers: dict[str, Callable[..., Read]] = {
@@ -159,11 +168,15 @@ def _reader(family: str) -> Callable[..., Read]:
         "torch.nn.RNN": read_torch_rnn,
         "low-rank": read_lowrank,
     }
+    # onnx is imported by nothing else that `import isotau` may need.
     if family == "ONNX":
-        # onnx is imported by nothing else that `import isotau` may need.
         from isotau.convert.read_onnx_rnn import read_onnx_rnn
 
         return read_onnx_rnn
+    if family == "isotau .onnx":
+        from isotau.convert.read_onnx_scan import read_onnx_scan
+
+        return read_onnx_scan
     return readers[family]
 
 

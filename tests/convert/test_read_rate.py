@@ -13,6 +13,8 @@ from isotau.convert.errors import UnreadableFile
 from isotau.convert.rate import RateRNN
 from isotau.convert.read_rate import ACCEPTED, find_family, read_rate
 from isotau.convert.storage import same, save
+from isotau.targets.float_onnx.rate_to_onnx import rate_to_onnx
+from isotau.targets.to_onnx.model_file import write_onnx as write_model
 
 N = 6
 SHIPPED = Path(__file__).resolve().parents[2] / "examples/data/go_nogo_N200.mat"
@@ -118,6 +120,7 @@ WRITERS = {
     ),
     "low-rank, full": lambda path: torch.save(full_rank(), path),
     "ONNX": write_onnx,
+    "isotau .onnx": lambda path: write_model(rate_to_onnx(network()), path),
 }
 
 

@@ -1,0 +1,1 @@
+"""Rate networks and LIF networks in floats as ONNX graphs."""
