@@ -19,6 +19,8 @@ from isotau.targets.lava_graph import build
 
 NETWORK, JOB, PASSED = "network.npz", "job.npz", "passed"
 """Files in the job's folder: what to run, on what, and how many steps have passed."""
+CONFIGS = {"loihi1": "Loihi1SimCfg", "loihi2": "Loihi2SimCfg"}
+"""Lava's run configuration for each chip; in lava-nc both choose the same models."""
 RESULTS = {"spikes": "spikes.npy", "u": "u.npy", "v": "v.npy"}
 """Files that a finished job leaves there; each appears whole or not."""
 FAILED, MISSING = 1, 3
@@ -54,10 +56,10 @@ def main(folder: Path) -> None:
     for name in job["record"]:
         probe = StateProbe(shape=shape, steps=steps, path=folder / RESULTS[str(name)])
         probe.state.connect_var(getattr(population, name))
-    run(population, steps)
+    run(population, steps, CONFIGS[str(job["chip"])])
 
 
-def run(population: Any, steps: int) -> None:
+def run(population: Any, steps: int, config: str = "Loihi2SimCfg") -> None:
     """Run the Lava network that `population` belongs to.
 
     Raises:
@@ -68,7 +70,7 @@ def run(population: Any, steps: int) -> None:
     try:
         population.run(
             condition=load("lava.magma.core.run_conditions").RunSteps(num_steps=steps),
-            run_cfg=load("lava.magma.core.run_configs").Loihi2SimCfg(
+            run_cfg=getattr(load("lava.magma.core.run_configs"), config)(
                 select_tag="fixed_pt"
             ),
         )

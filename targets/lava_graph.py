@@ -4,13 +4,16 @@ The trials of a batch are copies of the network side by side in one population; 
 copies are not connected.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int32
 from scipy import sparse
 
+from isotau.convert import arithmetic
 from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.philox import membrane_samples
 from isotau.targets.lava_compat import load
 
 MESSAGE_BITS = 32
@@ -75,17 +78,26 @@ def _population(
     if net.noise_exp is None and not net.refractory.any():
         stock = load("lava.proc.lif.process")
         return (stock.LIFReset if net.reset_interval else stock.LIF)(**registers)
+    load("lava.proc.lif.process")
     # Imported here, because defining the class imports Lava.
     from isotau.targets.lava_lif.noisy_lif import NoisyLIF
 
+    trials = np.arange(first_trial, first_trial + copies)
     return NoisyLIF(
-        copies=copies,
         refractory=tiled(net.refractory, np.int32),
-        noise_exp=net.noise_exp,
-        seed=seed,
-        first_trial=first_trial,
+        noise=None
+        if net.noise_exp is None
+        else partial(noise, net.noise_exp, seed, trials, net.n),
         **registers,
     )
+
+
+def noise(
+    noise_exp: int, seed: int, trials: np.ndarray, n: int, step: int
+) -> np.ndarray:
+    """Return the membrane noise of a step in all copies, one after the other."""
+    sample = membrane_samples(seed, step, trials, n)
+    return arithmetic.scale_noise(sample, noise_exp).ravel().astype(np.int32)
 
 
 def _connection(net: FixedPointNetwork, block: WeightBlock, copies: int) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32, Integer
+from jaxtyping import Bool, Int32, Integer
 
 from isotau.convert import storage, validation
 from isotau.convert.fixedpoint import FixedPointNetwork
@@ -22,6 +22,10 @@ from isotau.targets.supervise import Unfinished, supervise
 
 NAME = "lava"
 RECORDABLE = ("u", "v")
+Messages = (
+    Integer[np.ndarray, "steps batch n_in"] | Bool[np.ndarray, "steps batch n_in"]
+)
+"""Numbers, or a raster where they are spikes."""
 
 
 class LavaError(RuntimeError):
@@ -47,8 +51,9 @@ class LavaRun:
 
 def run_lava(
     net: FixedPointNetwork,
-    messages: Integer[np.ndarray, "steps batch n_in"],
+    messages: Messages,
     *,
+    chip: str = "loihi2",
     seed: int = 0,
     first_trial: int = 0,
     record: Sequence[str] = (),
@@ -63,7 +68,11 @@ def run_lava(
 
     Args:
         net: the network.
-        messages: what the input channels send; int32, steps × batch × channel.
+        messages: what the input channels send; int32, steps × batch × channel. A
+            graded block multiplies its weights by the message; a block with `binary`
+            takes any message but 0 for one spike, so a raster of booleans will do.
+        chip: "loihi1" or "loihi2", for Lava's run configuration of that name; its
+            simulations give the same bits.
         seed: of the membrane noise, as in the reference engine.
         first_trial: number of the first trial.
         record: "u", "v" or both, to keep them for every step.
@@ -71,12 +80,12 @@ def run_lava(
         progress: is given the steps as they pass.
 
     Raises:
-        ValueError: messages of another shape or beyond int32, an unknown variable, a
-            seed or a trial number that the noise has not.
+        ValueError: messages of another shape or beyond int32, an unknown chip or
+            variable, a seed or a trial number that the noise has not.
         LavaMissing: lava-nc is not installed.
         LavaError: Lava failed, died or hung.
     """
-    job = _job(net, messages, seed, first_trial, record)
+    job = _job(net, messages, chip, seed, first_trial, record)
     steps, batch, _ = job["messages"].shape
     limit = (
         time_limit(net, steps, batch)
@@ -126,7 +135,8 @@ def time_limit(net: FixedPointNetwork, steps: int, batch: int) -> float:
 
 def _job(
     net: FixedPointNetwork,
-    messages: Integer[np.ndarray, "steps batch n_in"],
+    messages: Messages,
+    chip: str,
     seed: int,
     first_trial: int,
     record: Sequence[str],
@@ -134,6 +144,7 @@ def _job(
     """Return what the child process needs besides the network, checked."""
     if not 0 <= seed < 1 << 64:
         raise ValueError(f"seed: got {seed}, need 0 to 2^64 − 1")
+    validation.choice("chip", chip, tuple(lava_child.CONFIGS))
     for name in record:
         validation.choice("record", name, RECORDABLE)
     steps = validation.length("messages", messages, ndim=3)
@@ -148,6 +159,7 @@ def _job(
             low=-(2**31),
             high=2**31 - 1,
         ),
+        "chip": np.array(chip),
         "seed": np.uint64(seed),
         "first_trial": np.int64(
             validation.whole("first_trial", first_trial, 0, 2**32 - batch)

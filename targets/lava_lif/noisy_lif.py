@@ -1,37 +1,36 @@
-"""`NoisyLIF`: Lava's fixed-point LIF with noise, refractory periods and resets."""
+"""`NoisyLIF`: Lava's fixed-point LIF with noise, refractory periods and resets.
 
-from typing import Any
+Import it after Lava itself: on Python 3.11 and newer Lava needs `lava_compat.load`, or
+what the exported script does in its place. It needs nothing else of isotau, because
+`export_lava` copies it.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.variable import Var
+from lava.proc.lif.models import PyLifModelBitAcc
+from lava.proc.lif.process import LIF
 
-from isotau.convert import arithmetic
-from isotau.convert.philox import membrane_samples
-from isotau.targets.lava_compat import load
-
-LIF: Any = load("lava.proc.lif.process").LIF
-PyLifModelBitAcc: Any = load("lava.proc.lif.models").PyLifModelBitAcc
-LavaPyType = load("lava.magma.core.model.py.type").LavaPyType
-Var = load("lava.magma.core.process.variable").Var
+Noise = Callable[[int], np.ndarray]
 
 
 class NoisyLIF(LIF):
-    """Lava's LIF and what the chip has beyond it; several trials side by side.
+    """Lava's LIF and what the chip has beyond it.
 
-    Neuron k·n + i is neuron i of copy k, which draws the noise of trial
-    `first_trial` + k. `noise_exp` is None for no noise; `refractory`, one number per
-    neuron of all copies, counts the steps at reset after a spike; `reset_interval` and
-    `reset_offset` mean what they do in Lava's LIFReset, except that 0 is for never.
+    `noise` returns for a step, counted from 0, what is added to v of each neuron, as
+    int32; None for no noise. `refractory` counts each neuron's steps at reset after a
+    spike; `reset_interval` and `reset_offset` mean what they do in Lava's LIFReset,
+    except that 0 is for never.
     """
 
     def __init__(
         self,
         *,
         shape: tuple[int],
-        copies: int,
         refractory: np.ndarray,
-        noise_exp: int | None,
-        seed: int,
-        first_trial: int,
+        noise: Noise | None,
         reset_interval: int = 0,
         reset_offset: int = 0,
         **registers: object,
@@ -39,10 +38,7 @@ class NoisyLIF(LIF):
         """Declare two more variables: the refractory period and what is left of it."""
         super().__init__(
             shape=shape,
-            copies=copies,
-            noise_exp=noise_exp,
-            seed=seed,
-            first_trial=first_trial,
+            noise=noise,
             reset_interval=reset_interval,
             reset_offset=reset_offset,
             **registers,
@@ -64,18 +60,9 @@ class NoisyLIFModel(PyLifModelBitAcc):
     def scale_bias(self) -> None:
         """Add the noise of the step to the bias, so that v saturates on their sum."""
         super().scale_bias()
-        chosen = self.proc_params
-        if chosen["noise_exp"] is None:
-            return
-        first, copies = chosen["first_trial"], chosen["copies"]
-        sample = membrane_samples(
-            chosen["seed"],
-            self.time_step - 1,
-            np.arange(first, first + copies),
-            self.v.size // copies,
-        )
-        noise = arithmetic.scale_noise(sample, chosen["noise_exp"]).ravel()
-        self.effective_bias = self.effective_bias + noise.astype(np.int32)
+        noise: Noise | None = self.proc_params["noise"]
+        if noise is not None:
+            self.effective_bias = self.effective_bias + noise(self.time_step - 1)
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
         """Reset u and v first if it is time; hold v where it is refractory."""

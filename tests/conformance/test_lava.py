@@ -21,6 +21,7 @@ STOCK, OWN = "stock", "own"
 RANDOM = [(neuron, seed) for neuron in (STOCK, OWN) for seed in range(32)]
 """Of every two, the first is extreme: there are delays, binary inputs and resets."""
 STEPS = 100
+CHIPS = ("loihi1", "loihi2")
 
 
 def network(n, n_in, blocks, *, noise_exp=None, refractory=0, **registers):
@@ -49,10 +50,10 @@ def random_case(neuron, seed, largest=300):
     return net, random_messages(rng, net, STEPS, 1 + seed % 3, extreme=extreme)
 
 
-def assert_same_bits(net, messages):
+def assert_same_bits(net, messages, chip="loihi2"):
     chosen = {"seed": 2**63 + 5, "first_trial": 3, "record": ("u", "v")}
     ours = reference.run(net, messages, **chosen)
-    lavas = run_lava(net, messages, **chosen)
+    lavas = run_lava(net, messages, chip=chip, **chosen)
     np.testing.assert_array_equal(lavas.u, ours.u)
     np.testing.assert_array_equal(lavas.v, ours.v)
     np.testing.assert_array_equal(lavas.spikes.bits, ours.spikes.bits)
@@ -83,14 +84,15 @@ def test_the_random_networks_reach_the_extremes():
 @pytest.mark.lava
 @pytest.mark.parametrize(("neuron", "seed"), RANDOM[::8])
 def test_small_random_networks(neuron, seed):
-    assert_same_bits(*random_case(neuron, seed, largest=60))
+    chip = CHIPS[seed // 8 % 2]
+    assert_same_bits(*random_case(neuron, seed, largest=60), chip)
 
 
 @pytest.mark.lava
 @pytest.mark.long
 @pytest.mark.parametrize(("neuron", "seed"), RANDOM)
 def test_random_networks(neuron, seed):
-    assert_same_bits(*random_case(neuron, seed))
+    assert_same_bits(*random_case(neuron, seed), CHIPS[seed // 2 % 2])
 
 
 @pytest.mark.lava
@@ -163,6 +165,27 @@ def test_delays_and_binary_inputs(delay, batch):
         net, blocks=(*net.blocks, replace(net.blocks[1], delay=2, binary=True))
     )
     assert_same_bits(net, random_messages(rng, net, 150, batch, extreme=False))
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize("chip", CHIPS)
+def test_input_as_spikes(chip):
+    """A raster of booleans, by connections that are binary and by graded ones."""
+    rng = np.random.default_rng(15)
+    drawn = random_network(rng, 20, extreme=False, bare=True)
+    blocks = tuple(
+        replace(b, binary=b.source == "input", weight_exp=2, delay=k)
+        for k, b in enumerate(drawn.blocks)
+    )
+    net = replace(drawn, blocks=blocks, bias_mant=np.zeros(20))
+    raster = rng.random((60, 2, net.n_in)) < 0.3
+    spiking = reference.run(net, raster).spikes.bits
+    assert spiking.any()
+    assert_same_bits(net, raster, chip)
+    graded = replace(net, blocks=tuple(replace(b, binary=False) for b in blocks))
+    np.testing.assert_array_equal(run_lava(graded, raster).spikes.bits, spiking)
+    np.testing.assert_array_equal(run_lava(net, 7 * raster).spikes.bits, spiking)
 
 
 @pytest.mark.lava

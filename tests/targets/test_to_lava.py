@@ -124,6 +124,7 @@ def segments(pid):
         ),
         ({"messages": np.full((5, 1, 1), 2**31)}, "messages: got 2147483648 at"),
         ({"record": ("w",)}, "record: got 'w', need one of u, v"),
+        ({"chip": "loihi3"}, "chip: got 'loihi3', need one of loihi1, loihi2"),
         ({"seed": -1}, "seed: got -1, need 0 to 2"),
         ({"seed": 2**64}, "seed: got 18446744073709551616, need 0 to"),
         ({"first_trial": -1}, "first_trial: got -1, need 0 to 4294967295"),
@@ -273,6 +274,7 @@ def test_an_error_inside_lava_is_named(net, tmp_path):
     np.savez(
         tmp_path / lava_child.JOB,
         messages=silence(4).astype(np.int32),
+        chip="loihi2",
         seed=np.uint64(0),
         first_trial=np.int64(0),
         record=np.array([], dtype=np.str_),
