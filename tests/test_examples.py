@@ -14,6 +14,8 @@ SAYS = {
     "compare_timescales.py": ("LIF: ", "fixed point: ", "in both: "),
     "lab_timescales.py": ("ml says", "not identifiable", "ok"),
     "memory_code.py": ("rate: off over on the diagonal", "fixed: off over on the"),
+    "nir_to_onnx.py": ("onnxruntime differ: 0", "letters read rightly: 0.9"),
+    "norse_to_loihi.py": ("other than in Norse: 0", "Loihi 2, 1 cores, per trial"),
     "place_on_cores.py": (
         "4 of 128 cores",
         "with 32 profiles: 1 core",

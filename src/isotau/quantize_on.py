@@ -16,6 +16,8 @@ from isotau.convert.quantization_report import QuantizationReport, report_quanti
 from isotau.convert.quantize import QuantizeConfig, messages, quantize
 from isotau.convert.read_inputs import Inputs
 from isotau.convert.spikes import Spikes
+from isotau.convert.start_state import await_input
+from isotau.convert.storage import fingerprint
 from isotau.convert.truncation import restore_drive
 from isotau.sim.engines import compiled
 from isotau.sim.engines.run import Run
@@ -91,6 +93,9 @@ def quantize_on(
     biases, and chooses if there is a `search`; the second half tests. A search tries
     head-rooms and ways with outliers and takes the one whose chip run is most accurate,
     or, without labels and among equals, has the largest share of coincident spikes.
+
+    The start state is set back by a step where that costs no resolution, so that the
+    chip does everything one step later, and not only what its input makes it do.
 
     Args:
         net: the network.
@@ -214,6 +219,10 @@ def _make(
 ) -> FixedPointNetwork:
     peak = float(np.abs(inputs.values).max())
     made = quantize(net, seen.ranges, input_peak=peak, config=config)
+    late = quantize(await_input(net), seen.ranges, input_peak=peak, config=config)
+    # A start state far away would cost the states their resolution.
+    if (late.state_scale >= 0.9 * made.state_scale).all():
+        made = replace(late, made_from=fingerprint(net))
     return restore_drive(made, seen.spikes, inputs.values)
 
 
