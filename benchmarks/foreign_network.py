@@ -28,8 +28,8 @@ from isotau.convert.lif_dynamics import simulate_lif
 from isotau.convert.quantization_report import report_quantization
 from isotau.convert.quantize import QuantizeConfig, messages, quantize
 from isotau.convert.spikes import Spikes, pack, unpack
-from isotau.convert.storage import write_text
 from isotau.convert.start_state import await_input
+from isotau.convert.storage import write_text
 from isotau.convert.truncation import restore_drive
 from isotau.sim.engines import compiled
 from isotau.sim.raster_agreement import compare_rasters

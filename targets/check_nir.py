@@ -1,5 +1,9 @@
 """What NIR cannot say about a network, all at once."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from isotau.convert.dequantize import dequantize, findings_of_dequantizing
 from isotau.convert.findings import Finding, Severity, neuron_range, of_severity
 from isotau.convert.fixedpoint import FixedPointNetwork
@@ -32,8 +36,23 @@ def check_nir(net: RateRNN | LIFNetwork | FixedPointNetwork) -> list[Finding]:
         )
     )
     if of_severity(found, Severity.ERROR):
-        return found
+        net = _without_errors(net)
     return found + check_nir(dequantize(net))
+
+
+def _without_errors(net: FixedPointNetwork) -> FixedPointNetwork:
+    """Return the network without what is refused, to find what else there is."""
+    noisy = net.noise_exp is not None and not (
+        np.ptp(net.dv) or np.ptp(net.state_scale)
+    )
+    return replace(
+        net,
+        blocks=tuple(replace(block, delay=0) for block in net.blocks),
+        dv=np.maximum(net.dv, 1),
+        vth=np.maximum(net.vth, 1),
+        reset_interval=0,
+        noise_exp=net.noise_exp if noisy else None,
+    )
 
 
 def _of_neurons(net: LIFNetwork) -> list[Finding]:
