@@ -15,8 +15,10 @@ $(READY): pyproject.toml constraints.txt scripts/set_up.sh
 demo: $(READY)
 	$(BIN)/isotau run examples/data/go_nogo_N200.mat --out isotau-out/demo
 
-# One BLAS thread: numpy's and torch's get in each other's way on few cores.
-PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
+# Two processes of one thread each: more of either get in each other's way on two cores.
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest \
+	-n $(JOBS) --dist worksteal
 
 test: $(READY)
 	$(PYTEST) -m "not long"

@@ -11,6 +11,15 @@ from isotau.convert.arithmetic import SignMode
 from isotau.convert.errors import DoesNotFit
 
 SOURCES = ("input", "recurrent")
+REGISTERS: dict[str, tuple[type[np.integer[Any]], int, int]] = {
+    "du": (np.uint16, 0, arithmetic.DECAY_MAX),
+    "dv": (np.uint16, 0, arithmetic.DECAY_MAX),
+    "vth": (np.int32, 0, arithmetic.VTH_MAX),
+    "bias_mant": (np.int16, arithmetic.BIAS_MANT_MIN, arithmetic.BIAS_MANT_MAX),
+    "bias_exp": (np.int8, arithmetic.BIAS_EXP_MIN, arithmetic.BIAS_EXP_MAX),
+    "refractory": (np.uint8, 0, arithmetic.REFRACTORY_MAX),
+}
+"""Type and range of what every neuron has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -176,18 +185,6 @@ class FixedPointNetwork:
         """Check and freeze every field."""
         n = validation.length("du", self.du, ndim=1)
         n_out = validation.length("w_out", self.w_out)
-        registers: dict[str, tuple[type[np.integer[Any]], int, int]] = {
-            "du": (np.uint16, 0, arithmetic.DECAY_MAX),
-            "dv": (np.uint16, 0, arithmetic.DECAY_MAX),
-            "vth": (np.int32, 0, arithmetic.VTH_MAX),
-            "bias_mant": (
-                np.int16,
-                arithmetic.BIAS_MANT_MIN,
-                arithmetic.BIAS_MANT_MAX,
-            ),
-            "bias_exp": (np.int8, arithmetic.BIAS_EXP_MIN, arithmetic.BIAS_EXP_MAX),
-            "refractory": (np.uint8, 0, arithmetic.REFRACTORY_MAX),
-        }
         fields: dict[str, Any] = {
             name: validation.integers(
                 name,
@@ -198,7 +195,7 @@ class FixedPointNetwork:
                 low=low,
                 high=high,
             )
-            for name, (kind, low, high) in registers.items()
+            for name, (kind, low, high) in REGISTERS.items()
         }
         fields |= {
             "blocks": tuple(self.blocks),

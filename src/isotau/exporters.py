@@ -11,7 +11,7 @@ from isotau.convert.findings import Finding, Severity, of_severity
 from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.lif import LIFNetwork
 from isotau.convert.rate import RateRNN
-from isotau.open_network import Network, need_fixed, need_spiking
+from isotau.opening import Network, need_fixed, need_spiking
 from isotau.targets.check import check
 
 CHIPS = ("loihi1", "loihi2")

@@ -55,10 +55,10 @@ def quantize(
     from isotau.convert.quantization_report import summarize as parameters
     from isotau.convert.quantize import QuantizeConfig
     from isotau.convert.read_inputs import read_inputs
-    from isotau.open_network import need_lif, open_network
+    from isotau.opening import need_lif, open_network
     from isotau.progress import bars
-    from isotau.quantize_on import describe as tell
-    from isotau.quantize_on import quantize_on, summarize
+    from isotau.quantize_foreign import describe as tell
+    from isotau.quantize_foreign import quantize_on, summarize
 
     options.check_folder(out)
     opened = open_network(
@@ -116,7 +116,7 @@ def simulate(
     """Run a LIF or fixed-point network on inputs of yours and keep its spikes."""
     from isotau.convert import storage
     from isotau.convert.read_inputs import read_inputs
-    from isotau.open_network import need_spiking, open_network
+    from isotau.opening import need_spiking, open_network
     from isotau.progress import bars
     from isotau.simulate_on import describe as tell
     from isotau.simulate_on import simulate_on

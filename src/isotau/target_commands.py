@@ -31,7 +31,7 @@ def check(
     Each finding names its place, what was found and what is done about it. Status 0:
     nothing is lost; 1: it can be handed over and will not be the same; 2: it cannot.
     """
-    from isotau.open_network import open_network, stage_name
+    from isotau.opening import open_network, stage_name
     from isotau.targets.check import check as find
 
     opened = open_network(
@@ -98,7 +98,7 @@ def export(
     error nothing is.
     """
     from isotau.exporters import EXPORTERS, Request
-    from isotau.open_network import open_network
+    from isotau.opening import open_network
 
     if to not in EXPORTERS:
         raise ValueError(f"--to: got {to!r}, need one of {', '.join(EXPORTERS)}")
@@ -141,7 +141,7 @@ def verify(
     A fixed-point network must give the same spikes, u, v and state, bit for bit.
     Status 1 if anything differs.
     """
-    from isotau.open_network import open_network
+    from isotau.opening import open_network
     from isotau.sim.engines import reference
     from isotau.targets.verify_onnx import verify_onnx
     from isotau.targets.verify_result import as_json as plain
@@ -169,7 +169,7 @@ def place(
     and energy and time per trial are estimated from the counted operations.
     """
     from isotau.convert.read_inputs import read_inputs
-    from isotau.open_network import need_fixed, open_network
+    from isotau.opening import need_fixed, open_network
     from isotau.place_command import describe as tell
     from isotau.place_command import place_network, write
     from isotau.progress import bars

@@ -13,7 +13,7 @@ from isotau.convert.findings import Severity
 from isotau.convert.lif import Ranges
 from isotau.convert.quantize import quantize
 from isotau.exporters import EXPORTERS, Request
-from isotau.open_network import open_network
+from isotau.opening import open_network
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Simulating on a user's inputs; accuracy and errors are in test_quantize_on."""
+"""Simulating on a user's inputs; accuracy and errors are in test_quantize_foreign."""
 
 import numpy as np
 

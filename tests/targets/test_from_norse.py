@@ -138,9 +138,7 @@ def test_neurons_without_synapses(inputs):
 
 def test_every_unknown_layer_is_named():
     layers = [nn.Linear(3, 4), nn.ReLU(), LIFCell(), LICell()]
-    with pytest.raises(
-        CannotImport, match=r"layer 1: got ReLU.*layer 3: got LIC"
-    ):
+    with pytest.raises(CannotImport, match=r"layer 1: got ReLU.*layer 3: got LIC"):
         from_norse(layers)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from isotau.convert.quantize import QuantizeConfig
 from isotau.convert.read_inputs import Inputs
-from isotau.quantize_on import describe, quantize_on, summarize
+from isotau.quantize_foreign import describe, quantize_on, summarize
 from isotau.sim.engines import reference
 from isotau.simulate_on import classify, simulate_on
 

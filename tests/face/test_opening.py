@@ -13,7 +13,7 @@ from isotau.convert.errors import UnreadableFile
 from isotau.convert.lif import Ranges
 from isotau.convert.quantize import quantize
 from isotau.convert.trials import Trials
-from isotau.open_network import (
+from isotau.opening import (
     need_fixed,
     need_lif,
     need_spiking,
