@@ -33,29 +33,41 @@ def check(
     """
     from isotau.opening import open_network, stage_name
     from isotau.targets.check import check as find
+    from isotau.targets.from_nir import CannotImport
 
-    opened = open_network(
-        network,
-        **options.reading(
-            dt_ms=dt_ms,
-            time_unit=time_unit,
-            scheme=scheme,
-            refractory_steps=refractory_steps,
-        ),
-    )
-    found = [*opened.findings, *find(opened.net, target)]
+    try:
+        opened = open_network(
+            network,
+            **options.reading(
+                dt_ms=dt_ms,
+                time_unit=time_unit,
+                scheme=scheme,
+                refractory_steps=refractory_steps,
+            ),
+        )
+    except CannotImport as refusal:
+        if refusal.damaged:
+            raise
+        found, stage, said = (
+            list(refusal.findings),
+            "nir",
+            "not read, for these reasons",
+        )
+    else:
+        found = [*opened.findings, *find(opened.net, target)]
+        stage, said = stage_name(opened.net), opened.said
     status = exit_status(found)
     if json_:
         report = {
             "network": network.name,
-            "stage": stage_name(opened.net),
+            "stage": stage,
             "target": target,
             "status": status,
             "findings": as_json(found),
         }
         typer.echo(json.dumps(report, indent=1, ensure_ascii=False))
     else:
-        typer.echo(opened.said)
+        typer.echo(said)
         typer.echo(describe(found) or f"{target}: everything fits")
     raise typer.Exit(status)
 

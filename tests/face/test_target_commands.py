@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 
+import nir
 import numpy as np
 import onnx
 import pytest
@@ -107,6 +108,29 @@ def test_a_script_for_lava_is_a_folder(isotau, stored, tmp_path):
     assert status == 2 and "holds what isotau has not written" in errors
     assert isotau(*asked, "--overwrite")[0] == 0
     assert (tmp_path / "mine/notes.txt").read_text() == "x"
+
+
+def test_a_graph_that_cannot_be_read_is_a_finding_for_each_node(isotau, tmp_path):
+    one = np.ones(3)
+    graph = nir.NIRGraph(
+        nodes={
+            "input": nir.Input({"input": np.array([3])}),
+            "a": nir.IF(r=one, v_threshold=one),
+            "b": nir.I(r=one),
+            "output": nir.Output({"output": np.array([3])}),
+        },
+        edges=[("input", "a"), ("a", "b"), ("b", "output")],
+    )
+    nir.write(tmp_path / "g.nir", graph)
+    status, said, _ = isotau("check", "g.nir", "--target", "loihi2", "--json")
+    report = json.loads(said)
+    assert status == report["status"] == 2 and report["stage"] == "nir"
+    told = " ".join(f["place"] + f["message"] for f in report["findings"])
+    assert "IF" in told and "node a" in told and "node b" in told
+    status, said, errors = isotau("check", "g.nir", "--target", "loihi2")
+    assert status == 2 and "not read" in said and "node b" in said and not errors
+    status, _, errors = isotau("export", "g.nir", "--to", "onnx")
+    assert status == 2 and "IF" in errors
 
 
 @pytest.mark.parametrize("chip", ["loihi1", "loihi2"])
