@@ -9,7 +9,8 @@ from jaxtyping import Float64, Int64
 
 from isotau.convert import validation
 from isotau.convert.errors import UnreadableFile
-from isotau.convert.storage import DAMAGED, MAX_BYTES, load, read_npz
+from isotau.convert.read_npz import DAMAGED, read_array, read_header, read_npz
+from isotau.convert.storage import MAX_BYTES, load
 from isotau.convert.trials import Trials
 
 FIELDS = ("inputs", "labels", "dt")
@@ -70,21 +71,15 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             if magic != MAGIC:
                 return read_npz(path, max_bytes=MAX_BYTES)
             stream.seek(0)
-            version = np.lib.format.read_magic(stream)
-            shape, _, dtype = (
-                np.lib.format.read_array_header_1_0(stream)
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0(stream)
-            )
-            claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
+            claimed = read_header(stream).bytes
             held = path.stat().st_size - stream.tell()
-            if min(shape, default=0) < 0 or claimed > min(held, MAX_BYTES):
+            if claimed > min(held, MAX_BYTES):
                 raise UnreadableFile(
                     f"{path}: claims {claimed} bytes and holds {held}, need at most "
                     f"{MAX_BYTES}; the file is damaged"
                 )
             stream.seek(0)
-            return {"inputs": np.lib.format.read_array(stream, allow_pickle=False)}
+            return {"inputs": read_array(stream)}
     except FileNotFoundError:
         raise UnreadableFile(f"{path}: no such file") from None
     except UnreadableFile:

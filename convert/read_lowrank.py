@@ -13,7 +13,7 @@ from isotau.convert.conventions import (
     whose,
 )
 from isotau.convert.read_plain import Arrays
-from isotau.convert.read_torch_rnn import Source, read_state
+from isotau.convert.read_state_dict import Source, read_state
 
 ALPHA = 0.2
 DT = 0.020
@@ -75,7 +75,11 @@ def read_lowrank(
     low = "m" in at or "n" in at
     if low and scaled is False:
         raise at.fail("scaled", "False", "True: low-rank weights are divided by N")
-    n = at.shape("m" if low else "wrec")[0]
+    key = "m" if low else "wrec"
+    shape = at.shape(key)
+    if not shape:
+        raise at.fail(key, "one number", "a matrix with a row per unit")
+    n = shape[0]
     divisor = float(n) if low or scaled else 1.0
     w_rec, factors = (
         _recurrence(at, n, divisor)
@@ -155,6 +159,8 @@ def _oriented(at: Arrays, key: str, n: int, units_last: bool) -> tuple[Matrix, s
     A vector is a single channel.
     """
     shape = at.shape(key)
+    if not shape:
+        raise at.fail(key, "one number", "channel × unit")
     if len(shape) == 1:
         return at.take(key, (n,), "unit").reshape(1, n), f"{key} one channel"
     last = units_last if shape == (n, n) else shape[-1] == n

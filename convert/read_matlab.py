@@ -18,11 +18,12 @@ import h5py
 import numpy as np
 
 from isotau.convert.errors import UnreadableFile
+from isotau.convert.read_hdf5 import check_heaps
 
 MAX_FILE = 1 << 30
 """Largest MATLAB 5 file, in bytes."""
 MAX_ELEMENTS = 1 << 25
-"""Of the largest variable read; of a struct array with all that is in it."""
+"""Of all variables read together; of a struct array with all that is in it."""
 MAX_RATIO = 1100
 """Elements per byte of file; DEFLATE cannot compress more."""
 _ORDER = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
@@ -76,16 +77,12 @@ def read_structs(
 
 
 class _Parts(NamedTuple):
-    """Which fields are wanted of a struct array, and how much has been read of it."""
+    """Which fields are wanted of a struct array, and how much has been read."""
 
     fields: frozenset[str]
     file_size: int
     used: list[int]
     """Fields read, and elements of arrays read."""
-
-    def fresh(self) -> "_Parts":
-        """Return the same for the next variable."""
-        return self._replace(used=[0, 0])
 
     def note(self, label: str, depth: int) -> None:
         """Count one field; the file may hold only so many, and so deep."""
@@ -108,8 +105,9 @@ def _read(
     """Return the named variables, structs only if fields of them are wanted."""
     try:
         size = os.path.getsize(path)
-        parts = _Parts(frozenset(fields), size, [])
+        parts = _Parts(frozenset(fields), size, [0, 0])
         if h5py.is_hdf5(path):
+            check_heaps(path)
             with h5py.File(path, "r") as file:
                 return dict(_hdf5_variables(file, names, parts))
         if size > MAX_FILE:
@@ -144,7 +142,7 @@ def _matlab5_variables(
             if size > min(MAX_CONTENT, MAX_RATIO * len(data)):
                 raise ValueError(f"{name} claims {size} bytes")
             content = _inflated(content, 8 + size)[8:]
-        yield name, _matlab5_value(name, content, order, parts.fresh(), 0)
+        yield name, _matlab5_value(name, content, order, parts, 0)
 
 
 def _matlab5_value(
@@ -226,7 +224,7 @@ def _hdf5_variables(
     """Yield names and values of the variables wanted in a MATLAB 7.3 file."""
     for name in names:
         if _has(file, name):
-            yield name, _hdf5_value(name, file[name], parts.fresh(), 0)
+            yield name, _hdf5_value(name, file[name], parts, 0)
 
 
 def _has(group: h5py.Group, name: str) -> bool:
@@ -258,6 +256,8 @@ def _hdf5_value(label: str, found: Any, parts: _Parts, depth: int) -> Any:
     ):
         raise ValueError(f"{label} is no real array and no text")
     parts.size(label, found.shape)
+    if math.prod(found.chunks or ()) > MAX_ELEMENTS:
+        raise ValueError(f"{label} has chunks of shape {found.chunks}")
     values = np.asarray(found[()]).T  # MATLAB's order of axes is the other way
     kind = _attribute(found, "MATLAB_class")
     if _attribute(found, "MATLAB_empty"):  # what is stored is the shape

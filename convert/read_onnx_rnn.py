@@ -28,6 +28,8 @@ ACTIVATIONS = ("tanh", "relu", "sigmoid", "softplus")
 """ONNX's names in small letters, which are also isotau's."""
 ATTRIBUTES = ("activations", "direction", "hidden_size", "layout")
 """Those of the node that can be carried over."""
+_DAMAGE: tuple[type[Exception], ...] = (DecodeError, AttributeError, LookupError)
+_DAMAGE += (TypeError, ValueError, OverflowError, RecursionError, MemoryError)
 INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h")
 Matrix = npt.NDArray[np.float64]
 
@@ -74,7 +76,7 @@ def read_onnx_rnn(
         fields, found = _parts(Path(path), timing.dt / timing.tau)
     except UnreadableFile:
         raise
-    except (DecodeError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         raise UnreadableFile(f"{path}: got {error}, need an ONNX model") from error
     taus = np.full_like(fields["bias"], timing.tau)
     net = Arrays(str(path), {}).network(

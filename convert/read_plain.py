@@ -12,10 +12,8 @@ as arguments. Optional: `bias`, `b_out`, `x0`, `readout_bias`, `x0_std`, `noise_
 
 import math
 import os
-import zipfile
-import zlib
-from collections.abc import Callable, Collection, Mapping
-from typing import IO, Any
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +22,7 @@ from isotau.convert.conventions import Convention, Conventions, Read, span
 from isotau.convert.errors import UnreadableFile
 from isotau.convert.rate import RateRNN
 from isotau.convert.read_matlab import MAX_ELEMENTS
-from isotau.convert.storage import DAMAGED
+from isotau.convert.read_npz import read_npz
 
 MAX_BYTES = 1 << 30
 """Of all arrays of a file together."""
@@ -147,52 +145,13 @@ def read_arrays(
     Raises:
         UnreadableFile: no `.npz`, damaged, too large, or with arrays of objects.
     """
-    values, total = {}, 0
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                name = info.filename.removesuffix(".npy")
-                with archive.open(info) as stream:
-                    shape, dtype = _header(stream)
-                if dtype.hasobject:
-                    if name in skip_objects:
-                        continue
-                    raise UnreadableFile(
-                        f"{path}: {name}: got an array of Python objects, need numbers "
-                        "or text; pickles are not read, save it as a plain array"
-                    )
-                claimed = math.prod(shape) * dtype.itemsize
-                total += claimed
-                if claimed > info.file_size or math.prod(shape) > MAX_ELEMENTS:
-                    raise UnreadableFile(
-                        f"{path}: {name}: claims shape {shape}, need at most "
-                        f"{MAX_ELEMENTS} elements and what the file holds"
-                    )
-                if total > MAX_BYTES:
-                    raise UnreadableFile(
-                        f"{path}: got arrays of {total} bytes or more, need at most "
-                        f"{MAX_BYTES}"
-                    )
-                with archive.open(info) as stream:
-                    values[name] = np.lib.format.read_array(stream, allow_pickle=False)
-    except FileNotFoundError:
-        raise UnreadableFile(f"{path}: no such file") from None
-    except UnreadableFile:
-        raise
-    except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
-        raise UnreadableFile(f"{path}: not a readable .npz file ({error})") from error
-    return Arrays(str(path), values)
-
-
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return the shape and dtype that an array in a file claims."""
-    read_header: Callable[..., Any] = (
-        np.lib.format.read_array_header_1_0
-        if np.lib.format.read_magic(stream) == (1, 0)
-        else np.lib.format.read_array_header_2_0
+    values = read_npz(
+        path,
+        max_bytes=MAX_BYTES,
+        max_elements=MAX_ELEMENTS,
+        skip_objects=skip_objects,
     )
-    shape, _, dtype = read_header(stream)
-    return shape, dtype
+    return Arrays(str(path), values)
 
 
 def read_plain(

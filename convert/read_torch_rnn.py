@@ -1,17 +1,9 @@
 """Reading `torch.nn.RNN`: modules, state dicts, and the `.pt` files that hold them."""
 
-import math
-import os
-import pickle
 import re
-import struct
-import zipfile
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from torch import nn
 
 from isotau.convert.conventions import (
@@ -22,24 +14,12 @@ from isotau.convert.conventions import (
     start_state,
     whose,
 )
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.read_matlab import MAX_ELEMENTS
-from isotau.convert.read_plain import MAX_BYTES, Arrays, is_part
+from isotau.convert.read_plain import Arrays, is_part
+from isotau.convert.read_state_dict import Source, read_state
 
-Source = str | os.PathLike[str] | nn.Module | Mapping[str, Any]
-"""A `.pt` file, a module, or its state dict."""
 DT = 0.020
 """Step in seconds where nobody says; such networks count steps."""
-LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files of torch before 1.6 begin."""
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
-"""Under what checkpoints keep the state dict."""
 _WEIGHT = re.compile(r"(.*?)((?:weight|bias)_(?:ih|hh|hr))(_l\d+)?(_reverse)?")
-_DAMAGE = (
-    *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError),
-    *(IndexError, EOFError, AssertionError, OverflowError, MemoryError),
-    *(pickle.UnpicklingError, zipfile.BadZipFile, struct.error),
-)
 
 
 def read_torch_rnn(
@@ -117,104 +97,6 @@ def read_torch_rnn(
     )
     ignored = at.unused(ignore)
     return Read(net, Conventions(family="torch.nn.RNN", items=items, ignored=ignored))
-
-
-def read_state(source: Source) -> Arrays:
-    """Return the tensors of a state dict as arrays, wherever they are.
-
-    Files are loaded with `weights_only=True`, so nothing in them is executed. What a
-    checkpoint holds beside its state dict is among `ignored`, and a prefix that all
-    names share, such as "module.", is taken off.
-
-    Raises:
-        UnreadableFile: no such file, damaged, too large, a whole module or TorchScript,
-            or tensors that are no plain arrays.
-    """
-    found: Mapping[Any, Any]
-    if isinstance(source, nn.Module):
-        label, found = type(source).__name__, source.state_dict()
-    elif isinstance(source, Mapping):
-        label, found = "state dict", source
-    else:
-        label, found = str(source), _load(source)
-    ignored: list[str] = []
-    for wrapper in WRAPPERS:
-        inner = found.get(wrapper)
-        if isinstance(inner, Mapping):
-            ignored += [str(key) for key in found if key != wrapper]
-            found = inner
-    values = {}
-    for key, value in found.items():
-        if isinstance(value, torch.Tensor | np.ndarray):
-            values[str(key)] = _array(f"{label}: {key}", value)
-        else:
-            ignored.append(str(key))
-    if not values:
-        raise UnreadableFile(
-            f"{label}: got no tensors ({', '.join(map(str, found)) or 'empty'}), need "
-            "a state dict; save module.state_dict()"
-        )
-    while len({key.partition(".")[0] for key in values}) == 1 and all(
-        "." in key for key in values
-    ):
-        values = {key.partition(".")[2]: value for key, value in values.items()}
-    return Arrays(label, values, ignored)
-
-
-def _load(path: str | os.PathLike[str]) -> Mapping[Any, Any]:
-    """Return the mapping in a `.pt` file, zipped or of the older kind."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                size = sum(info.file_size for info in archive.infolist())
-                members = {name.rpartition("/")[2] for name in archive.namelist()}
-            if "constants.pkl" in members:
-                raise UnreadableFile(
-                    f"{path}: got TorchScript, which is a program, need a state dict; "
-                    "save module.state_dict()"
-                )
-        else:
-            size = os.path.getsize(path)
-            with open(path, "rb") as stream:
-                if stream.read(len(LEGACY)) != LEGACY:
-                    raise UnreadableFile(
-                        f"{path}: got another kind of file, need one of torch.save; "
-                        "pickles are not read"
-                    )
-        if size > MAX_BYTES:
-            raise UnreadableFile(f"{path}: got {size} bytes, need at most {MAX_BYTES}")
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UnreadableFile(f"{path}: no such file") from None
-    except UnreadableFile:
-        raise
-    except _DAMAGE as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise UnreadableFile(
-            f"{path}: got a .pt file that cannot be read without running what is in it "
-            f"({lines[0]}), need a state dict; save module.state_dict()"
-        ) from error
-    if not isinstance(found, Mapping):
-        raise UnreadableFile(
-            f"{path}: got a {type(found).__name__}, need a state dict; save "
-            "module.state_dict()"
-        )
-    return found
-
-
-def _array(label: str, value: Any) -> npt.NDArray[Any]:
-    """Return a tensor as an array after checking its size, which strides can fake."""
-    if math.prod(value.shape) > MAX_ELEMENTS:
-        raise UnreadableFile(
-            f"{label}: got shape {tuple(value.shape)}, need at most {MAX_ELEMENTS} "
-            "elements"
-        )
-    if isinstance(value, np.ndarray):
-        return value
-    if value.layout != torch.strided or value.is_quantized or value.is_meta:
-        raise UnreadableFile(f"{label}: got a {value.layout} tensor, need a dense one")
-    dense = value.detach().cpu()
-    return (dense.double() if dense.is_floating_point() else dense).numpy()
 
 
 def _only_layer(at: Arrays) -> tuple[str, str]:

@@ -101,7 +101,13 @@ class SpikeTimes:
 
 def from_spikes(recording: Spikes) -> SpikeTimes:
     """Return the same spikes as times: step · dt, every neuron in every trial."""
-    step, trial, neuron = np.nonzero(packed.unpack(recording.bits, recording.n))
+    # Bytes without a spike, most of them, are not unpacked.
+    bits = recording.bits.reshape(-1)
+    filled = np.flatnonzero(bits != 0)
+    step, trial, byte = np.unravel_index(filled, recording.bits.shape)
+    held = packed.unpack(bits[filled][:, None], 8)
+    place, bit = np.nonzero(held)
+    step, trial, neuron = step[place], trial[place], 8 * byte[place] + bit
     return SpikeTimes(
         times=step * recording.dt,
         trial=trial,

@@ -10,7 +10,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -23,6 +23,9 @@ from isotau.convert.errors import UnreadableFile
 from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.lif import LIFNetwork
 from isotau.convert.rate import RateRNN
+from isotau.convert.read_npz import DAMAGED as DAMAGED
+from isotau.convert.read_npz import read_array, read_header
+from isotau.convert.read_npz import read_npz as read_npz
 from isotau.convert.spike_times import SpikeTimes
 from isotau.convert.spikes import Spikes
 from isotau.convert.trials import Trials
@@ -31,13 +34,14 @@ FORMAT = 1
 MAX_BYTES = 4 << 30
 """Largest array data that `load` reads, in bytes."""
 
+MAX_HEADER = 1 << 24
+"""Largest isotau header of a file, in bytes."""
+
 Record = RateRNN | LIFNetwork | FixedPointNetwork | Trials | Spikes | SpikeTimes
 KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (RateRNN, LIFNetwork, FixedPointNetwork, Trials, Spikes, SpikeTimes)
 }
-DAMAGED = (OSError, ValueError, EOFError, KeyError, RuntimeError)
-"""What zipfile and numpy raise for damaged files; RuntimeError for encrypted ones."""
 NESTED: dict[str, type[Any]] = {"blocks": WeightBlock}
 OLD_CLIPPED = ("relu", "softplus")
 R = TypeVar("R", bound=Record)
@@ -65,10 +69,11 @@ def load(path: str | os.PathLike[str], kind: type[R]) -> R:
     arrays = read_npz(path, max_bytes=MAX_BYTES)
     if "isotau" not in arrays:
         raise UnreadableFile(f"{path}: got an .npz without an isotau header, need one")
+    _check_header(path, arrays["isotau"].nbytes)
     try:
         header = json.loads(str(arrays.pop("isotau")))
         format_, name, plain = header["format"], header["kind"], header["fields"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableFile(
             f"{path}: its isotau header is damaged ({error})"
         ) from error
@@ -88,6 +93,37 @@ def load(path: str | os.PathLike[str], kind: type[R]) -> R:
         raise UnreadableFile(f"{path}: {error}") from error
 
 
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Return which kind of record a file holds, "" for a file that is none of isotau's.
+
+    Raises:
+        UnreadableFile: an isotau file whose header is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if "isotau.npy" not in archive.namelist():
+                return ""
+            info = archive.getinfo("isotau.npy")
+            with archive.open(info) as stream:
+                claimed = read_header(stream).bytes
+            _check_header(path, max(claimed, info.file_size))
+            with archive.open(info) as stream:
+                text = read_array(stream)
+        return str(json.loads(str(text))["kind"])
+    except UnreadableFile:
+        raise
+    except zipfile.BadZipFile:
+        return ""
+    except FileNotFoundError:
+        raise UnreadableFile(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise UnreadableFile(f"{path}: got a folder, need a file") from None
+    except (*DAMAGED, TypeError, zlib.error) as error:
+        raise UnreadableFile(
+            f"{path}: its isotau header is damaged ({error})"
+        ) from error
+
+
 def fingerprint(record: Record) -> str:
     """Return the SHA-256 of a record's content, as 64 hexadecimal digits."""
     arrays, plain = _flatten(record)
@@ -103,27 +139,6 @@ def fingerprint(record: Record) -> str:
 def same(a: Record, b: Record) -> bool:
     """Return whether two records are of one kind and equal, bit for bit."""
     return fingerprint(a) == fingerprint(b)
-
-
-def read_npz(
-    path: str | os.PathLike[str], *, max_bytes: int
-) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays of an untrusted `.npz`; sizes are checked before reading."""
-    arrays = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _check_sizes(archive, str(path), max_bytes)
-            for info in archive.infolist():
-                with archive.open(info) as stream:
-                    name = info.filename.removesuffix(".npy")
-                    arrays[name] = np.lib.format.read_array(stream, allow_pickle=False)
-    except FileNotFoundError:
-        raise UnreadableFile(f"{path}: no such file") from None
-    except UnreadableFile:
-        raise
-    except (*DAMAGED, zipfile.BadZipFile, zlib.error) as error:
-        raise UnreadableFile(f"{path}: not a readable .npz file ({error})") from error
-    return arrays
 
 
 @contextmanager
@@ -151,29 +166,13 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return Path(path)
 
 
-def _check_sizes(archive: zipfile.ZipFile, path: str, max_bytes: int) -> None:
-    """Refuse members whose array header claims more than the member holds."""
-    total = 0
-    for info in archive.infolist():
-        with archive.open(info) as stream:
-            version = np.lib.format.read_magic(stream)
-            read_header: Callable[..., Any] = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read_header(stream)
-        claimed = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        total += claimed
-        if claimed > info.file_size:
-            raise UnreadableFile(
-                f"{path}: {info.filename} claims {claimed} bytes and holds "
-                f"{info.file_size}; the file is damaged"
-            )
-        if total > max_bytes:
-            raise UnreadableFile(
-                f"{path}: got arrays of {total} bytes or more, need at most {max_bytes}"
-            )
+def _check_header(path: str | os.PathLike[str], size: int) -> None:
+    """Refuse a header too large to be one, before it is taken apart."""
+    if size > MAX_HEADER:
+        raise UnreadableFile(
+            f"{path}: got an isotau header of {size} bytes, need at most {MAX_HEADER}; "
+            "the file is damaged"
+        )
 
 
 def _flatten(record: Any) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:

@@ -68,6 +68,8 @@ def integers(
         raise TypeError(
             f"{name}: got dtype {array.dtype}, need whole numbers; round before"
         )
+    if array.dtype.kind == "f":  # a narrow type may not hold the range's ends
+        array = array.astype(np.float64)
     _check_shape(name, array, shape, layout)
     outside = (array < low) | (array > high)
     if outside.any():

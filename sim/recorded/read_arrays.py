@@ -10,7 +10,6 @@ and `source`. Keys of counts: `counts`, trials × units × bins; `bin_width` in 
 optional `observed`, trials × units, whether the unit was recorded in the trial.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from isotau.convert import spike_times, validation
 from isotau.convert.errors import UnreadableFile
 from isotau.convert.spike_times import SpikeTimes
 from isotau.convert.spikes import Spikes
-from isotau.convert.storage import MAX_BYTES, atomic, load, read_npz
+from isotau.convert.storage import MAX_BYTES, atomic, kind_of, load, read_npz
 from isotau.sim.recorded.windows import cut, place, span
 from isotau.sim.timescales.series import Series
 
@@ -160,9 +159,12 @@ def read_arrays(path: str | os.PathLike[str]) -> SpikeTimes | Series:
         UnreadableFile: no `.npz`, damaged, another kind of record, keys missing or
             unknown, or values that do not fit together.
     """
+    kind = kind_of(path)
+    if kind == Spikes.__name__:
+        return spike_times.from_spikes(load(path, Spikes))
+    if kind:
+        return load(path, SpikeTimes)
     arrays = read_npz(path, max_bytes=MAX_BYTES)
-    if "isotau" in arrays:
-        return _record(path, str(arrays["isotau"]))
     needed, optional = (
         (COUNTS, ("observed",)) if "counts" in arrays else (NEEDED, OPTIONAL)
     )
@@ -195,14 +197,3 @@ def write_arrays(recording: SpikeTimes, path: str | os.PathLike[str]) -> Path:
     with atomic(path) as stream:
         np.savez_compressed(stream, **members)
     return Path(path)
-
-
-def _record(path: str | os.PathLike[str], header: str) -> SpikeTimes:
-    """Return the spikes of a record of isotau as spike times."""
-    try:
-        kind = json.loads(header)["kind"]
-    except (ValueError, KeyError, TypeError):
-        kind = ""
-    if kind == Spikes.__name__:
-        return spike_times.from_spikes(load(path, Spikes))
-    return load(path, SpikeTimes)

@@ -138,6 +138,7 @@ def _recorded(
 def _number(path: Path, trial: dict[str, Any], field: str) -> float:
     """Return a field that is one number; NaN where it is empty or not there."""
     value = trial.get(field, np.zeros(0))
-    if isinstance(value, str | list) or np.size(value) > 1:
+    one = not isinstance(value, str | list) and np.size(value) <= 1
+    if not one or np.isinf(value).any():
         raise UnreadableFile(f"{path}: {field}: got no number, need one per trial")
     return float(np.ravel(value)[0]) if np.size(value) else np.nan

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from isotau.convert.spike_times import SpikeTimes
-from isotau.sim.recorded.open_nwb import Table, open_nwb
+from isotau.sim.recorded.open_nwb import Session, Table, open_nwb
 from isotau.sim.recorded.windows import consecutive, covered, cut, place
 
 START, STOP = "start_time", "stop_time"
@@ -71,12 +71,27 @@ def read_nwb(
         )
     times = _column(f"{path}: {intervals}", table, align)[rows]
     stops = _column(f"{path}: {intervals}", table, STOP)[rows]
-    if split is None:
-        used, starts, duration = place(times, window=window, stops=stops)
-        said = f"{used.sum()} of {table.rows} {intervals} from {align}"
-    else:
-        starts, duration = consecutive(times, stops, split), split
-        said = f"{rows.sum()} of {table.rows} {intervals} split"
+    try:
+        if split is None:
+            used, starts, duration = place(times, window=window, stops=stops)
+            said = f"{used.sum()} of {table.rows} {intervals} from {align}"
+        else:
+            starts, duration = consecutive(times, stops, split), split
+            said = f"{rows.sum()} of {table.rows} {intervals} split"
+        source = f"{Path(path).name}: {said}"
+        return _recording(session, taken, starts, duration, source)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _recording(
+    session: Session,
+    taken: np.ndarray,
+    starts: np.ndarray,
+    duration: float,
+    source: str,
+) -> SpikeTimes:
+    """Return the spikes of the units taken, in windows."""
     observed = None
     if session.observed is not None:
         seen = [covered(session.observed[k], starts, duration) for k in taken]
@@ -87,7 +102,7 @@ def read_nwb(
         duration,
         observed=observed,
         names=[session.labels[k] for k in taken],
-        source=f"{Path(path).name}: {said}",
+        source=source,
     )
 
 

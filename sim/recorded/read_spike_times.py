@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from isotau.convert.errors import UnreadableFile
+from isotau.convert.read_hdf5 import check_heaps
 from isotau.convert.spike_times import SpikeTimes
 from isotau.sim.recorded.read_arrays import read_arrays
 from isotau.sim.recorded.read_constantinidis import read_constantinidis
@@ -87,6 +88,7 @@ def find_family(path: str | os.PathLike[str]) -> str:
         if head[124:128] in MATLAB_ORDER:
             return "Constantinidis .mat"
         if h5py.is_hdf5(path):
+            check_heaps(path)
             with h5py.File(path, "r") as file:
                 return "NWB" if "nwb_version" in file.attrs else "Constantinidis .mat"
     except FileNotFoundError:

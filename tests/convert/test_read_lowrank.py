@@ -171,6 +171,8 @@ def test_relics_and_what_is_named_are_left_out():
         ({"n": None}, r"n: got nothing, need an array"),
         ({"n": torch.zeros(N, 3)}, r"n: got shape \(16, 3\), need 16 × 2"),
         ({"m": torch.zeros(N)}, r"m: got shape \(16,\), need 16 × any"),
+        ({"m": torch.tensor(1.0)}, r"m: got one number, need a matrix"),
+        ({"wi": torch.tensor(1.0)}, r"wi: got one number, need channel × unit"),
         ({"wi": torch.zeros(5, 7)}, r"wi: got shape \(5, 7\), need 16 × any"),
         ({"si": torch.zeros(2)}, r"si: got shape \(2,\), need 3 \(channel\)"),
         ({"h0": torch.zeros(2, N)}, r"h0: got shape \(2, 16\), need 1 × 16"),

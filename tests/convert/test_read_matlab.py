@@ -178,6 +178,22 @@ def test_structs_beyond_the_limits_are_not_read(structs, monkeypatch):
         read_structs(structs, "D", fields)
 
 
+def test_all_variables_together_have_a_limit(tmp_path, monkeypatch):
+    savemat(tmp_path / "a.mat", {"u": np.eye(3), "o": np.eye(3)})
+    monkeypatch.setattr(read_matlab, "MAX_ELEMENTS", 17)
+    assert read_variables(tmp_path / "a.mat", ["u"])["u"].size == 9
+    with pytest.raises(UnreadableFile, match=r"o claims shape \(3, 3\), beyond 17"):
+        read_variables(tmp_path / "a.mat", ["u", "o"])
+
+
+def test_few_elements_may_not_come_in_a_huge_chunk(tmp_path):
+    """HDF5 unpacks a chunk as a whole."""
+    with h5py.File(tmp_path / "a.mat", "w") as file:
+        file.create_dataset("u", (3,), "f8", chunks=(1 << 26,), maxshape=(None,))
+    with pytest.raises(UnreadableFile, match=r"u has chunks of shape \(67108864,\)"):
+        read_variables(tmp_path / "a.mat", ["u"])
+
+
 def test_a_compressed_struct_may_not_claim_more_than_the_limit(tmp_path, monkeypatch):
     write_structs_v5(tmp_path / "a.mat", compressed=True)
     monkeypatch.setattr(read_matlab, "MAX_CONTENT", 100)

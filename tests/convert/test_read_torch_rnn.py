@@ -281,7 +281,7 @@ def test_absent_large_and_other_files_are_refused(tmp_path, monkeypatch):
     with pytest.raises(UnreadableFile, match=r"another kind of file, need one of torc"):
         read_torch_rnn(tmp_path / "net.pt")
     torch.save(nn.RNN(N_IN, N).state_dict(), tmp_path / "net.pt")
-    monkeypatch.setattr("isotau.convert.read_torch_rnn.MAX_BYTES", 100)
+    monkeypatch.setattr("isotau.convert.read_state_dict.MAX_BYTES", 100)
     with pytest.raises(UnreadableFile, match=r"got \d+ bytes, need at most 100"):
         read_torch_rnn(tmp_path / "net.pt")
 

@@ -1,6 +1,7 @@
 """`SpikeTimes`, and what is counted on them, against loops."""
 
 import re
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,18 @@ def test_the_same_spikes_as_bits_and_as_times():
     np.testing.assert_array_equal(counts(times, 0.004), count(spikes, width=4))
     assert times.trials.tolist() == [3] * 5
     assert times.source == "reference"
+
+
+def test_silence_takes_no_memory():
+    """Unpacked it would be a GiB."""
+    spikes = Spikes(
+        bits=np.zeros((1 << 20, 1, 128), np.uint8), n=1024, dt=0.001, engine="x"
+    )
+    tracemalloc.start()
+    times = from_spikes(spikes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert times.times.size == 0 and peak < 2**28
 
 
 def test_files(tmp_path):

@@ -81,6 +81,12 @@ def test_integers_takes_whole_numbers_of_any_type(value):
     assert whole_numbers(value, (2,)).tolist() == [int(x) for x in value]
 
 
+def test_integers_takes_halves_that_cannot_hold_the_range():
+    value = np.array([3, 4], dtype=np.float16)
+    settings = {"dtype": np.int32, "low": -(2**31), "high": 2**31 - 1}
+    assert whole_numbers(value, (2,), **settings).tolist() == [3, 4]
+
+
 @pytest.mark.parametrize("value", [[0.5], [np.nan], ["1"], [1j], [2**80], [None]])
 def test_integers_refuses_what_is_not_whole(value):
     with pytest.raises(TypeError, match=r"k: got dtype \S+, need whole numbers"):

@@ -8,6 +8,7 @@ import pytest
 from isotau.convert.errors import UnreadableFile
 from isotau.sim.recorded import open_nwb as module
 from isotau.sim.recorded.open_nwb import open_nwb
+from isotau.sim.recorded.read_spike_times import read_spike_times
 
 
 def read(path, **options):
@@ -104,13 +105,57 @@ def drop_the_times(file):
     file["units"].attrs["colnames"] = names
 
 
+def nest(file):
+    file.create_group("/".join(["scratch", *("deep",) * 70]))
+
+
+def inflate_one_chunk(file):
+    file.create_dataset("scratch/x", (3,), "f8", chunks=(1 << 26,), maxshape=(None,))
+
+
+def write_too_much(file):
+    file.create_dataset("scratch/x", ((1 << 22) + 1,), h5py.string_dtype())
+
+
+def claim_a_column_that_pynwb_reads(file):
+    put(file, "units/electrodes", None, shape=(1 << 26,), dtype="i8", chunks=(1024,))
+
+
+def point_at_no_electrode(file):
+    file["units/electrodes"][0] = -1
+
+
+def make_times_complex(file):
+    put(file, "units/spike_times", np.zeros(1250, dtype=complex))
+
+
+def count_in_halves(file):
+    put(file, "units/spike_times_index", np.array([900, 1200, 1250, 1250.0]))
+
+
+def break_a_link(file):
+    del file["intervals/trials/hand"]
+    file["intervals/trials/hand"] = h5py.SoftLink("/nowhere")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (nest, r"it has groups within more than 64 groups"),
+        (inflate_one_chunk, r"scratch/x has chunks of shape \(67108864,\)"),
+        (write_too_much, r"scratch/x has 4194305 texts or references"),
+        (
+            claim_a_column_that_pynwb_reads,
+            r"units/electrodes claims 536870912 bytes, which the file cannot hold",
+        ),
+        (make_times_complex, r"spike_times is no list of numbers per unit"),
+        (count_in_halves, r"spike_times is no list of numbers per unit"),
+        (point_at_no_electrode, r"are out of bounds"),
+        (break_a_link, r"Path to Group altered/broken at /intervals/trials/hand"),
         (link_away, r"acquisition/raw is a link to another file"),
         (keep_elsewhere, r"scratch keeps its data in another file"),
-        (claim_too_much, r"spike_times claims 8796093022208 bytes or is elsewhere"),
-        (show_another_file, r"spike_times claims 10000 bytes or is elsewhere"),
+        (claim_too_much, r"spike_times claims 8796093022208 bytes, which the f"),
+        (show_another_file, r"spike_times is elsewhere"),
         (descend, r"spike_times_index does not ascend to 1250"),
         (point_beyond, r"spike_times_index does not ascend to 1250"),
         (flatten, r"obs_intervals has shape \(10,\)"),
@@ -125,6 +170,30 @@ def test_hostile_files_are_refused(damage, message, write_nwb):
         damage(file)
     with pytest.raises(UnreadableFile, match=message):
         read(path)
+
+
+def test_texts_in_a_damaged_heap_are_not_looked_for(write_nwb):
+    """HDF5 would go on for ever."""
+    path = write_nwb()
+    whole = bytearray(path.read_bytes())
+    heap = whole.index(b"GCOL\x01\0\0\0")
+    whole[heap + 16 : heap + 128] = bytes(112)
+    path.write_bytes(whole)
+    with pytest.raises(UnreadableFile, match=rf"its heap at byte {heap} is damaged"):
+        read(path)
+    with pytest.raises(UnreadableFile, match=rf"its heap at byte {heap} is damaged"):
+        read_spike_times(path)
+
+
+def test_files_of_too_many_units_or_columns_are_refused(write_nwb, monkeypatch):
+    monkeypatch.setattr(module, "MAX_UNITS", 3)
+    with pytest.raises(UnreadableFile, match=r"belongs to more than 3 units"):
+        read(write_nwb())
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "MUCH", 10_000)
+    monkeypatch.setattr(module, "MAX_RATIO", 0)
+    with pytest.raises(UnreadableFile, match=r"beyond 10000 for all columns"):
+        read(write_nwb())
 
 
 def test_files_of_too_many_parts_are_refused(write_nwb, monkeypatch):

@@ -162,6 +162,7 @@ def test_counts_follow(tmp_path):
         ("TS", "text", r"class\(1\).ntr.TS: got no finite numbers, need seconds"),
         ("TS", [0.5, np.nan], r"class\(1\).ntr.TS: got no finite numbers"),
         ("Cue_onT", [1.0, 2.0], r"Cue_onT: got no number, need one per trial"),
+        ("Cue_onT", np.inf, r"Cue_onT: got no number, need one per trial"),
         ("trialnum", "five", r"trialnum: got no number, need one per trial"),
     ],
 )

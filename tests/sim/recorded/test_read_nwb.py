@@ -1,3 +1,4 @@
+import h5py
 import numpy as np
 import pytest
 
@@ -129,6 +130,14 @@ def test_the_estimators_take_it(write_nwb):
 def test_what_cannot_be_done_is_named(options, message, write_nwb):
     with pytest.raises(ValueError, match=message):
         read_nwb(write_nwb(), **options)
+
+
+def test_trials_that_end_before_they_begin_are_named_with_their_file(write_nwb):
+    path = write_nwb()
+    with h5py.File(path, "r+") as file:
+        file["intervals/trials/stop_time"][...] = -1.0
+    with pytest.raises(ValueError, match=r"session\.nwb: window: got 0\.0 to -91\.0 s"):
+        read_nwb(path)
 
 
 def test_a_session_without_trials_says_so(write_nwb):
