@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from isotau.convert import storage, validation
+from isotau.convert.findings import Finding
+from isotau.convert.findings import as_json as findings_as_json
+from isotau.convert.findings import describe as tell_findings
 from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.progress import Progress, silent
 from isotau.convert.quantize import messages
@@ -21,6 +24,7 @@ from isotau.targets.chip.neurobench import neurobench
 from isotau.targets.chip.place import Placement, place
 from isotau.targets.chip.plot_placement import plot_placement
 from isotau.targets.chip.traffic import traffic
+from isotau.targets.profiles import findings_of_grouping, group_profiles
 
 CHIPS = {"loihi1": LOIHI1, "loihi2": LOIHI2}
 
@@ -29,6 +33,8 @@ class Placed(NamedTuple):
     """A network on cores; what running it costs, if it was run."""
 
     net: FixedPointNetwork
+    findings: tuple[Finding, ...]
+    """What sharing profiles did to the network."""
     placement: Placement
     spikes: Spikes | None
     cost: Cost | None
@@ -41,6 +47,7 @@ def place_network(
     *,
     chips: int = 1,
     inputs: Inputs | None = None,
+    group: bool = False,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Placed:
@@ -51,6 +58,7 @@ def place_network(
         chip: one of `CHIPS`.
         chips: how many there are.
         inputs: what the network is shown.
+        group: whether neurons share profiles first, so that a core holds them all.
         seed: of its noise.
         progress: is given the steps as they pass.
 
@@ -59,20 +67,26 @@ def place_network(
         DoesNotFit: the network has no place; the message names the limit.
     """
     chosen = CHIPS[validation.choice("--chip", chip, list(CHIPS))]
+    found: tuple[Finding, ...] = ()
+    if group:
+        grouped = group_profiles(net)
+        net, found = grouped.net, tuple(findings_of_grouping(grouped))
     placement = place(net, chosen, chips=chips)
     if inputs is None:
-        return Placed(net, placement, None, None, None)
+        return Placed(net, found, placement, None, None, None)
     check_inputs(net, inputs)
     sent = messages(net, inputs.values)
     spikes = compiled.run(net, sent, seed=seed, progress=progress).spikes
     spent = cost(net, spikes, chosen, placement, sent)
-    return Placed(net, placement, spikes, spent, neurobench(net, spikes, sent))
+    return Placed(net, found, placement, spikes, spent, neurobench(net, spikes, sent))
 
 
 def write(placed: Placed, folder: Path) -> None:
-    """Leave the cores as CSV, everything as JSON, and a drawing of each chip."""
+    """Leave the network, its cores as CSV, all as JSON, a drawing of each chip."""
+    storage.save(placed.net, folder / "network.fixed.npz")
     report = {
         "chip": placed.placement.chip.name,
+        "grouping": findings_as_json(placed.findings),
         "cores": table.as_json(placed.placement),
         "core_of_neuron": placed.placement.core.tolist(),
         "cost_per_trial": None if placed.cost is None else cost_as_json(placed.cost),
@@ -94,4 +108,6 @@ def write(placed: Placed, folder: Path) -> None:
 def describe(placed: Placed) -> str:
     """Return the table of cores, and below it the cost if it is known."""
     text = table.describe(placed.placement)
+    if placed.findings:
+        text = f"{tell_findings(placed.findings)}\n{text}"
     return text if placed.cost is None else f"{text}\n{tell_cost(placed.cost)}"

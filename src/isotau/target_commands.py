@@ -171,14 +171,20 @@ def place(
     network: options.AnyNetwork,
     chip: ChipName = "loihi2",
     chips: Annotated[int, typer.Option(help="Chips that may be used.")] = 1,
+    group: Annotated[
+        bool,
+        typer.Option(
+            "--group", help="Share compartment profiles first: 32, with the loss said."
+        ),
+    ] = False,
     inputs: options.OptionalInputs = None,
     seed: options.Seed = 0,
     out: options.Out = Path("isotau-placed"),
 ) -> None:
     """Place a fixed-point network on a chip's cores and say what it costs.
 
-    Leaves a table of the cores and a drawing. With inputs the network runs on them,
-    and energy and time per trial are estimated from the counted operations.
+    Leaves the network, a table of the cores and a drawing. With inputs the network
+    runs on them, and energy and time per trial are estimated from what was counted.
     """
     from isotau.convert.read_inputs import read_inputs
     from isotau.opening import need_fixed, open_network
@@ -190,7 +196,13 @@ def place(
     net = need_fixed(open_network(network).net, network)
     shown = None if inputs is None else read_inputs(inputs, n_in=net.n_in)
     placed = place_network(
-        net, chip, chips=chips, inputs=shown, seed=seed, progress=bars
+        net,
+        chip,
+        chips=chips,
+        inputs=shown,
+        group=group,
+        seed=seed,
+        progress=bars,
     )
     write(placed, out)
     typer.echo(tell(placed))

@@ -33,6 +33,8 @@ RESETS = ("zero", "subtract")
 HARD = ("zero", "to v_reset", "hard")
 """Names that metadata may give to a reset to v_reset."""
 REFRACTORY_MAX = 1 << 20
+SNNTORCH_DT = 1e-4
+"""The step that snnTorch 1.0.0 writes, whatever the network's own."""
 USED = (
     *("dt", "scheme", "time_unit", "reset", "refractory", "noise_std", "spike"),
     *STATE,
@@ -163,6 +165,7 @@ def _read(
             max_bytes=max_bytes,
             found=found + told,
         )
+        found += _snntorch(net, metadata, asked)
         net = _with_metadata(net, metadata, asked.get("refractory_steps"), found)
         differs = any(
             metadata.get(key) != value for key, value in asked.items() if key != "reset"
@@ -199,6 +202,22 @@ def _checked(graph: nir.NIRGraph, name: str) -> tuple[Flat, list[Finding]]:
 def _refuse_damage(name: str, found: list[Finding]) -> None:
     if of_severity(found, Severity.ERROR):
         raise CannotImport(name, found, damaged=True)
+
+
+def _snntorch(
+    net: LIFNetwork, metadata: Mapping[str, Any], asked: Mapping[str, Any]
+) -> list[Finding]:
+    """Return a warning if only snnTorch writes such files and its reset is not told."""
+    told = {"refractory", "reset"} & set(metadata)
+    unlike = abs(net.dt / SNNTORCH_DT - 1) > 1e-3
+    if told or unlike or {"refractory_steps", "dt"} & set(asked):
+        return []
+    message = f"got dt = {net.dt:g} s and no more, as snnTorch writes it"
+    action = (
+        "if so pass refractory_steps=1 (--refractory-steps 1): its recurrent neurons "
+        "lose the step after a spike; 0 says that they do not"
+    )
+    return [warning("reset", message, action)]
 
 
 def _reset(

@@ -10,6 +10,7 @@ import onnx
 import pytest
 
 from isotau.convert import storage
+from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.lif import Ranges
 from isotau.convert.quantize import quantize
 
@@ -145,6 +146,9 @@ def test_place_draws_and_counts(isotau, stored, tmp_path, chip):
     assert report["neurobench"]["Footprint"] > 0
     for name in ("chip_0.png", "cores.csv"):
         assert (tmp_path / "placed" / name).stat().st_size > 100
+    status, said, _ = isotau(*asked, "--group", "--out", "grouped")
+    made = storage.load(tmp_path / "grouped/network.fixed.npz", FixedPointNetwork)
+    assert status == 0 and made.n == 20
     status, _, _ = isotau(*asked, "--out", "alone")
     report = json.loads((tmp_path / "alone/placement.json").read_text())
     assert status == 0 and report["cost_per_trial"] is None

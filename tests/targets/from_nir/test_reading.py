@@ -232,3 +232,27 @@ def test_the_nir_papers_recurrent_network():
         ("lif2", 7, 1),
     ]
     assert (read.net.dt, read.net.n_in, read.net.n_out) == (1e-4, 12, 7)
+
+
+def test_a_file_of_snntorch_is_told_from_others(chain):
+    """Its step is always 0.1 ms, and nothing in it says how it resets."""
+
+    def warned(step, **asked):
+        tau, one = np.full(3, 0.01), np.ones(3)
+        lif = nir.CubaLIF(
+            tau_syn=tau,
+            tau_mem=tau,
+            r=tau / step,
+            w_in=tau / step,
+            v_leak=0 * one,
+            v_threshold=one,
+            v_reset=0 * one,
+        )
+        found = from_nir(chain(lif=lif), **asked).findings
+        return [f for f in found if f.place == "reset" and "snnTorch" in f.message]
+
+    (finding,) = warned(1e-4)
+    assert "refractory_steps=1" in finding.action
+    assert not warned(1e-3)
+    assert not warned(1e-4, refractory_steps=0)
+    assert not warned(1e-4, dt=1e-4)
