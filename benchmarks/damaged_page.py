@@ -57,8 +57,9 @@ def write_page(folder: Path, results: Results, made: dict[str, Any]) -> None:
             f"{len(results)} files, whole ones damaged by number (seed "
             f"{made['seed']}),",
             "each read in at most 20 s and 1 GiB beyond what the process had before.",
-            "A clear error is an `UnreadableFile` that names the file; what was read",
-            "in spite of its damage is a valid record. Warnings count as unclear.",
+            "A clear error names the file: an `UnreadableFile`, or a `ValueError` that",
+            "says what is needed. What was read in spite of its damage is a valid",
+            "record. Warnings count as unclear.",
             "",
             head,
             "|" + "---|" * len(lines[0]),
