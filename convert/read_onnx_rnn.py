@@ -55,10 +55,9 @@ def read_onnx_rnn(
     """Return the network of an ONNX model with one forward `RNN` node.
 
     H_t = φ(W X_t + R H_{t−1} + Wb + Rb); x is what φ is applied to, alpha as for
-    `read_torch_rnn`. What follows the node is the readout: Squeeze, Transpose, Identity
-    or one step taken by Gather, then MatMul, Add or Gemm with constants; if nothing
-    linear does, the outputs are the units. Everything else is refused by name.
-    Source: ONNX operator RNN, versions 7 to 22.
+    `read_torch_rnn`. What follows the node (ONNX operator RNN, versions 7 to 22) is the
+    readout: Squeeze, Transpose, Identity or one step taken by Gather, then MatMul, Add
+    or Gemm; if nothing linear does, the outputs are the units. All else is refused.
 
     Args:
         path: of the file, which has to hold its weights itself.
@@ -87,6 +86,7 @@ def read_onnx_rnn(
     return Read(net, Conventions(family="ONNX RNN", items=items))
 
 
+@np.errstate(all="ignore")  # damaged weights; what is not finite is refused later
 def _parts(path: Path, alpha: float) -> tuple[dict[str, Any], tuple[Convention, ...]]:
     """Return the fields that a model states, and what was found where."""
     graph = _Graph(path)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,17 +76,26 @@ def open_model(
         UnreadableFile: see `read_model`; or no fixed-point model of isotau's, or
             onnxruntime refuses it.
     """
-    try:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
-    except ImportError as error:
+    if find_spec("onnxruntime") is None:
         raise ImportError(
             "onnxruntime: got no such package, need it to run ONNX models; "
             "pip install onnxruntime"
-        ) from error
+        )
     threads = validation.whole("threads", threads, 1, 1024)
-    if not isinstance(model, onnx.ModelProto):
-        model = read_model(model)
+    if isinstance(model, onnx.ModelProto):
+        return _open(model, threads)
+    whole = read_model(model)
+    try:
+        return _open(whole, threads)
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{os.fspath(model)}: {error}") from error
+
+
+def _open(model: onnx.ModelProto, threads: int) -> Opened:
+    """Return a model loaded in onnxruntime."""
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
     said = _properties(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -98,7 +98,7 @@ def test_weights_shuffled():
 
 @pytest.mark.long
 def test_a_scale_40_times_too_small():
-    scale = on_chip(spiking()).state_scale / 40
+    scale = float(on_chip(spiking()).state_scale[0]) / 40
     coarse = on_chip(spiking(), QuantizeConfig(state_scale=scale))
     assert verdict(twice(coarse, 50)) is Verdict.NOT_PRESERVED
 

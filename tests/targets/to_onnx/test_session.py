@@ -110,3 +110,14 @@ def test_arguments_are_checked(net, sent, runtime):
     state = run_onnx(opened, sent).state
     with pytest.raises(ValueError, match=r"state.u: got shape \(2, 11\), need \(1, 11"):
         run_onnx(opened, sent[:, :1], state=state)
+
+
+def test_an_error_about_a_file_names_it(net, runtime, tmp_path):
+    model = fixed_to_onnx(net)
+    for entry in model.metadata_props:
+        if entry.key == "dt":
+            entry.value = "{"
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UnreadableFile, match=r"odd\.onnx: metadata_props: got .* JSON"):
+        open_model(path)
