@@ -61,15 +61,8 @@ def quantize(
     from isotau.quantize_foreign import quantize_on, summarize
 
     options.check_folder(out)
-    opened = open_network(
-        network,
-        **options.reading(
-            dt_ms=dt_ms,
-            time_unit=time_unit,
-            scheme=scheme,
-            refractory_steps=refractory_steps,
-        ),
-    )
+    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
+    opened = open_network(network, **told)
     net = need_lif(opened.net, network)
     config = QuantizeConfig(
         headroom=headroom,
@@ -121,15 +114,8 @@ def simulate(
     from isotau.simulate_on import describe as tell
     from isotau.simulate_on import simulate_on
 
-    opened = open_network(
-        network,
-        **options.reading(
-            dt_ms=dt_ms,
-            time_unit=time_unit,
-            scheme=scheme,
-            refractory_steps=refractory_steps,
-        ),
-    )
+    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
+    opened = open_network(network, **told)
     net = need_spiking(opened.net, network)
     if opened.findings:
         typer.echo(describe(opened.findings))

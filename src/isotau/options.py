@@ -138,7 +138,6 @@ def check_folder(out: Path) -> None:
 
 
 def reading(
-    *,
     dt_ms: float | None,
     time_unit: str | None,
     scheme: str | None,

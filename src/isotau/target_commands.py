@@ -36,15 +36,8 @@ def check(
     from isotau.targets.from_nir import CannotImport
 
     try:
-        opened = open_network(
-            network,
-            **options.reading(
-                dt_ms=dt_ms,
-                time_unit=time_unit,
-                scheme=scheme,
-                refractory_steps=refractory_steps,
-            ),
-        )
+        told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
+        opened = open_network(network, **told)
     except CannotImport as refusal:
         if refusal.damaged:
             raise
@@ -114,15 +107,8 @@ def export(
 
     if to not in EXPORTERS:
         raise ValueError(f"--to: got {to!r}, need one of {', '.join(EXPORTERS)}")
-    opened = open_network(
-        network,
-        **options.reading(
-            dt_ms=dt_ms,
-            time_unit=time_unit,
-            scheme=scheme,
-            refractory_steps=refractory_steps,
-        ),
-    )
+    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
+    opened = open_network(network, **told)
     request = Request(
         network=network,
         out=out,
