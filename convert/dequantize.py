@@ -72,8 +72,8 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
     readout is the same.
 
     Raises:
-        CannotExport: delays, binary inputs, resets or neurons without leak or
-            threshold; all are named.
+        CannotExport: delays, resets, neurons without leak or threshold, or noise on
+            neurons of several kinds; all are named.
     """
     found = findings_of_dequantizing(net)
     if of_severity(found, Severity.ERROR):

@@ -121,3 +121,42 @@ def random_messages(
         return mild
     wild = rng.integers(-(2**31), 2**31, shape)
     return np.where(rng.random(shape) < 0.2, wild, mild)
+
+
+def conformance_case(
+    number: int, steps: int
+) -> tuple[FixedPointNetwork, Int64[np.ndarray, "steps batch n_in"], dict[str, int]]:
+    """Return network and messages of one case, and the arguments of its run.
+
+    1 to 300 neurons, most of them few; every other case is extreme. What claims to give
+    the reference engine's bits is shown the first thousand.
+    """
+    rng = np.random.default_rng([19, number])
+    extreme = number % 2 == 0
+    n = int(rng.integers(1, 301)) if number % 10 == 9 else int(rng.integers(1, 61))
+    net = random_network(rng, n, extreme=extreme, bare=number % 4 < 2)
+    blocks = [
+        replace(
+            block,
+            delay=int(rng.integers(0, 63)) if rng.random() < 0.3 else 0,
+            binary=bool(block.source == "input" and rng.random() < 0.3),
+        )
+        for block in net.blocks
+    ]
+    net = replace(
+        net,
+        blocks=tuple(blocks),
+        reset_interval=int(rng.integers(0, 30)) if rng.random() < 0.3 else 0,
+        reset_offset=int(rng.integers(0, 30)),
+    )
+    batch = int(rng.integers(1, 4))
+    sent = random_messages(rng, net, steps, batch, extreme=extreme)
+    return net, sent, {"seed": 2**63 + number, "first_trial": number % 7}
+
+
+def started(net: FixedPointNetwork, number: int) -> FixedPointNetwork:
+    """Return a case's network with u0 and v0 drawn; every other case is extreme."""
+    rng, limit = np.random.default_rng([20, number]), arithmetic.STATE_LIMIT
+    high = limit if number % 2 == 0 else limit >> 8
+    u0, v0 = rng.integers(1 - high, high, (2, net.n))
+    return replace(net, u0=u0, v0=v0)

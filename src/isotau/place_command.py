@@ -95,10 +95,10 @@ def write(placed: Placed, folder: Path) -> None:
     text = json.dumps(report, indent=1, ensure_ascii=False)
     storage.write_text(folder / "placement.json", text)
     storage.write_text(folder / "cores.csv", table.as_csv(placed.placement))
+    flow = None
+    if placed.spikes is not None:
+        flow = traffic(placed.net, placed.placement, placed.spikes)
     for chip in range(placed.placement.chips):
-        flow = None
-        if placed.spikes is not None:
-            flow = traffic(placed.net, placed.placement, placed.spikes)
         drawn = plot_placement(placed.placement, chip_number=chip, traffic=flow)
         name = f"chip_{chip}.png"
         with storage.atomic(folder / name) as stream:

@@ -61,7 +61,7 @@ class Quantized:
     Attributes:
         fixed: the network, its biases corrected for truncated inputs.
         config: how it was quantized.
-        report: every parameter before and after.
+        report: every parameter before and after, without that correction.
         agreement: of LIF and chip rasters on the test trials.
         accuracy: on the test trials; None without labels.
         tried: what a search tried; empty without one.
@@ -122,16 +122,17 @@ def quantize_on(
     shown = simulate_lif(net, second.values, generator=generator, progress=progress)
     tried: list[Tried] = []
     for choice in _choices(config) if search else ():
-        made = _make(net, first, seen, choice)
+        made = restore_drive(_make(net, first, seen, choice), seen.spikes, first.values)
         chip = engine(made, messages(made, first.values), seed=seed).spikes
         tried.append(_score(net, first, seen.spikes, made, chip, choice))
     best = max(tried, key=_rank).config if tried else config
-    made = _make(net, first, seen, best)
+    rounded = _make(net, first, seen, best)
+    made = restore_drive(rounded, seen.spikes, first.values)
     chip = engine(made, messages(made, second.values), seed=seed + 1).spikes
     return Quantized(
         fixed=made,
         config=best,
-        report=report_quantization(net, made, seen.ranges),
+        report=report_quantization(net, rounded, seen.ranges),
         agreement=compare_rasters(shown.spikes, chip, lags=_lags(shown.spikes)),
         accuracy=_accuracy(net, second, shown.spikes, made, chip),
         tried=tuple(tried),
@@ -222,8 +223,8 @@ def _make(
     late = quantize(await_input(net), seen.ranges, input_peak=peak, config=config)
     # A start state far away would cost the states their resolution.
     if (late.state_scale >= 0.9 * made.state_scale).all():
-        made = replace(late, made_from=fingerprint(net))
-    return restore_drive(made, seen.spikes, inputs.values)
+        return replace(late, made_from=fingerprint(net))
+    return made
 
 
 def _lags(spikes: Spikes) -> range:

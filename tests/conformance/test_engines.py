@@ -4,7 +4,6 @@ Half are extreme: u wraps, v saturates, registers and exponents sit at the ends 
 ranges. Delays, resets and binary inputs are drawn on top.
 """
 
-import dataclasses
 from functools import partial
 
 import numpy as np
@@ -12,46 +11,13 @@ import pytest
 
 from isotau.convert import arithmetic
 from isotau.sim.engines import compiled, reference, torch_engine
-from isotau.sim.engines.random_networks import random_messages, random_network
+from isotau.sim.engines.random_networks import conformance_case, started
 
 ENGINES = {"compiled": compiled.run, "torch": torch_engine.run}
 MORE = ENGINES | {"compiled, one thread": partial(compiled.run, threads=1)}
 GROUPS, EACH = 20, 50
 STEPS = 40
 COUNTS = ("sum_wraps", "u_wraps", "v_low", "v_high")
-
-
-def case(number: int):
-    """Network and messages number k: 1 to 300 neurons, most of them small."""
-    rng = np.random.default_rng([19, number])
-    extreme = number % 2 == 0
-    n = int(rng.integers(1, 301)) if number % 10 == 9 else int(rng.integers(1, 61))
-    net = random_network(rng, n, extreme=extreme, bare=number % 4 < 2)
-    blocks = [
-        dataclasses.replace(
-            block,
-            delay=int(rng.integers(0, 63)) if rng.random() < 0.3 else 0,
-            binary=bool(block.source == "input" and rng.random() < 0.3),
-        )
-        for block in net.blocks
-    ]
-    net = dataclasses.replace(
-        net,
-        blocks=tuple(blocks),
-        reset_interval=int(rng.integers(0, 30)) if rng.random() < 0.3 else 0,
-        reset_offset=int(rng.integers(0, 30)),
-    )
-    batch = int(rng.integers(1, 4))
-    sent = random_messages(rng, net, STEPS, batch, extreme=extreme)
-    return net, sent, {"seed": 2**63 + number, "first_trial": number % 7}
-
-
-def started(net, number):
-    """The network with u0 and v0 over half or, where extreme, all of their ranges."""
-    rng, limit = np.random.default_rng([20, number]), arithmetic.STATE_LIMIT
-    high = limit if number % 2 == 0 else limit >> 8
-    u0, v0 = rng.integers(1 - high, high, (2, net.n))
-    return dataclasses.replace(net, u0=u0, v0=v0)
 
 
 def assert_alike(ours, theirs, number):
@@ -75,7 +41,7 @@ def assert_alike(ours, theirs, number):
 )
 def test_a_thousand_random_networks(group):
     for number in range(group * EACH, (group + 1) * EACH):
-        net, sent, chosen = case(number)
+        net, sent, chosen = conformance_case(number, STEPS)
         chosen |= {"record": ("u", "v"), "count_overflow": True}
         ours = reference.run(net, sent, **chosen)
         for engine in ENGINES.values():
@@ -85,7 +51,9 @@ def test_a_thousand_random_networks(group):
 def test_the_random_networks_reach_the_extremes():
     limit = arithmetic.STATE_LIMIT
     runs = [
-        reference.run(*case(k)[:2], record=("u", "v"), count_overflow=True)
+        reference.run(
+            *conformance_case(k, STEPS)[:2], record=("u", "v"), count_overflow=True
+        )
         for k in range(0, 40, 2)
     ]
     for name in COUNTS:
@@ -97,11 +65,11 @@ def test_the_random_networks_reach_the_extremes():
 
 @pytest.mark.parametrize("number", range(24))
 def test_engines_start_alike(number):
-    net, sent, chosen = case(number)
+    net, sent, chosen = conformance_case(number, STEPS)
     net = started(net, number)
     chosen |= {"record": ("u", "v"), "count_overflow": True}
     ours = reference.run(net, sent, **chosen)
-    rested = reference.run(*case(number)[:2], **chosen)
+    rested = reference.run(*conformance_case(number, STEPS)[:2], **chosen)
     # Most differ from a start at zero; a reset in the first step makes them alike.
     reset_at_once = net.reset_interval and 1 % net.reset_interval == (
         net.reset_offset % net.reset_interval
@@ -115,7 +83,7 @@ def test_engines_start_alike(number):
 @pytest.mark.parametrize("number", [1, 2, 8, 29])
 def test_a_run_in_chunks_is_one_long_run(name, number):
     """Across engines, too: the state of one goes on in another."""
-    net, sent, chosen = case(number)
+    net, sent, chosen = conformance_case(number, STEPS)
     whole = reference.run(net, sent, record=("u", "v"), **chosen)
     state, bits, us = None, [], []
     engines = [MORE[name], reference.run, MORE[name], MORE[name]]
@@ -131,7 +99,7 @@ def test_a_run_in_chunks_is_one_long_run(name, number):
 
 @pytest.mark.parametrize("name", MORE)
 def test_trials_do_not_depend_on_their_batch(name):
-    net, sent, _ = case(30)
+    net, sent, _ = conformance_case(30, STEPS)
     sent = np.repeat(sent[:, :1], 4, axis=1)
     together = MORE[name](net, sent, seed=5).spikes.bits
     for k in range(4):
@@ -141,7 +109,7 @@ def test_trials_do_not_depend_on_their_batch(name):
 
 @pytest.mark.parametrize("name", MORE)
 def test_chosen_neurons_are_kept_in_their_order(name):
-    net, sent, chosen = case(39)
+    net, sent, chosen = conformance_case(39, STEPS)
     whole = reference.run(net, sent, record=("u", "v"), **chosen)
     some = [net.n - 1, 0, net.n // 2]
     run = MORE[name](net, sent, record=("v",), neurons=some, **chosen)

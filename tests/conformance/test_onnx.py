@@ -4,55 +4,19 @@ The cases are those of `test_engines.py`: half are extreme, with u that wraps, v
 saturates, delays, resets and messages of all 32 bits.
 """
 
-import dataclasses
-
 import numpy as np
 import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from isotau.convert import arithmetic
 from isotau.sim.engines import compiled, reference
-from isotau.sim.engines.random_networks import random_messages, random_network
+from isotau.sim.engines.random_networks import conformance_case, started
 from isotau.targets.to_onnx.scan import fixed_step_to_onnx, fixed_to_onnx
 from isotau.targets.to_onnx.session import open_model, run_onnx
 
 pytest.importorskip("onnxruntime")
 GROUPS, EACH = 20, 50
 STEPS = 40
-
-
-def case(number: int):
-    """Network and messages number k: 1 to 300 neurons, most of them small."""
-    rng = np.random.default_rng([19, number])
-    extreme = number % 2 == 0
-    n = int(rng.integers(1, 301)) if number % 10 == 9 else int(rng.integers(1, 61))
-    net = random_network(rng, n, extreme=extreme, bare=number % 4 < 2)
-    blocks = [
-        dataclasses.replace(
-            block,
-            delay=int(rng.integers(0, 63)) if rng.random() < 0.3 else 0,
-            binary=bool(block.source == "input" and rng.random() < 0.3),
-        )
-        for block in net.blocks
-    ]
-    net = dataclasses.replace(
-        net,
-        blocks=tuple(blocks),
-        reset_interval=int(rng.integers(0, 30)) if rng.random() < 0.3 else 0,
-        reset_offset=int(rng.integers(0, 30)),
-    )
-    batch = int(rng.integers(1, 4))
-    sent = random_messages(rng, net, STEPS, batch, extreme=extreme)
-    return net, sent, {"seed": 2**63 + number, "first_trial": number % 7}
-
-
-def started(net, number):
-    """The network with u0 and v0 over half or, where extreme, all of their ranges."""
-    rng, limit = np.random.default_rng([20, number]), arithmetic.STATE_LIMIT
-    high = limit if number % 2 == 0 else limit >> 8
-    u0, v0 = rng.integers(1 - high, high, (2, net.n))
-    return dataclasses.replace(net, u0=u0, v0=v0)
 
 
 def assert_same_state(ours, theirs, number):
@@ -78,7 +42,7 @@ def assert_alike(ours, theirs, number):
 )
 def test_a_thousand_random_networks(group):
     for number in range(group * EACH, (group + 1) * EACH):
-        net, sent, chosen = case(number)
+        net, sent, chosen = conformance_case(number, STEPS)
         ours = reference.run(net, sent, record=("u", "v"), **chosen)
         model = fixed_to_onnx(net, record=("u", "v"))
         assert_alike(ours, run_onnx(model, sent, **chosen), number)
@@ -86,7 +50,7 @@ def test_a_thousand_random_networks(group):
 
 @pytest.mark.parametrize("number", range(20))
 def test_networks_start_alike(number):
-    net, sent, chosen = case(number)
+    net, sent, chosen = conformance_case(number, STEPS)
     net = started(net, number)
     ours = reference.run(net, sent, record=("u", "v"), **chosen)
     model = fixed_to_onnx(net, record=("u", "v"))
@@ -95,7 +59,7 @@ def test_networks_start_alike(number):
 
 @pytest.mark.parametrize("number", range(16))
 def test_a_step_at_a_time_is_the_run(number):
-    net, sent, chosen = case(number)
+    net, sent, chosen = conformance_case(number, STEPS)
     net = started(net, number) if number % 3 == 0 else net
     ours = reference.run(net, sent, record=("u", "v"), **chosen)
     opened, state = open_model(fixed_step_to_onnx(net)), None
@@ -111,7 +75,7 @@ def test_a_step_at_a_time_is_the_run(number):
 @pytest.mark.parametrize("number", [1, 2, 8, 22, 29])
 def test_a_run_in_parts_is_one_run(number):
     """Across engines, too: the state of one goes on in the other, and back."""
-    net, sent, chosen = case(number)
+    net, sent, chosen = conformance_case(number, STEPS)
     whole = reference.run(net, sent, record=("u", "v"), **chosen)
     opened = open_model(fixed_to_onnx(net, record=("v",)))
     step = open_model(fixed_step_to_onnx(net))
@@ -128,7 +92,7 @@ def test_a_run_in_parts_is_one_run(number):
 
 
 def test_trials_do_not_depend_on_their_batch():
-    net, sent, _ = case(30)
+    net, sent, _ = conformance_case(30, STEPS)
     sent = np.repeat(sent[:, :1], 4, axis=1)
     opened = open_model(fixed_to_onnx(net))
     together = run_onnx(opened, sent, seed=5).spikes.bits
@@ -143,7 +107,7 @@ def test_onnx_itself_gives_the_same_bits(number):
 
     In onnx 1.16 its Scan loses an input if several go along, so it steps here.
     """
-    net, sent, chosen = case(number)
+    net, sent, chosen = conformance_case(number, STEPS)
     ours = reference.run(net, sent[:12], **chosen)
     model = fixed_step_to_onnx(net)
     evaluator, given = ReferenceEvaluator(model), {}
@@ -172,7 +136,7 @@ def kinds(graph):
 
 def test_the_graphs_hold_integers_alone():
     for number in range(12):
-        net, _, _ = case(number)
+        net, _, _ = conformance_case(number, STEPS)
         model = fixed_to_onnx(net, record=("u", "v"))
         inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
         for kind in kinds(inferred.graph):
