@@ -91,7 +91,7 @@ def simulate_lif(
             state = module.step(x, state, parameters, noise, gain)
             i = state.lif.i / kept.clamp(min=FORGETFUL)
             if len(forgetful):
-                i[:, forgetful] = _jump(module, x, before, gain)[:, forgetful]
+                i[:, forgetful] = _jump(module, x, before, gain, forgetful)
             i_peak = torch.maximum(i_peak, i.abs().amax(0))
             v_low = torch.maximum(v_low, (module.v_reset - state.lif.v).amax(0))
             if t >= 0:
@@ -111,10 +111,16 @@ def simulate_lif(
 
 
 def _jump(
-    module: LIFModule, x: torch.Tensor, before: LIFState, gain: torch.Tensor
+    module: LIFModule,
+    x: torch.Tensor,
+    before: LIFState,
+    gain: torch.Tensor,
+    neurons: torch.Tensor,
 ) -> torch.Tensor:
-    """Return i right after the jump of a step."""
-    return before.i + x @ module.w_in.T + (before.z * gain) @ module.w_rec.T
+    """Return i of some neurons right after the jump of a step."""
+    arriving = x @ module.w_in[neurons].T
+    returning = (before.z * gain) @ module.w_rec[neurons].T
+    return before.i[:, neurons] + arriving + returning
 
 
 def respond(
