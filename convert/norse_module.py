@@ -1,5 +1,6 @@
 """The LIF stage as a Norse network: `LIFNetwork` ⇄ a torch module around `lif_step`."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,14 +11,13 @@ from torch import Tensor, nn
 from isotau.convert import validation
 from isotau.convert.lif import LIFNetwork, refractory_steps
 
-SURROGATES = ("super", "tanh", "heavi_erfc")
-"""Norse's surrogates whose width is set by alpha and whose spikes are deterministic;
-"super" is SuperSpike, doi:10.1162/neco_a_01086."""
-
-
+SURROGATES = ("super", "tanh", "triangle", "heavi_erfc", "circ")
+"""Norse's surrogates whose spikes are deterministic; "super" is SuperSpike,
+doi:10.1162/neco_a_01086, "triangle" that of doi:10.1038/s41467-020-17236-y."""
 WEIGHTS = ("w_in", "w_rec", "w_out", "b_out")
 CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
 OPTIONAL = ("i0", "v0", "f0", "tau_out")
+TRAINABLE = (*WEIGHTS, "v_leak", "tau_syn", "tau_mem", "v_th")
 
 
 class ModuleState(NamedTuple):
@@ -37,14 +37,20 @@ class LIFModule(nn.Module):
     put back to v_reset and its spike removed after the step. Exact decays come from
     handing Norse (1 − e^(−dt/τ))/dt as inverse time constants.
 
-    Parameters that train: `w_in`, `w_rec`, `w_out`, `b_out`. Everything else is a
-    buffer under the name it has in `LIFNetwork`, in the same units.
+    What trains is a parameter, everything else a buffer, each under the name it has in
+    `LIFNetwork` and in the same units.
+
+    A surrogate is as wide as one unit of the voltages: with x = v − v_th, "super" has
+    the slope 1/(1 + |x|)², "tanh" sech²(x), "triangle" max(0, 1 − |x|), "heavi_erfc"
+    2/√π·exp(−x²), "circ" (1 + x²)^(−3/2). (Norse 1.1 takes a steepness, but "super"
+    ignores it and "triangle" multiplies with it.) Bring a network to units in which
+    that is the width you want: `isotau.convert.tuning.units`.
     """
 
-    w_in: nn.Parameter
-    w_rec: nn.Parameter
-    w_out: nn.Parameter
-    b_out: nn.Parameter
+    w_in: Tensor
+    w_rec: Tensor
+    w_out: Tensor
+    b_out: Tensor
     tau_syn: Tensor
     tau_mem: Tensor
     v_th: Tensor
@@ -56,6 +62,7 @@ class LIFModule(nn.Module):
     f0: Tensor
     tau_out: Tensor
     rest_steps: Tensor
+    unit: Tensor
 
     def __init__(
         self,
@@ -63,7 +70,9 @@ class LIFModule(nn.Module):
         *,
         dtype: torch.dtype = torch.float64,
         surrogate: str = "super",
-        alpha: float = 100.0,
+        damping: float = 1.0,
+        train: Sequence[str] = WEIGHTS,
+        unit: np.ndarray | None = None,
     ) -> None:
         """Build the module from a network.
 
@@ -71,20 +80,27 @@ class LIFModule(nn.Module):
             net: the network; with float64, `to_network` gives it back bit for bit.
             dtype: of parameters and state; float32 is twice as fast.
             surrogate: one of `SURROGATES`.
-            alpha: steepness of the surrogate; Norse's own, which supposes that reset
-                and threshold are 1 apart, so it is divided by v_th − v_reset.
+            damping: factor on the surrogate's slope.
+            train: names of what trains, from `TRAINABLE`.
+            unit: volts that each neuron's unit of voltage stands for, for a network in
+                other units; its `noise_std` is in volts all the same. 1 if None.
         """
         super().__init__()
-        for name in WEIGHTS:
+        for name in train:
+            validation.choice("train", name, TRAINABLE)
+        for name in WEIGHTS + CONSTANTS + OPTIONAL:
             value = torch.tensor(getattr(net, name), dtype=dtype)
-            self.register_parameter(name, nn.Parameter(value))
-        for name in CONSTANTS + OPTIONAL:
-            self.register_buffer(name, torch.tensor(getattr(net, name), dtype=dtype))
+            if name in train:
+                self.register_parameter(name, nn.Parameter(value))
+            else:
+                self.register_buffer(name, value)
         self.register_buffer("rest_steps", torch.tensor(refractory_steps(net)))
+        volts = np.ones(net.n) if unit is None else unit
+        self.register_buffer("unit", torch.tensor(volts, dtype=dtype), persistent=False)
         self.noise_std, self.dt = net.noise_std, net.dt
         self.population = net.population
         self.surrogate = validation.choice("surrogate", surrogate, SURROGATES)
-        self.alpha = float(alpha)
+        self.damping = validation.number("damping", damping, positive=True)
 
     def loss_per_step(self, tau: Tensor) -> Tensor:
         """Return 1 − exp(−dt/τ)."""
@@ -92,7 +108,8 @@ class LIFModule(nn.Module):
 
     def noise_per_step(self) -> Tensor:
         """Return the standard deviation of the noise that a step adds to v."""
-        return self.noise_std * torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem))
+        left = torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem))
+        return self.noise_std * left / self.unit
 
     def norse_parameters(self) -> LIFParameters:
         """Return Norse's parameters with exact exponential decays."""
@@ -103,7 +120,7 @@ class LIFModule(nn.Module):
             v_th=self.v_th,
             v_reset=self.v_reset,
             method=self.surrogate,
-            alpha=self.alpha / (self.v_th - self.v_reset),
+            alpha=1.0,
         )
 
     def initial_state(self, batch: int) -> ModuleState:
@@ -138,7 +155,10 @@ class LIFModule(nn.Module):
         before = state.lif._replace(z=state.lif.z * gain)
         _, lif = lif_step(inputs, before, self.w_in, self.w_rec, parameters, dt=self.dt)
         resting = state.rest > 0
-        z = torch.where(resting, torch.zeros_like(lif.z), lif.z)
+        z = lif.z
+        if self.damping != 1:
+            z = z.detach() + self.damping * (z - z.detach())
+        z = torch.where(resting, torch.zeros_like(z), z)
         v = torch.where(resting, self.v_reset, lif.v)
         rest = torch.where(z > 0, self.rest_steps, (state.rest - 1).clamp(min=0))
         return ModuleState(LIFState(z=z, v=v, i=lif.i), rest)

@@ -6,7 +6,8 @@ is free is S, the integers per volt, and it decides: a small state is eaten by
 truncation, a large one overflows. Every population has an S of its own.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -18,9 +19,12 @@ from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.lif import LIFNetwork, Ranges, decay_fraction, refractory_steps
 from isotau.convert.storage import fingerprint
 from isotau.convert.weight_blocks import (
-    OUTLIERS,
+    SIGNS,
     WeightConfig,
+    bits_of,
+    checked_bits,
     largest_weight,
+    of_signs,
     weight_blocks,
 )
 
@@ -38,21 +42,28 @@ class QuantizeConfig:
     Attributes:
         headroom: factor left between the largest |u| and deepest v that were recorded
             and the limit of 2^23; at least 1.
-        num_weight_bits: bits of a weight, 1 … 8.
+        num_weight_bits: bits of a weight, 1 … 8: one number, or one for each kind of
+            block by name: "input", "recurrent", or finer "recurrent.excitatory" and so
+            on, which go before; what has no name has 8.
         state_scale: integers per volt; None to choose the largest that fits.
         outliers: what happens to a few weights much larger than the rest: "split",
-            "clip" or "keep"; see `WeightConfig`.
+            "clip", "keep" or "fit"; see `WeightConfig`.
         percentile: of the weights' magnitudes, beyond which they are outliers.
         spiking_input: whether every input is 0 or `input_peak`, and enters as spikes:
             Loihi 1 has no messages with numbers.
     """
 
     headroom: float = 2.0
-    num_weight_bits: int = 8
+    num_weight_bits: int | Mapping[str, int] = field(default=8, hash=False)
     state_scale: float | None = None
     outliers: str = "split"
     percentile: float = 99.0
     spiking_input: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the bits, and copy them."""
+        bits = checked_bits(self.num_weight_bits)
+        validation.freeze(self, {"num_weight_bits": bits})
 
 
 def quantize(
@@ -61,6 +72,7 @@ def quantize(
     *,
     input_peak: float,
     config: QuantizeConfig = QuantizeConfig(),
+    traced: bool = True,
 ) -> FixedPointNetwork:
     """Return the network in the chip's integers.
 
@@ -81,6 +93,7 @@ def quantize(
         ranges: what its states visited, from `simulate_lif` on typical input.
         input_peak: largest |input| that the network will be shown.
         config: choices.
+        traced: whether `made_from` names the network; its hash takes most of the time.
 
     Raises:
         DoesNotFit: a time constant, refractory period, threshold, bias or weight has no
@@ -88,7 +101,11 @@ def quantize(
     """
     if not config.headroom >= 1:
         raise ValueError(f"headroom: got {config.headroom}, need at least 1")
-    weights = _weight_config(config)
+    weights = WeightConfig(
+        num_weight_bits=config.num_weight_bits,
+        outliers=config.outliers,
+        percentile=config.percentile,
+    )
     du = _register("tau_syn", net.tau_syn, net.dt, chip.DU_OFFSET)
     dv = _register("tau_mem", net.tau_mem, net.dt, 0)
     a_mem = dv / chip.DECAY_UNITY
@@ -132,7 +149,7 @@ def quantize(
         w_out=net.w_out,
         b_out=net.b_out,
         tau_out=net.tau_out,
-        made_from=fingerprint(net),
+        made_from=fingerprint(net) if traced else "",
         u0=np.rint(np.sign(net.i0) * scale * _current_at_start(net, a_mem)),
         v0=np.rint(scale * (net.v0 - net.v_reset)),
         f0=net.f0,
@@ -171,19 +188,6 @@ def _register(name: str, tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
             f"{2 * chip.DECAY_UNITY * dt} s; raise dt"
         )
     return np.clip(np.rint(exact) - offset, 0, chip.DECAY_MAX).astype(np.int64)
-
-
-def _weight_config(config: QuantizeConfig) -> WeightConfig:
-    """Return what concerns the weights, checked."""
-    percentile = validation.number("percentile", config.percentile, positive=True)
-    if percentile > 100:
-        raise ValueError(f"percentile: got {percentile}, need at most 100")
-    bits = config.num_weight_bits
-    return WeightConfig(
-        num_weight_bits=validation.whole("num_weight_bits", bits, 1, 8),
-        outliers=validation.choice("outliers", config.outliers, OUTLIERS),
-        percentile=percentile,
-    )
 
 
 def _scale(
@@ -244,7 +248,6 @@ def _largest_scale(
 ) -> tuple[float, str]:
     """Return the largest state scale of some neurons, and the name of what limits."""
     bias_max = BIAS_USED * (chip.BIAS_MANT_MAX << chip.BIAS_EXP_MAX)
-    weight_max = largest_weight(config.num_weight_bits) << chip.INPUT_SHIFT
     above = net.v_th - net.v_reset
     limits = {
         "u": (chip.STATE_LIMIT, config.headroom * a_mem * ranges.i_peak),
@@ -253,15 +256,21 @@ def _largest_scale(
         "v0": (chip.STATE_LIMIT - 1, np.abs(net.v0 - net.v_reset)),
         "vth": (chip.VTH_MAX << chip.INPUT_SHIFT, above),
         "bias": (bias_max, a_mem * np.abs(net.v_leak - net.v_reset)),
-        "w_rec": (weight_max, a_mem * gain * np.abs(net.w_rec).max(axis=1)),
     }
-    largest = {
+    for mode, signed in zip(SIGNS, of_signs(net.w_rec), strict=True):
+        largest = largest_weight(bits_of(config.num_weight_bits, "recurrent", mode))
+        peak = np.abs(signed).max(axis=1)
+        limits[f"{mode.value} w_rec"] = (
+            largest << chip.INPUT_SHIFT,
+            a_mem * gain * peak,
+        )
+    scales = {
         name: limit / float(per_volt[inside].max())
         for name, (limit, per_volt) in limits.items()
         if per_volt[inside].max() > 0
     }
-    tightest = min(largest, key=lambda name: largest[name])
-    return largest[tightest], tightest
+    tightest = min(scales, key=lambda name: scales[name])
+    return scales[tightest], tightest
 
 
 def _input_scale(weight_peak: float, input_peak: float) -> float:

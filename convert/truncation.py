@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from isotau.convert import arithmetic as chip
 from isotau.convert import validation
 from isotau.convert.fixedpoint import FixedPointNetwork
+from isotau.convert.lif import LIFNetwork
 from isotau.convert.quantize import fit_bias, messages
 from isotau.convert.spikes import Spikes, unpack
 
@@ -53,6 +54,29 @@ def mean_loss(
         exact = total * 2.0**block.weight_exp
         loss += (exact - np.floor(exact)).mean(axis=0)
     return loss * (1 << chip.INPUT_SHIFT)
+
+
+def fold_drive(
+    net: LIFNetwork,
+    fixed: FixedPointNetwork,
+    spikes: Spikes,
+    inputs: Float64[np.ndarray, "steps batch n_in"],
+) -> LIFNetwork:
+    """Return the LIF network with what `restore_drive` would add in its v_leak.
+
+    Quantized again, its biases make up for `mean_loss`: a point from which tuning with
+    the chip's arithmetic can go on.
+
+    Args:
+        net: the network.
+        fixed: what it was quantized to.
+        spikes: see `mean_loss`.
+        inputs: see `mean_loss`.
+    """
+    gain = chip.DECAY_UNITY / (fixed.du.astype(np.int64) + chip.DU_OFFSET)
+    lost = mean_loss(fixed, spikes, inputs) * gain
+    per_volt = fixed.state_scale * fixed.dv / chip.DECAY_UNITY
+    return dataclasses.replace(net, v_leak=net.v_leak + lost / per_volt)
 
 
 def restore_drive(

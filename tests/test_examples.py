@@ -24,6 +24,9 @@ SAYS = {
     "preserve_timescales.py": ("rate to lif: ", "lif to fixed: "),
     "read_low_rank.py": ("correlation of κ: [", "saddle at κ", "stable at κ"),
     "replay_trace.py": ("dv = 163: the same", "dv = 153: not the same"),
+    "tune_from_scratch.py": ("bptt  accuracy ", "eprop accuracy ", "converged"),
+    "tune_network.py": ("fixed accuracy 0.", "made: 0; status converged"),
+    "tune_quantized.py": ("8 bits: rate 1.000", "2 bits, tuned: fixed "),
 }
 
 LONG = ("memory_code.py", "preserve_timescales.py")

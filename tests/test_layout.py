@@ -100,6 +100,7 @@ def test_matplotlib_is_used_where_pictures_are_drawn():
         "sim/plot_agreement.py",
         "sim/plot_preservation.py",
         "sim/plot_timescales.py",
+        "sim/plot_tuning.py",
         "targets/chip/plot_placement.py",
     }
 

@@ -13,6 +13,7 @@ from isotau import (
     options,
     target_commands,
     timescale_commands,
+    tune_command,
 )
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ def _options(
 
 app.command()(network_commands.run)
 app.command()(network_commands.convert)
+app.command()(tune_command.tune)
 app.command()(timescale_commands.preserve)
 app.command()(timescale_commands.timescales)
 app.command()(timescale_commands.compare)

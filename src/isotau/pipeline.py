@@ -32,6 +32,7 @@ from isotau.convert.rate import RateRNN
 from isotau.convert.read_spikernn import read_spikernn_variables
 from isotau.convert.trials import Trials, refine
 from isotau.convert.truncation import restore_drive
+from isotau.convert.tuning.loop import Tuned
 from isotau.convert.unit_diagnostics import UnitDiagnostics
 from isotau.plan import Plan, Stage
 from isotau.run_config import RunConfig, draw_seeds, how_to_convert
@@ -44,6 +45,7 @@ from isotau.stages import (
     lif_stage,
     rate_stage,
 )
+from isotau.tune_stage import tune_conversion
 
 SPIKERNN = "spikeRNN .mat"
 DEFAULT_TASK = "go-nogo"
@@ -68,6 +70,7 @@ class Result:
         kappa: of a low-rank network.
         repeated: how far the rate network's outputs are from those of a second run with
             other noise, as `comparisons.output_difference`.
+        tuned: how the conversion's network was tuned, if it was.
         lava: how far Lava agrees with the engine, if it ran.
     """
 
@@ -82,6 +85,7 @@ class Result:
     units: UnitDiagnostics
     kappa: KappaReading | None
     repeated: float
+    tuned: Tuned | None = None
     lava: LavaStage | None = None
 
 
@@ -142,8 +146,9 @@ def carry(
     *,
     timescales: bool = False,
     progress: Progress = silent,
+    checkpoint: Path | None = None,
 ) -> Result:
-    """Return a network converted and quantized, and how it does at each stage.
+    """Return a network converted, tuned if asked, and quantized; and how it does.
 
     Every stage sees the same trials, with the noise of all on.
 
@@ -152,6 +157,7 @@ def carry(
         config: what to do.
         timescales: whether the stages also run without input.
         progress: is given the steps as they pass.
+        checkpoint: of the tuning; see `isotau.convert.tuning.tune`.
 
     Raises:
         ValueError: the network does not fit the task.
@@ -179,16 +185,31 @@ def carry(
         lava_trials=config.lava_trials,
         progress=progress,
     )
+    inputs, seen = _calibration(conversion.network, search, plan)
+    tuned = None
+    if config.tuning is not None:
+        tuned = tune_conversion(
+            rate,
+            conversion,
+            plan,
+            config.tuning,
+            (inputs, seen),
+            config.quantization,
+            checkpoint=checkpoint,
+        )
+        conversion = replace(conversion, network=tuned.network)
+        inputs, seen = _calibration(conversion.network, search, plan)
     lif = conversion.network
-    inputs, seen = _calibration(lif, search, plan)
-    rounded = quantize(
-        lif,
-        seen.ranges,
-        input_peak=float(np.abs(search.inputs).max()),
-        config=config.quantization,
-    )
-    quality = report_quantization(lif, rounded, seen.ranges)
-    fixed = restore_drive(rounded, seen.spikes, inputs)
+    if tuned is not None and tuned.fixed is not None:
+        fixed = tuned.fixed
+        quality = report_quantization(lif, fixed, seen.ranges)
+    else:
+        peak = float(np.abs(search.inputs).max())
+        rounded = quantize(
+            lif, seen.ranges, input_peak=peak, config=config.quantization
+        )
+        quality = report_quantization(lif, rounded, seen.ranges)
+        fixed = restore_drive(rounded, seen.spikes, inputs)
     stages = {
         "rate": rate_stage(rate, conversion, plan),
         "lif": lif_stage(lif, plan),
@@ -207,6 +228,7 @@ def carry(
         units=compare_units(rate, conversion, plan, stages["lif"]),
         kappa=read_kappa(rate, conversion, fixed, plan, stages),
         repeated=repeated_difference(rate, plan, stages["rate"]),
+        tuned=tuned,
     )
 
 

@@ -1,6 +1,6 @@
 """Every stage without input, twice: what timescales and their noise floor come from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,13 @@ class Twice(NamedTuple):
 
 
 def run_quiet(
-    result: Result, *, trials: int, length: float, settle: float, seed: int
+    result: Result,
+    *,
+    trials: int,
+    length: float,
+    settle: float,
+    seed: int,
+    stages: Sequence[str] = STAGES,
 ) -> Mapping[str, Twice]:
     """Return what each stage of a converted network does without input, twice.
 
@@ -37,6 +43,7 @@ def run_quiet(
         length: of a trial, in seconds.
         settle: seconds that pass before it, besides the plan's burn-in.
         seed: of all noise; the stages and the two runs draw independently.
+        stages: to run; what one draws does not depend on which others run.
     """
     rate = result.rate
     task = fixation(rate.n_in, rate.n_out, dt=rate.dt, length=settle + length)
@@ -53,6 +60,7 @@ def run_quiet(
             )
         )
         for k, stage in enumerate(STAGES)
+        if stage in stages
     }
 
 

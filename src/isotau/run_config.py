@@ -11,6 +11,7 @@ from isotau.convert.convert_rate import ConvertConfig
 from isotau.convert.lif_constants import LIFConstants
 from isotau.convert.quantize import QuantizeConfig
 from isotau.sim.tasks import TASKS
+from isotau.tuning_plan import TuningPlan
 
 ENGINE_NAMES = ("compiled", "reference", "torch")
 
@@ -33,6 +34,8 @@ class RunConfig:
         constants: of the LIF neurons, from which the conversion starts.
         calibration: choices of the calibration.
         quantization: choices of the quantizer.
+        tuning: how the converted network is tuned by gradient; None to leave it as the
+            conversion made it.
     """
 
     task: str = "go-nogo"
@@ -47,6 +50,7 @@ class RunConfig:
     constants: LIFConstants = field(default_factory=LIFConstants)
     calibration: CalibrateConfig = field(default_factory=CalibrateConfig)
     quantization: QuantizeConfig = field(default_factory=QuantizeConfig)
+    tuning: TuningPlan | None = None
 
     def __post_init__(self) -> None:
         """Check the numbers."""

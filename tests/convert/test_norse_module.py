@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from isotau.convert.lif import LIFNetwork
-from isotau.convert.norse_module import LIFModule, to_network
+from isotau.convert.norse_module import SURROGATES, LIFModule, to_network
 from isotau.convert.storage import same
 
 
@@ -156,9 +156,63 @@ def test_gain_scales_recurrent_weights_per_trial(quiet):
         np.testing.assert_array_equal(np.array(seen)[:, k], alone.numpy()[:, 0] > 0)
 
 
-@pytest.mark.parametrize("surrogate", ["super", "tanh", "heavi_erfc"])
+SLOPES = {
+    "super": lambda x: 1 / (1 + abs(x)) ** 2,
+    "tanh": lambda x: 1 / np.cosh(x) ** 2,
+    "triangle": lambda x: max(0.0, 1 - abs(x)),
+    "heavi_erfc": lambda x: 2 / np.sqrt(np.pi) * np.exp(-x * x),
+    "circ": lambda x: (1 + x * x) ** -1.5,
+}
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
+@pytest.mark.parametrize("x", [-2.0, -0.7, 0.3, 0.9])
+def test_slope_of_a_surrogate_is_that_of_the_docstring(surrogate, x):
+    """One neuron without leak in one step: v = a_mem · w_in, so dz/dw = slope · a."""
+    one = np.ones(1)
+    net = LIFNetwork(
+        w_in=[[0.0]],
+        w_rec=[[0.0]],
+        w_out=[[1.0]],
+        b_out=[0.0],
+        tau_syn=one,
+        tau_mem=one,
+        v_th=5 * one,
+        v_leak=0 * one,
+        v_reset=0 * one,
+        refractory=0 * one,
+        noise_std=0.0,
+        dt=1e-3,
+        v0=[(5 + x) / np.exp(-1e-3)],
+    )
+    module = LIFModule(net, surrogate=surrogate, damping=0.5)
+    _, spikes = module(torch.ones(1, 1, 1, dtype=torch.float64))
+    assert spikes.item() == (x > 0)
+    spikes.sum().backward()
+    expected = 0.5 * SLOPES[surrogate](x) * -np.expm1(-1e-3)
+    assert module.w_in.grad.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_what_trains_is_what_was_named(quiet):
+    module = LIFModule(quiet, train=("w_rec", "tau_syn", "tau_mem", "v_th", "v_leak"))
+    inputs = torch.randn(60, 3, 2, dtype=torch.float64)
+    _, spikes = module(inputs)
+    (spikes * torch.randn_like(spikes)).sum().backward()
+    trained = dict(module.named_parameters())
+    assert set(trained) == {"w_rec", "tau_syn", "tau_mem", "v_th", "v_leak"}
+    for name, parameter in trained.items():
+        assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
+    assert module.w_in.grad is None
+
+
+def test_what_cannot_train_is_named(quiet):
+    with pytest.raises(ValueError, match="train: got 'v_reset', need one of w_in"):
+        LIFModule(quiet, train=("v_reset",))
+
+
+@pytest.mark.parametrize("surrogate", SURROGATES)
 def test_gradients_reach_every_weight(quiet, surrogate):
-    module = LIFModule(quiet, surrogate=surrogate, alpha=10.0)
+    module = LIFModule(quiet, surrogate=surrogate)
     outputs, _ = module(torch.randn(60, 3, 2, dtype=torch.float64))
     outputs.square().mean().backward()
     for name, parameter in module.named_parameters():
@@ -169,7 +223,7 @@ def test_gradients_reach_every_weight(quiet, surrogate):
 
 def test_a_few_steps_of_training_lower_the_loss(quiet):
     torch.manual_seed(3)
-    module = LIFModule(quiet, dtype=torch.float32, alpha=10.0)
+    module = LIFModule(quiet, dtype=torch.float32)
     inputs = torch.randn(80, 4, 2)
     target = torch.linspace(0, 1, 80)[:, None, None].expand(80, 4, 2)
     fast, slow = [module.w_out, module.b_out], [module.w_rec, module.w_in]

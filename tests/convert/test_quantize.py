@@ -1,11 +1,13 @@
 """Quantization: registers against closed forms, and what cannot be held."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
 
+from isotau.convert import storage
 from isotau.convert.arithmetic import SignMode, effective_bias
 from isotau.convert.errors import DoesNotFit
 from isotau.convert.lif import Ranges
@@ -341,3 +343,54 @@ def test_choices_are_checked(lif_net):
                 input_peak=1.0,
                 config=QuantizeConfig(**chosen),
             )
+
+
+def test_each_kind_of_block_has_its_bits(lif_net):
+    bits = {"input": 6, "recurrent.excitatory": 1, "recurrent.inhibitory": 3}
+    config = QuantizeConfig(num_weight_bits=bits, outliers="fit")
+    made = quantize(lif_net, ranges_of(lif_net), input_peak=1.0, config=config)
+    found = {(b.source, b.sign_mode): b.num_weight_bits for b in made.blocks}
+    assert found == {
+        ("input", SignMode.EXCITATORY): 6,
+        ("input", SignMode.INHIBITORY): 6,
+        ("recurrent", SignMode.EXCITATORY): 1,
+        ("recurrent", SignMode.INHIBITORY): 3,
+    }
+
+
+def test_each_sign_limits_the_scale_by_its_bits(lif_net):
+    """One bit holds 128·2^7 at most, eight hold 255·2^7; both exactly at the limit."""
+    net = dataclasses.replace(lif_net, noise_std=0.0, w_rec=100 * lif_net.w_rec)
+    net = dataclasses.replace(net, w_in=1e-3 * net.w_in)
+    small = ranges_of(net, i_peak=1e-6, v_low=1e-6)
+    for sign, name in ((1, "excitatory"), (-1, "inhibitory")):
+        config = QuantizeConfig(num_weight_bits={f"recurrent.{name}": 1})
+        made = quantize(net, small, input_peak=1.0, config=config)
+        a_mem, fraction = made.dv / 4096, (made.du + 1.0) / 4096
+        gain = a_mem * fraction / (1 - np.exp(-1e-3 / net.tau_syn))
+        whole = np.maximum(sign * net.w_rec, 0).max(axis=1) * gain * made.state_scale
+        other = np.maximum(-sign * net.w_rec, 0).max(axis=1) * gain * made.state_scale
+        use = (whole.max() / 64 / (128 << 7), other.max() / 64 / (255 << 7))
+        assert max(use) == pytest.approx(1.0, rel=1e-9)
+
+
+def test_a_configuration_is_a_value(lif_net):
+    bits = {"recurrent": 4}
+    config = QuantizeConfig(num_weight_bits=bits)
+    assert config == QuantizeConfig(num_weight_bits={"recurrent": 4})
+    assert hash(config) == hash(QuantizeConfig(num_weight_bits={"recurrent": 4}))
+    assert config != QuantizeConfig(num_weight_bits=4)
+    bits["recurrent"] = 2
+    assert config.num_weight_bits == {"recurrent": 4}
+    text = json.dumps(dataclasses.asdict(config))
+    assert QuantizeConfig(**json.loads(text)) == config
+    with pytest.raises(ValueError, match="num_weight_bits: got 'w_rec', need one of"):
+        QuantizeConfig(num_weight_bits={"w_rec": 4})
+
+
+def test_an_untraced_network_is_the_same_but_for_its_origin(lif_net):
+    ranges = ranges_of(lif_net)
+    traced = quantize(lif_net, ranges, input_peak=1.0)
+    other = quantize(lif_net, ranges, input_peak=1.0, traced=False)
+    assert traced.made_from == storage.fingerprint(lif_net) and other.made_from == ""
+    assert storage.same(dataclasses.replace(other, made_from=traced.made_from), traced)

@@ -5,7 +5,13 @@ import pytest
 
 from isotau.convert.arithmetic import SignMode
 from isotau.convert.errors import DoesNotFit
-from isotau.convert.weight_blocks import WeightConfig, largest_weight, weight_blocks
+from isotau.convert.weight_blocks import (
+    WeightConfig,
+    bits_of,
+    clipped,
+    largest_weight,
+    weight_blocks,
+)
 
 
 def dense(blocks, shape):
@@ -118,3 +124,90 @@ def test_the_largest_weight_is_held_and_nothing_beyond_it():
 
 def test_no_weights_make_no_blocks():
     assert one_group(np.zeros((4, 3))) == ()
+
+
+def squared_error(blocks, wanted):
+    return np.square(dense(blocks, wanted.shape)[0] - wanted).sum()
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_fit_is_the_best_of_all_exponents(bits):
+    """And so never worse than the exponent of the largest weight."""
+    rng = np.random.default_rng(bits)
+    better = 0
+    for size in (1e-3, 1.0, 900.0):
+        wanted = size * rng.standard_t(2, (12, 15))
+        error = squared_error(
+            one_group(wanted, num_weight_bits=bits, outliers="fit"), wanted
+        )
+        steps, step = 1 << bits, 1 << (8 - bits)
+        best = 0.0
+        for part in (np.maximum(wanted, 0), np.maximum(-wanted, 0)):
+            best += min(
+                np.square(
+                    step * np.rint(part / unit).clip(0, steps - 1) * 2.0**e - part
+                ).sum()
+                for e in range(-8, 8)
+                for unit in [step * 2.0**e]
+            )
+        assert error == pytest.approx(best, rel=1e-9)
+        if np.abs(wanted).max() <= largest_weight(bits):
+            kept = one_group(wanted, num_weight_bits=bits, outliers="keep")
+            assert error <= squared_error(kept, wanted)
+            better += error < 0.9 * squared_error(kept, wanted)
+    assert better or bits > 3
+
+
+def test_fit_cuts_what_no_exponent_holds():
+    (block,) = one_group(np.array([[1.0, 1e6]]), outliers="fit")
+    assert block.weight_exp == 7 and block.weights.max() == 255
+
+
+def test_one_bit_is_nothing_or_one_magnitude():
+    wanted = np.random.default_rng(0).standard_normal((30, 30))
+    for outliers in ("fit", "keep"):
+        blocks = one_group(wanted, num_weight_bits=1, outliers=outliers)
+        assert [set(np.unique(b.weights)) for b in blocks] == [{0, 128}, {-128, 0}]
+
+
+def test_bits_come_by_name_and_the_finer_name_wins():
+    named = {"recurrent": 3, "recurrent.inhibitory": 5, "input.excitatory": 2}
+    expected = {
+        ("recurrent", SignMode.EXCITATORY): 3,
+        ("recurrent", SignMode.INHIBITORY): 5,
+        ("input", SignMode.EXCITATORY): 2,
+        ("input", SignMode.INHIBITORY): 8,
+    }
+    assert {kind: bits_of(named, *kind) for kind in expected} == expected
+    assert {bits_of(4, *kind) for kind in expected} == {4}
+    wanted = np.random.default_rng(0).standard_normal((9, 9))
+    for outliers in ("split", "keep", "clip", "fit"):
+        blocks = one_group(wanted, num_weight_bits=named, outliers=outliers)
+        for block in blocks:
+            assert block.num_weight_bits == expected["recurrent", block.sign_mode]
+
+
+@pytest.mark.parametrize(
+    ("match", "bits"),
+    [
+        ("num_weight_bits: got 'recurent', need one of input, rec", {"recurent": 4}),
+        (r"num_weight_bits\['input'\]: got 0, need 1 to 8", {"input": 0}),
+        ("num_weight_bits: got 9, need 1 to 8", 9),
+    ],
+)
+def test_bits_are_checked(match, bits):
+    with pytest.raises(ValueError, match=match):
+        WeightConfig(num_weight_bits=bits)
+
+
+@pytest.mark.parametrize("outliers", ["split", "keep", "clip", "fit"])
+def test_clipped_weights_are_those_off_by_more_than_half_a_step(outliers):
+    rng = np.random.default_rng(4)
+    wanted = heavy(rng) if outliers == "split" else rng.standard_normal((60, 60))
+    blocks = one_group(wanted, num_weight_bits=2, outliers=outliers)
+    have, half = dense(blocks, wanted.shape)
+    expected = (have != 0) & (np.abs(have - wanted) > half * (1 + 1e-6))
+    np.testing.assert_array_equal(clipped("recurrent", blocks, wanted), expected)
+    assert expected.any() == (outliers in ("clip", "fit"))
+    assert (np.abs(have) < np.abs(wanted))[expected].all()
+    assert not clipped("input", blocks, wanted).any()

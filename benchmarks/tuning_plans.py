@@ -1,0 +1,32 @@
+"""How the networks of the tuning benchmark are tuned."""
+
+from isotau.convert.tuning.config import TuneConfig
+from isotau.pipeline import Result
+from isotau.sim.tasks import Task
+from isotau.tuning_plan import TuningPlan
+
+STEPS = 2_000_000
+"""Neuron-steps in a batch beyond which it is made smaller, in thousands of 200."""
+
+
+def plan_for(
+    task: Task, before: Result, *, quantized: bool, timescales: float = 0.0
+) -> TuningPlan:
+    """Return a plan that takes a few minutes at most.
+
+    Args:
+        task: that the network was trained on.
+        before: the network as converted.
+        quantized: whether to tune through the chip's arithmetic.
+        timescales: weight of the timescale term.
+    """
+    whole = before.stages["lif"].whole
+    size = whole.steps * whole.n
+    batch = 32 if size < STEPS else 16
+    return TuningPlan(
+        config=TuneConfig(
+            batch=batch, updates=100, evaluate_every=10, evaluate_trials=200
+        ),
+        quantized=quantized,
+        timescale_weight=timescales,
+    )

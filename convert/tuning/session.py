@@ -1,0 +1,254 @@
+"""`Session`: where tuning stands between two updates, and how it began."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from isotau.convert.fixedpoint import FixedPointNetwork
+from isotau.convert.lif import LIFNetwork, Ranges
+from isotau.convert.norse_module import LIFModule, to_network
+from isotau.convert.quantize import QuantizeConfig
+from isotau.convert.tuning.batch import Batch, Source, as_batch, silent_batch
+from isotau.convert.tuning.chip import Chip
+from isotau.convert.tuning.config import TuneConfig
+from isotau.convert.tuning.constraints import constraints_of, typical_sizes
+from isotau.convert.tuning.device_noise import remember_peaks
+from isotau.convert.tuning.dynamics import Dynamics, NorseLoop
+from isotau.convert.tuning.evaluate import Evaluation
+from isotau.convert.tuning.fused import Fused, applies
+from isotau.convert.tuning.learner import Learner, Method
+from isotau.convert.tuning.objective import Objective
+from isotau.convert.tuning.units import in_units, in_volts, unit_of
+
+
+class Quantization(NamedTuple):
+    """What the chip's arithmetic in the forward pass needs.
+
+    Attributes:
+        ranges: what the network's states visited before tuning (`simulate_lif`).
+        input_peak: largest |input| that the network will be shown.
+        config: of the quantizer.
+    """
+
+    ranges: Ranges
+    input_peak: float
+    config: QuantizeConfig = QuantizeConfig()
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """Where tuning stands.
+
+    Attributes:
+        net: before tuning, in volts.
+        unit: of each neuron's voltages in the module, in volts.
+        learner: holds the module.
+        method: finds the gradients.
+        source: of the trials.
+        rng: of the trials and of the seeds of noise.
+        held: held-out trials.
+        held_quiet: held-out trials without input; None without a timescale term.
+        update: updates done.
+        losses: parts of the loss at every update, before it.
+        evaluations: so far, in order.
+        best: parameters of the best evaluation.
+        best_evaluation: that evaluation.
+    """
+
+    net: LIFNetwork
+    unit: Float64[np.ndarray, " n"]
+    learner: Learner
+    method: Method
+    source: Source
+    rng: np.random.Generator
+    held: Batch
+    held_quiet: Batch | None
+    update: int = 0
+    losses: list[dict[str, float]] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_evaluation: Evaluation | None = None
+
+    def draw(self) -> tuple[Batch, Batch | None]:
+        """Return the next update's trials, and those without input if it wants some."""
+        config, module = self.learner.config, self.learner.module
+        trials = self.source.draw(config.batch, self.rng)
+        seeds = [int(seed) for seed in self.rng.integers(1 << 62, size=2)]
+        place: dict[str, Any] = {
+            "dtype": module.w_rec.dtype,
+            "device": module.w_rec.device,
+        }
+        batch = as_batch(trials, self.net, self.source, seed=seeds[0], **place)
+        wanted = self.held_quiet is not None and self.update % config.quiet_every == 0
+        if not wanted:
+            return batch, None
+        return batch, _quiet(self.net, config, seeds[1], place)
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        """Return a copy of what trains, in the module's units."""
+        named = self.learner.parameters()
+        return {name: part.detach().clone() for name, part in named.items()}
+
+    def network(
+        self, parameters: Mapping[str, torch.Tensor] | None = None
+    ) -> LIFNetwork:
+        """Return the network with given parameters or the present ones, in volts.
+
+        What did not train is the given network's, to the bit.
+        """
+        module = self.learner.module
+        present = self.parameters()
+        with torch.no_grad():
+            for name, part in (parameters or {}).items():
+                getattr(module, name).copy_(part)
+            made = in_volts(to_network(module), self.unit)
+            for name, part in present.items():
+                getattr(module, name).copy_(part)
+        return _only_trained(self.net, made, present)
+
+    def fixed(self, parameters: Mapping[str, torch.Tensor]) -> FixedPointNetwork | None:
+        """Return the integers that these parameters ran with; None without the chip."""
+        dynamics, module = self.learner.dynamics, self.learner.module
+        if not isinstance(dynamics, Chip):
+            return None
+        present = self.parameters()
+        with torch.no_grad():
+            for name, part in parameters.items():
+                getattr(module, name).copy_(part)
+            made = dynamics.fixed(module)
+            for name, part in present.items():
+                getattr(module, name).copy_(part)
+        return made
+
+
+def begin(
+    net: LIFNetwork,
+    source: Source,
+    objective: Objective,
+    config: TuneConfig,
+    method: Method,
+    quantization: Quantization | None,
+    held_out: Source | None = None,
+) -> Session:
+    """Return the session before the first update.
+
+    Raises:
+        ValueError: trials that do not fit the network, a device that is not there.
+        DoesNotFit: the network does not fit the chip.
+    """
+    device = _device(config.device)
+    unit = unit_of(net, config.width)
+    module = LIFModule(
+        in_units(net, unit),
+        dtype=getattr(torch, config.dtype),
+        surrogate=config.surrogate,
+        damping=config.damping * config.width,
+        train=config.train,
+        unit=unit,
+    ).to(device)
+    if config.update_levels:
+        remember_peaks(module)
+    rng = np.random.default_rng(config.seed)
+    place: dict[str, Any] = {"dtype": module.w_rec.dtype, "device": device}
+    seeds = [int(seed) for seed in rng.integers(1 << 62, size=3)]
+    trials = (held_out or source).draw(
+        config.evaluate_trials, np.random.default_rng(seeds[2])
+    )
+    held = as_batch(trials, net, source, seed=seeds[0], **place)
+    quiet = None
+    if objective.timescales is not None:
+        quiet = _quiet(net, config, seeds[1], place)
+    learner = Learner(
+        module=module,
+        dynamics=_dynamics(net, unit, module, config, quantization),
+        objective=objective,
+        config=config,
+        optimizer=optimizer_of(module, config),
+        constraints=constraints_of(
+            in_units(net, unit),
+            dale=config.dale,
+            sparse=config.sparse,
+            like=module.w_rec.detach(),
+        ),
+        chance=torch.Generator(device=device).manual_seed(config.seed),
+    )
+    return Session(net, unit, learner, method, source, rng, held, quiet)
+
+
+def optimizer_of(module: LIFModule, config: TuneConfig) -> torch.optim.Adam:
+    """Return Adam with a group for each parameter: steps in its typical size."""
+    sizes = typical_sizes(module)
+    groups = [
+        {
+            "params": [part],
+            "lr": config.learning_rate * sizes[name],
+            "size": sizes[name],
+            "name": name,
+        }
+        for name, part in module.named_parameters()
+    ]
+    optimizer = torch.optim.Adam(groups, eps=1e-12)
+    for group in optimizer.param_groups:
+        group["eps"] = 1e-8 / group["size"]
+    return optimizer
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = torch.device("meta")
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device: got {name!r}, need cpu, cuda or cuda:<number>")
+    there = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= there:
+        raise ValueError(
+            f"device: got {name!r}, need one of the {there} that torch finds; use cpu"
+        )
+    return device
+
+
+def _dynamics(
+    net: LIFNetwork,
+    unit: np.ndarray,
+    module: LIFModule,
+    config: TuneConfig,
+    quantization: Quantization | None,
+) -> Dynamics:
+    if quantization is not None:
+        if net.noise_std > 0 and "tau_mem" in config.train:
+            raise ValueError(
+                "train: got 'tau_mem' with membrane noise in the chip's arithmetic, "
+                "need one tau_mem, as the chip has one noise amplitude; leave it out"
+            )
+        return Chip(net, unit, *quantization)
+    fits = applies(module)
+    if config.dynamics == "fused" and not fits:
+        raise ValueError(
+            f"dynamics: got 'fused' on {config.device}, need the CPU; use 'auto'"
+        )
+    return Fused() if fits and config.dynamics != "norse" else NorseLoop()
+
+
+def _quiet(
+    net: LIFNetwork, config: TuneConfig, seed: int, place: dict[str, Any]
+) -> Batch:
+    return silent_batch(
+        net,
+        trials=config.quiet_trials,
+        length=config.quiet_length,
+        settle=config.quiet_settle,
+        seed=seed,
+        **place,
+    )
+
+
+def _only_trained(
+    net: LIFNetwork, made: LIFNetwork, trained: Mapping[str, Any]
+) -> LIFNetwork:
+    """Return the given network with what trained from the other."""
+    return replace(net, **{name: getattr(made, name) for name in trained})

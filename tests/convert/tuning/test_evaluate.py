@@ -1,0 +1,52 @@
+"""Which evaluation is better, and that evaluating changes nothing."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from isotau.convert.tuning.bptt import BPTT
+from isotau.convert.tuning.config import TuneConfig
+from isotau.convert.tuning.evaluate import Evaluation, evaluate
+from isotau.convert.tuning.objective import Objective
+from isotau.convert.tuning.session import begin
+
+
+def told(accuracy, loss, update=0):
+    return Evaluation(update, {"task": loss, "total": loss}, accuracy, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "better"),
+    [
+        (told(0.9, 5.0), told(0.8, 1.0), True),
+        (told(0.8, 1.0), told(0.9, 5.0), False),
+        (told(0.9, 1.0), told(0.9, 2.0), True),
+        (told(0.9, 2.0), told(0.9, 2.0), False),
+        (told(0.9, float("nan")), told(0.9, 2.0), False),
+        (told(0.1, 9.0), None, True),
+    ],
+)
+def test_accuracy_comes_first_then_the_loss(one, other, better):
+    assert one.better_than(other) is better
+
+
+def test_it_looks_at_the_task_and_leaves_the_network_alone(small, signs):
+    config = TuneConfig(batch=4, evaluate_trials=20)
+    session = begin(small, signs, Objective(), config, BPTT(), None)
+    before = session.parameters()
+    now = evaluate(session.learner, signs, session.held, None, 7)
+    again = evaluate(session.learner, signs, session.held, None, 7)
+    assert now == again and now.update == 7
+    assert now.losses["total"] == pytest.approx(now.losses["task"])
+    assert 0 <= now.accuracy <= 1 and 5 < now.rate < 60
+    after = session.parameters()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_accuracy_is_the_sources(small, signs):
+    config = TuneConfig(batch=4, evaluate_trials=20)
+    never = dataclasses.replace(signs, score=lambda o, t: o[0, :, 0] != o[0, :, 0])
+    session = begin(small, never, Objective(), config, BPTT(), None)
+    held = session.held
+    assert evaluate(session.learner, never, held, None, 0).accuracy == 0

@@ -1,0 +1,87 @@
+"""A session's network is the given one where nothing trained, in volts."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from isotau.convert.lif_dynamics import simulate_lif
+from isotau.convert.quantize import QuantizeConfig
+from isotau.convert.storage import same
+from isotau.convert.tuning.bptt import BPTT
+from isotau.convert.tuning.chip import Chip
+from isotau.convert.tuning.config import TuneConfig
+from isotau.convert.tuning.dynamics import NorseLoop
+from isotau.convert.tuning.fused import Fused
+from isotau.convert.tuning.objective import Objective
+from isotau.convert.tuning.session import Quantization, begin
+
+QUICK = TuneConfig(batch=4, evaluate_trials=4, dtype="float64")
+
+
+def begun(net, source, quantization=None, **changes):
+    config = dataclasses.replace(QUICK, **changes)
+    return begin(net, source, Objective(), config, BPTT(), quantization)
+
+
+def test_the_network_is_the_given_one_to_the_bit(small, signs):
+    """Units are powers of two, so the way there and back loses nothing."""
+    session = begun(small, signs, width=0.37)
+    assert same(session.network(), small)
+
+
+def test_parameters_put_in_come_out_in_volts(small, signs):
+    session = begun(small, signs)
+    doubled = {name: 2 * part for name, part in session.parameters().items()}
+    net = session.network(doubled)
+    np.testing.assert_array_equal(net.w_rec, 2 * small.w_rec)
+    np.testing.assert_array_equal(net.w_out, 2 * small.w_out)
+    assert same(session.network(), small)
+
+
+def test_the_dynamics_are_those_asked_for(small, signs):
+    assert isinstance(begun(small, signs).learner.dynamics, Fused)
+    session = begun(small, signs, dynamics="norse")
+    assert isinstance(session.learner.dynamics, NorseLoop)
+    assert session.fixed(session.parameters()) is None
+
+
+def test_the_chips_integers_are_those_of_the_quantizer(small, signs):
+    shown = np.ones((200, 4, 1))
+    seen = simulate_lif(small, shown, generator=torch.Generator().manual_seed(0))
+    chosen = Quantization(seen.ranges, 1.0, QuantizeConfig(num_weight_bits=3))
+    session = begun(small, signs, chosen)
+    assert isinstance(session.learner.dynamics, Chip)
+    fixed = session.fixed(session.parameters())
+    assert {block.num_weight_bits for block in fixed.blocks} == {3}
+
+
+def test_taus_of_noisy_membranes_cannot_train_on_the_chip(small, signs):
+    seen = simulate_lif(small, np.ones((50, 2, 1)), generator=None)
+    chosen = Quantization(seen.ranges, 1.0)
+    with pytest.raises(ValueError, match="train: got 'tau_mem' with membrane noise"):
+        begun(small, signs, chosen, train=("w_rec", "tau_mem"))
+
+
+def test_held_out_trials_are_the_same_for_every_session(small, signs):
+    one, two = begun(small, signs), begun(small, signs, learning_rate=0.5)
+    assert torch.equal(one.held.inputs, two.held.inputs)
+    assert one.held.seed == two.held.seed
+    first, second = one.draw()[0], one.draw()[0]
+    assert first.seed != second.seed != one.held.seed
+
+
+def test_steps_are_in_typical_sizes(small, signs):
+    session = begun(small, signs, learning_rate=0.02)
+    for group in session.learner.optimizer.param_groups:
+        assert group["lr"] == pytest.approx(0.02 * group["size"])
+    for part in session.learner.module.parameters():
+        part.grad = torch.ones_like(part)
+    before = session.parameters()
+    session.learner.apply()
+    after = session.parameters()
+    for group in session.learner.optimizer.param_groups:
+        moved = (before[group["name"]] - after[group["name"]]).abs().max()
+        # Adam's first step is the learning rate, whatever the gradient's size
+        assert float(moved) == pytest.approx(0.02 * group["size"], rel=1e-3)
