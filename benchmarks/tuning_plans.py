@@ -25,7 +25,11 @@ def plan_for(
     batch = 32 if size < STEPS else 16
     return TuningPlan(
         config=TuneConfig(
-            batch=batch, updates=100, evaluate_every=10, evaluate_trials=200
+            batch=batch,
+            updates=300,
+            halve_every=75,
+            evaluate_every=20,
+            evaluate_trials=400,
         ),
         quantized=quantized,
         timescale_weight=timescales,

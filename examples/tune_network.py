@@ -14,7 +14,7 @@ from isotau.tune_report import compare
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
 COARSE = 70.0
-"""1/λ in Hz; a search would find some 45."""
+"""1/λ in Hz; a search finds 35."""
 CONFIG = isotau.TuneConfig(
     batch=16,
     updates=80,

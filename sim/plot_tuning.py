@@ -21,6 +21,13 @@ OTHER = STAGE_COLOURS[3]
 WINDOW = 15
 """A line is the running median over one in so many of the updates."""
 SHORT = "trials shorter than 50 ms"
+ABOVE: Any = {
+    "loc": "lower left",
+    "bbox_to_anchor": (0.0, 1.0),
+    "borderaxespad": 0.2,
+    "columnspacing": 1.0,
+    "handlelength": 1.0,
+}
 BEST: Any = {"color": GREY, "ls": ":", "lw": 1.2, "zorder": 0}
 
 
@@ -76,10 +83,10 @@ def loss_curves(
     values = np.concatenate([*seen, np.zeros(0)])
     if values.size and 0 < 10 * values.min() < values.max():
         axes.set_yscale("log")
-    axes.set(ylabel="loss")
-    axes.set_title("line: as tuned on, dots: held out")
-    axes.legend(loc="best", handlelength=1.2)
-    return _over_updates(axes, best)
+    _over_updates(axes, best)
+    axes.set(ylabel="loss", xlabel="updates (line: tuned on, dots: held out)")
+    axes.legend(**ABOVE, ncols=max(1, len(parts)))
+    return axes
 
 
 def accuracy_curve(axes: Axes, evaluations: Sequence[Evaluation], *, best: int) -> Axes:

@@ -16,8 +16,12 @@ from isotau.convert import arithmetic as chip
 from isotau.convert.fixedpoint import FixedPointNetwork
 from isotau.convert.norse_module import LIFModule
 from isotau.convert.philox import membrane_samples
-from isotau.convert.tuning.chip_coefficients import Coefficients, shown, straight
-from isotau.convert.tuning.chip_coefficients import scales_of as scales_of
+from isotau.convert.tuning.chip_coefficients import (
+    Coefficients,
+    scales_of,
+    shown,
+    straight,
+)
 from isotau.convert.tuning.dynamics import State
 
 

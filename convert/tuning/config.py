@@ -27,6 +27,7 @@ class TuneConfig:
         damping: the surrogate's slope at threshold, per v_th − v_reset.
         batch: trials per update.
         learning_rate: of Adam, as a share of each parameter's typical size.
+        halve_every: updates in which the learning rate falls to its half; 0 for never.
         clip: largest norm of the gradient, beyond which it is scaled down; None for
             none. The gradient is taken with respect to parameters in their typical
             size.
@@ -61,6 +62,7 @@ class TuneConfig:
     damping: float = 0.3
     batch: int = 32
     learning_rate: float = 0.01
+    halve_every: int = 0
     clip: float | None = 1.0
     updates: int = 200
     evaluate_every: int = 10
@@ -85,6 +87,7 @@ class TuneConfig:
             validation.whole(name, getattr(self, name), 1, 1 << 20)
         validation.whole("quiet_trials", self.quiet_trials, 4, 1 << 20)
         validation.whole("updates", self.updates, 0, 1 << 30)
+        validation.whole("halve_every", self.halve_every, 0, 1 << 30)
         validation.whole("patience", self.patience, 0, 1 << 30)
         validation.whole("update_levels", self.update_levels, 0, 1 << 20)
         validation.whole("seed", self.seed, 0, 2**63 - 1)

@@ -151,13 +151,8 @@ def retrace(net, train, k, least, kept, adjoint, now):
     for j in range(len(now.lu)):
         own = one(net, j)
         tau_mem, tau_syn = own[0], own[1]
-        lu, li, owed, e, held = (
-            now.lu[j],
-            now.li[j],
-            now.owed[j],
-            now.last[j],
-            now.held[j],
-        )
+        lu, li, owed = now.lu[j], now.li[j], now.owed[j]
+        e, held = now.last[j], now.held[j]
         t, p, count, event = net.dt, len(pre) - 1, 0, END
         while True:
             if taus:
@@ -193,13 +188,8 @@ def retrace(net, train, k, least, kept, adjoint, now):
                 gained = (now.times[e] + owed) / max(train.slope[e], least[j])
                 adjoint.constants[0, j] += gained
                 lu, owed, held, e = -gained, 0.0, False, train.previous[e]
-        now.lu[j], now.li[j], now.owed[j], now.last[j], now.held[j] = (
-            lu,
-            li,
-            owed,
-            e,
-            held,
-        )
+        now.lu[j], now.li[j], now.owed[j] = lu, li, owed
+        now.last[j], now.held[j] = e, held
         adjoint.jumps[k, j] = li
         if taus:
             weights = (net.reset[j], arriving)

@@ -16,7 +16,7 @@ from isotau.convert import validation
 from isotau.convert.tuning.batch import Batch
 from isotau.convert.tuning.bptt import check_finite
 from isotau.convert.tuning.chip import ChipRun
-from isotau.convert.tuning.chip_loop import scales_of
+from isotau.convert.tuning.chip_coefficients import scales_of
 from isotau.convert.tuning.dynamics import Prepared, State, detach
 from isotau.convert.tuning.learner import Learner, Progressed, gradient_norm
 from isotau.convert.tuning.observe import Trace, bin_steps

@@ -125,6 +125,10 @@ def tune(
 
 def _update(session: Session) -> None:
     batch, quiet = session.draw()
+    config = session.learner.config
+    share = 0.5 ** (session.update / config.halve_every) if config.halve_every else 1.0
+    for group in session.learner.optimizer.param_groups:
+        group["lr"] = config.learning_rate * group["size"] * share
     told = session.method.learn(session.learner, batch, quiet)
     session.losses.append(told.losses)
     session.update += 1

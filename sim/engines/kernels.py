@@ -13,8 +13,8 @@ that it vectorizes. The rules are `isotau.convert.arithmetic`'s, in this form:
 import numpy as np
 from numba import njit
 
-from isotau.convert.arithmetic import INPUT_SHIFT, NOISE_MAX, STATE_LIMIT
-from isotau.convert.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
+from isotau.convert.arithmetic import INPUT_SHIFT, STATE_LIMIT
+from isotau.convert.philox_kernels import draw_noise
 
 PAD = 64
 SPACE = 48
@@ -31,8 +31,6 @@ PLACES = np.argsort(1 - BITS, axis=1, kind="stable").astype(np.int64)
 inline = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
 
 M = STATE_LIMIT
-M0, M1 = MULTIPLIERS
-W0, W1 = WEYL
 
 
 @inline
@@ -166,29 +164,6 @@ def pack_and_list(words, bits, spiking):
             spiking[many] = 8 * k + PLACES[byte, i]
             many += 1
     return many
-
-
-@inline
-def draw_noise(noise, key, step, trial, blocks, exponent):
-    """Fill the noise of one step: `isotau.convert.philox`, shifted by exponent − 7."""
-    up, down = max(exponent - 7, 0), max(7 - exponent, 0)
-    low, half = np.uint64(MASK), np.uint64(0xFFFF)
-    bits, middle = np.uint64(32), np.uint64(16)
-    for block in range(blocks):
-        c0, c1 = np.uint64(block), np.uint64(step)
-        c2, c3 = np.uint64(trial), np.uint64(0)
-        k0, k1 = key[0], key[1]
-        for _ in range(ROUNDS):
-            p0, p1 = c0 * np.uint64(M0), c2 * np.uint64(M1)
-            c0, c1 = (p1 >> bits) ^ c1 ^ k0, p1 & low
-            c2, c3 = (p0 >> bits) ^ c3 ^ k1, p0 & low
-            k0, k1 = (k0 + np.uint64(W0)) & low, (k1 + np.uint64(W1)) & low
-        at = 8 * block
-        for word in (c0, c1, c2, c3):
-            for h in (word & half, word >> middle):
-                sample = np.int32((np.int32(h) * 255) >> 16) - NOISE_MAX
-                noise[at] = np.int32((sample << up) >> down)
-                at += 1
 
 
 @inline

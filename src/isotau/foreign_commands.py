@@ -18,7 +18,7 @@ def quantize(
         str,
         typer.Option(
             help="A few weights much larger than the rest: split into a block of their "
-            "own, clip, or keep."
+            "own, clip, keep, or fit every block's exponent to all its weights."
         ),
     ] = "split",
     percentile: Annotated[

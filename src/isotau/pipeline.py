@@ -27,7 +27,7 @@ from isotau.convert.quantization_report import (
     QuantizationReport,
     report_quantization,
 )
-from isotau.convert.quantize import quantize
+from isotau.convert.quantize import QuantizeConfig, quantize
 from isotau.convert.rate import RateRNN
 from isotau.convert.read_spikernn import read_spikernn_variables
 from isotau.convert.trials import Trials, refine
@@ -200,16 +200,8 @@ def carry(
         conversion = replace(conversion, network=tuned.network)
         inputs, seen = _calibration(conversion.network, search, plan)
     lif = conversion.network
-    if tuned is not None and tuned.fixed is not None:
-        fixed = tuned.fixed
-        quality = report_quantization(lif, fixed, seen.ranges)
-    else:
-        peak = float(np.abs(search.inputs).max())
-        rounded = quantize(
-            lif, seen.ranges, input_peak=peak, config=config.quantization
-        )
-        quality = report_quantization(lif, rounded, seen.ranges)
-        fixed = restore_drive(rounded, seen.spikes, inputs)
+    chosen = None if tuned is None else tuned.fixed
+    fixed, quality = _on_chip(lif, inputs, seen, config.quantization, chosen)
     stages = {
         "rate": rate_stage(rate, conversion, plan),
         "lif": lif_stage(lif, plan),
@@ -266,6 +258,22 @@ def _calibration(
         progress=plan.progress,
     )
     return inputs, run
+
+
+def _on_chip(
+    lif: LIFNetwork,
+    inputs: np.ndarray,
+    seen: LIFRun,
+    config: QuantizeConfig,
+    tuned: FixedPointNetwork | None,
+) -> tuple[FixedPointNetwork, QuantizationReport]:
+    """Return a network in the chip's integers, those of its tuning if there are any."""
+    if tuned is not None:
+        return tuned, report_quantization(lif, tuned, seen.ranges)
+    peak = float(np.abs(inputs).max())
+    rounded = quantize(lif, seen.ranges, input_peak=peak, config=config)
+    quality = report_quantization(lif, rounded, seen.ranges)
+    return restore_drive(rounded, seen.spikes, inputs), quality
 
 
 def _unlike(rate: RateRNN, task: Task) -> str:

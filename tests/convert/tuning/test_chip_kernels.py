@@ -2,19 +2,7 @@
 
 import numpy as np
 
-from isotau.convert.philox import membrane_samples
 from isotau.convert.tuning import chip_kernels
-
-
-def test_noise_is_that_of_every_engine():
-    for seed, step, trial, exponent in ((1, 0, 0, 7), (2**62 + 5, 999, 31, 12)):
-        noise = np.zeros(24, np.int32)
-        key = np.array([seed & 0xFFFFFFFF, seed >> 32], dtype=np.uint64)
-        chip_kernels.draw_noise(noise, key, step, trial, exponent)
-        want = membrane_samples(seed, step, np.array([trial]), 24)[0]
-        np.testing.assert_array_equal(noise, want << (exponent - 7))
-        chip_kernels.draw_noise(noise, key, step, trial, 3)
-        np.testing.assert_array_equal(noise, np.floor(want / 16))
 
 
 def test_rows_are_added_and_floored_as_a_whole():

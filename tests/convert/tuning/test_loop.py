@@ -151,6 +151,19 @@ def test_task_of_another_shape_is_refused(small, signs):
         tune(small, wrong, config=QUICK)
 
 
+def test_the_learning_rate_falls_as_asked_for(small, signs):
+    """With halving at every update the weights move by less than twice the first."""
+    config = dataclasses.replace(
+        QUICK, train=("w_out",), halve_every=1, updates=8, evaluate_every=8
+    )
+    moved = np.abs(tune(small, signs, config=config).network.w_out - small.w_out)
+    size = np.sqrt((small.w_out**2).mean())
+    assert 0 < moved.max() < 2 * 0.05 * size * 1.05
+    steady = dataclasses.replace(config, halve_every=0)
+    further = np.abs(tune(small, signs, config=steady).network.w_out - small.w_out)
+    assert further.max() > 1.5 * moved.max()
+
+
 def test_norse_and_fused_agree(small, signs):
     """In float64 the fused pass gives the loop's curve, up to rounding."""
     exact = dataclasses.replace(QUICK, dtype="float64", updates=4, evaluate_every=4)
