@@ -56,8 +56,17 @@ def main() -> None:
 
 
 def _networks(chosen: argparse.Namespace) -> list[dict[str, Any]]:
-    found = tuning_networks.cases(chosen.theirs, chosen.networks)
-    return [tuning_networks.measure(case, quantized=True) for case in found]
+    """Return a row for each network; those in the work folder are not done again."""
+    rows = []
+    for case in tuning_networks.cases(chosen.theirs, chosen.networks):
+        name = f"{case.name} {case.method}".replace(" ", "_").replace(":", "")
+        path = chosen.work / "networks" / f"{name}.json"
+        if not path.exists():
+            row = tuning_networks.measure(case, quantized=True)
+            row["commit"] = provenance("tuning")["commit"]
+            write_text(path, json.dumps(row, indent=1, allow_nan=False) + "\n")
+        rows.append(json.loads(path.read_text()))
+    return rows
 
 
 def _shown(names: tuple[str, ...]) -> list[tuning_networks.Case]:

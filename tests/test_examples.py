@@ -26,7 +26,7 @@ SAYS = {
     "replay_trace.py": ("dv = 163: the same", "dv = 153: not the same"),
     "tune_from_scratch.py": ("bptt  accuracy ", "eprop accuracy ", "converged"),
     "tune_network.py": ("fixed accuracy 0.", "made: 0; status converged"),
-    "tune_quantized.py": ("8 bits: rate 1.000", "2 bits, tuned: fixed "),
+    "tune_quantized.py": ("8 bits: rate 1.000", "{1} bits, tuned: fixed 1.0"),
 }
 
 LONG = ("memory_code.py", "preserve_timescales.py")

@@ -77,7 +77,7 @@ def load_state(path: Path, whose: dict[str, Any], like: State) -> State:
     arrays = read_npz(path, max_bytes=MAX_BYTES)
     try:
         header = json.loads(str(arrays["header"]))
-        _check_identity(path, header["whose"], whose)
+        check_identity(path, header["whose"], whose)
         parts = {
             group: {
                 name: _like(arrays[f"{group}.{name}"], part.numpy())
@@ -144,7 +144,12 @@ def _like(array: np.ndarray, other: np.ndarray) -> np.ndarray:
     return array
 
 
-def _check_identity(path: Path, got: dict[str, Any], need: dict[str, Any]) -> None:
+def check_identity(path: Path, got: dict[str, Any], need: dict[str, Any]) -> None:
+    """Raise if a file is of another training than the one that wants to go on.
+
+    Raises:
+        ValueError: it names what differs.
+    """
     names = sorted(set(got) | set(need))
     wrong = [name for name in names if got.get(name) != need.get(name)]
     if wrong:

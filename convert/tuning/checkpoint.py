@@ -13,6 +13,7 @@ import torch
 from isotau.convert.errors import UnreadableFile
 from isotau.convert.lif import LIFNetwork
 from isotau.convert.storage import MAX_BYTES, atomic, fingerprint, read_npz
+from isotau.convert.training.checkpoint import check_identity
 from isotau.convert.tuning.config import TuneConfig, describe
 from isotau.convert.tuning.evaluate import Evaluation
 from isotau.convert.tuning.objective import Objective
@@ -109,7 +110,7 @@ def restore(session: Session, path: Path, whose: dict[str, Any]) -> None:
         theirs = dict(header["whose"])
     except DAMAGED as error:
         raise UnreadableFile(f"{path}: not a tuning checkpoint ({error})") from error
-    _check_identity(path, theirs, json.loads(json.dumps(whose)))
+    check_identity(path, theirs, json.loads(json.dumps(whose)))
     try:
         _fill(session, header, arrays)
     except DAMAGED as error:
@@ -164,17 +165,6 @@ def _like(array: np.ndarray, part: torch.Tensor) -> torch.Tensor:
             f"{tuple(part.shape)}"
         )
     return made
-
-
-def _check_identity(path: Path, got: dict[str, Any], need: dict[str, Any]) -> None:
-    names = sorted(set(got) | set(need))
-    wrong = [name for name in names if got.get(name) != need.get(name)]
-    if wrong:
-        name = wrong[0]
-        raise ValueError(
-            f"{path}: got a checkpoint of {name} {got.get(name)!r}, need "
-            f"{need.get(name)!r}; remove the file or name another"
-        )
 
 
 def _feed(state: Any, value: Any) -> None:

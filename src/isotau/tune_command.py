@@ -49,11 +49,13 @@ def tune(
         int, typer.Option(help="Bits of a weight on the chip, 1 to 8.")
     ] = 8,
     outliers: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="A few weights much larger than the rest: split, clip, keep or fit."
+            help="A few weights much larger than the rest: split, clip, keep or fit; "
+            "if not given, fit with --quantized and split without.",
+            show_default=False,
         ),
-    ] = "split",
+    ] = None,
     method: Annotated[
         str, typer.Option(help="Gradients: bptt, eprop, eventprop or fptt.")
     ] = "bptt",
@@ -253,8 +255,10 @@ def _plan(asked: dict[str, Any], reference: str) -> "tuple[TuningPlan, QuantizeC
         timescale_weight=asked["timescales"],
         reference=asked["reference"] or reference,
     )
+    # whether there is a split may change with any update, and all rounding with it
+    usual = "fit" if plan.quantized else "split"
     quantization = QuantizeConfig(
-        num_weight_bits=asked["bits"], outliers=asked["outliers"]
+        num_weight_bits=asked["bits"], outliers=asked["outliers"] or usual
     )
     return plan, quantization
 

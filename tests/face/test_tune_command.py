@@ -73,6 +73,7 @@ def test_a_nir_network_is_tuned_on_a_users_trials(isotau, files, tmp_path):
     assert told["input"] == "net.nir" and len(told["input_sha256"]) == 64
     assert told["arguments"]["inputs"] == "in.npz" and told["arguments"]["clip"] == 0
     assert told["config"]["clip"] is None and told["quantized"]
+    assert told["quantization"]["outliers"] == "fit"
     assert told["config"]["updates"] == 4 and told["loss"] == "labels"
     assert told["trials"] == {"learned": 4, "held_out": 2, "test": 6}
     assert [e["update"] for e in told["evaluations"]] == [0, 2, 4]
@@ -89,6 +90,7 @@ def test_options_reach_the_configuration(isotau, files, tmp_path):
     assert config["train"] == ["w_rec", "tau_mem"] and config["width"] == 0.2
     assert config["segments"] == {"truncate": 0, "recompute": 50}
     assert config["weight_noise"] == 0.01 and config["seed"] == 3
+    assert told["quantization"]["outliers"] == "split"
     assert told["rate_weight"] == 0.5 and told["reference"] == "lif"
     assert set(told["losses"]) == {"task", "rates", "total"}
     before = storage.load(tmp_path / "net.lif.npz", LIFNetwork)
