@@ -16,6 +16,7 @@ from typing import Any
 
 import tuning_bits
 import tuning_device
+import tuning_letters
 import tuning_memory
 import tuning_methods
 import tuning_networks
@@ -89,6 +90,7 @@ PARTS: Parts = {
     "bits": lambda _: [
         tuning_bits.measure(case, timescales=0.0) for case in _shown(SHOWN)
     ],
+    "letters": lambda _: tuning_letters.measure(),
     "timescales": lambda _: [tuning_timescales.measure(case) for case in _shown(SHOWN)],
     "methods": lambda _: tuning_methods.measure(),
     "device": lambda _: [tuning_device.measure(case) for case in _shown(DEVICE)],

@@ -1,9 +1,10 @@
 """docs/results/tuning.md and tuning.json, from the figures."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import tuning_tables
 
 from isotau.convert.storage import write_text
 
@@ -13,9 +14,12 @@ the noise of all on. Accuracy is the task's published rule. Surrogate: SuperSpik
 a tenth of v_th − v_reset, slope 0.3 at threshold. What trains: input, recurrent and
 output weights and the output's constant, Dale's law and absent synapses kept.\
 """
-SECTIONS = ("speed", "memory", "networks", "bits", "timescales", "methods", "device")
+SECTIONS = (
+    *("speed", "memory", "networks", "bits", "letters", "timescales"),
+    *("methods", "device"),
+)
 AIM_SPEED, WISHED_SPEED = 4.0, 8.0
-AIM_LOSS = 0.01
+AIM_LOSS = tuning_tables.AIM_LOSS
 
 
 def write_page(folder: Path, figures: dict[str, Any], made: dict[str, Any]) -> None:
@@ -43,15 +47,6 @@ def _head(figures: dict[str, Any], made: dict[str, Any]) -> list[str]:
         f"numpy {versions['numpy']}. No GPU was at hand.",
         "",
         *TEXT.splitlines(),
-    ]
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table's lines."""
-    return [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-        *("| " + " | ".join(row) + " |" for row in rows),
     ]
 
 
@@ -87,7 +82,7 @@ def _speed(rows: list[dict[str, Any]]) -> list[str]:
         "of its own, so a spike may differ where v comes within rounding of the",
         "threshold. In float64, and where the sums are exact, none does (tests).",
         "",
-        *table(
+        *tuning_tables.table(
             (
                 *("N", "T", "batch", "readout", "spikes a step", "Norse's cell"),
                 *("Norse's step", "fused", "cell / fused", "spikes that differ"),
@@ -107,7 +102,7 @@ def _memory(rows: list[dict[str, Any]]) -> list[str]:
         "",
         "MiB by which the peak of a process grew for one gradient, N = 200, batch 8.",
         "",
-        *table(
+        *tuning_tables.table(
             ("method", *(f"T = {number}" for number in steps)),
             [
                 [
@@ -156,7 +151,7 @@ def _networks(rows: list[dict[str, Any]]) -> list[str]:
         "rate / LIF / chip; interval: chip − rate,",
         "95 %, paired.",
         "",
-        *table(
+        *tuning_tables.table(
             (
                 *("network", "task", "conversion", "as converted", "lost", "tuned"),
                 "minutes",
@@ -166,133 +161,13 @@ def _networks(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _bits(found: list[dict[str, Any]]) -> list[str]:
-    lines = [
-        "## Bits per weight (`bits`)",
-        "",
-        "plain: rounded as `quantize` does; fit: each block's exponent with the least",
-        "squared error; tuned: from there, through the chip's arithmetic. Timescales",
-        "of the chip against those of the rate network and of the float LIF network as",
-        "converted: verdict, and the shift of log τ by `ml` with its interval.",
-    ]
-    for network in found:
-        said = [
-            [
-                f"{row['bits']}",
-                row["way"],
-                f"{row['accuracy']['fixed']:.3f}",
-                f"{row['rate_hz']:.1f}",
-                *(_verdict(row[f"{stage}_to_fixed"]) for stage in ("rate", "lif")),
-            ]
-            for row in network["rows"]
-        ]
-        lines += [
-            "",
-            f"### {network['name']}: {network['task']}, N = {network['n']}",
-            "",
-            *table(
-                ("bits", "way", "accuracy", "Hz", "rate to chip", "LIF to chip"), said
-            ),
-        ]
-    return lines
-
-
-def _verdict(told: dict[str, Any]) -> str:
-    value, low, high = told["intervals"]["ml"]["shift"]
-    if value is None or low is None:
-        return told["verdict"]
-    return f"{told['verdict']}: {value:+.2f} ({low:+.2f} to {high:+.2f})"
-
-
-def _timescales(found: list[dict[str, Any]]) -> list[str]:
-    lines = [
-        "## Timescales (`timescales`)",
-        "",
-        "The shift of log τ by `ml`, with its interval, and the interval's width,",
-        "before and after tuning in floats, with the term that keeps autocorrelations",
-        "(of the rate network's observer, or of the LIF network before) and without.",
-    ]
-    for network in found:
-        rows = []
-        for row in network["rows"]:
-            cells = [row["way"], f"{row['accuracy']['fixed']:.3f}"]
-            for stage in ("rate", "lif"):
-                told = row[f"{stage}_to_fixed"]
-                _, low, high = told["intervals"]["ml"]["shift"]
-                width = "" if low is None or high is None else f"{high - low:.3f}"
-                cells += [_verdict(told), width]
-            rows.append(cells)
-        lines += [
-            "",
-            f"### {network['name']}: {network['task']}",
-            "",
-            *table(
-                (
-                    *("way", "accuracy", "rate to chip", "width"),
-                    *("LIF to chip", "width"),
-                ),
-                rows,
-            ),
-        ]
-    return lines
-
-
-def _methods(rows: list[dict[str, Any]]) -> list[str]:
-    said = [
-        [
-            row["method"],
-            f"{row['learning_rate']:g}",
-            f"{row['accuracy']:.3f}",
-            f"{row['loss']:.4f}",
-            f"{1e3 * row['seconds_per_update']:.0f}",
-        ]
-        for row in rows
-    ]
-    return [
-        "## Four ways to find gradients (`methods`)",
-        "",
-        "Go-NoGo from scratch, N = 100, no membrane noise (EventProp cannot have it),",
-        "the same updates and trials; each method with the best of three learning",
-        "rates, median of three networks. An update of FPTT is a batch: ten steps of",
-        "Adam.",
-        "",
-        *table(("method", "learning rate", "accuracy", "loss", "ms an update"), said),
-    ]
-
-
-def _device(found: list[dict[str, Any]]) -> list[str]:
-    (network,) = found
-    levels = list(network["rows"][0]["accuracies"])
-    said = [
-        [
-            row["way"],
-            *(
-                f"{sum(row['accuracies'][k]) / len(row['accuracies'][k]):.3f} "
-                f"({min(row['accuracies'][k]):.3f})"
-                for k in levels
-            ),
-        ]
-        for row in network["rows"]
-    ]
-    return [
-        "## Imprecise devices (`device`)",
-        "",
-        f"{network['name']}, float LIF stage, on {network['devices']} devices each of "
-        "whose weights err by a",
-        "number of its own (standard deviation as a share of the typical weight); mean",
-        f"accuracy (least). Noise in tuning: {network['tuned_for']}; coarse: steps of "
-        f"1/{network['levels']} of the largest weight.",
-        "",
-        *table(("way", *levels), said),
-    ]
-
-
 WRITERS = {
     "speed": _speed,
     "memory": _memory,
     "networks": _networks,
-    "bits": _bits,
-    "timescales": _timescales,
-    "methods": _methods,
-    "device": _device,
+    "bits": tuning_tables.bits,
+    "letters": tuning_tables.letters,
+    "timescales": tuning_tables.timescales,
+    "methods": tuning_tables.methods,
+    "device": tuning_tables.device,
 }

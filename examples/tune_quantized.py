@@ -24,7 +24,7 @@ CONFIG = isotau.TuneConfig(
 def main() -> None:
     rate = isotau.read_rate(SHIPPED).net
     for bits in (8, 1):
-        # "fit" takes the grid with the least error; others may change while weights move
+        # "fit": the grid with the least error, which moves little while weights do
         chip = QuantizeConfig(num_weight_bits=bits, outliers="fit")
         config = RunConfig(
             trials=200, search_trials=20, lava_trials=1, quantization=chip

@@ -8,6 +8,7 @@ from isotau.convert.norse_module import SURROGATES, TRAINABLE, WEIGHTS
 from isotau.convert.tuning.observe import WHOLE, Segments
 
 METHODS = ("bptt", "eprop", "eventprop", "fptt")
+RATE_MAX = 100.0
 DTYPES = ("float32", "float64")
 DYNAMICS = ("auto", "norse", "fused")
 
@@ -93,6 +94,11 @@ class TuneConfig:
         validation.whole("seed", self.seed, 0, 2**63 - 1)
         for name in ("width", "damping", "learning_rate", "quiet_length"):
             validation.number(name, getattr(self, name), positive=True)
+        if self.learning_rate > RATE_MAX:
+            raise ValueError(
+                f"learning_rate: got {self.learning_rate}, need at most {RATE_MAX}; it "
+                "is a share of each parameter's typical size, such as 0.01"
+            )
         for name in ("weight_noise", "quiet_settle"):
             validation.number(name, getattr(self, name), minimum=0)
         if self.clip is not None:

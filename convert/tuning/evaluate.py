@@ -60,10 +60,10 @@ def evaluate(
             parts |= learner.objective.quiet_parts(alone, quiet)
     told = {name: float(part) for name, part in parts.items()}
     right = source.score(trace.outputs.double().cpu().numpy(), held.trials)
-    seconds = trace.bin_steps * module.dt
+    assert trace.fired is not None
     return Evaluation(
         update,
         told | {"total": sum(told.values())},
         float(right.mean()),
-        float(trace.counts.double().mean()) / seconds,
+        float(trace.fired) / module.dt,
     )

@@ -40,11 +40,13 @@ class Trace(NamedTuple):
         counts: bins × batch × neuron: spikes in bins of `bin_steps`; a last bin that
             is not full is left out.
         bin_steps: steps of a bin.
+        fired: spikes per neuron and step; None if they were not counted.
     """
 
     outputs: Tensor
     counts: Tensor
     bin_steps: int
+    fired: Tensor | None = None
 
 
 def observe(
@@ -63,7 +65,7 @@ def observe(
     if batch.lead:
         state = _settle(prepared, batch, state, segments)
     f = module.f0.expand_as(state.v)
-    outputs, counts = [], []
+    outputs, counts, spikes = [], [], []
     length = _length(segments, batch.inputs.shape[0] - batch.lead, width)
     since = 0
     for first in range(batch.lead, batch.inputs.shape[0], length):
@@ -83,11 +85,14 @@ def observe(
             done = _segment(
                 prepared, module, inputs, f, batch.seed, first, width, *state
             )
-        out, count, f, *parts = done
+        out, count, total, f, *parts = done
+        spikes.append(total)
         state = State(*parts)
         outputs.append(out)
         counts.append(count)
-    return Trace(torch.cat(outputs), torch.cat(counts), width)
+    each = state.v.numel() * (batch.inputs.shape[0] - batch.lead)
+    fired = torch.stack(spikes).sum() / each
+    return Trace(torch.cat(outputs), torch.cat(counts), width, fired)
 
 
 def bin_steps(dt: float) -> int:
@@ -115,12 +120,12 @@ def _segment(
     width: int,
     *state: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Return outputs, counts, the filter and the state after some steps."""
+    """Return outputs, counts, spikes in all, filter and state after some steps."""
     spikes, after = prepared.run(inputs, State(*state), seed=seed, step=first)
     outputs, f = read_filtered(module, spikes, f)
     bins = len(spikes) // width
     binned = spikes[: bins * width].reshape(bins, width, *spikes.shape[1:])
-    return (outputs, binned.sum(dim=1), f, *after)
+    return (outputs, binned.sum(dim=1), spikes.detach().sum(), f, *after)
 
 
 def _length(segments: Segments, steps: int, width: int) -> int:

@@ -54,7 +54,7 @@ def open_network(path: str | os.PathLike[str], **reading: Any) -> Opened:
     if kind:
         known = ", ".join(STAGES)
         raise UnreadableFile(f"{path}: got {kind}, need a network ({known})")
-    if _is_nir(path):
+    if is_nir(path):
         from isotau.targets.from_nir import from_nir
 
         read = from_nir(os.fspath(path), **reading)
@@ -110,7 +110,7 @@ def need_fixed(net: Network, path: str | os.PathLike[str]) -> FixedPointNetwork:
     )
 
 
-def _is_nir(path: str | os.PathLike[str]) -> bool:
+def is_nir(path: str | os.PathLike[str]) -> bool:
     """Return whether a file is HDF5 and holds a graph where NIR has it.
 
     MATLAB's HDF5 files have a header before the signature, or variables at the top.

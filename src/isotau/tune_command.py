@@ -272,12 +272,12 @@ def _open(network: Path, asked: dict[str, Any]) -> "tuple[Opened, Conventions | 
     from isotau.convert import storage
     from isotau.convert.rate import RateRNN
     from isotau.convert.read_rate import read_rate
-    from isotau.opening import Opened, open_network
+    from isotau.opening import Opened, is_nir, open_network
 
     told = options.reading(*(asked[name] for name in OF_NIR))
     assumed = options.assumptions(**{name: asked[name] for name in OF_RATE})
     given = [name for name, value in assumed.items() if value is not None]
-    spiking = network.suffix == ".nir" or storage.kind_of(network) in SPIKING
+    spiking = storage.kind_of(network) in SPIKING or is_nir(network)
     if spiking and set(given) - {"dt"}:
         raise ValueError(
             f"{network}: got {', '.join(given)} for LIF neurons, which the file "

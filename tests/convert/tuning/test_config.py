@@ -15,6 +15,7 @@ from isotau.convert.tuning.observe import Segments
         ({"updates": -1}, "updates: got -1"),
         ({"quiet_trials": 1}, "quiet_trials: got 1"),
         ({"learning_rate": 0.0}, "learning_rate: got 0.0"),
+        ({"learning_rate": 1e38}, "learning_rate: got 1e.38, need at most 100.0; it"),
         ({"width": -1.0}, "width: got -1.0"),
         ({"damping": float("nan")}, "damping: got nan"),
         ({"clip": 0.0}, "clip: got 0.0"),

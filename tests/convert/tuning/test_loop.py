@@ -151,6 +151,17 @@ def test_task_of_another_shape_is_refused(small, signs):
         tune(small, wrong, config=QUICK)
 
 
+def test_coarse_updates_move_weights_by_whole_steps(small, signs):
+    """Levels of the largest weight; biases are not rounded."""
+    config = dataclasses.replace(
+        QUICK, train=("w_out",), update_levels=16, updates=4, dtype="float64"
+    )
+    moved = tune(small, signs, config=config).network.w_out - small.w_out
+    steps = moved / (np.abs(small.w_out).max() / 16)
+    np.testing.assert_allclose(steps, np.rint(steps), atol=1e-9)
+    assert (np.rint(steps) != 0).any()
+
+
 def test_the_learning_rate_falls_as_asked_for(small, signs):
     """With halving at every update the weights move by less than twice the first."""
     config = dataclasses.replace(
