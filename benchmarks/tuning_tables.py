@@ -69,10 +69,10 @@ def letters(rows: list[dict[str, Any]]) -> list[str]:
     return [
         "## Bits per weight, a network that snnTorch trained (`letters`)",
         "",
-        "40 recurrent and 7 readout neurons, read from the file of snnTorch's exporter;",
-        f"1400 test sweeps on the chip; {rows[0]['float']:.4f} in floats. Rounded (in",
-        "three ways with large weights), and tuned through the chip's arithmetic on the",
-        "4200 sweeps of training. From 8 bits to 4, tuned: "
+        "40 recurrent and 7 readout neurons, read from snnTorch's own file;",
+        f"1400 test sweeps on the chip; {rows[0]['float']:.4f} in floats. Rounded in",
+        "three ways with large weights, and tuned through the chip's arithmetic on",
+        "the 4200 sweeps of training. From 8 bits to 4, tuned: "
         f"{tuned[4] - tuned[8]:+.4f}; aim: a loss of at most {AIM_LOSS}.",
         "",
         *table(("bits", *ways, "s to tune"), said),
