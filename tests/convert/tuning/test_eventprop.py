@@ -23,7 +23,7 @@ EXACT = TuneConfig(
     dtype="float64",
     batch=3,
     evaluate_trials=2,
-    quiet_trials=2,
+    quiet_trials=4,
     clip=None,
 )
 
