@@ -15,7 +15,7 @@ from isotau.convert.tuning.loop import tune
 from isotau.convert.tuning.scratch import from_scratch
 from isotau.sim.tasks import TASKS
 
-N, UPDATES, BATCH, SEEDS = 100, 150, 32, (0, 1, 2)
+N, UPDATES, BATCH, SEEDS = 100, 100, 16, (0, 1, 2)
 LEAD = 0.1
 BASE = TuneConfig(
     updates=UPDATES,
