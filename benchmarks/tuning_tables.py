@@ -131,7 +131,8 @@ def methods(rows: list[dict[str, Any]]) -> list[str]:
         "Go-NoGo from scratch, N = 100, no membrane noise (EventProp cannot have it),",
         "the same updates and trials; each method with the best of three learning",
         "rates, median of three networks. An update of FPTT is a batch: ten steps of",
-        "Adam.",
+        "Adam. EventProp's gradient is cut every 100 steps. Accuracy and loss on",
+        "held-out trials, of the evaluation with the least loss.",
         "",
         *table(("method", "learning rate", "accuracy", "loss", "ms an update"), said),
     ]
