@@ -57,13 +57,31 @@ def main() -> None:
 
 
 def _networks(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    found = tuning_networks.cases(chosen.theirs, chosen.networks)
+    return _kept(chosen.work / "networks", found, tuning_networks.measure)
+
+
+def _timescales(chosen: argparse.Namespace) -> list[dict[str, Any]]:
+    found = [
+        case
+        for case in tuning_networks.cases(chosen.theirs, chosen.networks)
+        if (case.name, case.method) in tuning_timescales.CASES
+    ]
+    return _kept(chosen.work / "timescales", found, tuning_timescales.measure)
+
+
+def _kept(
+    folder: Path,
+    found: list[tuning_networks.Case],
+    measure: Callable[[tuning_networks.Case], dict[str, Any]],
+) -> list[dict[str, Any]]:
     """Return a row for each network; those in the work folder are not done again."""
     rows = []
-    for case in tuning_networks.cases(chosen.theirs, chosen.networks):
+    for case in found:
         name = f"{case.name} {case.method}".replace(" ", "_").replace(":", "")
-        path = chosen.work / "networks" / f"{name}.json"
+        path = folder / f"{name}.json"
         if not path.exists():
-            row = tuning_networks.measure(case, quantized=True)
+            row = measure(case)
             row["commit"] = provenance("tuning")["commit"]
             write_text(path, json.dumps(row, indent=1, allow_nan=False) + "\n")
         rows.append(json.loads(path.read_text()))
@@ -91,7 +109,7 @@ PARTS: Parts = {
         tuning_bits.measure(case, timescales=0.0) for case in _shown(SHOWN)
     ],
     "letters": lambda _: tuning_letters.measure(),
-    "timescales": lambda _: [tuning_timescales.measure(case) for case in _shown(SHOWN)],
+    "timescales": _timescales,
     "methods": lambda _: tuning_methods.measure(),
     "device": lambda _: [tuning_device.measure(case) for case in _shown(DEVICE)],
 }

@@ -17,9 +17,9 @@ from isotau.pipeline import Result, carry
 from isotau.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 
-NOISE = (0.0, 0.1, 0.2, 0.3)
+NOISE = (0.0, 0.5, 0.75, 1.0)
 """Standard deviations of the weights' errors, as shares of the typical weight."""
-TUNED_FOR = 0.2
+TUNED_FOR = 0.5
 DEVICES, TRIALS, LEVELS = 10, 200, 32
 
 

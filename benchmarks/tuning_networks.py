@@ -77,7 +77,7 @@ def cases(theirs: Path | None, work: Path | None) -> list[Case]:
     return found
 
 
-def measure(case: Case, *, quantized: bool, seed: int = 0) -> dict[str, Any]:
+def measure(case: Case, *, quantized: bool = True, seed: int = 0) -> dict[str, Any]:
     """Return a network's accuracies, as converted and, if it lost, as tuned."""
     config = RunConfig(
         task=case.task,

@@ -85,8 +85,9 @@ def timescales(found: list[dict[str, Any]]) -> list[str]:
         "## Timescales (`timescales`)",
         "",
         "The shift of log τ by `ml`, with its interval, and the interval's width,",
-        "before and after tuning in floats, with the term that keeps autocorrelations",
-        "(of the rate network's observer, or of the LIF network before) and without.",
+        "as converted, tuned in floats, with the term that keeps the autocorrelations",
+        "of the LIF network before (its weight 10), and with the readout alone tuned,",
+        "which leaves every spike where it was.",
     ]
     for network in found:
         rows = []
@@ -100,7 +101,7 @@ def timescales(found: list[dict[str, Any]]) -> list[str]:
             rows.append(cells)
         lines += [
             "",
-            f"### {network['name']}: {network['task']}",
+            f"### {network['name']}: {network['task']}, conversion {network['method']}",
             "",
             *table(
                 (

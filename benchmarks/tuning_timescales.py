@@ -1,7 +1,6 @@
 """What tuning does to timescales, with the term for them and without."""
 
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +12,15 @@ from isotau.pipeline import carry
 from isotau.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 
-WEIGHT = 1.0
+WEIGHT = 10.0
 TRIALS = 400
+UPDATES, HALVE_EVERY = 120, 40
+CASES = (
+    ("shipped dms_750_N200.rate.npz", "calibrate"),
+    ("by others: spikernn_gonogo_N200.mat", "scale"),
+    ("dms-750 1", "scale"),
+)
+"""Networks and conversions: one that lost nothing, two that lost accuracy."""
 
 
 def measure(case: Case, *, seed: int = 0) -> dict[str, Any]:
@@ -33,13 +39,18 @@ def measure(case: Case, *, seed: int = 0) -> dict[str, Any]:
     base = carry(case.rate, config)
     reference = reference_of(case.name, base)
     plan = plan_for(TASKS[case.task], base, quantized=False)
+    brief = replace(plan.config, updates=UPDATES, halve_every=HALVE_EVERY)
+    plan = replace(plan, config=brief)
     ways = {
         "as converted": None,
         "tuned": plan,
-        "tuned, timescales of rate": replace(plan, timescale_weight=WEIGHT),
-        "tuned, timescales of lif": replace(
-            plan, timescale_weight=WEIGHT, reference="lif"
+        "tuned, with the term": replace(
+            plan,
+            config=replace(brief, learning_rate=0.003),
+            timescale_weight=WEIGHT,
+            reference="lif",
         ),
+        "readout tuned": replace(plan, config=replace(brief, train=("w_out", "b_out"))),
     }
     rows = []
     for way, chosen in ways.items():
@@ -59,21 +70,17 @@ def measure(case: Case, *, seed: int = 0) -> dict[str, Any]:
         }
         if made.tuned is not None:
             tuned = made.tuned
-            row["losses"] = [tuned.evaluations[0].losses, tuned.best.losses]
+            row["best_update"] = tuned.best.update
+            row["course"] = [
+                {"update": now.update, "accuracy": now.accuracy, **now.losses}
+                for now in tuned.evaluations
+            ]
         rows.append(row)
     return {
         "name": case.name,
         "task": case.task,
         "trials": PRESERVE.trials,
         "weight": WEIGHT,
+        "method": case.method,
         "rows": rows,
     }
-
-
-def widths(rows: Sequence[Mapping[str, Any]], stage: str, method: str) -> list[float]:
-    """Return the width of the interval of the shift of log τ, for each row."""
-    found = []
-    for row in rows:
-        _, low, high = row[f"{stage}_to_fixed"]["intervals"][method]["shift"]
-        found.append(float("nan") if low is None or high is None else high - low)
-    return found
