@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "tuning.checkpoint.npz"
 AS_IT_IS = (
-    "method surrogate width damping batch learning_rate updates evaluate_every "
-    "patience device seed weight_noise update_levels"
+    "method surrogate width damping batch learning_rate halve_every updates "
+    "evaluate_every patience device seed weight_noise update_levels"
 ).split()
 """Options that are fields of `TuneConfig` under the same names."""
 OF_NIR = ("dt_ms", "time_unit", "scheme", "refractory_steps")
@@ -78,6 +78,7 @@ def tune(
     learning_rate: Annotated[
         float, typer.Option(help="Of Adam, in each parameter's typical size.")
     ] = 0.01,
+    halve_every: Annotated[int, typer.Option(help="Updates to half of it; 0: no.")] = 0,
     clip: Annotated[
         float, typer.Option(help="Largest norm of the gradient; 0 for any.")
     ] = 1.0,
