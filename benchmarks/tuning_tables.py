@@ -130,7 +130,7 @@ def methods(rows: list[dict[str, Any]]) -> list[str]:
         "## Four ways to find gradients (`methods`)",
         "",
         "Go-NoGo from scratch, N = 100, no membrane noise (EventProp cannot have it),",
-        "the same updates and trials; each method with the best of three learning",
+        "the same updates and trials; each method with the best of four learning",
         "rates, median of three networks. An update of FPTT is a batch: ten steps of",
         "Adam. EventProp's gradient is cut every 100 steps. Accuracy and loss on",
         "held-out trials, of the evaluation with the least loss.",
