@@ -80,7 +80,8 @@ def _speed(rows: list[dict[str, Any]]) -> list[str]:
         "memory no larger.",
         "Weights are any float32 numbers here: torch's matrix product sums in an order",
         "of its own, so a spike may differ where v comes within rounding of the",
-        "threshold. In float64, and where the sums are exact, none does (tests).",
+        "threshold, and from there on the network and its gradient are others. In",
+        "float64, and where the sums are exact, none does (tests).",
         "",
         *tuning_tables.table(
             (
