@@ -6,7 +6,7 @@ from isotau.sim.tasks import Task
 from isotau.tuning_plan import TuningPlan
 
 STEPS = 2_000_000
-"""Neuron-steps in a batch beyond which it is made smaller, in thousands of 200."""
+"""Neuron-steps of a trial from which on batches are half as large."""
 
 
 def plan_for(

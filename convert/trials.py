@@ -93,8 +93,8 @@ def refine(trials: Trials, dt: float) -> Trials:
     )
 
 
-def subset(trials: Trials, some: slice) -> Trials:
-    """Return some of the trials alone."""
+def subset(trials: Trials, some: slice | Int64[np.ndarray, " k"]) -> Trials:
+    """Return some of the trials alone: a slice, or their numbers in any order."""
     return Trials(
         inputs=trials.inputs[:, some],
         targets=trials.targets[:, some],

@@ -3,7 +3,7 @@
 import numpy as np
 
 from isotau.convert import validation
-from isotau.convert.trials import Trials
+from isotau.convert.trials import Trials, subset
 from isotau.convert.tuning.batch import Score, Source
 
 HELD_OUT = 0.25
@@ -58,7 +58,7 @@ def split_trials(
             "trials, need at least one on either side"
         )
     order = np.random.default_rng(seed).permutation(trials.batch)
-    return pick(trials, np.sort(order[held:])), pick(trials, np.sort(order[:held]))
+    return subset(trials, np.sort(order[held:])), subset(trials, np.sort(order[:held]))
 
 
 def from_trials(trials: Trials, score: Score, *, lead: float = 0.0) -> Source:
@@ -75,18 +75,6 @@ def from_trials(trials: Trials, score: Score, *, lead: float = 0.0) -> Source:
     def draw(batch: int, rng: np.random.Generator) -> Trials:
         rounds = -(-batch // trials.batch)
         order = np.concatenate([rng.permutation(trials.batch) for _ in range(rounds)])
-        return pick(trials, order[:batch])
+        return subset(trials, order[:batch])
 
     return Source(draw=draw, score=score, lead=lead)
-
-
-def pick(trials: Trials, which: np.ndarray) -> Trials:
-    """Return some of the trials, in the order given."""
-    return Trials(
-        inputs=trials.inputs[:, which],
-        targets=trials.targets[:, which],
-        mask=trials.mask[:, which],
-        labels=trials.labels[which],
-        dt=trials.dt,
-        task=trials.task,
-    )

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from isotau.convert.trials import Trials
+from isotau.convert.trials import Trials, subset
 from isotau.convert.tuning.sources import (
     answer_is_label,
     answer_is_near,
     from_trials,
-    pick,
     split_trials,
 )
 
@@ -57,8 +56,8 @@ def test_a_source_shows_every_trial_before_any_twice():
     assert source.lead == 0.1
 
 
-def test_pick_keeps_the_order_given():
-    some = pick(numbered(5), np.array([3, 1]))
+def test_a_subset_keeps_the_order_given():
+    some = subset(numbered(5), np.array([3, 1]))
     assert some.inputs[0, :, 0].tolist() == [3.0, 1.0]
     assert some.labels.tolist() == [0, 1]
 
