@@ -26,10 +26,11 @@ from provenance import provenance
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from isotau.convert import storage
-from isotau.convert.rate import RateRNN
-from isotau.progress import bars
-from isotau.train_command import file_name, train_networks
+from isotau.cli.progress import bars
+from isotau.cli.train_command import file_name, train_networks
+from isotau.convert.ground import files
+from isotau.convert.records import storage
+from isotau.convert.records.rate import RateRNN
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "results"
@@ -113,7 +114,7 @@ def convert_all(name: str, folder: Path, training: dict[str, float], jobs: int) 
 
 def keep(path: Path, figures: Any) -> None:
     """Write figures to a file, whole or not at all."""
-    storage.write_text(path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
+    files.write_text(path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

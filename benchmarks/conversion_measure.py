@@ -7,16 +7,16 @@ import numpy as np
 import torch
 from conversion_studies import Study
 
-from isotau.convert.conversion import Conversion
-from isotau.convert.convert_rate import ConvertConfig, convert
-from isotau.convert.lif_dynamics import LIFRun, simulate_lif
-from isotau.convert.quantize import messages, quantize
-from isotau.convert.rate import RateRNN
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.readout import read_out
-from isotau.convert.spikes import Spikes, mean_rate, window
-from isotau.convert.trials import Trials, refine, subset
-from isotau.convert.truncation import restore_drive
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes, mean_rate, window
+from isotau.convert.records.trials import Trials, refine, subset
+from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.simulate.readout import read_out
+from isotau.convert.to_fixed.quantize import messages, quantize
+from isotau.convert.to_fixed.truncation import restore_drive
+from isotau.convert.to_lif.conversion import Conversion
+from isotau.convert.to_lif.convert_rate import ConvertConfig, convert
 from isotau.sim.engines import compiled
 from isotau.sim.lowrank.factors import factors
 from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa

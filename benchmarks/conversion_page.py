@@ -9,7 +9,7 @@ import numpy as np
 from conversion_studies import STUDIES
 from scipy.stats import binomtest
 
-from isotau.convert.storage import write_text
+from isotau.convert.ground.files import write_text
 
 TITLES = {
     "go-nogo": "Go-NoGo, N = 200, τ 20–50 ms, sigmoid, Dale",

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from isotau.convert.rate import RateRNN
-from isotau.convert.read_rate import read_rate
-from isotau.convert.search_lambda import GRID, search_lambda
+from isotau.convert.read.read_rate import read_rate
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.to_lif.search_lambda import GRID, search_lambda
 from isotau.sim.tasks import GO_NOGO
 
 NETWORK = Path(__file__).resolve().parents[1] / "examples/data/go_nogo_N200.mat"

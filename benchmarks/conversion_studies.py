@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from isotau.train_command import TrainRequest
+from isotau.cli.train_command import TrainRequest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.rate import RateRNN
-from isotau.convert.spike_times import SpikeTimes
-from isotau.convert.spikes import Spikes
-from isotau.convert.trials import Trials
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes, SpikeTimes
+from isotau.convert.records.trials import Trials
 
 N, N_IN, N_OUT = 12, 2, 1
 

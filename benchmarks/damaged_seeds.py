@@ -13,7 +13,7 @@ from damaged_seeds_mat import write_spikernn, write_structs
 from damaged_seeds_nir import NIR_SEEDS
 from damaged_seeds_onnx import onnx_rnn, own_model
 
-from isotau.convert import storage
+from isotau.convert.records import storage
 
 DATA = Path(__file__).resolve().parents[1] / "examples" / "data"
 

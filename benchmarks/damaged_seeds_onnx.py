@@ -8,10 +8,10 @@ import onnx
 from damaged_records import N_IN, N_OUT, N, records
 from onnx import TensorProto, helper, numpy_helper
 
-from isotau.targets.float_onnx.lif_to_onnx import lif_to_onnx
-from isotau.targets.float_onnx.rate_to_onnx import rate_to_onnx
-from isotau.targets.to_onnx.model_file import write_onnx
-from isotau.targets.to_onnx.scan import fixed_to_onnx
+from isotau.targets.onnx_model.lif_to_onnx import lif_to_onnx
+from isotau.targets.onnx_model.model_file import write_onnx
+from isotau.targets.onnx_model.rate_to_onnx import rate_to_onnx
+from isotau.targets.onnx_model.scan import fixed_to_onnx
 
 MAKERS: dict[str, Callable[..., onnx.ModelProto]] = {
     "RateRNN": rate_to_onnx,

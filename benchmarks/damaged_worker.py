@@ -22,11 +22,11 @@ import numpy as np
 from damage import make_case
 from damaged_records import N_IN
 
-from isotau.convert import storage
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.read_inputs import read_inputs
-from isotau.convert.read_rate import read_rate
-from isotau.convert.read_spikernn import read_spikernn_variables
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.read.read_inputs import read_inputs
+from isotau.convert.read.read_rate import read_rate
+from isotau.convert.read.read_spikernn import read_spikernn_variables
+from isotau.convert.records import storage
 from isotau.sim.recorded.read_spike_times import read_spike_times
 
 ALLOWED = 3 << 30
@@ -50,14 +50,14 @@ class Result(NamedTuple):
 
 def read_nir(path: Path) -> object:
     """Return the network in a NIR file."""
-    from isotau.targets.from_nir import from_nir
+    from isotau.targets.nir_graph.from_nir import from_nir
 
     return from_nir(path)
 
 
 def open_own(path: Path) -> object:
     """Return whether onnxruntime takes a fixed-point model that nobody has changed."""
-    from isotau.targets.to_onnx.session import open_model
+    from isotau.targets.onnx_model.session import open_model
 
     return len(open_model(path).gives)
 
@@ -67,7 +67,7 @@ def verify(path: Path) -> object:
     from damaged_records import records
 
     from isotau.sim.engines import reference
-    from isotau.targets.verify_onnx import verify_onnx
+    from isotau.targets.onnx_model.verify_onnx import verify_onnx
 
     kind = "LIFNetwork" if "lif" in path.name else "FixedPointNetwork"
     net, engine = records()[kind], reference.run

@@ -172,7 +172,7 @@ def main() -> None:
     head = {"machine": machine(), "commit": commit(), "versions": versions()}
     result = {**head, "quick": chosen.quick, **measured, "ratios": found}
     if chosen.json:
-        from isotau.convert.storage import write_text
+        from isotau.convert.ground.files import write_text
 
         text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
         write_text(chosen.json, text + "\n")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from isotau.convert import spikes, storage
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.targets.lava_compat import load
-from isotau.targets.lava_graph import build
+from isotau.convert.ground import files
+from isotau.convert.records import spikes, storage
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.targets.on_lava.lava_child import build
+from isotau.targets.on_lava.shim.lava_compat import load
 
 
 def main(folder: Path) -> None:
@@ -39,7 +40,7 @@ def main(folder: Path) -> None:
         result["read_us"] = taken / (warm_up + steps) * 1e6
         np.save(folder / "bits.npy", spikes.pack(raster[:, None] != 0))
     population.stop()
-    storage.write_text(folder / "result.json", json.dumps(result))
+    files.write_text(folder / "result.json", json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import engine_rivals as rivals
 import numpy as np
 from engine_rivals import Measure, Timed
 
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.storage import save
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.storage import save
 from isotau.sim.engines import reference
 from isotau.sim.engines.run import State
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.spikes import unpack
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.spikes import unpack
 from isotau.sim.engines.run import State
 
 DU, DV, VTH = 400, 120, 2000

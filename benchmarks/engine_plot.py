@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.optimize import nnls
 
-from isotau.convert.storage import atomic
+from isotau.convert.ground.files import atomic
 
 SHOWN = (
     # engine, batch, colour, label

@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from engine_networks import DU, DV, VTH, activity
 
-from isotau.convert import arithmetic, storage
-from isotau.convert.fixedpoint import FixedPointNetwork
+from isotau.convert.chip import arithmetic
+from isotau.convert.ground.supervision import supervise
+from isotau.convert.records import storage
+from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.sim.engines.run import State
-from isotau.targets.supervise import supervise
 
 HERE = Path(__file__).parent
 LIMIT_S = 300

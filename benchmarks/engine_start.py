@@ -16,14 +16,16 @@ def main(folder: Path) -> None:
     begun = time.perf_counter()
     compiled = importlib.import_module("isotau.sim.engines.compiled")
     imported = time.perf_counter()
-    storage = importlib.import_module("isotau.convert.storage")
-    records = importlib.import_module("isotau.convert.fixedpoint")
+    storage = importlib.import_module("isotau.convert.records.storage")
+    records = importlib.import_module("isotau.convert.records.fixedpoint")
     net = storage.load(folder / "network.npz", records.FixedPointNetwork)
     silence = np.zeros((10, 4, net.n_in), dtype=np.int32)
     called = time.perf_counter()
     compiled.run(net, silence)
     result = {"import": imported - begun, "first call": time.perf_counter() - called}
-    storage.write_text(folder / "result.json", json.dumps(result))
+    importlib.import_module("isotau.convert.ground.files").write_text(
+        folder / "result.json", json.dumps(result)
+    )
 
 
 if __name__ == "__main__":

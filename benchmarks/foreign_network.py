@@ -23,18 +23,18 @@ from letters_page import write_page
 from letters_training import CALIBRATION, DATA_SEED, fit, spikes, split
 from provenance import provenance
 
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.quantization_report import report_quantization
-from isotau.convert.quantize import QuantizeConfig, messages, quantize
-from isotau.convert.spikes import Spikes, pack, unpack
-from isotau.convert.start_state import await_input
-from isotau.convert.storage import write_text
-from isotau.convert.truncation import restore_drive
+from isotau.convert.ground.files import write_text
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.spikes import Spikes, pack, unpack
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.quantization_report import report_quantization
+from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
+from isotau.convert.to_fixed.start_state import await_input
+from isotau.convert.to_fixed.truncation import restore_drive
 from isotau.sim.engines import compiled
-from isotau.sim.raster_agreement import compare_rasters
-from isotau.targets.from_nir import from_nir
-from isotau.targets.to_nir import to_nir
+from isotau.sim.spikes.raster_agreement import compare_rasters
+from isotau.targets.nir_graph.from_nir import from_nir
+from isotau.targets.nir_graph.to_nir import to_nir
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "examples" / "data"

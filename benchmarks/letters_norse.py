@@ -7,7 +7,7 @@ from letters_training import HIDDEN
 from norse.torch import LIFParameters, LIFRecurrentCell
 from torch import Tensor, nn
 
-from isotau.convert.lif import LIFNetwork
+from isotau.convert.records.lif import LIFNetwork
 
 DT = 1e-3
 TAU_SYN, TAU_MEM = (2e-3, 10e-3), (5e-3, 50e-3)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from isotau.convert.storage import write_text
+from isotau.convert.ground.files import write_text
 
 TITLES = {
     "snntorch": "Trained in snnTorch 1.0.0, read from the file of its own exporter",

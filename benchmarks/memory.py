@@ -14,7 +14,7 @@ import time
 
 from engine_networks import busy, network, silence
 
-from isotau.convert.spikes import mean_rate
+from isotau.convert.records.spikes import mean_rate
 from isotau.sim.engines import compiled
 
 

@@ -27,10 +27,10 @@ REFUSALS = (AssertionError, AttributeError, RuntimeError, TypeError, ValueError)
 
 def write(folder: Path) -> None:
     """Write two networks for every reader, and what they do."""
-    from isotau.convert.lif import LIFNetwork
-    from isotau.convert.lif_dynamics import simulate_lif
-    from isotau.convert.spikes import unpack
-    from isotau.targets.to_nir import write_nir
+    from isotau.convert.records.lif import LIFNetwork
+    from isotau.convert.records.spikes import unpack
+    from isotau.convert.simulate.lif_dynamics import simulate_lif
+    from isotau.targets.nir_graph.to_nir import write_nir
 
     n, n_in = 40, 12
     for name, driven in (("at rest", False), ("driven", True)):

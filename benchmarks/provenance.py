@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from isotau.report_numbers import versions
+from isotau.reports.report import versions
 
 HERE = Path(__file__).resolve().parent
 

@@ -25,13 +25,13 @@ from engine_networks import busy, network
 from provenance import provenance
 from threadpoolctl import threadpool_limits
 
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.storage import write_text
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.ground.files import write_text
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.sim.engines import compiled, reference
 from isotau.sim.engines.random_networks import random_messages, random_network
-from isotau.targets.to_onnx.scan import fixed_step_to_onnx, fixed_to_onnx
-from isotau.targets.to_onnx.session import open_model, run_onnx
+from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
+from isotau.targets.onnx_model.session import open_model, run_onnx
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "results"
 SEED, N_IN = 2026, 4

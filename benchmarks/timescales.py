@@ -22,7 +22,7 @@ import timescales_networks as study
 from provenance import provenance
 from timescales_page import write_page
 
-from isotau.convert.storage import write_text
+from isotau.convert.ground.files import write_text
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "results"

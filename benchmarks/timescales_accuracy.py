@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales import (
     ESTIMATORS,
     Series,
@@ -17,7 +17,8 @@ from isotau.sim.timescales import (
     as_series,
 )
 from isotau.sim.timescales import ml as estimate_ml
-from isotau.sim.timescales.direct_fit import direct
+from isotau.sim.timescales.estimators.direct_fit import direct
+from isotau.sim.timescales.estimators.two_timescales import two_timescales
 from isotau.sim.timescales.generators import (
     doubly_stochastic,
     gamma_renewal,
@@ -26,7 +27,6 @@ from isotau.sim.timescales.generators import (
     poisson,
     rectified,
 )
-from isotau.sim.timescales.two_timescales import two_timescales
 
 FINE, COARSE = 0.025, 0.05
 TRIALS, DURATION = 50, 1.0

@@ -12,30 +12,29 @@ from joblib import Parallel, delayed
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from isotau.convert import storage
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.progress import silent
-from isotau.convert.quantize import quantize
-from isotau.convert.rate import RateRNN
-from isotau.convert.rate_to_lif import rate_to_lif
-from isotau.pipeline import Result, carry
-from isotau.preserve import (
+from isotau.cli.progress import bars
+from isotau.cli.train_command import file_name, train_networks
+from isotau.convert.ground.progress import silent
+from isotau.convert.records import storage
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.quantize import quantize
+from isotau.convert.to_lif.search_lambda import rate_to_lif
+from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.preserve import (
     COMPARED,
     NetworkTimescales,
     PreserveConfig,
     compare_stages,
     describe_network,
 )
-from isotau.progress import bars
-from isotau.quiet_runs import STAGES, run_quiet
-from isotau.run_config import RunConfig
+from isotau.jobs.quiet_runs import STAGES, StageTimescales, measure_stage, run_quiet
+from isotau.jobs.run_config import RunConfig
 from isotau.sim.coding.measure import StageData, measure
 from isotau.sim.coding.memory_code import CodingConfig, numbers
 from isotau.sim.coding.responses import FIRST_STIMULUS, Responses, respond
 from isotau.sim.preservation import Preservation, sensitivity, summary
 from isotau.sim.preservation.pair import Pair
-from isotau.stage_timescales import StageTimescales, measure_stage
-from isotau.train_command import file_name, train_networks
 
 CHOSEN = {"dms-750": 12, "mante": 8, "go-nogo": 6}
 """Studies of the conversion benchmark, and how many of their networks."""

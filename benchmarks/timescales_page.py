@@ -7,7 +7,7 @@ from typing import Any
 
 from timescales_tables import network_tables, table
 
-from isotau.convert.storage import write_text
+from isotau.convert.ground.files import write_text
 
 PUBLISHED = {
     "Pearson, per neuron": ("21.4", "43.3", "75.1", "0.06"),

@@ -25,7 +25,7 @@ import tuning_timescales
 from provenance import provenance
 from tuning_page import write_page
 
-from isotau.convert.storage import write_text
+from isotau.convert.ground.files import write_text
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "results"

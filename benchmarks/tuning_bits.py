@@ -9,19 +9,18 @@ import numpy as np
 from tuning_networks import Case, accuracies, paired
 from tuning_plans import plan_for
 
-from isotau.convert.quantize import QuantizeConfig
-from isotau.convert.spikes import mean_rate
-from isotau.pipeline import Result, carry
-from isotau.preserve import (
+from isotau.convert.records.spikes import mean_rate
+from isotau.convert.to_fixed.quantize import QuantizeConfig
+from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.preserve import (
     NetworkTimescales,
     PreserveConfig,
     compare_measured,
     describe_network,
 )
-from isotau.quiet_runs import run_quiet
-from isotau.run_config import RunConfig
+from isotau.jobs.quiet_runs import StageTimescales, measure_stage, run_quiet
+from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
-from isotau.stage_timescales import StageTimescales, measure_stage
 
 BITS = (8, 4, 3, 2, 1)
 TRIALS = 1000

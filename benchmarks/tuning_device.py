@@ -8,13 +8,13 @@ import torch
 from tuning_networks import Case
 from tuning_plans import plan_for
 
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.readout import read_out
-from isotau.convert.spikes import window
-from isotau.convert.trials import refine
-from isotau.pipeline import Result, carry
-from isotau.run_config import RunConfig
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.spikes import window
+from isotau.convert.records.trials import refine
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.readout import read_out
+from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 
 NOISE = (0.0, 0.5, 0.75, 1.0)

@@ -10,21 +10,21 @@ import numpy as np
 from foreign_network import DATA, padded, right
 from letters_training import CALIBRATION, COUNT_GAIN, DATA_SEED, split
 
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.quantize import QuantizeConfig, messages, quantize
-from isotau.convert.spikes import unpack
-from isotau.convert.start_state import await_input
-from isotau.convert.trials import Trials
-from isotau.convert.truncation import fold_drive, restore_drive
-from isotau.convert.tuning.config import TuneConfig
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.spikes import unpack
+from isotau.convert.records.trials import Trials
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
+from isotau.convert.to_fixed.start_state import await_input
+from isotau.convert.to_fixed.truncation import fold_drive, restore_drive
+from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.loop import tune
-from isotau.convert.tuning.objective import Objective
+from isotau.convert.tuning.loss.batch import answer_is_label, from_trials
+from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.session import Quantization
-from isotau.convert.tuning.sources import answer_is_label, from_trials
 from isotau.sim.engines import compiled
-from isotau.targets.from_nir import from_nir
+from isotau.targets.nir_graph.from_nir import from_nir
 
 BITS = (8, 4, 3, 2, 1)
 CONFIG = TuneConfig(

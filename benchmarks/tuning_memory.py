@@ -20,14 +20,14 @@ from typing import Any
 import torch
 from provenance import provenance
 
-from isotau.convert.norse_module import LIFModule
-from isotau.convert.tuning.dynamics import NorseLoop
-from isotau.convert.tuning.eprop import CHUNK, Chunk, stream
-from isotau.convert.tuning.fused import Fused
-from isotau.convert.tuning.objective import Objective
-from isotau.convert.tuning.readout import read_filtered
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.tuning.forward.dynamics import NorseLoop
+from isotau.convert.tuning.forward.filtered_readout import read_filtered
+from isotau.convert.tuning.forward.fused import Fused
+from isotau.convert.tuning.forward.units import in_units, unit_of
+from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.methods.eprop import CHUNK, Chunk, stream
 from isotau.convert.tuning.scratch import from_scratch
-from isotau.convert.tuning.units import in_units, unit_of
 
 N, BATCH, N_IN, SEED = 200, 8, 2, 0
 STEPS = (500, 1000, 2000, 4000, 8000)

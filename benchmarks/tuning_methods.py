@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from isotau.convert.lif_constants import PUBLISHED
-from isotau.convert.trials import Trials, refine
-from isotau.convert.tuning.batch import Source
-from isotau.convert.tuning.config import TuneConfig
+from isotau.convert.neuron.lif_constants import PUBLISHED
+from isotau.convert.records.trials import Trials, refine
+from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.loop import tune
-from isotau.convert.tuning.observe import Segments
+from isotau.convert.tuning.loss.batch import Source
+from isotau.convert.tuning.loss.observe import Segments
 from isotau.convert.tuning.scratch import from_scratch
 from isotau.sim.tasks import TASKS
 

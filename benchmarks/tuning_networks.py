@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from tuning_plans import plan_for
 
-from isotau.convert.rate import RateRNN
-from isotau.convert.read_rate import read_rate
-from isotau.pipeline import Result, carry
-from isotau.run_config import RunConfig
+from isotau.convert.read.read_rate import read_rate
+from isotau.convert.records.rate import RateRNN
+from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 
 HERE = Path(__file__).resolve().parent

@@ -6,7 +6,7 @@ from typing import Any
 
 import tuning_tables
 
-from isotau.convert.storage import write_text
+from isotau.convert.ground.files import write_text
 
 TEXT = """\
 Every stage of a network sees the same test trials, none of which tuning has seen, with

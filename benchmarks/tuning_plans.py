@@ -1,9 +1,9 @@
 """How the networks of the tuning benchmark are tuned."""
 
-from isotau.convert.tuning.config import TuneConfig
-from isotau.pipeline import Result
+from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.jobs.pipeline import Result
+from isotau.jobs.run_config import TuningPlan
 from isotau.sim.tasks import Task
-from isotau.tuning_plan import TuningPlan
 
 STEPS = 2_000_000
 """Neuron-steps of a trial from which on batches are half as large."""

@@ -27,11 +27,11 @@ from norse.torch import LIFParameters, LIFRecurrentCell
 from provenance import provenance
 from torch import Tensor
 
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.norse_module import LIFModule
-from isotau.convert.tuning.dynamics import NorseLoop
-from isotau.convert.tuning.fused import Fused
-from isotau.convert.tuning.readout import read_filtered
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.tuning.forward.dynamics import NorseLoop
+from isotau.convert.tuning.forward.filtered_readout import read_filtered
+from isotau.convert.tuning.forward.fused import Fused
 
 SIZES = ((200, 1000, 32), (50, 1000, 32), (500, 1000, 32), (200, 600, 64))
 """Neurons, steps, trials."""

@@ -8,8 +8,8 @@ from tuning_bits import PRESERVE, on_chip, reference_of, verdict
 from tuning_networks import Case, accuracies
 from tuning_plans import plan_for
 
-from isotau.pipeline import carry
-from isotau.run_config import RunConfig
+from isotau.jobs.pipeline import carry
+from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 
 WEIGHT = 10.0

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.quantize import messages
-from isotau.convert.spikes import window
+from isotau.convert.records.spikes import window
+from isotau.convert.to_fixed.quantize import messages
 from isotau.sim.engines import reference
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.quantization_report import report_quantization
-from isotau.convert.trials import refine
+from isotau.convert.records.trials import refine
+from isotau.convert.to_fixed.quantization_report import report_quantization
 from isotau.sim.tasks import GO_NOGO
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"

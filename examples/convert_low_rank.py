@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.convert_rate import convert
-from isotau.convert.quantize import messages
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.trials import refine
+from isotau.convert.records.trials import refine
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.to_fixed.quantize import messages
+from isotau.convert.to_lif.convert_rate import convert
 from isotau.sim.engines import compiled
 from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa
 from isotau.sim.tasks import RDM

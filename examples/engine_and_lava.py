@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.quantize import messages
-from isotau.convert.spikes import mean_rate
-from isotau.convert.trials import refine
+from isotau.convert.records.spikes import mean_rate
+from isotau.convert.records.trials import refine
+from isotau.convert.to_fixed.quantize import messages
 from isotau.sim.engines import reference
 from isotau.sim.tasks import GO_NOGO
 

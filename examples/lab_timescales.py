@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isotau.convert.spike_times import of_neuron
+from isotau.convert.records.spikes import of_neuron
 from isotau.sim import recorded
 from isotau.sim.timescales import generators, kim, ml
 

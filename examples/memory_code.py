@@ -13,13 +13,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import isotau
-from isotau.pipeline import carry
-from isotau.quiet_runs import run_quiet
-from isotau.run_config import RunConfig
+from isotau.jobs.pipeline import carry
+from isotau.jobs.quiet_runs import run_quiet
+from isotau.jobs.run_config import RunConfig
 from isotau.sim.coding.measure import StageData, measure_stages
 from isotau.sim.coding.memory_code import CodingConfig
 from isotau.sim.coding.responses import FIRST_STIMULUS, respond
-from isotau.sim.plot_coding import cross_temporal_stages
+from isotau.sim.plot.plot_coding import cross_temporal_stages
 from isotau.sim.timescales import ml
 
 NETWORK = Path(__file__).parent / "data" / "dms_750_N200.rate.npz"

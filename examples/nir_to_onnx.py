@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 import isotau
-from isotau.convert.findings import describe
-from isotau.convert.quantize import messages
-from isotau.convert.spikes import unpack
+from isotau.convert.ground.errors import describe
+from isotau.convert.records.spikes import unpack
+from isotau.convert.to_fixed.quantize import messages
 from isotau.sim.engines import compiled
-from isotau.targets.from_nir import from_nir
-from isotau.targets.to_onnx.model_file import write_onnx
-from isotau.targets.to_onnx.scan import fixed_to_onnx
-from isotau.targets.to_onnx.session import run_onnx
+from isotau.targets.nir_graph.from_nir import from_nir
+from isotau.targets.onnx_model.model_file import write_onnx
+from isotau.targets.onnx_model.scan import fixed_to_onnx
+from isotau.targets.onnx_model.session import run_onnx
 
 DATA = Path(__file__).parent / "data"
 

@@ -10,14 +10,14 @@ import torch
 from norse.torch import LIFParameters, LIFRecurrentCell
 
 import isotau
-from isotau.convert.findings import describe
-from isotau.convert.quantize import QuantizeConfig, messages
-from isotau.convert.spikes import unpack
+from isotau.convert.ground.errors import describe
+from isotau.convert.records.spikes import unpack
+from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.sim.engines import compiled
 from isotau.targets.check import check
-from isotau.targets.chip.cost import cost
-from isotau.targets.chip.cost import describe as describe_cost
-from isotau.targets.chip.limits import LOIHI2
+from isotau.targets.loihi.cost import cost
+from isotau.targets.loihi.cost import describe as describe_cost
+from isotau.targets.loihi.limits import LOIHI2
 
 DATA = Path(__file__).parent / "data"
 DT, N = 1e-3, 40

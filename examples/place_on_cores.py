@@ -10,19 +10,18 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.quantize import messages
-from isotau.convert.trials import refine
+from isotau.convert.records.trials import refine
+from isotau.convert.to_fixed.quantize import messages
 from isotau.sim.engines import reference
 from isotau.sim.tasks import GO_NOGO
-from isotau.targets.chip.cost import cost
-from isotau.targets.chip.cost import describe as describe_cost
-from isotau.targets.chip.limits import LOIHI1
-from isotau.targets.chip.neurobench import neurobench
-from isotau.targets.chip.place import place
-from isotau.targets.chip.plot_placement import plot_placement
-from isotau.targets.chip.table import describe
-from isotau.targets.chip.traffic import traffic
-from isotau.targets.profiles import group_profiles
+from isotau.targets.loihi.cost import cost
+from isotau.targets.loihi.cost import describe as describe_cost
+from isotau.targets.loihi.limits import LOIHI1
+from isotau.targets.loihi.neurobench import neurobench
+from isotau.targets.loihi.place import describe, place
+from isotau.targets.loihi.plot_placement import plot_placement
+from isotau.targets.loihi.traffic import traffic
+from isotau.targets.on_lava.profiles import group_profiles
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import isotau
-from isotau.preserve import PreserveConfig, compare_stages, measure_networks
-from isotau.run_config import RunConfig
+from isotau.jobs.preserve import PreserveConfig, compare_stages, measure_networks
+from isotau.jobs.run_config import RunConfig
 from isotau.sim.timescales import summary
 
 SHIPPED = Path(__file__).parent / "data" / "dms_750_N200.rate.npz"

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.sim import plot_lowrank as draw
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.sim.lowrank.dynamics import exact, fixed_points, full_modes
 from isotau.sim.lowrank.factors import factors
 from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa
+from isotau.sim.plot import plot_lowrank as draw
 
 
 def build(rng: np.random.Generator) -> isotau.RateRNN:

@@ -12,7 +12,7 @@ Usage: python examples/replay_trace.py [TRACE.csv]
 import sys
 from pathlib import Path
 
-from isotau.sim.trace import describe, read_trace, replay, single_neuron
+from isotau.sim.engines.trace import describe, read_trace, replay, single_neuron
 
 SHIPPED = Path(__file__).parent / "data" / "trace_loihi2.csv"
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import isotau
-from isotau.convert.tuning.batch import Source
+from isotau.convert.tuning.loss.batch import Source
 from isotau.convert.tuning.scratch import from_scratch
 from isotau.sim.tasks import GO_NOGO
 

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import isotau
+from isotau.jobs.tune_foreign import tune_foreign
+from isotau.jobs.tune_lesson import lesson_of_task
+from isotau.reports.tune_report import compare
 from isotau.sim.tasks import GO_NOGO
-from isotau.tune_foreign import tune_foreign
-from isotau.tune_lesson import lesson_of_task
-from isotau.tune_report import compare
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
 COARSE = 70.0

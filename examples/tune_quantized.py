@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import isotau
-from isotau.convert.quantize import QuantizeConfig
-from isotau.pipeline import carry
-from isotau.run_config import RunConfig
+from isotau.convert.to_fixed.quantize import QuantizeConfig
+from isotau.jobs.pipeline import carry
+from isotau.jobs.run_config import RunConfig
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
 CONFIG = isotau.TuneConfig(

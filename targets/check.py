@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from functools import partial
 
-from isotau.convert import validation
-from isotau.convert.findings import Finding
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.rate import RateRNN
-from isotau.targets.check_lava import check_lava
-from isotau.targets.check_loihi import check_loihi
-from isotau.targets.check_nir import check_nir
-from isotau.targets.check_onnx import check_onnx
-from isotau.targets.chip.limits import LOIHI1, LOIHI2
+from isotau.convert.ground import validation
+from isotau.convert.ground.errors import Finding
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.targets.loihi.check_loihi import check_loihi
+from isotau.targets.loihi.limits import LOIHI1, LOIHI2
+from isotau.targets.nir_graph.check_nir import check_nir
+from isotau.targets.on_lava.check_lava import check_lava
+from isotau.targets.onnx_model.check_onnx import check_onnx
 
 Network = RateRNN | LIFNetwork | FixedPointNetwork
 TARGETS: dict[str, Callable[[Network], list[Finding]]] = {

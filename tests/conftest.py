@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.rate import RateRNN
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.quantize import messages, quantize
-from isotau.convert.spikes import unpack
+from isotau.convert.records.spikes import unpack
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.quantize import messages, quantize
 from isotau.sim.engines import compiled
-from isotau.targets.from_nir import from_nir
+from isotau.targets.nir_graph.from_nir import from_nir
 
 DATA = Path(__file__).resolve().parents[1] / "examples" / "data"
 HIDDEN, STEPS = 40, 256

@@ -55,7 +55,7 @@ def test_wheel_installs_and_runs_outside_the_repository(tmp_path):
         f"import sys; sys.path[:0] = [{str(site)!r}]\n"
         "import isotau, isotau.cli\n"
         f"assert isotau.__file__.startswith({str(site)!r}), isotau.__file__\n"
-        "import isotau.convert.rate as rate\n"
+        "import isotau.convert.records.rate as rate\n"
         f"assert rate.__file__.startswith({str(site)!r}), rate.__file__\n"
         "isotau.quantize, isotau.run_lava, isotau.kim\n"
         "sys.argv = ['isotau', '--version']\n"

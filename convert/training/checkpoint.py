@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.rate import RateRNN
-from isotau.convert.storage import MAX_BYTES, atomic, fingerprint, read_npz
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.files import atomic
+from isotau.convert.ground.npz import read_npz
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.storage import MAX_BYTES, fingerprint
+from isotau.convert.records.trials import Trials
 from isotau.convert.training.config import TrainConfig, describe
 from isotau.convert.training.parameters import Stack
 from isotau.convert.training.state import Chance, State
-from isotau.convert.trials import Trials
 
 FORMAT = 1
 DAMAGED = (KeyError, IndexError, TypeError, RuntimeError, json.JSONDecodeError)

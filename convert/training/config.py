@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int8
 
-from isotau.convert import validation
-from isotau.convert.activation import ACTIVATIONS
+from isotau.convert.ground import validation
+from isotau.convert.neuron.activation import ACTIVATIONS
 
 LOSSES = ("norm", "mse")
 """Losses a `TrainConfig` may name."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from isotau.convert import validation
-from isotau.convert.progress import Progress, silent
-from isotau.convert.rate import RateRNN
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records.rate import RateRNN
 from isotau.convert.training.checkpoint import identity, load_state, save_state
 from isotau.convert.training.config import TrainConfig
 from isotau.convert.training.state import Draw, Score, Trained, begin, finish

@@ -1,5 +1,9 @@
-"""The parameters of many networks, stacked; what they start from and amount to."""
+"""The parameters of many networks, stacked; what they start from and amount to.
 
+Low-rank networks from full ones, as a start for training.
+"""
+
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -7,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isotau.convert.rate import RateRNN
+from isotau.convert.ground import validation
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.trials import Trials
 from isotau.convert.training.config import TrainConfig
 from isotau.convert.training.unroll import Steps
-from isotau.convert.trials import Trials
 
 EDGE = 1e-4
 """How near a given τ may come to the ends of its range, as a fraction of it."""
@@ -265,4 +270,28 @@ def as_rate_rnn(stack: Stack, config: TrainConfig, dt: float, k: int = 0) -> Rat
         x0=array(one.fixed["x0"]),
         x0_std=config.x0_std,
         **factors,
+    )
+
+
+def truncate(net: RateRNN, rank: int) -> RateRNN:
+    """Return the network with the best approximation of its weights of that rank.
+
+    W ≈ m nᵀ/N with m = √N U √S and n = √N V √S from the leading singular triplets of
+    W = U S Vᵀ, so that both have vectors of equal length. Dale's law is given up.
+    Source: Dubreuil et al. 2022, doi:10.1038/s41593-022-01088-4, whose low-rank
+    networks for harder tasks start so from full ones.
+
+    Raises:
+        ValueError: the rank is more than the network has units.
+    """
+    rank = validation.whole("rank", rank, 1, net.n)
+    left, sizes, right = np.linalg.svd(net.w_rec)
+    scale = np.sqrt(net.n * sizes[:rank])
+    m, n = left[:, :rank] * scale, right[:rank].T * scale
+    return dataclasses.replace(
+        net,
+        w_rec=m @ n.T / net.n,
+        dale=np.zeros(net.n, dtype=np.int8),
+        m_vectors=m,
+        n_vectors=n,
     )

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from isotau.convert.rate import RateRNN
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.trials import Trials
 from isotau.convert.training.config import TrainConfig
 from isotau.convert.training.parameters import (
     Stack,
@@ -18,7 +19,6 @@ from isotau.convert.training.parameters import (
     initial,
     join,
 )
-from isotau.convert.trials import Trials
 
 Draw = Callable[[int, np.random.Generator], Trials]
 Score = Callable[[Any, Trials], np.ndarray]

@@ -1,17 +1,21 @@
-"""One update of many networks: trials, gradient, Adam, evaluation, who ends."""
+"""One update of many networks: trials, gradient, Adam, evaluation, who ends.
+
+Adam for the networks of a stack that still train, and how rows are replaced.
+
+Trials of many networks in one batch, with their noise, and the loss of answers.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from isotau.convert.training.adam import adam, norms, placed
-from isotau.convert.training.batch import Batch, as_batch, task_loss
+from isotau.convert.records.trials import Trials
 from isotau.convert.training.config import TrainConfig
 from isotau.convert.training.parameters import Stack, as_steps, effective, pick
 from isotau.convert.training.state import (
@@ -24,7 +28,107 @@ from isotau.convert.training.state import (
     State,
 )
 from isotau.convert.training.unroll import read, run, unroll
-from isotau.convert.trials import Trials
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+"""Adam's constants (Kingma & Ba 2015, arXiv:1412.6980)."""
+
+
+def adam(
+    state: State,
+    config: TrainConfig,
+    places: Tensor,
+    grads: dict[str, Tensor],
+    sizes: Tensor,
+) -> tuple[dict[str, Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]:
+    """Return the stepped parameters of the running networks, and all moments."""
+    count = state.iteration + 1
+    rate = config.learning_rate * (1 - BETA_2**count) ** 0.5 / (1 - BETA_1**count)
+    epsilon = EPSILON * (1 - BETA_2**count) ** 0.5
+    scale = torch.ones_like(sizes)
+    if config.clip is not None:
+        scale = (config.clip / sizes.clamp(min=1e-30)).clamp(max=1.0)
+    firsts, seconds, stepped = {}, {}, {}
+    for name, grad in grads.items():
+        grad = grad * scale.reshape(-1, *[1] * (grad.dim() - 1))
+        first = state.moments[0][name][places].lerp_(grad, 1 - BETA_1)
+        second = state.moments[1][name][places].mul_(BETA_2)
+        second.addcmul_(grad, grad, value=1 - BETA_2)
+        move = first / (second.sqrt() + epsilon)
+        stepped[name] = state.stack.trained[name][places] - rate * move
+        firsts[name] = placed(state.moments[0][name], places, first)
+        seconds[name] = placed(state.moments[1][name], places, second)
+    return stepped, (firsts, seconds)
+
+
+def norms(grads: dict[str, Tensor]) -> Tensor:
+    """Return the norm of each network's whole gradient."""
+    squares = [part.flatten(1).square().sum(dim=1) for part in grads.values()]
+    return torch.stack(squares).sum(dim=0).sqrt()
+
+
+def placed(old: Tensor, places: Tensor, new: Tensor) -> Tensor:
+    """Return a copy of `old` with new rows at some places."""
+    return old.index_copy(0, places, new)
+
+
+class Batch(NamedTuple):
+    """The trials of K networks, as one; shorter ones are padded and do not count.
+
+    Attributes:
+        trace: steps + 1 × K × batch × n; x_0 and noise.
+        inputs: steps × K × batch × (n_in + 1); the last is 1, for the bias.
+        targets: steps × K × batch × n_out.
+        mask: steps × K × batch.
+    """
+
+    trace: Tensor
+    inputs: Tensor
+    targets: Tensor
+    mask: Tensor
+
+
+def as_batch(
+    trials: Sequence[Trials],
+    noises: Sequence[torch.Generator],
+    x0: Tensor,
+    config: TrainConfig,
+    noise_std: float | None = None,
+) -> Batch:
+    """Return one network's trials after another's in one batch, noise drawn for each.
+
+    `noise_std` is the training's if it is None.
+    """
+    std = config.training_noise_std if noise_std is None else noise_std
+    steps, nets = max(one.steps for one in trials), len(trials)
+    first = trials[0]
+    size, n_in, n_out = first.batch, first.inputs.shape[2], first.targets.shape[2]
+    trace = torch.empty(steps + 1, nets, size, config.n)
+    inputs = torch.zeros(steps, nets, size, n_in + 1)
+    inputs[..., n_in] = 1.0
+    targets = torch.zeros(steps, nets, size, n_out)
+    mask = torch.zeros(steps, nets, size)
+    for k, (one, chance) in enumerate(zip(trials, noises, strict=True)):
+        start = torch.randn((size, config.n), generator=chance)
+        trace[0, k] = x0[k] + config.x0_std * start
+        noisy = one.steps if std else 0
+        drawn = torch.randn((noisy, size, config.n), generator=chance)
+        torch.mul(drawn, std, out=trace[1 : noisy + 1, k])
+        trace[noisy + 1 :, k] = 0.0
+        inputs[: one.steps, k, :, :n_in] = torch.tensor(one.inputs)
+        targets[: one.steps, k] = torch.tensor(one.targets)
+        mask[: one.steps, k] = torch.tensor(one.mask)
+    return Batch(trace, inputs, targets, mask)
+
+
+def task_loss(outputs: Tensor, batch: Batch, config: TrainConfig) -> Tensor:
+    """Return each network's loss for its outputs, steps × K × batch × n_out."""
+    error = ((outputs - batch.targets) ** 2).sum(dim=3) * batch.mask
+    if config.loss == "mse":
+        counted = batch.mask.sum(dim=(0, 2)) * outputs.shape[3]
+        return error.sum(dim=(0, 2)) / counted.clamp(min=1)
+    # √ has no finite slope at 0
+    return (error.sum(dim=0) + 1e-12).sqrt().mean(dim=1)
+
 
 GROUP_BYTES = 31 << 20
 """Largest trace of a group: from 32 MiB on glibc gives memory back after every use."""

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.storage import MAX_BYTES, atomic, fingerprint, read_npz
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.files import atomic
+from isotau.convert.ground.npz import read_npz
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.storage import MAX_BYTES, fingerprint
 from isotau.convert.training.checkpoint import check_identity
-from isotau.convert.tuning.config import TuneConfig, describe
 from isotau.convert.tuning.evaluate import Evaluation
-from isotau.convert.tuning.objective import Objective
+from isotau.convert.tuning.learner.config import TuneConfig, describe
+from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.session import Quantization, Session
 
 FORMAT = 1

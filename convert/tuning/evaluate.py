@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import torch
 
-from isotau.convert.tuning.batch import Batch, Source
-from isotau.convert.tuning.learner import Learner
-from isotau.convert.tuning.observe import observe
+from isotau.convert.tuning.learner.learner import Learner
+from isotau.convert.tuning.loss.batch import Batch, Source
+from isotau.convert.tuning.loss.observe import observe
 
 
 class Evaluation(NamedTuple):

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from isotau.convert import validation
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.progress import Progress, silent
-from isotau.convert.tuning.batch import Source
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.tuning.checkpoint import identity, restore, snapshot, write
-from isotau.convert.tuning.config import TuneConfig
 from isotau.convert.tuning.evaluate import Evaluation, evaluate
-from isotau.convert.tuning.learner import NotFinite
-from isotau.convert.tuning.methods import METHODS
-from isotau.convert.tuning.objective import Objective
+from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.learner.learner import NotFinite
+from isotau.convert.tuning.loss.batch import Source
+from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.methods.methods import METHODS
 from isotau.convert.tuning.session import Quantization, Session, begin
 
 USUAL = TuneConfig()

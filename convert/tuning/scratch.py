@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from isotau.convert import validation
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.lif_constants import PUBLISHED, LIFConstants
+from isotau.convert.ground import validation
+from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
+from isotau.convert.records.lif import LIFNetwork
 
 MEAN_RATE = 20.0
 """Firing rate, in Hz, for which inputs and recurrent currents are scaled."""

@@ -8,21 +8,21 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.lif import LIFNetwork, Ranges
-from isotau.convert.norse_module import LIFModule, to_network
-from isotau.convert.quantize import QuantizeConfig
-from isotau.convert.tuning.batch import Batch, Source, as_batch, silent_batch
-from isotau.convert.tuning.chip import Chip
-from isotau.convert.tuning.config import TuneConfig
-from isotau.convert.tuning.constraints import constraints_of, typical_sizes
-from isotau.convert.tuning.device_noise import remember_peaks
-from isotau.convert.tuning.dynamics import Dynamics, NorseLoop
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork, Ranges
+from isotau.convert.simulate.norse_module import LIFModule, to_network
+from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.evaluate import Evaluation
-from isotau.convert.tuning.fused import Fused, applies
-from isotau.convert.tuning.learner import Learner, Method
-from isotau.convert.tuning.objective import Objective
-from isotau.convert.tuning.units import in_units, in_volts, unit_of
+from isotau.convert.tuning.forward.chip import Chip
+from isotau.convert.tuning.forward.dynamics import Dynamics, NorseLoop
+from isotau.convert.tuning.forward.fused import Fused, applies
+from isotau.convert.tuning.forward.units import in_units, in_volts, unit_of
+from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.learner.constraints import constraints_of, typical_sizes
+from isotau.convert.tuning.learner.device_noise import remember_peaks
+from isotau.convert.tuning.learner.learner import Learner, Method
+from isotau.convert.tuning.loss.batch import Batch, Source, as_batch, silent_batch
+from isotau.convert.tuning.loss.objective import Objective
 
 
 class Quantization(NamedTuple):

@@ -12,10 +12,10 @@ import sys
 
 import numpy as np
 
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.read_rate import read_rate
+from isotau.convert.read.read_rate import read_rate
+from isotau.convert.read.read_spikernn import write_spikernn
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.training import TrainConfig, train
-from isotau.convert.write_spikernn import write_spikernn
 from isotau.sim.tasks import GO_NOGO
 
 SEED = 5

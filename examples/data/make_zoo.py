@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from isotau.convert import storage
-from isotau.convert.rate import RateRNN
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.read_rate import read_rate
+from isotau.cli.train_command import TrainRequest, train_networks
+from isotau.convert.ground import files
+from isotau.convert.read.read_rate import read_rate
+from isotau.convert.records import storage
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.sim.tasks import TASKS
-from isotau.train_command import TrainRequest, train_networks
 
 ZOO = {
     "dms_750_N200.rate.npz": "dms-750",
@@ -58,7 +59,7 @@ def write(net: RateRNN, path: Path) -> None:
         return
     arrays = {name: getattr(net, name).astype(np.float32) for name in FACTORS}
     plain = {"activation": net.activation, "dt": net.dt, "noise_std": net.noise_std}
-    with storage.atomic(path) as stream:
+    with files.atomic(path) as stream:
         np.savez_compressed(stream, **arrays, **plain)
 
 

@@ -14,16 +14,16 @@ from jaxtyping import Bool, Float64, Int64
 from scipy import ndimage
 from scipy.stats import norm
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 from isotau.sim.coding.discriminability import (
     LEAST_UNITS,
     Patterns,
     add,
     correlate,
+    off_diagonal,
     sums,
 )
 from isotau.sim.coding.groups import Groups
-from isotau.sim.coding.stability import off_diagonal
 
 FORMING = 0.05
 PERMUTATIONS = 500

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from isotau.convert import validation
-from isotau.sim.timescales.series import Source, as_series, of_neuron
+from isotau.convert.ground import validation
+from isotau.sim.timescales.records.series import Source, as_series, of_neuron
 
 BIN_WIDTH = 0.05
 SKIPPED_BINS = 1

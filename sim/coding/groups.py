@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from isotau.convert import validation
-from isotau.sim.timescales.record import Timescales
+from isotau.convert.ground import validation
+from isotau.sim.timescales.records.record import Timescales
 
 QUARTILES = (0.25, 0.75)
 FACTOR = 1.25

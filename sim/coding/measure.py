@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isotau.convert.progress import Progress, silent
+from isotau.convert.ground.progress import Progress, silent
 from isotau.sim.coding.clusters import compare_groups
-from isotau.sim.coding.decoding import by_lag, decode
+from isotau.sim.coding.decoding import HalfLife, by_lag, decode, half_life
 from isotau.sim.coding.discriminability import (
     PUBLISHED_TRIALS,
     Discriminability,
@@ -15,25 +15,17 @@ from isotau.sim.coding.discriminability import (
     crop,
     discriminate,
     each,
+    over_networks,
     published_patterns,
     random_patterns,
+    stability,
 )
 from isotau.sim.coding.fano import fano_by_group
 from isotau.sim.coding.groups import match_rates, split_quartiles
-from isotau.sim.coding.half_life import HalfLife, half_life
-from isotau.sim.coding.memory_code import (
-    GROUPS,
-    CodingConfig,
-    GroupCode,
-    MemoryCode,
-)
+from isotau.sim.coding.memory_code import GROUPS, CodingConfig, GroupCode, MemoryCode
 from isotau.sim.coding.responses import Responses, balance, between, mean_rates
-from isotau.sim.coding.stability import (
-    over_networks,
-    stability,
-)
-from isotau.sim.timescales.record import Timescales
-from isotau.sim.timescales.series import Source
+from isotau.sim.timescales.records.record import Timescales
+from isotau.sim.timescales.records.series import Source
 
 Masks = Sequence[np.ndarray]
 

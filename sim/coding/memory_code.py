@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 from isotau.sim.coding.clusters import FORMING, PERMUTATIONS, Clusters, significant
-from isotau.sim.coding.decoding import FOLDS
-from isotau.sim.coding.discriminability import Discriminability
+from isotau.sim.coding.decoding import FOLDS, HalfLife
+from isotau.sim.coding.discriminability import LAG, Discriminability, Interval
 from isotau.sim.coding.fano import MatchedFano
 from isotau.sim.coding.groups import FACTOR, QUARTILES
-from isotau.sim.coding.half_life import HalfLife
-from isotau.sim.coding.stability import LAG, Interval
 
 GROUPS = ("all", "long", "short", "long_matched", "short_matched")
 

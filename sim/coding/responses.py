@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float32, Float64, Int64
 from scipy.signal.windows import gaussian
 from scipy.sparse import coo_matrix, csr_matrix
 
-from isotau.convert import validation
-from isotau.convert.spikes import Spikes, unpack
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import Spikes, unpack
 
 WIDTH, ALPHA, EVERY = 0.05, 2.5, 0.005
 MOST_CELLS = 1 << 25

@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Integer
 
-from isotau.convert import arithmetic, validation
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.philox import MASK
-from isotau.convert.progress import Progress, silent
-from isotau.convert.spikes import Spikes
-from isotau.convert.storage import fingerprint
-from isotau.sim.engines import kernels
+from isotau.convert.chip import arithmetic
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.chip.philox import MASK
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.spikes import Spikes
+from isotau.convert.records.storage import fingerprint
+from isotau.sim.engines import compiled_kernels as kernels
 from isotau.sim.engines.diagnostics import raise_first
 from isotau.sim.engines.run import (
     Job,

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from isotau.convert import arithmetic, validation
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.quantization_report import QuantizationReport
-from isotau.convert.spikes import Spikes, unpack
-from isotau.convert.storage import fingerprint
+from isotau.convert.chip import arithmetic
+from isotau.convert.ground import validation
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.spikes import Spikes, unpack
+from isotau.convert.records.storage import fingerprint
+from isotau.convert.to_fixed.quantization_report import QuantizationReport
 from isotau.sim.engines.run import Overflow, Run, State, initial_state
 
 STRICT = ("sum_wraps", "u_wraps", "v_low")

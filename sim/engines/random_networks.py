@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Int64
 
-from isotau.convert import arithmetic
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.chip import arithmetic
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 
 DENSITIES = (0.1, 0.5, 1.0)
 REFRACTORY = (0, 1, 2, 5, arithmetic.REFRACTORY_MAX)

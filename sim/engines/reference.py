@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Integer
 
-from isotau.convert import arithmetic, spikes
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock, resets
-from isotau.convert.philox import membrane_samples
-from isotau.convert.progress import Progress, silent
-from isotau.convert.spikes import Spikes
-from isotau.convert.storage import fingerprint
+from isotau.convert.chip import arithmetic
+from isotau.convert.chip.philox import membrane_samples
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records import spikes
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
+from isotau.convert.records.spikes import Spikes
+from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines.diagnostics import raise_first
 from isotau.sim.engines.run import (
     Overflow,

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int32, Int64
 
-from isotau.convert import validation
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.spikes import Spikes
+from isotau.convert.ground import validation
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.spikes import Spikes
 
 RECORDABLE = ("u", "v")
 MAX_COLUMNS = 1 << 14

@@ -20,11 +20,11 @@ from jaxtyping import Integer
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from isotau.convert import arithmetic
-from isotau.convert.fixedpoint import FixedPointNetwork, resets
-from isotau.convert.progress import Progress, silent
-from isotau.convert.spikes import Spikes
-from isotau.convert.storage import fingerprint
+from isotau.convert.chip import arithmetic
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records.fixedpoint import FixedPointNetwork, resets
+from isotau.convert.records.spikes import Spikes
+from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines.diagnostics import raise_first
 from isotau.sim.engines.run import (
     Job,
@@ -41,11 +41,11 @@ from isotau.sim.engines.torch_chip import (
     Live,
     find_device,
     load,
+    membrane_samples,
     pick,
     sleep,
     wake,
 )
-from isotau.sim.engines.torch_philox import membrane_samples
 
 NAME = "torch"
 CHUNK_BYTES = 1 << 24
@@ -241,7 +241,7 @@ def _wrap(x: Tensor) -> Tensor:
 
 
 def _pack(raster: Tensor) -> np.ndarray:
-    """Return spikes packed as `isotau.convert.spikes.pack` does."""
+    """Return spikes packed as `isotau.convert.records.spikes.pack` does."""
     eight = raster.view(torch.int64)
     return (eight * PACK >> 56 & 255).to(torch.uint8).numpy(force=True)
 

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 from scipy.optimize import root
 
-from isotau.convert import validation
-from isotau.convert.activation import activate, slope
-from isotau.convert.rate import RateRNN
+from isotau.convert.ground import validation
+from isotau.convert.neuron.activation import activate, slope
+from isotau.convert.records.rate import RateRNN
 from isotau.sim.lowrank.factors import Factors
 
 Field = Callable[[np.ndarray], np.ndarray]

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from isotau.convert import validation
-from isotau.convert.rate import RateRNN
+from isotau.convert.ground import validation
+from isotau.convert.records.rate import RateRNN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

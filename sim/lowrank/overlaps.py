@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from isotau.convert import validation
-from isotau.convert.rate import RateRNN
+from isotau.convert.ground import validation
+from isotau.convert.records.rate import RateRNN
 from isotau.sim.lowrank.factors import Factors
 
 

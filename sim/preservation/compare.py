@@ -6,30 +6,25 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from isotau.sim.preservation import agreement, pairings, scores
-from isotau.sim.preservation.attrition import attrition
-from isotau.sim.preservation.bootstrap import Level, resample, totals
-from isotau.sim.preservation.censored import censored
+from isotau.sim.preservation import agreement, pairings
+from isotau.sim.preservation import pairings as scores
+from isotau.sim.preservation.agreement import covariates
+from isotau.sim.preservation.attrition import attrition, censored
+from isotau.sim.preservation.bootstrap import Level, Sums, resample, totals
 from isotau.sim.preservation.config import PreservationConfig, chance_of
-from isotau.sim.preservation.covariates import covariates
 from isotau.sim.preservation.distribution import distances
 from isotau.sim.preservation.endpoints import endpoints, network_shift
-from isotau.sim.preservation.estimate import (
+from isotau.sim.preservation.pair import Pair, log_ratios, log_tau
+from isotau.sim.preservation.pairings import mean_of_defined
+from isotau.sim.preservation.preservation import DECISIVE, NetworkResult, Preservation
+from isotau.sim.preservation.verdict import (
+    Endpoint,
     Estimate,
     jackknife_error,
     percentile,
     signed_root,
     t_interval,
 )
-from isotau.sim.preservation.moments import Sums
-from isotau.sim.preservation.pair import Pair, log_ratios, log_tau
-from isotau.sim.preservation.preservation import (
-    DECISIVE,
-    NetworkResult,
-    Preservation,
-)
-from isotau.sim.preservation.scores import mean_of_defined
-from isotau.sim.preservation.verdict import Endpoint
 
 
 def compare(

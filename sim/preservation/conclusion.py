@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 from isotau.sim.preservation.compare_curves import CurveComparison
 from isotau.sim.preservation.preservation import Preservation
 from isotau.sim.preservation.verdict import Verdict

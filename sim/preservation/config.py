@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 
 CHANCE = {"kim": 0.10, "kim_pfc": 0.10, "ml": 0.01}
 """Share of Poisson neurons, which have no timescale, that an estimator gives one."""

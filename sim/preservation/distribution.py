@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 
 EXACT = 10
 """Networks up to which all permutations are taken."""

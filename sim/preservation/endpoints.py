@@ -19,9 +19,20 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from isotau.sim.preservation.bootstrap import Level, means_left, totals
+from isotau.sim.preservation.bootstrap import Level, Sums, means_left, totals
 from isotau.sim.preservation.config import PreservationConfig
-from isotau.sim.preservation.estimate import (
+from isotau.sim.preservation.pairings import (
+    CROSS,
+    kept,
+    logs,
+    loss,
+    mean_of_defined,
+    repeat_shift,
+    scatter_parts,
+    shift,
+)
+from isotau.sim.preservation.verdict import (
+    Endpoint,
     Estimate,
     difference_of_positives,
     hull,
@@ -30,16 +41,6 @@ from isotau.sim.preservation.estimate import (
     signed_root,
     t_interval,
 )
-from isotau.sim.preservation.moments import Sums
-from isotau.sim.preservation.pairings import CROSS, kept, logs
-from isotau.sim.preservation.scores import (
-    loss,
-    mean_of_defined,
-    repeat_shift,
-    scatter_parts,
-    shift,
-)
-from isotau.sim.preservation.verdict import Endpoint
 
 REPLICATES = 10
 """Replicates of a stage from which on they tell how its trials make all τ err."""

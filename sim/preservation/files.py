@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.storage import write_text
-from isotau.sim.preservation.attrition import Attrition
-from isotau.sim.preservation.censored import Censored
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.files import write_text
+from isotau.sim.preservation.attrition import Attrition, Censored
 from isotau.sim.preservation.config import PreservationConfig
 from isotau.sim.preservation.distribution import Distances
-from isotau.sim.preservation.estimate import Estimate
 from isotau.sim.preservation.preservation import NetworkResult, Preservation
-from isotau.sim.preservation.verdict import Endpoint
+from isotau.sim.preservation.verdict import Endpoint, Estimate
 
 FORMAT = 1
 MAX_BYTES = 64 << 20

@@ -1,13 +1,18 @@
-"""`Pair`: one network's timescales at two stages, and at both of them once more."""
+"""`Pair`: one network's timescales at two stages, and at both of them once more.
 
+Replicates: how other trials would have moved all of a network's τ together.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from isotau.convert import validation
-from isotau.sim.timescales.record import Timescales
+from isotau.convert.ground import validation
+from isotau.sim.timescales.records.record import Timescales
+from isotau.sim.timescales.records.series import Series
 
 RUNS = ("a", "a_again", "b", "b_again")
 PAIRINGS: tuple[tuple[int, int], ...] = ((0, 2), (0, 3), (1, 2), (1, 3), (0, 1), (2, 3))
@@ -140,3 +145,47 @@ def _replicates(name: str, value: Any, n: int) -> np.ndarray:
     array = np.where(missing, np.nan, filled)
     array.setflags(write=False)
     return array
+
+
+def trial_replicates(
+    series: Series, estimate: Callable[[Series], Timescales], groups: int = 10
+) -> Float64[np.ndarray, "groups n"]:
+    """Return log τ (τ in seconds) as other trials might have made it, for `Pair`.
+
+    Trials are left out in groups, and what that changes is scaled up by √(groups − 1),
+    so that the rows vary as much as runs of other trials do (the grouped jackknife,
+    Efron & Stein 1981, doi:10.1214/aos/1176345462). NaN where a neuron is not
+    identified without some group.
+
+    Args:
+        series: of one run.
+        estimate: the estimator.
+        groups: how many, and how often the estimator is called.
+
+    Raises:
+        ValueError: fewer than two trials a group.
+    """
+    groups = validation.whole("groups", groups, 2, 10_000)
+    if series.batch < 2 * groups:
+        raise ValueError(
+            f"groups: got {groups} for {series.batch} trials, need two trials a group; "
+            "take fewer groups or run more trials"
+        )
+    assert series.observed is not None
+    group = np.arange(series.batch) % groups
+    rows = []
+    for k in range(groups):
+        some = group != k
+        rows.append(
+            estimate(
+                Series(
+                    values=series.values[:, some],
+                    bin_width=series.bin_width,
+                    kind=series.kind,
+                    observed=series.observed[some],
+                )
+            ).tau
+        )
+    left = np.log(np.stack(rows))
+    centre = left.mean(axis=0)
+    return centre + np.sqrt(groups - 1) * (left - centre)

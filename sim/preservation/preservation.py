@@ -5,13 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from isotau.convert import validation
-from isotau.sim.preservation.attrition import Attrition
-from isotau.sim.preservation.censored import Censored
+from isotau.convert.ground import validation
+from isotau.sim.preservation.attrition import Attrition, Censored
 from isotau.sim.preservation.config import PreservationConfig
 from isotau.sim.preservation.distribution import Distances
-from isotau.sim.preservation.estimate import Estimate
-from isotau.sim.preservation.verdict import Endpoint, Verdict, decide, sentence
+from isotau.sim.preservation.verdict import (
+    Endpoint,
+    Estimate,
+    Verdict,
+    decide,
+    sentence,
+)
 
 DECISIVE = ("shift", "scatter", "loss")
 """The endpoints, all declared before looking."""

@@ -8,15 +8,13 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 from isotau.sim.preservation.compare import compare
-from isotau.sim.preservation.compare_curves import compare_curves
+from isotau.sim.preservation.compare_curves import Curves, compare_curves
 from isotau.sim.preservation.config import PreservationConfig
-from isotau.sim.preservation.curves import Curves
-from isotau.sim.preservation.estimate import Estimate
 from isotau.sim.preservation.pair import Pair
 from isotau.sim.preservation.preservation import Preservation
-from isotau.sim.preservation.verdict import Verdict
+from isotau.sim.preservation.verdict import Estimate, Verdict
 
 DISTANCES = ("shift", "scatter", "loss", "wasserstein", "curve", "distance")
 

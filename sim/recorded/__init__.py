@@ -2,10 +2,10 @@
 
 from isotau.sim.recorded.from_neo import from_binned as from_binned
 from isotau.sim.recorded.from_neo import from_neo as from_neo
-from isotau.sim.recorded.join import join as join
 from isotau.sim.recorded.read_arrays import from_counts as from_counts
 from isotau.sim.recorded.read_arrays import from_session as from_session
 from isotau.sim.recorded.read_arrays import from_trials as from_trials
+from isotau.sim.recorded.read_arrays import join as join
 from isotau.sim.recorded.read_arrays import read_arrays as read_arrays
 from isotau.sim.recorded.read_arrays import write_arrays as write_arrays
 from isotau.sim.recorded.read_constantinidis import (

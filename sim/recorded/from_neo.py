@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from isotau.convert import validation
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.recorded.read_arrays import from_counts
 from isotau.sim.recorded.windows import SLACK, span
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 
 class Train(NamedTuple):

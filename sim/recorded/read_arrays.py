@@ -8,6 +8,8 @@ start of the trial in seconds, `trial` and `neuron`, both from 0; for every neur
 number of `trials`; `duration` of a trial in seconds; optional `names`, one per neuron,
 and `source`. Keys of counts: `counts`, trials × units × bins; `bin_width` in seconds;
 optional `observed`, trials × units, whether the unit was recorded in the trial.
+
+Recordings of several sessions as one.
 """
 
 import os
@@ -19,13 +21,15 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool
 
-from isotau.convert import spike_times, validation
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.spike_times import SpikeTimes
-from isotau.convert.spikes import Spikes
-from isotau.convert.storage import MAX_BYTES, atomic, kind_of, load, read_npz
+from isotau.convert.ground import validation
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.files import atomic
+from isotau.convert.ground.npz import read_npz
+from isotau.convert.records import spikes as spike_times
+from isotau.convert.records.spikes import Spikes, SpikeTimes
+from isotau.convert.records.storage import MAX_BYTES, kind_of, load
 from isotau.sim.recorded.windows import cut, place, span
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 NEEDED = ("times", "trial", "neuron", "trials", "duration")
 OPTIONAL = ("names", "source")
@@ -143,7 +147,7 @@ def from_counts(
     if array.dtype.kind not in "iub" and not np.array_equal(array, np.floor(array)):
         raise ValueError(
             "counts: got numbers with fractions, need whole numbers; for rates use "
-            "isotau.sim.timescales.series.from_signal"
+            "isotau.sim.timescales.records.series.from_signal"
         )
     return Series(
         values=np.moveaxis(array, 2, 0),
@@ -197,3 +201,35 @@ def write_arrays(recording: SpikeTimes, path: str | os.PathLike[str]) -> Path:
     with atomic(path) as stream:
         np.savez_compressed(stream, **members)
     return Path(path)
+
+
+def join(recordings: Sequence[SpikeTimes]) -> SpikeTimes:
+    """Return the neurons of all recordings in one, in order.
+
+    Names are kept if all recordings have them; the sources stand side by side.
+
+    Raises:
+        ValueError: no recording, or windows of different lengths.
+    """
+    durations = [recording.duration for recording in recordings]
+    if not durations or not np.allclose(durations, durations[0], rtol=1e-9, atol=0):
+        raise ValueError(
+            f"duration: got {sorted(set(durations))} s, need one for all recordings"
+        )
+    sizes = [recording.n for recording in recordings]
+    before = np.cumsum([0, *sizes[:-1]])
+    named = all(recording.names for recording in recordings)
+    return SpikeTimes(
+        times=np.concatenate([recording.times for recording in recordings]),
+        trial=np.concatenate([recording.trial for recording in recordings]),
+        neuron=np.concatenate(
+            [
+                k + recording.neuron
+                for k, recording in zip(before, recordings, strict=True)
+            ]
+        ),
+        trials=np.concatenate([recording.trials for recording in recordings]),
+        duration=max(durations),
+        names=sum((r.names for r in recordings), ()) if named else (),
+        source="; ".join(dict.fromkeys(r.source for r in recordings)),
+    )

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from isotau.convert import validation
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.read_matlab import read_structs
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.ground import validation
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.matlab import read_structs
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.recorded.read_arrays import from_trials
 from isotau.sim.recorded.windows import SLACK, span
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import h5py
 
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.read_hdf5 import check_heaps
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.matlab import check_heaps
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.recorded.read_arrays import read_arrays
 from isotau.sim.recorded.read_constantinidis import read_constantinidis
 from isotau.sim.recorded.read_nwb import Choice, read_nwb
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 ACCEPTED: dict[str, tuple[str, ...]] = {
     "NWB": ("align", "window", "split", "intervals", "trials", "units"),

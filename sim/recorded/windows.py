@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Bool, Float64
 
-from isotau.convert import validation
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
 
 MAX_WINDOWS = 1 << 22
 """Of `consecutive`."""

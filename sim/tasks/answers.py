@@ -12,7 +12,7 @@ that stands, about as large as the target.
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from isotau.convert.trials import Trials
+from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.task import extremes, first_output, first_step
 
 HIGH = 0.7

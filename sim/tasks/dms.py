@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isotau.convert import validation
-from isotau.convert.trials import Trials
+from isotau.convert.ground import validation
+from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.answers import HIGH, peak_is_right, peak_is_right_strictly
 from isotau.sim.tasks.task import Task
 

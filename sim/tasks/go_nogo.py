@@ -7,8 +7,8 @@ training and LIF code published with it.
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from isotau.convert import validation
-from isotau.convert.trials import Trials
+from isotau.convert.ground import validation
+from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.task import Task, extremes
 
 NAME = "go-nogo"

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from isotau.convert.trials import Trials
+from isotau.convert.records.trials import Trials
 from isotau.sim.tasks import dms, mante, romo
 from isotau.sim.tasks.answers import mean_is_right
 from isotau.sim.tasks.dms_lowrank import DT as LOWRANK_DT

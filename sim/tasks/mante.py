@@ -10,8 +10,8 @@ from functools import partial
 import numpy as np
 from jaxtyping import Int64
 
-from isotau.convert import validation
-from isotau.convert.trials import Trials
+from isotau.convert.ground import validation
+from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.answers import HIGH, peak_is_right, peak_is_right_strictly
 from isotau.sim.tasks.task import Task
 

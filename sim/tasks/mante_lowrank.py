@@ -11,8 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from isotau.convert import validation
-from isotau.convert.trials import Trials
+from isotau.convert.ground import validation
+from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.answers import mean_is_right, mean_is_right_strictly
 from isotau.sim.tasks.mante import CONDITIONS, label
 from isotau.sim.tasks.task import Task

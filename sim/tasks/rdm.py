@@ -6,8 +6,8 @@ doi:10.1038/s41593-022-01088-4, and of the code published with it.
 
 import numpy as np
 
-from isotau.convert import validation
-from isotau.convert.trials import Trials
+from isotau.convert.ground import validation
+from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.answers import mean_is_right, mean_is_right_strictly
 from isotau.sim.tasks.task import Task
 

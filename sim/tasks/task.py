@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from isotau.convert import validation
-from isotau.convert.trials import Trials
+from isotau.convert.ground import validation
+from isotau.convert.records.trials import Trials
 
 Draw = Callable[[int, np.random.Generator], Trials]
 """Takes the number of trials and the source of chance."""
@@ -27,7 +27,7 @@ class Task:
         dt: step of the trials that `draw` makes, in seconds.
         draw: returns a batch of fresh trials.
         score: returns which trials a network answered rightly; works at any dt of the
-            trials (`isotau.convert.trials.refine`) on outputs of as many steps.
+            trials (`isotau.convert.records.trials.refine`) on outputs of as many steps.
         score_strict: the same by the rule that training must satisfy.
         conditions: what each label of the trials is called.
         thresholds: outputs that the rules compare with, to be drawn in plots.

@@ -114,8 +114,8 @@ import json, sys, warnings
 import numpy as np
 from pathlib import Path
 from damaged_worker import read_case
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.records.spikes import SpikeTimes
 FIELDS = dict(times=[], trial=[], neuron=[], trials=[1], duration=1.0)
 for line in json.load(sys.stdin):
     exec(f"def read(path): {line}")

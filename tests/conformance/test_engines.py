@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from isotau.convert import arithmetic
+from isotau.convert.chip import arithmetic
 from isotau.sim.engines import compiled, reference, torch_engine
 from isotau.sim.engines.random_networks import conformance_case, started
 

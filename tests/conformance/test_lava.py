@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isotau.convert import arithmetic
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.chip import arithmetic
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.sim.engines import reference
 from isotau.sim.engines.random_networks import (
     random_block,
     random_messages,
     random_network,
 )
-from isotau.targets.to_lava import run_lava
+from isotau.targets.on_lava.to_lava import run_lava
 
 STOCK, OWN = "stock", "own"
 """Networks for Lava's own neurons, and those with noise or refractory periods."""

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.norse_module import LIFModule
-from isotau.targets.to_nir import write_nir
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.targets.nir_graph.to_nir import write_nir
 
 STEPS, N, N_IN = 200, 40, 12
 

@@ -11,8 +11,8 @@ from onnx.reference import ReferenceEvaluator
 
 from isotau.sim.engines import compiled, reference
 from isotau.sim.engines.random_networks import conformance_case, started
-from isotau.targets.to_onnx.scan import fixed_step_to_onnx, fixed_to_onnx
-from isotau.targets.to_onnx.session import open_model, run_onnx
+from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
+from isotau.targets.onnx_model.session import open_model, run_onnx
 
 pytest.importorskip("onnxruntime")
 GROUPS, EACH = 20, 50

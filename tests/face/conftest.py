@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from isotau import cli
-from isotau.convert.read_rate import read_rate
-from isotau.pipeline import Result, carry
-from isotau.run_config import RunConfig
+from isotau.convert.read.read_rate import read_rate
+from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.run_config import RunConfig
 
 N = 48
 SIZES = {"trials": 12, "search_trials": 12, "lava_trials": 2, "timescale_trials": 3}

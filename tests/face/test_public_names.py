@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import isotau
-from isotau.convert.convert_rate import convert
+from isotau.convert.to_lif.convert_rate import convert
 
 
 def test_every_name_that_loads_later_is_there():

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isotau.convert import arithmetic
-from isotau.convert.arithmetic import SignMode
+from isotau.convert.chip import arithmetic
+from isotau.convert.chip.arithmetic import SignMode
 
 M = 1 << 23
 INT32 = st.integers(-(2**31), 2**31 - 1)

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from isotau.convert.findings import Severity, exit_status
-from isotau.convert.lif import Ranges
-from isotau.convert.quantize import quantize
+from isotau.convert.ground.errors import Severity, exit_status
+from isotau.convert.records.lif import Ranges
+from isotau.convert.to_fixed.quantize import quantize
 from isotau.targets.check import TARGETS, check
 
 

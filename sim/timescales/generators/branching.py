@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 from isotau.sim.timescales.generators.covariance import Lagged
 from isotau.sim.timescales.generators.parameters import (
     count_trials,
@@ -21,7 +21,7 @@ from isotau.sim.timescales.generators.parameters import (
     whole_bins,
 )
 from isotau.sim.timescales.generators.truth import Generated, Truth
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 BEFORE = 10.0
 """Timescales before a trial: the variance settles with τ/2, so e⁻²⁰ is left."""

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Complex128, Float64
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 
 NODES = 48
 """Of the quadrature over a bin: 12 digits down to time constants of a 200th of it."""

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from isotau.convert import validation
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.generators.covariance import Autocovariance, Lagged
 from isotau.sim.timescales.generators.parameters import (
     count_trials,
@@ -16,12 +16,8 @@ from isotau.sim.timescales.generators.parameters import (
     whole_bins,
 )
 from isotau.sim.timescales.generators.rate_laws import RateLaw
-from isotau.sim.timescales.generators.truth import (
-    Generated,
-    Truth,
-    onset_integral,
-)
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.generators.truth import Generated, Truth, onset_integral
+from isotau.sim.timescales.records.series import Series
 
 SOURCE = "doubly stochastic Poisson"
 

@@ -5,11 +5,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert import validation
-from isotau.sim.timescales.generators.covariance import (
-    Exponentials,
-    single_exponential,
-)
+from isotau.convert.ground import validation
+from isotau.sim.timescales.generators.covariance import Exponentials, single_exponential
 from isotau.sim.timescales.generators.parameters import (
     count_trials,
     count_units,
@@ -18,7 +15,7 @@ from isotau.sim.timescales.generators.parameters import (
     whole_bins,
 )
 from isotau.sim.timescales.generators.truth import Generated, Truth
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 
 def ornstein_uhlenbeck(

@@ -9,9 +9,9 @@ doi:10.1093/biomet/58.1.83.
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert import validation
-from isotau.convert.spike_times import SpikeTimes
-from isotau.sim.timescales.generators import kernels
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
+from isotau.sim.timescales.generators import generator_kernels as kernels
 from isotau.sim.timescales.generators.covariance import single_exponential
 from isotau.sim.timescales.generators.parameters import (
     count_trials,

@@ -7,9 +7,9 @@ time constant τ_s, all in volts above rest.
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert import validation
-from isotau.convert.spike_times import SpikeTimes
-from isotau.sim.timescales.generators import kernels
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
+from isotau.sim.timescales.generators import generator_kernels as kernels
 from isotau.sim.timescales.generators.covariance import Exponentials
 from isotau.sim.timescales.generators.parameters import (
     count_trials,
@@ -18,7 +18,7 @@ from isotau.sim.timescales.generators.parameters import (
     whole_bins,
 )
 from isotau.sim.timescales.generators.truth import Generated, Truth
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 SOURCE = "LIF driven by OU noise"
 BEFORE = 10.0

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.linalg import expm, solve_continuous_lyapunov
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 from isotau.sim.timescales.generators.covariance import Exponentials
 from isotau.sim.timescales.generators.parameters import count_trials, whole_bins
 from isotau.sim.timescales.generators.truth import Generated, Truth
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 Factor = Float64[np.ndarray, "units rank"]
 BEFORE = 20.0

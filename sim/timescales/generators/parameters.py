@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from isotau.convert import validation
+from isotau.convert.ground import validation
 
 MOST = 2**31 - 1
 

@@ -15,11 +15,7 @@ from scipy.special import ndtr, owens_t
 
 from isotau.sim.timescales.generators.covariance import Lagged, quadrature
 from isotau.sim.timescales.generators.gaussian import two_taus
-from isotau.sim.timescales.generators.parameters import (
-    count_units,
-    fraction,
-    per_unit,
-)
+from isotau.sim.timescales.generators.parameters import count_units, fraction, per_unit
 
 
 @runtime_checkable

@@ -7,9 +7,9 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from scipy.special import gammainc, gammaln
 
-from isotau.convert import validation
-from isotau.convert.spike_times import SpikeTimes
-from isotau.sim.timescales.generators import kernels
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
+from isotau.sim.timescales.generators import generator_kernels as kernels
 from isotau.sim.timescales.generators.covariance import (
     Autocovariance,
     Lagged,

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from isotau.convert import validation
-from isotau.sim.timescales.generators import kernels
+from isotau.convert.ground import validation
+from isotau.sim.timescales.generators import generator_kernels as kernels
 from isotau.sim.timescales.generators.covariance import Exponentials
 from isotau.sim.timescales.generators.parameters import (
     count_trials,
@@ -19,7 +19,7 @@ from isotau.sim.timescales.generators.parameters import (
     whole_bins,
 )
 from isotau.sim.timescales.generators.truth import Generated, Truth
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 BEFORE = 20.0
 """Timescales that the filters run before a trial: e⁻²⁰ of their start is left."""

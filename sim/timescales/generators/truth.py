@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from isotau.convert import validation
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.generators.covariance import Autocovariance
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -139,7 +139,7 @@ def bin_covariance_matrix(truth: Truth, bin_width: float, bins: int) -> np.ndarr
 def bin_correlation(truth: Truth, bin_width: float, lags: int) -> np.ndarray:
     """Return the correlation over trials of counts 0, 1, … `lags` bins apart.
 
-    It is what `isotau.sim.timescales.autocorrelation` estimates.
+    It is what `isotau.sim.timescales.records.autocorrelation` estimates.
 
     Raises:
         ValueError: no closed form is known.

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from isotau.convert.training import TrainConfig
-from isotau.convert.training.adam import adam, norms, placed
 from isotau.convert.training.parameters import Stack
 from isotau.convert.training.state import RUNNING, State
+from isotau.convert.training.update import adam, norms, placed
 
 SHAPES = {"w": (3, 4, 4), "b": (3, 4)}
 

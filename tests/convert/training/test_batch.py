@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from isotau.convert.records.trials import Trials, subset
 from isotau.convert.training import TrainConfig
-from isotau.convert.training.batch import Batch, as_batch, task_loss
-from isotau.convert.trials import Trials, subset
+from isotau.convert.training.update import Batch, as_batch, task_loss
 from isotau.sim.tasks import GO_NOGO
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isotau.convert.errors import UnreadableFile
+from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.training.checkpoint import identity, load_state
 from isotau.convert.training.state import begin
 from isotau.sim.tasks import GO_NOGO

@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isotau.convert.errors import DoesNotFit
+from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.training import TrainConfig
 from isotau.convert.training.config import describe
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.storage import same
+from isotau.convert.records.storage import same
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.training import TrainConfig, train, train_many
 from isotau.sim.tasks import GO_NOGO, RDM
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.rate import RateRNN
-from isotau.convert.storage import same
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.storage import same
 from isotau.convert.training import TrainConfig, truncate
 from isotau.convert.training.parameters import (
     Stack,

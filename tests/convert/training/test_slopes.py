@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.activation import ACTIVATIONS, activate
-from isotau.convert.training.slopes import activate_into, slope_into
+from isotau.convert.neuron.activation import ACTIVATIONS, activate
+from isotau.convert.training.unroll import activate_into, slope_into
 
 
 @pytest.mark.parametrize("ceiling", [None, 0.6])

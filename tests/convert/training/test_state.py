@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isotau.convert.storage import same
+from isotau.convert.records.storage import same
 from isotau.convert.training import TrainConfig
 from isotau.convert.training.state import FAILED, begin, finish
 from isotau.sim.tasks import GO_NOGO, MANTE

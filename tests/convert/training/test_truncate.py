@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isotau.convert.rate import RateRNN
+from isotau.convert.records.rate import RateRNN
 from isotau.convert.training import truncate
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from isotau.convert.activation import ACTIVATIONS
+from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.training.unroll import Steps, unroll
 
 STEPS, NETS, BATCH, N, N_IN, N_OUT = 6, 2, 3, 5, 2, 2

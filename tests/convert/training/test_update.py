@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.rate_dynamics import simulate_rate
+from isotau.convert.records.trials import Trials
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.training import TrainConfig
-from isotau.convert.training.batch import as_batch
 from isotau.convert.training.parameters import Stack, as_rate_rnn
 from isotau.convert.training.state import CONVERGED, FAILED, State, begin
 from isotau.convert.training.update import (
     Job,
+    as_batch,
     evaluate,
     gradient,
     losses_of,
     may_stop,
     update,
 )
-from isotau.convert.trials import Trials
 from isotau.sim.tasks import GO_NOGO
 
 TRIALS = GO_NOGO.draw(6, np.random.default_rng(0))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from isotau.convert.lif_constants import LIFConstants
-from isotau.convert.trials import Trials
-from isotau.convert.tuning.batch import Source
+from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.records.trials import Trials
+from isotau.convert.tuning.loss.batch import Source
 from isotau.convert.tuning.scratch import from_scratch
 
 STEPS = 120

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from isotau.convert.errors import UnreadableFile
+from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.tuning.checkpoint import digest
-from isotau.convert.tuning.config import TuneConfig
+from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.loop import tune
-from isotau.convert.tuning.objective import Objective
+from isotau.convert.tuning.loss.objective import Objective
 
 QUICK = TuneConfig(batch=4, updates=2, evaluate_every=2, evaluate_trials=4)
 

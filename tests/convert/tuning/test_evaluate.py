@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.tuning.bptt import BPTT
-from isotau.convert.tuning.config import TuneConfig
 from isotau.convert.tuning.evaluate import Evaluation, evaluate
-from isotau.convert.tuning.objective import Objective
+from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.methods.bptt import BPTT
 from isotau.convert.tuning.session import begin
 
 

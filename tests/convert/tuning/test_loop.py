@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.storage import same
-from isotau.convert.tuning.config import TuneConfig
+from isotau.convert.records.storage import same
+from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.loop import tune
-from isotau.convert.tuning.objective import Objective
-from isotau.convert.tuning.rate_loss import RateTarget
+from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.loss.rate_loss import RateTarget
 
 QUICK = TuneConfig(
     batch=8, updates=12, evaluate_every=4, evaluate_trials=32, learning_rate=0.05

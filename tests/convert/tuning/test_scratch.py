@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.spikes import mean_rate
-from isotau.convert.storage import same
+from isotau.convert.records.spikes import mean_rate
+from isotau.convert.records.storage import same
+from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.tuning.scratch import from_scratch
 
 

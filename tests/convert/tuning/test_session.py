@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.quantize import QuantizeConfig
-from isotau.convert.storage import same
-from isotau.convert.tuning.bptt import BPTT
-from isotau.convert.tuning.chip import Chip
-from isotau.convert.tuning.config import TuneConfig
-from isotau.convert.tuning.dynamics import NorseLoop
-from isotau.convert.tuning.fused import Fused
-from isotau.convert.tuning.objective import Objective
+from isotau.convert.records.storage import same
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.quantize import QuantizeConfig
+from isotau.convert.tuning.forward.chip import Chip
+from isotau.convert.tuning.forward.dynamics import NorseLoop
+from isotau.convert.tuning.forward.fused import Fused
+from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.methods.bptt import BPTT
 from isotau.convert.tuning.session import Quantization, begin
 
 QUICK = TuneConfig(batch=4, evaluate_trials=4, dtype="float64")

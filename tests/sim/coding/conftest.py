@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isotau.sim.coding.responses import Responses
-from isotau.sim.timescales.record import Status, Timescales
+from isotau.sim.timescales.records.record import Status, Timescales
 
 DT = 0.05
 

@@ -11,9 +11,12 @@ from isotau.sim.coding.clusters import (
     significant,
     swap_units,
 )
-from isotau.sim.coding.discriminability import published_patterns, random_patterns
+from isotau.sim.coding.discriminability import (
+    off_diagonal,
+    published_patterns,
+    random_patterns,
+)
 from isotau.sim.coding.groups import Groups
-from isotau.sim.coding.stability import off_diagonal
 
 TIMES = np.arange(12) * 0.05
 

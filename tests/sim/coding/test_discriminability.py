@@ -6,6 +6,7 @@ import pytest
 from isotau.sim.coding.discriminability import (
     Discriminability,
     add,
+    correct,
     correlate,
     crop,
     discriminate,
@@ -15,7 +16,6 @@ from isotau.sim.coding.discriminability import (
     sums,
 )
 from isotau.sim.coding.responses import take
-from isotau.sim.coding.stability import correct
 
 RNG = np.random.default_rng(3)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isotau.convert.spikes import Spikes, pack
+from isotau.convert.records.spikes import Spikes, pack
 from isotau.sim.coding.fano import (
     CountMoments,
     count_moments,
@@ -11,7 +11,7 @@ from isotau.sim.coding.fano import (
     fano_factors,
     matched_fano,
 )
-from isotau.sim.timescales.series import Series, from_signal
+from isotau.sim.timescales.records.series import Series, from_signal
 
 
 def series(values, **more):

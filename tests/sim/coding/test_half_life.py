@@ -7,8 +7,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from isotau.sim.coding.decoding import by_lag, decode
-from isotau.sim.coding.half_life import Fall, half_life
+from isotau.sim.coding.decoding import Fall, by_lag, decode, half_life
 from isotau.sim.coding.responses import Responses
 
 LAGS = np.arange(15) * 0.05

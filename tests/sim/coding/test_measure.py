@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isotau.convert import storage
-from isotau.convert.rate import RateRNN
-from isotau.pipeline import carry
-from isotau.run_config import RunConfig
+from isotau.convert.records import storage
+from isotau.convert.records.rate import RateRNN
+from isotau.jobs.pipeline import carry
+from isotau.jobs.run_config import RunConfig
+from isotau.sim.coding.decoding import Fall
 from isotau.sim.coding.discriminability import discriminate, published_patterns
 from isotau.sim.coding.groups import split_quartiles
-from isotau.sim.coding.half_life import Fall
 from isotau.sim.coding.measure import StageData, measure, measure_stages, published
 from isotau.sim.coding.memory_code import GROUPS, CodingConfig, long_carries, numbers
 from isotau.sim.coding.responses import FIRST_STIMULUS, respond
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 DATA = Path(__file__).resolve().parents[3] / "examples/data/dms_750_N200.rate.npz"
 CONFIG = CodingConfig(

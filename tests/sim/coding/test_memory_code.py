@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from isotau.sim.coding.clusters import Clusters
-from isotau.sim.coding.discriminability import Discriminability
+from isotau.sim.coding.decoding import half_life
+from isotau.sim.coding.discriminability import Discriminability, Interval
 from isotau.sim.coding.fano import MatchedFano
-from isotau.sim.coding.half_life import half_life
 from isotau.sim.coding.memory_code import (
     GROUPS,
     CodingConfig,
@@ -18,7 +18,6 @@ from isotau.sim.coding.memory_code import (
     long_carries,
     numbers,
 )
-from isotau.sim.coding.stability import Interval
 
 NONE = Interval(np.nan, np.nan, np.nan)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from isotau.convert.spikes import Spikes, pack
+from isotau.convert.records.spikes import Spikes, pack
 from isotau.sim.coding.responses import (
     FIRST_STIMULUS,
     MATCHES,

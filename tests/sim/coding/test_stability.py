@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from isotau.sim.coding.discriminability import each, random_patterns
-from isotau.sim.coding.stability import (
+from isotau.sim.coding.discriminability import (
     correct,
+    each,
     mean_matrix,
     off_diagonal,
     over_networks,
+    random_patterns,
     stability,
 )
 
@@ -75,7 +76,7 @@ def test_jackknife_of_a_mean_is_the_t_interval(monkeypatch, make):
     """For a mean over networks, the interval that scipy has in closed form."""
     values = np.array([0.3, 0.1, 0.4, 0.2, 0.9])
     monkeypatch.setattr(
-        "isotau.sim.coding.stability.mean_matrix",
+        "isotau.sim.coding.discriminability.mean_matrix",
         lambda draws, w=None: np.average(values, weights=w),
     )
     (found,) = over_networks([[[None] * 5]], lambda m: [m], level=0.9)

@@ -8,9 +8,12 @@ import re
 import numpy as np
 import pytest
 
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.quantization_report import ParameterError, QuantizationReport
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.to_fixed.quantization_report import (
+    ParameterError,
+    QuantizationReport,
+)
 from isotau.sim.engines import diagnostics, reference
 from isotau.sim.engines.diagnostics import ChipOverflow, EngineWarning, diagnose
 from isotau.sim.engines.random_networks import random_messages, random_network

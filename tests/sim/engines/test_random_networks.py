@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from isotau.convert import arithmetic
-from isotau.convert.storage import same
+from isotau.convert.chip import arithmetic
+from isotau.convert.records.storage import same
 from isotau.sim.engines.random_networks import random_messages, random_network
 
 

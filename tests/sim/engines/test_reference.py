@@ -11,11 +11,11 @@ import re
 import numpy as np
 import pytest
 
-from isotau.convert.arithmetic import SignMode, on_grid
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.philox import membrane_samples
-from isotau.convert.spikes import unpack
-from isotau.convert.storage import fingerprint
+from isotau.convert.chip.arithmetic import SignMode, on_grid
+from isotau.convert.chip.philox import membrane_samples
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.spikes import unpack
+from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines import reference
 
 M = 2**23

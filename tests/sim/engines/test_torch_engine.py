@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import WeightBlock
-from isotau.convert.spikes import unpack
-from isotau.convert.storage import fingerprint
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import WeightBlock
+from isotau.convert.records.spikes import unpack
+from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines import reference, torch_engine
 from isotau.sim.engines.diagnostics import ChipOverflow
 from isotau.sim.engines.random_networks import random_messages, random_network

@@ -1,4 +1,4 @@
-"""The noise on tensors against that of `isotau.convert.philox`."""
+"""The noise on tensors against that of `isotau.convert.chip.philox`."""
 
 import re
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert import philox
-from isotau.sim.engines.torch_philox import membrane_samples
+from isotau.convert.chip import philox
+from isotau.sim.engines.torch_chip import membrane_samples
 
 DEVICES = [
     "cpu",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isotau.convert.rate import RateRNN
+from isotau.convert.records.rate import RateRNN
 
 TAU, DT = 0.1, 0.001
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.norse_module import LIFModule
-from isotau.convert.quantize import messages, quantize
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.to_fixed.quantize import messages, quantize
 from isotau.sim.engines import reference
 from isotau.sim.engines.random_networks import random_messages, random_network
-from isotau.sim.lowrank.currents import currents
+from isotau.sim.lowrank.trajectories import currents
 
 STEPS, BATCH = 60, 3
 

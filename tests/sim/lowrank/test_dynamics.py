@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from isotau.convert.activation import ACTIVATIONS
-from isotau.convert.rate_dynamics import simulate_rate
+from isotau.convert.neuron.activation import ACTIVATIONS
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.sim.lowrank.dynamics import (
     Modes,
     Reduced,

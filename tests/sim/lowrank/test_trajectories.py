@@ -7,16 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.activation import activate
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.quantize import messages, quantize
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.spikes import Spikes, pack
+from isotau.convert.neuron.activation import activate
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.spikes import Spikes, pack
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.to_fixed.quantize import messages, quantize
 from isotau.sim.engines import reference
-from isotau.sim.lowrank.currents import currents
 from isotau.sim.lowrank.factors import factors
-from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa
+from isotau.sim.lowrank.trajectories import (
+    compare_kappa,
+    currents,
+    kappa,
+    spiking_kappa,
+)
 
 RNG = np.random.default_rng(0)
 

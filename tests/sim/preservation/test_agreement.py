@@ -5,8 +5,7 @@ import pytest
 from scipy import optimize, stats
 
 from isotau.sim.preservation import agreement, pairings
-from isotau.sim.preservation.bootstrap import totals
-from isotau.sim.preservation.moments import each, features, moments
+from isotau.sim.preservation.bootstrap import each, features, moments, totals
 from isotau.sim.preservation.pair import log_tau
 
 NAN = float("nan")

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from isotau.sim.preservation import Pair, PreservationConfig
-from isotau.sim.preservation.censored import (
+from isotau.sim.preservation.attrition import (
     Censored,
     Estimate,
     censored,

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert import storage
-from isotau.convert.fixedpoint import FixedPointNetwork
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.lif_dynamics import simulate_lif
-from isotau.convert.quantize import QuantizeConfig, quantize
-from isotau.convert.rate import RateRNN
-from isotau.convert.rate_to_lif import rate_to_lif
-from isotau.convert.spikes import Spikes, count, window
+from isotau.convert.records import storage
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes, count, window
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
+from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.sim.engines import compiled
-from isotau.sim.poisson import observe
 from isotau.sim.preservation import Pair, Verdict, compare, sensitivity
+from isotau.sim.spikes.poisson import observe
 from isotau.sim.timescales import Series, Status, Timescales, ml
 
 NETWORK = Path(__file__).resolve().parents[3] / "examples/data/dms_750_N200.rate.npz"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isotau.sim.preservation import Pair, PreservationConfig
-from isotau.sim.preservation.covariates import covariates
+from isotau.sim.preservation.agreement import covariates
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from scipy import integrate
 
 from isotau.sim.preservation import Curves
 from isotau.sim.preservation.bootstrap import totals
-from isotau.sim.preservation.curves import (
+from isotau.sim.preservation.compare_curves import (
     curve_levels,
     log_areas,
     margin,

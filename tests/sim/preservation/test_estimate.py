@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from isotau.sim.preservation import Estimate
-from isotau.sim.preservation.estimate import (
+from isotau.sim.preservation.verdict import (
     difference_of_positives,
     hull,
     jackknife_error,

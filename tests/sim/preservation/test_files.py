@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from isotau.convert.errors import UnreadableFile
+from isotau.convert.ground.errors import UnreadableFile
 from isotau.sim.preservation import (
     Estimate,
     PreservationConfig,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isotau.sim.preservation.moments import (
+from isotau.sim.preservation.bootstrap import (
     each,
     features,
     moments,

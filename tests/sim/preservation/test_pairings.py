@@ -5,8 +5,7 @@ import pytest
 from scipy import stats
 
 from isotau.sim.preservation import pairings
-from isotau.sim.preservation.bootstrap import totals
-from isotau.sim.preservation.moments import pooled
+from isotau.sim.preservation.bootstrap import pooled, totals
 from isotau.sim.preservation.pair import PAIRINGS, log_tau
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from isotau.sim.preservation import pairings, scores
+from isotau.sim.preservation import pairings
+from isotau.sim.preservation import pairings as scores
 from isotau.sim.preservation.bootstrap import totals
 from isotau.sim.preservation.pair import PAIRINGS, log_tau
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from isotau.convert.spike_times import counts, of_neuron
+from isotau.convert.records.spikes import counts, of_neuron
 from isotau.sim.recorded.from_neo import from_binned, from_neo
 
 neo = pytest.importorskip("neo", reason="Neo is an optional library")

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from isotau.convert.spike_times import of_neuron
-from isotau.sim.recorded.join import join
-from isotau.sim.recorded.read_arrays import from_trials
+from isotau.convert.records.spikes import of_neuron
+from isotau.sim.recorded.read_arrays import from_trials, join
 
 
 def session(rng, sizes, **options):

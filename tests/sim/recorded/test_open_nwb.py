@@ -5,9 +5,9 @@ import h5py
 import numpy as np
 import pytest
 
-from isotau.convert.errors import UnreadableFile
-from isotau.sim.recorded import open_nwb as module
-from isotau.sim.recorded.open_nwb import open_nwb
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.sim.recorded import read_nwb as module
+from isotau.sim.recorded.read_nwb import open_nwb
 from isotau.sim.recorded.read_spike_times import read_spike_times
 
 

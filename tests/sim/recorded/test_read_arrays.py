@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from isotau.convert import storage
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.spike_times import SpikeTimes, counts, of_neuron
-from isotau.convert.spikes import Spikes, pack
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.records import storage
+from isotau.convert.records.spikes import Spikes, SpikeTimes, counts, of_neuron, pack
 from isotau.sim.recorded.read_arrays import (
     from_counts,
     from_session,

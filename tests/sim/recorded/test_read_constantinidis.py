@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.spike_times import counts, of_neuron
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.records.spikes import counts, of_neuron
 from isotau.sim.recorded.read_constantinidis import read_constantinidis
 
 FIELDS = ("TS", "Cue_onT", "Sample_onT", "Target_onT", "fix", "trialnum")

@@ -2,8 +2,8 @@ import h5py
 import numpy as np
 import pytest
 
-from isotau.convert.errors import UnreadableFile
-from isotau.convert.spike_times import counts, of_neuron
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.records.spikes import counts, of_neuron
 from isotau.sim.recorded.read_nwb import read_nwb
 from isotau.sim.recorded.read_spike_times import read_spike_times
 from isotau.sim.timescales import kim

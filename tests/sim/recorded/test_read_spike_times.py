@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from isotau.convert import storage
-from isotau.convert.errors import UnreadableFile
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.records import storage
 from isotau.sim.recorded import read_spike_times as face
 from isotau.sim.recorded.read_arrays import from_trials, write_arrays
 from isotau.sim.recorded.read_spike_times import find_family, read_spike_times

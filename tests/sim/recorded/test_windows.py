@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isotau.convert.spike_times import counts, of_neuron
+from isotau.convert.records.spikes import counts, of_neuron
 from isotau.sim.recorded.windows import consecutive, covered, cut, place, span
 
 

@@ -4,7 +4,7 @@ outputs at the edges."""
 import numpy as np
 import pytest
 
-from isotau.convert.trials import Trials
+from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.answers import (
     mean_is_right,
     mean_is_right_strictly,

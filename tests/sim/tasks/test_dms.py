@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isotau.convert.trials import refine
+from isotau.convert.records.trials import refine
 from isotau.sim.tasks import DMS_750, XOR, Task
 
 TIMES = {

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isotau.convert.rate_dynamics import simulate_rate
-from isotau.convert.read_spikernn import read_spikernn
-from isotau.convert.trials import Trials, refine
+from isotau.convert.read.read_spikernn import read_spikernn
+from isotau.convert.records.trials import Trials, refine
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.sim.tasks.go_nogo import draw, score, score_strict
 
 ROOT = Path(__file__).resolve().parents[3]

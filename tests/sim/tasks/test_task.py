@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from isotau.convert.trials import Trials, refine
+from isotau.convert.records.trials import Trials, refine
 from isotau.sim.tasks import GO_NOGO, MANTE, TASKS, XOR, Task, fixation
 from isotau.sim.tasks.task import during, extremes, first_step, lead_in
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from isotau.convert.arithmetic import SignMode
-from isotau.convert.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.spikes import Spikes, pack
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.spikes import Spikes, pack
 
 
 def block(weights, source="recurrent", pre=None, **fields):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.lif import LIFNetwork
-from isotau.convert.norse_module import LIFModule
-from isotau.targets.from_nir import FromNIR
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.targets.nir_graph.from_nir import FromNIR
 
 
 class Ran(NamedTuple):

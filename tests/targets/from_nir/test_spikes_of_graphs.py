@@ -2,8 +2,8 @@ import nir
 import numpy as np
 import pytest
 
-from isotau.convert.findings import Severity
-from isotau.targets.from_nir import from_nir
+from isotau.convert.ground.errors import Severity
+from isotau.targets.nir_graph.from_nir import from_nir
 
 
 def nested(make, n, n_in, *, discrete, synapse, bias):

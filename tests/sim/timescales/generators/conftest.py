@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from isotau.convert import spike_times
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.records import spikes as spike_times
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.generators.truth import Generated
-from isotau.sim.timescales.series import Series
+from isotau.sim.timescales.records.series import Series
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import isotau.sim.timescales.generators as generators
-from isotau.convert.spike_times import SpikeTimes
+from isotau.convert.records.spikes import SpikeTimes
 
 FACTORS = np.ones((3, 1)), np.full((3, 1), 0.5)
 MAKE = {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isotau.convert import spike_times
+from isotau.convert.records import spikes as spike_times
 from isotau.sim.timescales.generators.hawkes import (
     ALPHAS,
     RATES,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm, solve_continuous_lyapunov
 
-from isotau.convert import spike_times
+from isotau.convert.records import spikes as spike_times
 from isotau.sim.timescales.generators.lif_driven import lif_membrane, lif_spikes
 from isotau.sim.timescales.generators.truth import bin_covariance
 

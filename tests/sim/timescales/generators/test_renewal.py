@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from isotau.convert import spike_times
+from isotau.convert.records import spikes as spike_times
 from isotau.sim.timescales.generators.covariance import single_exponential
 from isotau.sim.timescales.generators.renewal import (
     GammaRenewal,

@@ -1,0 +1,1 @@
+"""The chip's arithmetic: widths, shifts, wrapping, and its counter-based noise."""

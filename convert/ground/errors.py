@@ -1,0 +1,106 @@
+"""The errors that isotau raises on top of `ValueError` and `TypeError`.
+
+`Finding`: one thing that a target, or a reader, cannot keep, and what follows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Severity(str, Enum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    """It cannot be done."""
+    WARNING = "warning"
+    """It can be done, and the result is not the same."""
+    INFO = "info"
+    """It is done in a way that should be known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found in one place.
+
+    Attributes:
+        severity: how much it matters.
+        place: block, neuron range, node name or field.
+        message: what: got X, need Y.
+        action: what will be done about it, or what to do.
+    """
+
+    severity: Severity
+    place: str
+    message: str
+    action: str
+
+
+def neuron_range(chosen: npt.ArrayLike) -> str:
+    """Return "neurons 3-7, 12" for a mask over neurons or for their indices."""
+    given = np.asarray(chosen)
+    indices = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
+    if not indices.size:
+        return "no neuron"
+    breaks = np.flatnonzero(np.diff(indices) > 1) + 1
+    parts = [
+        str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
+        for run in np.split(indices, breaks)
+    ]
+    return f"neuron{'s' if indices.size > 1 else ''} {', '.join(parts)}"
+
+
+def of_severity(findings: Sequence[Finding], severity: Severity) -> list[Finding]:
+    """Return the findings of one severity, in order."""
+    return [finding for finding in findings if finding.severity is severity]
+
+
+def exit_status(findings: Sequence[Finding]) -> int:
+    """Return 2 with an error among them, 1 with a warning, else 0."""
+    if of_severity(findings, Severity.ERROR):
+        return 2
+    return 1 if of_severity(findings, Severity.WARNING) else 0
+
+
+def describe(findings: Sequence[Finding]) -> str:
+    """Return the findings as text, the worst first, one line each."""
+    return "\n".join(
+        f"{finding.severity.value}: {finding.place}: {finding.message}; "
+        f"{finding.action}"
+        for severity in Severity
+        for finding in of_severity(findings, severity)
+    )
+
+
+def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Return the findings as plain data."""
+    return [asdict(f) | {"severity": f.severity.value} for f in findings]
+
+
+class DoesNotFit(ValueError):
+    """A value lies outside what the chip's registers or memories can hold."""
+
+
+class UnreadableFile(ValueError):
+    """A file is not what its reader needs, or is damaged."""
+
+
+class CannotExport(ValueError):
+    """A target lacks what a network needs; every lack is named.
+
+    Attributes:
+        findings: all of them, warnings included.
+    """
+
+    def __init__(self, target: str, findings: Sequence[Finding]) -> None:
+        """Name the target and every finding that is an error."""
+        self.findings = tuple(findings)
+        lacks = [
+            f"{finding.place}: {finding.message}; {finding.action}"
+            for finding in of_severity(findings, Severity.ERROR)
+        ]
+        super().__init__(f"{target}: cannot export: " + " | ".join(lacks))

@@ -1,0 +1,177 @@
+"""Checks that records make of their fields; each failure names the field.
+
+Every message reads *what: got X, need Y; what to do*.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from isotau.convert.ground.errors import DoesNotFit
+
+
+def floats(
+    name: str,
+    value: npt.ArrayLike,
+    shape: Sequence[int],
+    layout: str,
+    *,
+    positive: bool = False,
+    minimum: float | None = None,
+) -> npt.NDArray[np.float64]:
+    """Return a read-only float64 copy of `value` after checking it.
+
+    `layout` names the axes in messages ("post × pre"). NaN and infinity are
+    refused; `positive` needs every element > 0, `minimum` every element ≥ it.
+    """
+    try:
+        real = np.asarray(value).dtype.kind in "fiub"
+    except ValueError:  # rows of unequal length
+        real = False
+    if not real:
+        raise TypeError(
+            f"{name}: got {type(value).__name__} that is no array of real numbers, "
+            f"need shape {tuple(shape)} ({layout})"
+        )
+    array = np.array(value, dtype=np.float64)
+    _check_shape(name, array, shape, layout)
+    _refuse(name, array, ~np.isfinite(array), "need finite numbers")
+    if positive:
+        _refuse(name, array, array <= 0, "need numbers greater than 0")
+    if minimum is not None:
+        _refuse(name, array, array < minimum, f"need numbers of at least {minimum}")
+    array.setflags(write=False)
+    return array
+
+
+def integers(
+    name: str,
+    value: npt.ArrayLike,
+    shape: Sequence[int],
+    layout: str,
+    *,
+    dtype: type[np.integer[Any]],
+    low: int,
+    high: int,
+    remedy: str = "",
+) -> npt.NDArray[Any]:
+    """Return a read-only copy of `value` as `dtype` after checking low ≤ it ≤ high.
+
+    Raises:
+        TypeError: `value` is no array of whole numbers.
+        DoesNotFit: an element lies outside the range.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "iub" and not _whole(array):
+        raise TypeError(
+            f"{name}: got dtype {array.dtype}, need whole numbers; round before"
+        )
+    if array.dtype.kind == "f":  # a narrow type may not hold the range's ends
+        array = array.astype(np.float64)
+    _check_shape(name, array, shape, layout)
+    outside = (array < low) | (array > high)
+    if outside.any():
+        where = first(outside)
+        place = f" at {list(where)}" if where else ""
+        raise DoesNotFit(
+            f"{name}: got {array[where]}{place}, need {low} to {high}"
+            + (f"; {remedy}" if remedy else "")
+        )
+    narrow = array.astype(dtype)
+    narrow.setflags(write=False)
+    return narrow
+
+
+def population(value: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
+    """Return the population of each of n neurons, checked; all 0 if none is given.
+
+    Raises:
+        ValueError: another shape, or numbers that do not run from 0 without a gap.
+    """
+    given = np.asarray(value)
+    checked = integers(
+        "population",
+        given if given.size else np.zeros(n, np.int64),
+        (n,),
+        "neuron",
+        dtype=np.int64,
+        low=0,
+        high=n - 1,
+    )
+    present = np.unique(checked)
+    if (present != np.arange(len(present))).any():
+        raise ValueError(
+            f"population: got numbers {present.tolist()}, need 0 to "
+            f"{len(present) - 1} without a gap"
+        )
+    return checked
+
+
+def number(
+    name: str, value: float, *, positive: bool = False, minimum: float | None = None
+) -> float:
+    """Return `value` as a finite float, checked like `floats`."""
+    return float(
+        floats(name, value, (), "a number", positive=positive, minimum=minimum)
+    )
+
+
+def whole(name: str, value: int, low: int, high: int) -> int:
+    """Return `value` as an int from `low` to `high`."""
+    return int(
+        integers(name, value, (), "a whole number", dtype=np.int64, low=low, high=high)
+    )
+
+
+def choice(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return `value` if it is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name}: got {value!r}, need one of {', '.join(allowed)}")
+    return value
+
+
+def length(name: str, value: npt.ArrayLike, *, axis: int = 0, ndim: int = 2) -> int:
+    """Return how long `value` is along `axis`; it must have `ndim` axes."""
+    shape = np.shape(value)
+    if len(shape) != ndim:
+        raise ValueError(f"{name}: got shape {shape}, need {ndim} axes")
+    if shape[axis] == 0:
+        raise ValueError(f"{name}: got shape {shape}, need at least one element")
+    return shape[axis]
+
+
+def freeze(record: object, fields: dict[str, Any]) -> None:
+    """Store checked values in a frozen record; for use in `__post_init__` alone."""
+    for name, value in fields.items():
+        object.__setattr__(record, name, value)
+
+
+def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
+    """Return the index of the first true element; () for a single number."""
+    if np.ndim(mask) == 0:
+        return ()
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
+
+
+def _whole(array: npt.NDArray[Any]) -> bool:
+    return array.dtype.kind == "f" and bool(np.all(array == np.floor(array)))
+
+
+def _check_shape(
+    name: str, array: npt.NDArray[Any], shape: Sequence[int], layout: str
+) -> None:
+    if array.shape != tuple(shape):
+        raise ValueError(
+            f"{name}: got shape {array.shape}, need {tuple(shape)} ({layout})"
+        )
+
+
+def _refuse(
+    name: str, array: npt.NDArray[Any], bad: npt.NDArray[np.bool_], need: str
+) -> None:
+    if bad.any():
+        where = first(bad)
+        place = f" at {list(where)}" if where else ""
+        raise ValueError(f"{name}: got {array[where]}{place}, {need}")

@@ -1,0 +1,216 @@
+"""Reading the state dicts of the low-rank RNN papers, low-rank and full-rank."""
+
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+
+from isotau.convert.read.conventions import (
+    Convention,
+    Conventions,
+    Read,
+    settle_timing,
+    whose,
+)
+from isotau.convert.read.read_plain import Arrays
+from isotau.convert.read.read_torch_rnn import Source, read_state
+
+ALPHA = 0.2
+DT = 0.020
+"""Step of the papers, in seconds; τ = 100 ms."""
+NOISE_STD = 0.05
+KNOWN = ("rec_noise",)
+"""A relic of older files, which the code that writes them drops on loading."""
+GAUSSIAN = ("gaussian_basis", "m_weights", "unitm")
+"""Parameters of the same authors' mixture-of-Gaussians networks."""
+AGREEMENT = 1e-4
+"""How far a stored product may be from its factors, relative to its largest element."""
+Matrix = npt.NDArray[np.float64]
+
+
+def read_lowrank(
+    source: Source,
+    *,
+    alpha: float | None = None,
+    dt: float | None = None,
+    tau: float | None = None,
+    noise_std: float | None = None,
+    activation: str | None = None,
+    scaled: bool | None = None,
+    ignore: Collection[str] = (),
+) -> Read:
+    """Return the network of a low-rank or full-rank state dict of this family.
+
+    h ← h + noise_std·ξ + alpha (−h + m (nᵀ r)/N + u (wi ∘ si)), r = φ(h + b), and
+    o = φ(h) (wo ∘ so)/N after the update; full rank: r W_recᵀ in place of m (nᵀ r)/N,
+    and no 1/N in o. So x = h + b, with bias b, readout_bias −b and x0 = h0 + b.
+    Source: Dubreuil, Valente et al. 2022, doi:10.1038/s41593-022-01088-4.
+
+    Args:
+        source: a `.pt` file, a module, or its state dict with wi (input × unit), si, m
+            and n (unit × rank) or wrec (post × pre), b, wo (unit × output), so and h0;
+            si, so, b and h0 may be absent, and wi_full and wo_full stand for products.
+        alpha: dt/tau; 0.2 where fewer than two of alpha, dt and tau are given.
+        dt: step, in seconds; 20 ms where not given.
+        tau: time constant, in seconds; 100 ms where not given.
+        noise_std: standard deviation of the noise added to h in every step, which is
+            not scaled by alpha; 0.05 if None.
+        activation: φ; tanh if None.
+        scaled: whether full-rank weights and output are divided by N, as one class of
+            the family does; False if None.
+        ignore: names to leave out.
+
+    Raises:
+        UnreadableFile: damaged, too large, a parameter that is missing, unknown, or not
+            what it has to be, or products that contradict their factors.
+    """
+    at = read_state(source)
+    for name in GAUSSIAN:
+        if name in at:
+            raise at.fail(
+                name,
+                "the statistics of a mixture of Gaussians",
+                "one network; save wi, m, n, wo and h0 of a sample of it",
+            )
+    low = "m" in at or "n" in at
+    if low and scaled is False:
+        raise at.fail("scaled", "False", "True: low-rank weights are divided by N")
+    key = "m" if low else "wrec"
+    shape = at.shape(key)
+    if not shape:
+        raise at.fail(key, "one number", "a matrix with a row per unit")
+    n = shape[0]
+    divisor = float(n) if low or scaled else 1.0
+    w_rec, factors = (
+        _recurrence(at, n, divisor)
+        if low
+        else (
+            at.take("wrec", (n, n), "post × pre") / divisor,
+            {},
+        )
+    )
+    w_in, turned_in = _scaled(at, "wi", "si", n, units_last=True)
+    w_out, turned_out = _scaled(at, "wo", "so", n, units_last=False)
+    b, h0 = _vector(at, "b", n), _vector(at, "h0", n)
+    timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=ALPHA, usual_dt=DT)
+    noise = NOISE_STD if noise_std is None else noise_std
+    net = at.network(
+        w_rec=w_rec,
+        w_in=w_in.T,
+        w_out=w_out / divisor,
+        bias=b,
+        b_out=np.zeros(len(w_out)),
+        tau=np.full(n, timing.tau),
+        dale=np.zeros(n, dtype=np.int8),
+        activation="tanh" if activation is None else activation,
+        noise_std=noise,
+        dt=timing.dt,
+        x0=h0 + b,
+        x0_std=0.0,
+        readout_bias=-b,
+        **factors,
+    )
+    items = (
+        *timing.items,
+        Convention("transposes", f"{turned_in}; {turned_out}", "file", "by shape"),
+        Convention("activation", net.activation, whose(activation)),
+        Convention("noise", f"{noise:g} per step, not scaled", whose(noise_std)),
+        Convention("scale", *_scale(low, scaled)),
+        Convention("bias", *_bias(at, b)),
+        Convention("start", *_present(at, "h0", "h = h0", "h = 0")),
+    )
+    family = f"low-rank state dict, rank {net.rank}" if low else "full-rank state dict"
+    ignored = at.unused(ignore, KNOWN)
+    return Read(net, Conventions(family=family, items=items, ignored=ignored))
+
+
+def _recurrence(at: Arrays, n: int, divisor: float) -> tuple[Matrix, dict[str, Matrix]]:
+    """Return m nᵀ/N and its factors; a stored wrec has to agree."""
+    m = at.take("m", (n, None), "unit × rank")
+    vectors = at.take("n", m.shape, "unit × rank")
+    w_rec = m @ vectors.T / divisor
+    if "wrec" in at:
+        _agree(at, "wrec", at.take("wrec", (n, n), "post × pre"), w_rec, "m nᵀ/N")
+    return w_rec, {"m_vectors": m, "n_vectors": vectors}
+
+
+def _scaled(
+    at: Arrays, key: str, scale: str, n: int, *, units_last: bool
+) -> tuple[Matrix, str]:
+    """Return channel × unit weights times their scales, and how they lay."""
+    product = f"{key}_full"
+    if key not in at and product in at:
+        return _oriented(at, product, n, units_last)
+    weights, said = _oriented(at, key, n, units_last)
+    if scale in at:
+        factor = at.take(scale, (len(weights),), "channel").reshape(-1, 1)
+    else:
+        factor = np.ones((len(weights), 1))
+        said += f", {scale} absent: 1"
+    if product in at:
+        stored, _ = _oriented(at, product, n, units_last)
+        _agree(at, product, stored, weights * factor, f"{key} times {scale}")
+    return weights * factor, said
+
+
+def _oriented(at: Arrays, key: str, n: int, units_last: bool) -> tuple[Matrix, str]:
+    """Return weights as channel × unit; which axis has n elements tells, or the usual.
+
+    A vector is a single channel.
+    """
+    shape = at.shape(key)
+    if not shape:
+        raise at.fail(key, "one number", "channel × unit")
+    if len(shape) == 1:
+        return at.take(key, (n,), "unit").reshape(1, n), f"{key} one channel"
+    last = units_last if shape == (n, n) else shape[-1] == n
+    if last:
+        return at.take(key, (None, n), "channel × unit"), f"{key} channel × unit"
+    return at.take(key, (n, None), "unit × channel").T, f"{key} unit × channel"
+
+
+def _vector(at: Arrays, key: str, n: int) -> Matrix:
+    """Return a vector over units, which may be a matrix of one row; zero if absent."""
+    if key not in at:
+        return np.zeros(n)
+    shape = (1, n) if len(at.shape(key)) == 2 else (n,)
+    return at.take(key, shape, "unit").reshape(n)
+
+
+def _agree(at: Arrays, key: str, stored: Matrix, made: Matrix, from_: str) -> None:
+    """Refuse a stored product that is not that of its factors."""
+    if stored.shape != made.shape:
+        raise at.fail(key, f"shape {stored.shape}", f"{made.shape}, that of {from_}")
+    off = float(np.abs(stored - made).max())
+    if off > AGREEMENT * float(np.abs(made).max()):
+        raise at.fail(
+            key, f"values {off:.3g} off {from_}", "agreement; remove what is stale"
+        )
+
+
+def _scale(low: bool, scaled: bool | None) -> tuple[str, str]:
+    """Return what the weights are divided by, and who said so."""
+    if low:
+        return "recurrence and output divided by N", "default"
+    said = "divided by N" if scaled else "not divided by N"
+    return f"recurrence and output {said}", whose(scaled)
+
+
+def _bias(at: Arrays, b: Matrix) -> tuple[str, str, str]:
+    """Return where b acts, and how the published code differs."""
+    if "b" not in at:
+        return "b = 0", "default", "not in the file"
+    if not b.any():
+        return "b = 0", "file", ""
+    return (
+        "r = φ(h + b), o from φ(h)",
+        "file",
+        "from the first step on, where the published code recurs from φ(h0)",
+    )
+
+
+def _present(at: Arrays, key: str, there: str, absent: str) -> tuple[str, str, str]:
+    """Return what holds with and without a key."""
+    if key in at:
+        return there, "file", ""
+    return absent, "default", f"no {key} in the file"

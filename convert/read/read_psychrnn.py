@@ -1,0 +1,167 @@
+"""Reading the `.npz` files of PsychRNN's `save`."""
+
+import math
+import os
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+
+from isotau.convert.read.conventions import (
+    Convention,
+    Conventions,
+    Read,
+    settle_timing,
+    whose,
+)
+from isotau.convert.read.read_plain import Arrays, read_arrays
+
+ALPHA = 0.1
+DT = 0.010
+"""Step of PsychRNN's tutorials, in seconds; τ = 100 ms."""
+LSTM = ("W_f", "W_i", "W_c", "W_o", "init_hidden")
+Matrix = npt.NDArray[np.float64]
+
+
+def read_psychrnn(
+    path: str | os.PathLike[str],
+    *,
+    alpha: float | None = None,
+    dt: float | None = None,
+    tau: float | None = None,
+    noise_std: float | None = None,
+    rec_noise: float | None = None,
+    activation: str | None = None,
+    ignore: Collection[str] = (),
+) -> Read:
+    """Return the network that PsychRNN's `Basic.save` (or `BasicScan.save`) wrote.
+
+    x ← (1 − alpha) x + alpha (W_rec φ(x) + W_in u + b_rec) + √(2 alpha) rec_noise·ξ,
+    o = W_out φ(x) + b_out from x = init_state. Weights are masked by their
+    connectivity. With a dale_ratio other than 0 they are |W_in|, |W_rec| Dale_rec and
+    |W_out| Dale_out, else as they stand; both hold for saved weights, whether they are
+    the effective ones or, in old files, the raw ones. What the optimizer left, such as
+    W_rec/Adam, is ignored.
+    Source: Ehrlich et al. 2021, doi:10.1523/ENEURO.0427-20.2020, and their code.
+
+    Args:
+        path: of the file.
+        alpha: dt/tau; 0.1 where fewer than two of alpha, dt and tau are given.
+        dt: step, in seconds; 10 ms where not given.
+        tau: time constant, in seconds; 100 ms where not given.
+        noise_std: standard deviation of the noise added to x in every step; 0 if None.
+        rec_noise: PsychRNN's parameter of that name, in place of `noise_std`.
+        activation: φ, the transfer_function; relu if None.
+        ignore: names to leave out.
+
+    Raises:
+        UnreadableFile: no such file, damaged, an LSTM, an array that is missing,
+            unknown, or not what it has to be.
+    """
+    # Without Dale's law PsychRNN saves None, which numpy pickles: it is left unread.
+    at = read_arrays(path, skip_objects=("dale_ratio",))
+    if any(name in at for name in LSTM):
+        raise at.fail("W_f", "an LSTM", "PsychRNN's Basic, which has no gates")
+    n = at.take("W_rec", (None, None), "post × pre").shape[0]
+    w = {
+        "input": at.take("W_in", (n, None), "post × input"),
+        "rec": at.take("W_rec", (n, n), "post × pre"),
+        "output": at.take("W_out", (None, n), "output × unit"),
+    }
+    masked = [part for part in w if _mask(at, part, w)]
+    dale, signs = _signs(at, n, w)
+    start = np.zeros(n)
+    if "init_state" in at:
+        shape = (1, n) if len(at.shape("init_state")) == 2 else (n,)
+        start = at.take("init_state", shape, "unit").reshape(n)
+    timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=ALPHA, usual_dt=DT)
+    noise, noise_said = _noise(noise_std, rec_noise, timing.dt / timing.tau)
+    net = at.network(
+        w_rec=w["rec"],
+        w_in=w["input"],
+        w_out=w["output"],
+        bias=at.take("b_rec", (n,), "unit"),
+        b_out=at.take("b_out", (len(w["output"]),), "output"),
+        tau=np.full(n, timing.tau),
+        dale=dale.astype(np.int8),
+        activation="relu" if activation is None else activation,
+        noise_std=noise,
+        dt=timing.dt,
+        x0=start,
+        x0_std=0.0,
+    )
+    said = ("x = init_state", "file") if "init_state" in at else ("x = 0", "default")
+    items = (
+        *timing.items,
+        Convention("transposes", "none: all weights are post × pre", "default"),
+        Convention("activation", net.activation, whose(activation)),
+        noise_said,
+        signs,
+        Convention("masks", ", ".join(masked) or "none", "file"),
+        Convention("start", *said),
+    )
+    slots = [key for key in at.values if key.partition("/")[0] in at.taken]
+    ignored = at.unused(ignore, ("Dale_rec", "Dale_out", "dale_ratio", *slots))
+    return Read(net, Conventions(family="PsychRNN .npz", items=items, ignored=ignored))
+
+
+def _mask(at: Arrays, part: str, w: dict[str, Matrix]) -> bool:
+    """Multiply weights by their connectivity, in place; return whether there is one."""
+    for key in (f"{part}_connectivity", f"{part}_Connectivity"):
+        if key in at:
+            w[part] = w[part] * at.take(key, w[part].shape, "as the weights")
+            return True
+    return False
+
+
+def _signs(at: Arrays, n: int, w: dict[str, Matrix]) -> tuple[Matrix, Convention]:
+    """Apply Dale's law to the weights, in place; return signs, and what was assumed."""
+    signs = np.ones(n)
+    if "Dale_rec" in at:
+        signs = _diagonal(at, "Dale_rec", n, (-1, 1))
+    if "dale_ratio" in at:
+        applies, note = at.number("dale_ratio") != 0, "dale_ratio"
+    else:
+        applies, note = bool((signs < 0).any()), "dale_ratio not stored as a number"
+    if not applies:
+        if (signs < 0).any():
+            raise at.fail(
+                "Dale_rec", "inhibitory units", "none, as dale_ratio is 0; correct one"
+            )
+        return np.zeros(n), Convention("Dale's law", "no", "file", note)
+    if "Dale_rec" not in at:
+        raise at.fail("Dale_rec", "nothing", "the signs of units, as dale_ratio is set")
+    out = _diagonal(at, "Dale_out", n, (0, 1))
+    w["input"] = np.abs(w["input"])
+    # Adding 0 turns the −0 of an absent connection into 0.
+    w["rec"] = np.abs(w["rec"]) * signs + 0.0
+    w["output"] = np.abs(w["output"]) * out
+    return signs, Convention("Dale's law", "yes, |W| times the signs", "file", note)
+
+
+def _diagonal(at: Arrays, key: str, n: int, allowed: tuple[int, int]) -> Matrix:
+    """Return the diagonal of a matrix that has nothing else."""
+    matrix = at.take(key, (n, n), "unit × unit")
+    diagonal = np.diag(matrix).copy()
+    if not np.isin(diagonal, allowed).all() or (matrix != np.diag(diagonal)).any():
+        raise at.fail(
+            key, "another matrix", f"a diagonal of {allowed[0]} and {allowed[1]}"
+        )
+    return diagonal
+
+
+def _noise(
+    noise_std: float | None, rec_noise: float | None, alpha: float
+) -> tuple[float, Convention]:
+    """Return the standard deviation per step, from either argument."""
+    if noise_std is not None and rec_noise is not None:
+        raise ValueError(
+            f"rec_noise: got {rec_noise:g} beside noise_std = {noise_std:g}, need one; "
+            f"noise_std is √(2 alpha) rec_noise"
+        )
+    if rec_noise is None:
+        std = 0.0 if noise_std is None else noise_std
+        return std, Convention("noise", f"{std:g} per step", whose(noise_std))
+    std = math.sqrt(2 * alpha) * rec_noise
+    note = f"√(2 alpha) times rec_noise = {rec_noise:g}"
+    return std, Convention("noise", f"{std:g} per step", "argument", note)

@@ -1,0 +1,164 @@
+"""`LIFNetwork`: a recurrent network of leaky integrate-and-fire neurons, in floats."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from isotau.convert.ground import validation
+
+MEMORYLESS = 50.0
+"""Steps per τ of something without memory: 1 − exp(−50) is 1 in double precision."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LIFNetwork:
+    """Current-based LIF neurons with one exponential synapse each; SI units.
+
+    One step of length dt, in Norse's order (`norse.torch.functional.lif.lif_step`):
+
+        i ← i + W_in x + W_rec z                 z: the spikes of the step before
+        v ← v + a_mem (v_leak − v + i) + noise   a_mem = 1 − exp(−dt/τ_mem)
+        i ← i (1 − a_syn)                        a_syn = 1 − exp(−dt/τ_syn)
+        z ← v > v_th;  v ← v_reset where z, and held there for the refractory period
+
+    The decays are exact exponentials, so τ does not depend on dt. The noise is white,
+    Gaussian, and scaled so that v of a silent, leaky neuron has standard deviation
+    `noise_std`: a step adds noise_std·√(1 − exp(−2dt/τ_mem)).
+
+    Output: o = W_out f + b_out, where f is each neuron's spike train filtered by
+    exp(−t/τ_out)/τ_out, in Hz. A filter, synapse or membrane without memory has
+    τ = dt/`MEMORYLESS`.
+
+    Attributes:
+        w_in: volts that one unit of input adds to i in one step, post × input channel.
+        w_rec: volts that one spike adds to i, post × pre.
+        w_out: output per Hz, output × neuron.
+        b_out: constant part of each output.
+        tau_syn: synaptic time constant of each neuron, in seconds.
+        tau_mem: membrane time constant of each neuron, in seconds.
+        v_th: threshold of each neuron, in volts.
+        v_leak: resting potential, with constant drive added, in volts.
+        v_reset: potential after a spike, in volts; below `v_th`.
+        refractory: absolute refractory period, in seconds; a multiple of dt.
+        noise_std: stationary standard deviation of the membrane noise, in volts.
+        dt: step, in seconds.
+        i0: synaptic current before the first step, in volts; zero if not given.
+        v0: membrane potential before it, in volts; `v_reset` if not given.
+        f0: filtered spike train f before it, in Hz; zero if not given.
+        tau_out: time constant of each neuron's readout filter, in seconds; `tau_syn`
+            if not given.
+        population: number of the population that each neuron belongs to, from 0; all
+            of one if not given. Quantization gives each its own scale.
+    """
+
+    w_in: Float64[np.ndarray, "n n_in"]
+    w_rec: Float64[np.ndarray, "n n"]
+    w_out: Float64[np.ndarray, "n_out n"]
+    b_out: Float64[np.ndarray, " n_out"]
+    tau_syn: Float64[np.ndarray, " n"]
+    tau_mem: Float64[np.ndarray, " n"]
+    v_th: Float64[np.ndarray, " n"]
+    v_leak: Float64[np.ndarray, " n"]
+    v_reset: Float64[np.ndarray, " n"]
+    refractory: Float64[np.ndarray, " n"]
+    noise_std: float
+    dt: float
+    i0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    v0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    f0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    tau_out: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    population: Int64[np.ndarray, " n"] = field(
+        default_factory=lambda: np.zeros(0, np.int64)
+    )
+
+    def __post_init__(self) -> None:
+        """Check and freeze every field."""
+        n = validation.length("w_rec", self.w_rec)
+        n_in = validation.length("w_in", self.w_in, axis=1)
+        n_out = validation.length("w_out", self.w_out)
+        fields: dict[str, Any] = {
+            "w_in": validation.floats("w_in", self.w_in, (n, n_in), "post × input"),
+            "w_rec": validation.floats("w_rec", self.w_rec, (n, n), "post × pre"),
+            "w_out": validation.floats(
+                "w_out", self.w_out, (n_out, n), "output × neuron"
+            ),
+            "b_out": validation.floats("b_out", self.b_out, (n_out,), "output"),
+            "noise_std": validation.number("noise_std", self.noise_std, minimum=0),
+            "dt": validation.number("dt", self.dt, positive=True),
+            "refractory": validation.floats(
+                "refractory", self.refractory, (n,), "neuron", minimum=0
+            ),
+        }
+        for name in ("tau_syn", "tau_mem"):
+            fields[name] = validation.floats(
+                name, getattr(self, name), (n,), "neuron", positive=True
+            )
+        for name in ("v_th", "v_leak", "v_reset"):
+            fields[name] = validation.floats(name, getattr(self, name), (n,), "neuron")
+        for name, usual in (("i0", None), ("v0", fields["v_reset"]), ("f0", None)):
+            given = np.asarray(getattr(self, name))
+            value = given if given.size else np.zeros(n) if usual is None else usual
+            fields[name] = validation.floats(name, value, (n,), "neuron")
+        out = np.asarray(self.tau_out)
+        fields["tau_out"] = validation.floats(
+            "tau_out", out if out.size else self.tau_syn, (n,), "neuron", positive=True
+        )
+        fields["population"] = validation.population(self.population, n)
+        validation.freeze(self, fields)
+        wrong = self.v_reset >= self.v_th
+        if wrong.any():
+            neuron = int(np.argmax(wrong))
+            raise ValueError(
+                f"v_reset: got {self.v_reset[neuron]} V at [{neuron}], need less than "
+                f"v_th = {self.v_th[neuron]} V"
+            )
+        steps = self.refractory / self.dt
+        wrong = np.abs(steps - np.rint(steps)) > 1e-6
+        if wrong.any():
+            neuron = int(np.argmax(wrong))
+            raise ValueError(
+                f"refractory: got {self.refractory[neuron]} s at [{neuron}], need a "
+                f"multiple of dt = {self.dt} s"
+            )
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return self.w_rec.shape[0]
+
+    @property
+    def n_in(self) -> int:
+        """Number of input channels."""
+        return self.w_in.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self.w_out.shape[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """How far the state of each neuron went, in volts.
+
+    Attributes:
+        i_peak: largest |i| of the synaptic current, right after the jump of a step.
+        i_rms: root mean square of the same, over the steps that are recorded.
+        v_low: deepest v below reset, as a number ≥ 0.
+    """
+
+    i_peak: Float64[np.ndarray, " n"]
+    i_rms: Float64[np.ndarray, " n"]
+    v_low: Float64[np.ndarray, " n"]
+
+
+def refractory_steps(net: LIFNetwork) -> np.ndarray:
+    """Return the steps that each neuron stays at reset after a spike, as int64."""
+    return np.rint(net.refractory / net.dt).astype(np.int64)
+
+
+def decay_fraction(tau: Float64[np.ndarray, " n"], dt: float) -> np.ndarray:
+    """Return 1 − exp(−dt/τ): what an exact exponential loses in one step."""
+    return -np.expm1(-dt / tau)

@@ -1,0 +1,280 @@
+"""`Spikes`: who spiked when, in which trial; packed eight to a byte.
+
+`SpikeTimes`: when each neuron spiked, in trials that may differ between neurons.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64, UInt8
+
+from isotau.convert.ground import validation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Spikes:
+    """The spikes of a batch of trials, one bit each.
+
+    Attributes:
+        bits: steps × batch × ceil(n/8); bit k of byte j is neuron 8j + k (little-endian
+            bit order, as `np.packbits(..., bitorder="little")` makes it). Taken as it
+            is, since it may fill most of the memory: do not change it afterwards.
+        n: number of neurons; the bits beyond it are 0.
+        dt: length of a step, in seconds.
+        engine: what made them: "rate", "norse", "reference", "lava", "recorded" …
+        network: SHA-256 of the network that made them (`isotau.fingerprint`), or "".
+    """
+
+    bits: UInt8[np.ndarray, "steps batch bytes"]
+    n: int
+    dt: float
+    engine: str
+    network: str = ""
+
+    def __post_init__(self) -> None:
+        """Check and freeze every field."""
+        n = validation.whole("n", self.n, 1, 2**31 - 1)
+        shape = np.shape(self.bits)
+        if len(shape) != 3:
+            raise ValueError(
+                f"bits: got shape {shape}, need 3 axes (steps × batch × bytes)"
+            )
+        need = (*shape[:2], (n + 7) // 8)
+        layout = "steps × batch × ceil(n/8)"
+        bits = np.asarray(self.bits).view()
+        if bits.dtype != np.uint8 or shape != need:
+            bits = validation.integers(
+                "bits", self.bits, need, layout, dtype=np.uint8, low=0, high=255
+            )
+        bits.setflags(write=False)
+        if n % 8 and (bits[..., -1] >> (n % 8)).any():
+            raise ValueError(
+                f"bits: got spikes beyond neuron {n - 1}, need zeros there"
+            )
+        validation.freeze(
+            self,
+            {
+                "bits": bits,
+                "n": n,
+                "dt": validation.number("dt", self.dt, positive=True),
+                "engine": str(self.engine),
+                "network": str(self.network),
+            },
+        )
+
+    @property
+    def steps(self) -> int:
+        """Number of time steps."""
+        return self.bits.shape[0]
+
+    @property
+    def batch(self) -> int:
+        """Number of trials."""
+        return self.bits.shape[1]
+
+
+def pack(raster: Bool[np.ndarray, "*shape n"]) -> np.ndarray:
+    """Return a raster with its last axis packed eight neurons to a byte."""
+    return np.packbits(raster, axis=-1, bitorder="little")
+
+
+def unpack(bits: UInt8[np.ndarray, "*shape bytes"], n: int) -> np.ndarray:
+    """Return the boolean raster of `n` neurons that `pack` was given."""
+    return np.unpackbits(bits, axis=-1, count=n, bitorder="little").astype(bool)
+
+
+def count(spikes: Spikes, *, width: int) -> Int64[np.ndarray, "bins batch n"]:
+    """Return spike counts in bins of `width` steps, bins × batch × neuron.
+
+    Steps after the last whole bin are left out.
+    """
+    if width < 1 or width > spikes.steps:
+        raise ValueError(
+            f"width: got {width} steps, need 1 to {spikes.steps} (the trial's length)"
+        )
+    bins = spikes.steps // width
+    counts = np.empty((bins, spikes.batch, spikes.n), dtype=np.int64)
+    for k in range(bins):
+        chunk = spikes.bits[k * width : (k + 1) * width]
+        counts[k] = unpack(chunk, spikes.n).sum(axis=0, dtype=np.int64)
+    return counts
+
+
+def window(spikes: Spikes, start: int, stop: int | None = None) -> Spikes:
+    """Return the steps `start` to `stop` alone."""
+    return Spikes(
+        bits=spikes.bits[start:stop],
+        n=spikes.n,
+        dt=spikes.dt,
+        engine=spikes.engine,
+        network=spikes.network,
+    )
+
+
+def select(spikes: Spikes, trials: slice) -> Spikes:
+    """Return some of the trials alone."""
+    return Spikes(
+        bits=spikes.bits[:, trials],
+        n=spikes.n,
+        dt=spikes.dt,
+        engine=spikes.engine,
+        network=spikes.network,
+    )
+
+
+def mean_rate(spikes: Spikes) -> float:
+    """Return the mean firing rate over neurons and trials, in Hz."""
+    # Step by step: counting turns every byte into eight.
+    held = np.zeros(256, dtype=np.int64)
+    for bits in spikes.bits:
+        held += np.bincount(bits.ravel(), minlength=256)
+    events = int(
+        held @ np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], 1).sum(1)
+    )
+    return events / (spikes.n * spikes.batch * spikes.steps * spikes.dt)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SpikeTimes:
+    """The spikes of neurons, as times within the window that every trial covers.
+
+    Neurons recorded together share their trials; neurons of different sessions do not,
+    and may have different numbers of them: trial 3 of one neuron then has nothing to do
+    with trial 3 of another.
+
+    Attributes:
+        times: from the start of the trial's window, in seconds; 0 ≤ t < duration.
+        trial: of each spike; 0 ≤ trial < trials[neuron].
+        neuron: of each spike.
+        trials: in how many trials each neuron was recorded; 0 is allowed.
+        duration: length of the window, in seconds.
+        names: of the neurons, or () for none.
+        source: what made or recorded them.
+
+    The spikes are kept ordered by neuron, then trial, then time.
+    """
+
+    times: Float64[np.ndarray, " events"]
+    trial: Int64[np.ndarray, " events"]
+    neuron: Int64[np.ndarray, " events"]
+    trials: Int64[np.ndarray, " n"]
+    duration: float
+    names: tuple[str, ...] = ()
+    source: str = field(default="")
+
+    def __post_init__(self) -> None:
+        """Check, order and freeze every field."""
+        trials = validation.integers(
+            "trials", self.trials, (validation.length("trials", self.trials, ndim=1),),
+            "neuron", dtype=np.int64, low=0, high=2**31 - 1,
+        )  # fmt: skip
+        duration = validation.number("duration", self.duration, positive=True)
+        times = self._times(duration)
+        neuron = self._index("neuron", trials.size - 1)
+        trial = self._index("trial", int(trials.max()) - 1)
+        late = trial >= trials[neuron]
+        if late.any():
+            k = int(np.argmax(late))
+            raise ValueError(
+                f"trial: got {trial[k]} at [{k}], need less than {trials[neuron[k]]} "
+                f"(the trials of neuron {neuron[k]})"
+            )
+        names = tuple(str(name) for name in self.names)
+        if names and len(names) != trials.size:
+            raise ValueError(
+                f"names: got {len(names)}, need {trials.size} (one per neuron) or none"
+            )
+        order = np.lexsort((times, trial, neuron))
+        ordered = {"times": times, "trial": trial, "neuron": neuron}
+        for name, array in ordered.items():
+            ordered[name] = array[order]
+            ordered[name].setflags(write=False)
+        validation.freeze(
+            self,
+            ordered
+            | {"trials": trials, "duration": duration, "names": names}
+            | {"source": str(self.source)},
+        )
+
+    def _times(self, duration: float) -> np.ndarray:
+        shape = (np.size(self.times),)
+        times = validation.floats("times", self.times, shape, "spike", minimum=0)
+        late = times >= duration
+        if late.any():
+            k = int(np.argmax(late))
+            raise ValueError(
+                f"times: got {times[k]} s at [{k}], need less than {duration} s (the "
+                "duration)"
+            )
+        return times
+
+    def _index(self, name: str, high: int) -> np.ndarray:
+        shape = (np.size(self.times),)
+        value = getattr(self, name)
+        if not shape[0]:
+            return np.zeros(0, dtype=np.int64)
+        return validation.integers(
+            name, value, shape, "spike", dtype=np.int64, low=0, high=max(high, 0)
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return self.trials.shape[0]
+
+
+def from_spikes(recording: Spikes) -> SpikeTimes:
+    """Return the same spikes as times: step · dt, every neuron in every trial."""
+    # Bytes without a spike, most of them, are not unpacked.
+    bits = recording.bits.reshape(-1)
+    filled = np.flatnonzero(bits != 0)
+    step, trial, byte = np.unravel_index(filled, recording.bits.shape)
+    held = unpack(bits[filled][:, None], 8)
+    place, bit = np.nonzero(held)
+    step, trial, neuron = step[place], trial[place], 8 * byte[place] + bit
+    return SpikeTimes(
+        times=step * recording.dt,
+        trial=trial,
+        neuron=neuron,
+        trials=np.full(recording.n, recording.batch),
+        duration=recording.steps * recording.dt,
+        source=recording.engine,
+    )
+
+
+def of_neuron(recording: SpikeTimes, k: int) -> list[Float64[np.ndarray, " spikes"]]:
+    """Return neuron k's spike times in seconds, one ascending array per trial."""
+    k = validation.whole("k", k, 0, recording.n - 1)
+    start, stop = np.searchsorted(recording.neuron, (k, k + 1))
+    trial = recording.trial[start:stop]
+    edges = np.searchsorted(trial, np.arange(1, recording.trials[k]))
+    if not recording.trials[k]:
+        return []
+    return np.split(recording.times[start:stop], edges)
+
+
+def counts(
+    recording: SpikeTimes, bin_width: float
+) -> Int64[np.ndarray, "bins batch n"]:
+    """Return the spikes in bins of `bin_width` seconds, bins × trial × neuron.
+
+    There are as many trials as the neuron with most has; those in which a neuron was
+    not recorded count 0. Time after the last whole bin is left out.
+
+    Raises:
+        ValueError: `bin_width` is longer than the window.
+    """
+    width = validation.number("bin_width", bin_width, positive=True)
+    # A window of 20 bins must not lose one to rounding.
+    bins = int(np.floor(recording.duration / width * (1 + 1e-9)))
+    if bins < 1:
+        raise ValueError(
+            f"bin_width: got {width} s, need at most {recording.duration} s (the "
+            "window)"
+        )
+    shape = bins, int(recording.trials.max()), recording.n
+    place = np.floor(recording.times / width * (1 + 1e-9)).astype(np.int64)
+    whole = place < bins
+    index = (place[whole], recording.trial[whole], recording.neuron[whole])
+    flat = np.ravel_multi_index(index, shape) if whole.any() else np.zeros(0, int)
+    return np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)

@@ -1,0 +1,203 @@
+"""Records on disk: one `.npz` each, no pickle, written atomically, read with care.
+
+A file holds the record's arrays under their field names and one JSON text, `isotau`,
+with the format's version, the record's kind and every field that is no array.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.files import atomic
+from isotau.convert.ground.npz import DAMAGED, read_array, read_header, read_npz
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes, SpikeTimes
+from isotau.convert.records.trials import Trials
+
+FORMAT = 1
+MAX_BYTES = 4 << 30
+"""Largest array data that `load` reads, in bytes."""
+
+MAX_HEADER = 1 << 24
+"""Largest isotau header of a file, in bytes."""
+
+Record = RateRNN | LIFNetwork | FixedPointNetwork | Trials | Spikes | SpikeTimes
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (RateRNN, LIFNetwork, FixedPointNetwork, Trials, Spikes, SpikeTimes)
+}
+NESTED: dict[str, type[Any]] = {"blocks": WeightBlock}
+OLD_CLIPPED = ("relu", "softplus")
+R = TypeVar("R", bound=Record)
+
+
+def save(record: Record, path: str | os.PathLike[str]) -> Path:
+    """Write a record to `path` and return the path; the file appears whole or not."""
+    arrays, plain = _flatten(record)
+    header = {"format": FORMAT, "kind": type(record).__name__, "fields": plain}
+    text = np.array(json.dumps(header, sort_keys=True))
+    members: dict[str, Any] = {**arrays, "isotau": text}
+    with atomic(path) as stream:
+        np.savez_compressed(stream, **members)
+    return Path(path)
+
+
+def load(path: str | os.PathLike[str], kind: type[R]) -> R:
+    """Read a record of the given kind, checking everything its constructor checks.
+
+    Raises:
+        UnreadableFile: no `.npz`, another kind of record, a newer format, a missing
+            or bad field, or arrays that claim more memory than the file or `MAX_BYTES`
+            allows.
+    """
+    arrays = read_npz(path, max_bytes=MAX_BYTES)
+    if "isotau" not in arrays:
+        raise UnreadableFile(f"{path}: got an .npz without an isotau header, need one")
+    _check_header(path, arrays["isotau"].nbytes)
+    try:
+        header = json.loads(str(arrays.pop("isotau")))
+        format_, name, plain = header["format"], header["kind"], header["fields"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnreadableFile(
+            f"{path}: its isotau header is damaged ({error})"
+        ) from error
+    if format_ != FORMAT:
+        raise UnreadableFile(
+            f"{path}: got format {format_}, need {FORMAT}; update isotau to read it"
+        )
+    if name != kind.__name__:
+        raise UnreadableFile(f"{path}: got a {name}, need a {kind.__name__}")
+    try:
+        if kind is RateRNN:
+            plain = _with_old_ceiling(plain)
+        return _build(kind, arrays, plain, str(path))
+    except UnreadableFile:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UnreadableFile(f"{path}: {error}") from error
+
+
+def kind_of(path: str | os.PathLike[str]) -> str:
+    """Return which kind of record a file holds, "" for a file that is none of isotau's.
+
+    Raises:
+        UnreadableFile: an isotau file whose header is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if "isotau.npy" not in archive.namelist():
+                return ""
+            info = archive.getinfo("isotau.npy")
+            with archive.open(info) as stream:
+                claimed = read_header(stream).bytes
+            _check_header(path, max(claimed, info.file_size))
+            with archive.open(info) as stream:
+                text = read_array(stream)
+        return str(json.loads(str(text))["kind"])
+    except UnreadableFile:
+        raise
+    except zipfile.BadZipFile:
+        return ""
+    except FileNotFoundError:
+        raise UnreadableFile(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise UnreadableFile(f"{path}: got a folder, need a file") from None
+    except (*DAMAGED, TypeError, zlib.error) as error:
+        raise UnreadableFile(
+            f"{path}: its isotau header is damaged ({error})"
+        ) from error
+
+
+def fingerprint(record: Record) -> str:
+    """Return the SHA-256 of a record's content, as 64 hexadecimal digits."""
+    arrays, plain = _flatten(record)
+    digest = hashlib.sha256(type(record).__name__.encode())
+    digest.update(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def same(a: Record, b: Record) -> bool:
+    """Return whether two records are of one kind and equal, bit for bit."""
+    return fingerprint(a) == fingerprint(b)
+
+
+def _check_header(path: str | os.PathLike[str], size: int) -> None:
+    """Refuse a header too large to be one, before it is taken apart."""
+    if size > MAX_HEADER:
+        raise UnreadableFile(
+            f"{path}: got an isotau header of {size} bytes, need at most {MAX_HEADER}; "
+            "the file is damaged"
+        )
+
+
+def _flatten(record: Any) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Return a record's arrays and, apart, all its other fields."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    plain: dict[str, Any] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = value
+        elif field.name in NESTED:
+            parts = [_flatten(part) for part in value]
+            plain[field.name] = [inner for _, inner in parts]
+            for k, (inner_arrays, _) in enumerate(parts):
+                for name, array in inner_arrays.items():
+                    arrays[f"{field.name}.{k}.{name}"] = array
+        else:
+            plain[field.name] = value
+    return arrays, plain
+
+
+def _build(
+    kind: type[Any], arrays: dict[str, Any], plain: dict[str, Any], path: str
+) -> Any:
+    """Construct a record from what `_flatten` made; the constructor checks values."""
+    if not isinstance(plain, dict):
+        raise UnreadableFile(f"{path}: got {plain!r}, need the fields by name")
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        if field.name in NESTED and isinstance(plain.get(field.name), list):
+            values[field.name] = tuple(
+                _build(NESTED[field.name], _within(arrays, field.name, k), inner, path)
+                for k, inner in enumerate(plain[field.name])
+            )
+        elif field.name in arrays:
+            values[field.name] = arrays[field.name]
+        elif field.name in plain:
+            values[field.name] = plain[field.name]
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise UnreadableFile(
+                f"{path}: field {field.name} of {kind.__name__} is missing"
+            )
+    return kind(**values)
+
+
+def _with_old_ceiling(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a rate network's fields; before `ceiling` was one it was 20 for two φ."""
+    clipped = isinstance(plain, dict) and plain.get("activation") in OLD_CLIPPED
+    return {"ceiling": 20.0} | plain if clipped else plain
+
+
+def _within(arrays: dict[str, Any], field: str, k: int) -> dict[str, Any]:
+    prefix = f"{field}.{k}."
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,1 @@
+"""Running rate and LIF networks in floats, and reading their outputs."""

@@ -1,0 +1,166 @@
+"""Running a `LIFNetwork`: batches of trials without gradients, spikes kept packed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64
+from norse.torch.functional.lif import LIFState
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records import spikes as packed
+from isotau.convert.records.lif import LIFNetwork, Ranges
+from isotau.convert.records.spikes import Spikes
+from isotau.convert.records.storage import fingerprint
+from isotau.convert.simulate.norse_module import LIFModule
+
+NAME = "norse"
+FORGETFUL = 1e-3
+"""Share of i left by a step below which i before its decay is not read off from it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LIFRun:
+    """What a run left behind: all spikes, and how far the states went.
+
+    `current` holds i before the decay of a step, in volts, every so many steps; None
+    unless asked for.
+    """
+
+    spikes: Spikes
+    ranges: Ranges
+    current: Float32[np.ndarray, "samples batch n"] | None = None
+
+
+def simulate_lif(
+    net: LIFNetwork,
+    inputs: Float64[np.ndarray, "steps batch n_in"],
+    *,
+    generator: torch.Generator | None,
+    burn_in: int = 0,
+    scalings: Sequence[tuple[float, float]] = ((1.0, 0.0),),
+    keep_current_every: int = 0,
+    progress: Progress = silent,
+) -> LIFRun:
+    """Return the spikes of a batch of trials, in float32.
+
+    Every trial starts in the network's start state, which is rest unless the network
+    says otherwise, and passes `burn_in` steps with zero input before the first step
+    that counts.
+
+    Args:
+        net: the network.
+        inputs: steps of `net.dt`.
+        generator: of the membrane noise; None for a run without it.
+        burn_in: steps before the trial, in which nothing is recorded.
+        scalings: variants of the network, each a factor on all recurrent weights and
+            volts added to every v_leak. The trials run once for each, all in one batch
+            and with the same noise; the result's batch holds variant after variant.
+        keep_current_every: keep i after every so many steps; 0 for never.
+        progress: is given the steps as they pass.
+    """
+    every = validation.whole("keep_current_every", keep_current_every, 0, 1 << 30)
+    steps, batch = validation.length("inputs", inputs, ndim=3), inputs.shape[1]
+    shape = (steps, batch, net.n_in)
+    inputs = validation.floats("inputs", inputs, shape, "steps × batch × channel")
+    copies = len(scalings)
+    each = torch.tensor(scalings, dtype=torch.float32).repeat_interleave(batch, dim=0)
+    gain, drive = each[:, :1], each[:, 1:]
+    module = LIFModule(net, dtype=torch.float32)
+    parameters, per_step = module.norse_parameters(), module.noise_per_step()
+    noisy = generator is not None and net.noise_std > 0
+    parameters = parameters._replace(v_leak=parameters.v_leak + drive)
+    state = module.initial_state(copies * batch)
+    bits = np.empty((steps, copies * batch, (net.n + 7) // 8), dtype=np.uint8)
+    i_peak, i_power, v_low = (torch.zeros(net.n) for _ in range(3))
+    kept = 1 - module.loss_per_step(module.tau_syn)
+    forgetful = torch.nonzero(kept < FORGETFUL).ravel()
+    noise, currents = None, []
+    with torch.inference_mode():
+        for t in progress(range(-burn_in, steps), "LIF network in Norse"):
+            x = torch.zeros(batch, net.n_in)
+            if t >= 0:
+                x = torch.tensor(inputs[t], dtype=torch.float32)
+            if noisy:
+                sample = torch.randn(batch, net.n, generator=generator)
+                noise = (per_step * sample).repeat(copies, 1)
+            x = x.repeat(copies, 1)
+            before = state.lif
+            state = module.step(x, state, parameters, noise, gain)
+            i = state.lif.i / kept.clamp(min=FORGETFUL)
+            if len(forgetful):
+                i[:, forgetful] = _jump(module, x, before, gain, forgetful)
+            i_peak = torch.maximum(i_peak, i.abs().amax(0))
+            v_low = torch.maximum(v_low, (module.v_reset - state.lif.v).amax(0))
+            if t >= 0:
+                i_power += (i * i).mean(0)
+                bits[t] = packed.pack(state.lif.z.numpy() > 0)
+            if every and t >= 0 and (t + 1) % every == 0:
+                currents.append(i.numpy().copy())
+    return LIFRun(
+        Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net)),
+        Ranges(
+            i_peak=i_peak.double().numpy(),
+            i_rms=(i_power / steps).sqrt().double().numpy(),
+            v_low=v_low.double().numpy(),
+        ),
+        np.stack(currents) if currents else None,
+    )
+
+
+def _jump(
+    module: LIFModule,
+    x: torch.Tensor,
+    before: LIFState,
+    gain: torch.Tensor,
+    neurons: torch.Tensor,
+) -> torch.Tensor:
+    """Return i of some neurons right after the jump of a step."""
+    arriving = x @ module.w_in[neurons].T
+    returning = (before.z * gain) @ module.w_rec[neurons].T
+    return before.i[:, neurons] + arriving + returning
+
+
+def respond(
+    net: LIFNetwork,
+    currents: Iterable[Float64[np.ndarray, "batch n"]],
+    *,
+    steps: int,
+    generator: torch.Generator | None,
+    progress: Progress = silent,
+) -> Spikes:
+    """Return the spikes of the neurons alone under currents that are laid down.
+
+    Weights and time constants of the synapses do not count: i is what it is told to be
+    in every step.
+
+    Args:
+        net: the neurons.
+        currents: i of each step, in volts.
+        steps: how many there are.
+        generator: of the membrane noise; None for none.
+        progress: is given the steps as they pass.
+    """
+    module = LIFModule(net, dtype=torch.float32)
+    parameters, per_step = module.norse_parameters(), module.noise_per_step()
+    noisy = generator is not None and net.noise_std > 0
+    bits, state, noise = [], None, None
+    with torch.inference_mode():
+        module.w_rec.zero_()
+        module.w_in.zero_()
+        ticks = progress(range(steps), "neurons under laid-down currents")
+        for _, told in zip(ticks, currents, strict=True):
+            i = torch.tensor(told, dtype=torch.float32)
+            if state is None:
+                state = module.initial_state(len(i))
+                nothing = torch.zeros(len(i), net.n_in)
+            if noisy:
+                noise = per_step * torch.randn(i.shape, generator=generator)
+            forced = state._replace(lif=state.lif._replace(i=i))
+            state = module.step(nothing, forced, parameters, noise)
+            bits.append(packed.pack(state.lif.z.numpy() > 0))
+    return Spikes(
+        bits=np.stack(bits), n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net)
+    )

@@ -1,0 +1,213 @@
+"""The LIF stage as a Norse network: `LIFNetwork` ⇄ a torch module around `lif_step`."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from norse.torch.functional.lif import LIFParameters, LIFState, lif_step
+from torch import Tensor, nn
+
+from isotau.convert.ground import validation
+from isotau.convert.records.lif import LIFNetwork, refractory_steps
+
+SURROGATES = ("super", "tanh", "triangle", "heavi_erfc", "circ")
+"""Norse's surrogates whose spikes are deterministic; "super" is SuperSpike,
+doi:10.1162/neco_a_01086, "triangle" that of doi:10.1038/s41467-020-17236-y."""
+WEIGHTS = ("w_in", "w_rec", "w_out", "b_out")
+CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
+OPTIONAL = ("i0", "v0", "f0", "tau_out")
+TRAINABLE = (*WEIGHTS, "v_leak", "tau_syn", "tau_mem", "v_th")
+
+
+class ModuleState(NamedTuple):
+    """What the network remembers between two steps; every tensor is batch × neuron."""
+
+    lif: LIFState
+    rest: Tensor
+    """Steps left at reset."""
+
+
+class LIFModule(nn.Module):
+    """A `LIFNetwork` whose time step is Norse's `lif_step`.
+
+    Around Norse's step stand the two things it lacks. The membrane noise rides on
+    v_leak, the one term that enters v alone: v gains (1 − e^(−dt/τ_mem))·v_leak, so a
+    noise n is added as n/(1 − e^(−dt/τ_mem)). A neuron within its refractory period is
+    put back to v_reset and its spike removed after the step. Exact decays come from
+    handing Norse (1 − e^(−dt/τ))/dt as inverse time constants.
+
+    What trains is a parameter, everything else a buffer, each under the name it has in
+    `LIFNetwork` and in the same units.
+
+    A surrogate is as wide as one unit of the voltages: with x = v − v_th, "super" has
+    the slope 1/(1 + |x|)², "tanh" sech²(x), "triangle" max(0, 1 − |x|), "heavi_erfc"
+    2/√π·exp(−x²), "circ" (1 + x²)^(−3/2). (Norse 1.1 takes a steepness, but "super"
+    ignores it and "triangle" multiplies with it.) Bring a network to units in which
+    that is the width you want: `isotau.convert.tuning.forward.units`.
+    """
+
+    w_in: Tensor
+    w_rec: Tensor
+    w_out: Tensor
+    b_out: Tensor
+    tau_syn: Tensor
+    tau_mem: Tensor
+    v_th: Tensor
+    v_leak: Tensor
+    v_reset: Tensor
+    refractory: Tensor
+    i0: Tensor
+    v0: Tensor
+    f0: Tensor
+    tau_out: Tensor
+    rest_steps: Tensor
+    unit: Tensor
+
+    def __init__(
+        self,
+        net: LIFNetwork,
+        *,
+        dtype: torch.dtype = torch.float64,
+        surrogate: str = "super",
+        damping: float = 1.0,
+        train: Sequence[str] = WEIGHTS,
+        unit: np.ndarray | None = None,
+    ) -> None:
+        """Build the module from a network.
+
+        Args:
+            net: the network; with float64, `to_network` gives it back bit for bit.
+            dtype: of parameters and state; float32 is twice as fast.
+            surrogate: one of `SURROGATES`.
+            damping: factor on the surrogate's slope.
+            train: names of what trains, from `TRAINABLE`.
+            unit: volts that each neuron's unit of voltage stands for, for a network in
+                other units; its `noise_std` is in volts all the same. 1 if None.
+        """
+        super().__init__()
+        for name in train:
+            validation.choice("train", name, TRAINABLE)
+        for name in WEIGHTS + CONSTANTS + OPTIONAL:
+            value = torch.tensor(getattr(net, name), dtype=dtype)
+            if name in train:
+                self.register_parameter(name, nn.Parameter(value))
+            else:
+                self.register_buffer(name, value)
+        self.register_buffer("rest_steps", torch.tensor(refractory_steps(net)))
+        volts = np.ones(net.n) if unit is None else unit
+        self.register_buffer("unit", torch.tensor(volts, dtype=dtype), persistent=False)
+        self.noise_std, self.dt = net.noise_std, net.dt
+        self.population = net.population
+        self.surrogate = validation.choice("surrogate", surrogate, SURROGATES)
+        self.damping = validation.number("damping", damping, positive=True)
+
+    def loss_per_step(self, tau: Tensor) -> Tensor:
+        """Return 1 − exp(−dt/τ)."""
+        return -torch.expm1(-self.dt / tau)
+
+    def noise_per_step(self) -> Tensor:
+        """Return the standard deviation of the noise that a step adds to v."""
+        left = torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem))
+        return self.noise_std * left / self.unit
+
+    def norse_parameters(self) -> LIFParameters:
+        """Return Norse's parameters with exact exponential decays."""
+        return LIFParameters(
+            tau_syn_inv=self.loss_per_step(self.tau_syn) / self.dt,
+            tau_mem_inv=self.loss_per_step(self.tau_mem) / self.dt,
+            v_leak=self.v_leak,
+            v_th=self.v_th,
+            v_reset=self.v_reset,
+            method=self.surrogate,
+            alpha=1.0,
+        )
+
+    def initial_state(self, batch: int) -> ModuleState:
+        """Return the state before the first step: v0 and i0, no spike under way."""
+        zeros = self.v_reset.new_zeros(batch, self.v_reset.shape[0])
+        return ModuleState(
+            LIFState(z=zeros, v=self.v0.expand_as(zeros), i=self.i0.expand_as(zeros)),
+            torch.zeros_like(zeros, dtype=torch.int64),
+        )
+
+    def step(
+        self,
+        inputs: Tensor,
+        state: ModuleState,
+        parameters: LIFParameters,
+        noise: Tensor | None = None,
+        gain: Tensor | float = 1.0,
+    ) -> ModuleState:
+        """Return the state one dt later; its spikes are `state.lif.z`.
+
+        Args:
+            inputs: batch × input channel.
+            state: from `initial_state` or the step before.
+            parameters: from `norse_parameters`, once per run.
+            noise: what is added to v, in volts, batch × neuron.
+            gain: factor on all recurrent weights, a number or batch × 1: many scalings
+                of one network run as one batch.
+        """
+        if noise is not None:
+            lift = noise / (self.dt * parameters.tau_mem_inv)
+            parameters = parameters._replace(v_leak=parameters.v_leak + lift)
+        before = state.lif._replace(z=state.lif.z * gain)
+        _, lif = lif_step(inputs, before, self.w_in, self.w_rec, parameters, dt=self.dt)
+        resting = state.rest > 0
+        z = lif.z
+        if self.damping != 1:
+            z = z.detach() + self.damping * (z - z.detach())
+        z = torch.where(resting, torch.zeros_like(z), z)
+        v = torch.where(resting, self.v_reset, lif.v)
+        rest = torch.where(z > 0, self.rest_steps, (state.rest - 1).clamp(min=0))
+        return ModuleState(LIFState(z=z, v=v, i=lif.i), rest)
+
+    def forward(
+        self, inputs: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return outputs (steps × batch × output) and spikes (steps × batch × neuron).
+
+        Differentiable with respect to every parameter, from the start state. The
+        membrane noise is drawn from `generator`; without one there is none.
+        """
+        parameters = self.norse_parameters()
+        per_step = self.noise_per_step()
+        state = self.initial_state(inputs.shape[1])
+        spikes = []
+        for x in inputs.unbind():
+            noise = None
+            if generator is not None and self.noise_std > 0:
+                noise = per_step * torch.randn(
+                    state.lif.v.shape, generator=generator, dtype=per_step.dtype
+                )
+            state = self.step(x, state, parameters, noise)
+            spikes.append(state.lif.z)
+        return self.read_out(spikes), torch.stack(spikes)
+
+    def read_out(self, spikes: list[Tensor]) -> Tensor:
+        """Return W_out f + b_out for the filtered spikes f of each step."""
+        loss = self.loss_per_step(self.tau_out)
+        filtered = self.f0.expand_as(spikes[0])
+        outputs = []
+        for z in spikes:
+            filtered = filtered * (1 - loss) + z * (loss / self.dt)
+            outputs.append(filtered @ self.w_out.T + self.b_out)
+        return torch.stack(outputs)
+
+
+def to_network(module: LIFModule) -> LIFNetwork:
+    """Return the network that a module holds now, trained or not, in float64."""
+
+    def numbers(tensor: Tensor) -> np.ndarray:
+        return tensor.detach().cpu().double().numpy()
+
+    arrays = {
+        name: numbers(getattr(module, name)) for name in WEIGHTS + CONSTANTS + OPTIONAL
+    }
+    return LIFNetwork(
+        **arrays,
+        noise_std=module.noise_std,
+        dt=module.dt,
+        population=module.population,
+    )

@@ -1,0 +1,75 @@
+"""The readout: from spikes to outputs, the same for every stage."""
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from isotau.convert.ground import validation
+from isotau.convert.records.lif import decay_fraction
+from isotau.convert.records.spikes import Spikes, unpack
+
+
+def read_out(
+    spikes: Spikes,
+    *,
+    w_out: Float64[np.ndarray, "n_out n"],
+    b_out: Float64[np.ndarray, " n_out"],
+    tau: Float64[np.ndarray, " n"],
+    f0: Float64[np.ndarray, " n"] | float = 0.0,
+) -> Float64[np.ndarray, "steps batch n_out"]:
+    """Return o = W_out f + b_out, f being each spike train filtered by exp(−t/τ)/τ.
+
+    f ← f·e^(−dt/τ) + z·(1 − e^(−dt/τ))/dt: a neuron that fires at a constant rate has
+    f equal to that rate in Hz.
+
+    Args:
+        spikes: of `n` neurons.
+        w_out: output per Hz.
+        b_out: constant part of each output.
+        tau: time constant of each neuron's filter, in seconds.
+        f0: f before the first step, in Hz.
+    """
+    n_out = validation.length("w_out", w_out)
+    w_out = validation.floats("w_out", w_out, (n_out, spikes.n), "output × neuron")
+    tau = validation.floats("tau", tau, (spikes.n,), "neuron", positive=True)
+    loss = decay_fraction(tau, spikes.dt)
+    keep, jump = 1 - loss, loss / spikes.dt
+    filtered = np.zeros((spikes.batch, spikes.n)) + f0
+    outputs = np.empty((spikes.steps, spikes.batch, n_out))
+    for t in range(spikes.steps):
+        filtered *= keep
+        filtered += unpack(spikes.bits[t], spikes.n) * jump
+        outputs[t] = filtered @ w_out.T + b_out
+    return outputs
+
+
+def filter_spikes(
+    spikes: Spikes,
+    *,
+    tau: Float64[np.ndarray, " n"] | float,
+    every: int = 1,
+    f0: Float64[np.ndarray, " n"] | float = 0.0,
+) -> Float32[np.ndarray, "samples batch n"]:
+    """Return spike trains filtered by exp(−t/τ)/τ, in Hz, after every so many steps.
+
+    Args:
+        spikes: of `n` neurons.
+        tau: of the filter, one for all neurons or one each, in seconds; `read_out` has
+            the equation.
+        every: steps between two samples; the first is taken after so many steps.
+        f0: before the first step, in Hz.
+    """
+    taus = np.broadcast_to(np.asarray(tau, dtype=np.float64), (spikes.n,))
+    taus = validation.floats("tau", taus, (spikes.n,), "neuron", positive=True)
+    every = validation.whole("every", every, 1, spikes.steps)
+    loss = decay_fraction(taus, spikes.dt)
+    keep, jump = (1 - loss).astype(np.float32), (loss / spikes.dt).astype(np.float32)
+    filtered = np.zeros((spikes.batch, spikes.n), np.float32) + np.float32(f0)
+    samples = np.empty(
+        (spikes.steps // every, spikes.batch, spikes.n), dtype=np.float32
+    )
+    for t in range(len(samples) * every):
+        filtered *= keep
+        filtered += unpack(spikes.bits[t], spikes.n) * jump
+        if (t + 1) % every == 0:
+            samples[t // every] = filtered
+    return samples

@@ -1,0 +1,1 @@
+"""LIF networks into the chip's integers, and what rounding did to them."""

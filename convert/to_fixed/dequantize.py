@@ -1,0 +1,170 @@
+"""Loihi fixed point → LIF: the float network that the integers stand for.
+
+What the chip would do with unbounded, untruncated numbers. The chip takes a message one
+step after it was sent, the float network in the same step: its inputs come one step
+earlier.
+"""
+
+import numpy as np
+
+from isotau.convert.chip import arithmetic as chip
+from isotau.convert.ground.errors import (
+    CannotExport,
+    Finding,
+    Severity,
+    neuron_range,
+    of_severity,
+)
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.lif import MEMORYLESS, LIFNetwork
+from isotau.convert.to_fixed.quantization_report import dense_weights
+from isotau.convert.to_fixed.quantize import NOISE_SD
+
+
+def findings_of_dequantizing(net: FixedPointNetwork) -> list[Finding]:
+    """Return everything about a network that a `LIFNetwork` cannot hold."""
+    found = [
+        Finding(
+            Severity.INFO,
+            "inputs",
+            "got messages that arrive one step after they are sent, need input in the "
+            "same step",
+            "the float network answers one step earlier",
+        )
+    ]
+    for k, block in enumerate(net.blocks):
+        found += _of_block(k, block)
+    leakless = net.dv == 0
+    if leakless.any():
+        found.append(
+            Finding(
+                Severity.ERROR,
+                neuron_range(leakless),
+                "got dv = 0, a membrane without leak, need a finite tau_mem",
+                "raise dv to 1 or more",
+            )
+        )
+    low = net.vth == 0
+    if low.any():
+        found.append(
+            Finding(
+                Severity.ERROR,
+                neuron_range(low),
+                "got vth = 0, need a threshold above reset",
+                "raise vth to 1 or more",
+            )
+        )
+    if net.reset_interval:
+        found.append(
+            Finding(
+                Severity.ERROR,
+                "reset_interval",
+                f"got resets every {net.reset_interval} steps, need none",
+                "set reset_interval to 0 and run one trial at a time",
+            )
+        )
+    if net.noise_exp is not None:
+        found += _of_noise(net)
+    return found
+
+
+def dequantize(net: FixedPointNetwork) -> LIFNetwork:
+    """Return the float network whose quantization gives these integers, up to rounding.
+
+    W = weights · 2^(weight_exp + 6) / (state_scale · a_mem), times `input_scale` for
+    inputs, with a_mem = dv/4096; τ = −dt/ln(1 − loss) for the losses per step, or
+    dt/`MEMORYLESS` where a step loses all; v_leak from the bias, v_th from vth. The
+    readout is the same.
+
+    Raises:
+        CannotExport: delays, resets, neurons without leak or threshold, or noise on
+            neurons of several kinds; all are named.
+    """
+    found = findings_of_dequantizing(net)
+    if of_severity(found, Severity.ERROR):
+        raise CannotExport("LIFNetwork", found)
+    a_mem = net.dv / chip.DECAY_UNITY
+    a_syn = (net.du + float(chip.DU_OFFSET)) / chip.DECAY_UNITY
+    volt = net.state_scale * a_mem
+    unit = ((1 << chip.INPUT_SHIFT) / volt)[:, None]
+    bias = chip.effective_bias(net.bias_mant, net.bias_exp)
+    threshold = net.vth * float(1 << chip.INPUT_SHIFT)
+    noise_std = 0.0
+    if net.noise_exp is not None:
+        per_step = NOISE_SD * 2.0 ** (net.noise_exp - 7) / net.state_scale[0]
+        noise_std = float(per_step / np.sqrt(1 - (1 - a_mem[0]) ** 2))
+    return LIFNetwork(
+        w_in=dense_weights(net, "input") * net.input_scale * unit,
+        w_rec=dense_weights(net, "recurrent") * unit,
+        w_out=net.w_out,
+        b_out=net.b_out,
+        tau_syn=tau_of_loss(a_syn, net.dt),
+        tau_mem=tau_of_loss(a_mem, net.dt),
+        v_th=net.v_reset + threshold / net.state_scale,
+        v_leak=net.v_reset + bias / volt,
+        v_reset=net.v_reset,
+        refractory=net.refractory * net.dt,
+        noise_std=noise_std,
+        dt=net.dt,
+        # The chip decays u before it uses it, the float network i after.
+        i0=net.u0 * (1 - a_syn) / volt,
+        v0=net.v_reset + net.v0 / net.state_scale,
+        f0=net.f0,
+        tau_out=net.tau_out,
+        population=net.population,
+    )
+
+
+def tau_of_loss(loss: np.ndarray, dt: float) -> np.ndarray:
+    """Return the τ of which an exact exponential loses the given fraction in a step.
+
+    −dt/ln(1 − loss), or dt/`MEMORYLESS` where nothing is left.
+    """
+    partial = np.minimum(loss, 1 - np.exp(-MEMORYLESS / 2))
+    return np.where(loss < 1, -dt / np.log1p(-partial), dt / MEMORYLESS)
+
+
+def _of_block(k: int, block: WeightBlock) -> list[Finding]:
+    found = []
+    if block.delay:
+        found.append(
+            Finding(
+                Severity.ERROR,
+                f"blocks[{k}]",
+                f"got a delay of {block.delay} steps, need 0",
+                "set delay to 0",
+            )
+        )
+    if block.binary and block.source == "input":
+        found.append(
+            Finding(
+                Severity.WARNING,
+                f"blocks[{k}]",
+                "got binary inputs, of which any but 0 is one spike; need numbers",
+                "inputs are multiplied: send 0 and 1 / input_scale only",
+            )
+        )
+    return found
+
+
+def _of_noise(net: FixedPointNetwork) -> list[Finding]:
+    found = []
+    if np.ptp(net.dv) or np.ptp(net.state_scale):
+        found.append(
+            Finding(
+                Severity.ERROR,
+                "noise_exp",
+                "got noise with several dv or state scales, need one noise_std",
+                "set noise_exp to None",
+            )
+        )
+    else:
+        found.append(
+            Finding(
+                Severity.INFO,
+                "noise_exp",
+                "got uniform noise, need Gaussian noise",
+                "noise_std has the same standard deviation",
+            )
+        )
+    return found

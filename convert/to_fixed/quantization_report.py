@@ -1,0 +1,190 @@
+"""What quantization did to a network, parameter by parameter."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from isotau.convert.chip import arithmetic as chip
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
+from isotau.convert.to_fixed.quantize import NOISE_SD
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParameterError:
+    """How well one parameter survived.
+
+    Attributes:
+        name: as in `LIFNetwork`.
+        rms: root mean square of the error over that of the wanted values.
+        worst: largest |error| over the largest |wanted value|.
+        zeroed: values that were not 0 and became 0.
+        total: values that were not 0.
+    """
+
+    name: str
+    rms: float
+    worst: float
+    zeroed: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class QuantizationReport:
+    """Every parameter before and after, time constants, and how much room is left.
+
+    Attributes:
+        parameters: one entry each.
+        tau_syn: seconds, before quantization.
+        tau_syn_register: seconds, what du means for large u.
+        tau_syn_effective: seconds, what truncation leaves of it at the root mean square
+            of u that was recorded; NaN where u stays below one unit.
+        tau_mem_register: seconds, what dv means.
+        headroom_u: 2^23 over the largest |u| that was recorded, scaled.
+        headroom_v: 2^23 over the deepest v; infinite if v never went below reset.
+        noise_std: volts, stationary, before and after.
+        state_scale: integers per volt, one for each population.
+    """
+
+    parameters: tuple[ParameterError, ...]
+    tau_syn: Float64[np.ndarray, " n"]
+    tau_syn_register: Float64[np.ndarray, " n"]
+    tau_syn_effective: Float64[np.ndarray, " n"]
+    tau_mem_register: Float64[np.ndarray, " n"]
+    headroom_u: float
+    headroom_v: float
+    noise_std: tuple[float, float]
+    state_scale: tuple[float, ...]
+
+
+def report_quantization(
+    before: LIFNetwork, after: FixedPointNetwork, ranges: Ranges
+) -> QuantizationReport:
+    """Return how `after` differs from `before`; `ranges` as given to `quantize`."""
+    a_mem = after.dv / chip.DECAY_UNITY
+    keep_u = after.du.astype(np.int64) + chip.DU_OFFSET
+    per_volt = after.state_scale * a_mem
+    gain = decay_fraction(before.tau_syn, before.dt) / (keep_u / chip.DECAY_UNITY)
+    unit = (gain * (1 << chip.INPUT_SHIFT) / per_volt)[:, None]
+    w_in = after.input_scale * dense_weights(after, "input") * unit
+    w_rec = dense_weights(after, "recurrent") * unit
+    drive = chip.effective_bias(after.bias_mant, after.bias_exp) / per_volt
+    swing = after.vth * float(1 << chip.INPUT_SHIFT) / after.state_scale
+    tau_syn = _tau(keep_u / chip.DECAY_UNITY, before.dt)
+    tau_mem = _tau(a_mem, before.dt)
+    u_peak = float((per_volt * ranges.i_peak).max())
+    v_low = float((after.state_scale * ranges.v_low).max())
+    noise = 0.0
+    if after.noise_exp is not None:
+        sd = NOISE_SD * 2.0 ** (after.noise_exp - 7)
+        stationary = sd / np.sqrt(1 - (1 - a_mem[0]) ** 2)
+        noise = float(stationary / after.state_scale[0])
+    return QuantizationReport(
+        parameters=(
+            _error("w_in", before.w_in, w_in),
+            _error("w_rec", before.w_rec, w_rec),
+            _error("v_leak", before.v_leak - before.v_reset, drive),
+            _error("v_th", before.v_th - before.v_reset, swing),
+            _error("tau_syn", before.tau_syn, tau_syn),
+            _error("tau_mem", before.tau_mem, tau_mem),
+        ),
+        tau_syn=before.tau_syn,
+        tau_syn_register=tau_syn,
+        tau_syn_effective=effective_tau(keep_u, per_volt * ranges.i_rms, before.dt),
+        tau_mem_register=tau_mem,
+        headroom_u=chip.STATE_LIMIT / u_peak if u_peak else float("inf"),
+        headroom_v=chip.STATE_LIMIT / v_low if v_low else float("inf"),
+        noise_std=(before.noise_std, noise),
+        state_scale=tuple(after.state_scale[_first_of_each(after.population)].tolist()),
+    )
+
+
+def summarize(report: QuantizationReport) -> dict[str, Any]:
+    """Return the report as plain numbers for JSON; infinities become None."""
+
+    def finite(x: float) -> float | None:
+        return x if np.isfinite(x) else None
+
+    def median_ms(tau: np.ndarray) -> float | None:
+        known = tau[np.isfinite(tau)]
+        return float(np.median(known)) * 1e3 if known.size else None
+
+    return {
+        "parameters": [asdict(p) for p in report.parameters],
+        "median_tau_syn_ms": {
+            "before": median_ms(report.tau_syn),
+            "register": median_ms(report.tau_syn_register),
+            "effective": median_ms(report.tau_syn_effective),
+        },
+        "headroom_u": finite(report.headroom_u),
+        "headroom_v": finite(report.headroom_v),
+        "noise_std_mv": [1e3 * x for x in report.noise_std],
+        "state_scale_per_volt": list(report.state_scale),
+    }
+
+
+def dense_weights(
+    net: FixedPointNetwork, source: str
+) -> Float64[np.ndarray, "n columns"]:
+    """Return all weights of one source as real numbers, mantissa · 2^exponent."""
+    columns = net.n if source == "recurrent" else net.n_in
+    total = np.zeros((net.n, columns))
+    for block in net.blocks:
+        if block.source == source:
+            total[:, block.pre] += block.weights * 2.0**block.weight_exp
+    return total
+
+
+def effective_tau(
+    fraction: np.ndarray, amplitude: np.ndarray, dt: float
+) -> Float64[np.ndarray, " n"]:
+    """Return the time in which a decay from `amplitude` really falls to 1/e.
+
+    Every step truncates toward zero, so that below 4096/fraction the fall is linear.
+    The time is interpolated between steps.
+
+    Args:
+        fraction: what a step loses, in 1/4096 (du + 1, or dv), at least 1.
+        amplitude: where the decay starts, in integers of state.
+        dt: step, in seconds.
+    """
+    x = np.rint(np.abs(amplitude)).astype(np.int64)
+    goal = x / np.e
+    steps = np.where(x >= 1, 0.0, np.nan)
+    falling = x >= 1
+    while falling.any():
+        after = chip.decay(x, fraction)
+        done = falling & (after <= goal)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            curved = np.log(x / goal) / np.log(x / after)
+            part = np.where(after > 0, curved, 1 - goal / x)
+        steps = steps + np.where(done, part, np.where(falling, 1.0, 0.0))
+        falling = falling & ~done
+        x = after
+    return steps * dt
+
+
+def _first_of_each(population: np.ndarray) -> np.ndarray:
+    """Return the index of each population's first neuron."""
+    return np.unique(population, return_index=True)[1]
+
+
+def _tau(fraction: np.ndarray, dt: float) -> np.ndarray:
+    """Return the time constant of a loss per step; 0 where all is lost at once."""
+    with np.errstate(divide="ignore"):
+        return -dt / np.log1p(-fraction)
+
+
+def _error(name: str, wanted: np.ndarray, have: np.ndarray) -> ParameterError:
+    off = np.abs(have - wanted)
+    asked = wanted != 0
+    power, peak = float((wanted**2).sum()), float(np.abs(wanted).max())
+    return ParameterError(
+        name=name,
+        rms=float(np.sqrt((off**2).sum() / power)) if power else 0.0,
+        worst=float(off.max() / peak) if peak else 0.0,
+        zeroed=int((asked & (have == 0)).sum()),
+        total=int(asked.sum()),
+    )

@@ -1,0 +1,1 @@
+"""Rate networks into LIF networks: calibration, λ, and what each unit lost."""

@@ -1,0 +1,209 @@
+"""Calibration: a rate network's weights refitted to the spikes in place of its rates.
+
+The LIF neurons are first shown the currents that the rate network's units saw on some
+trials. Least squares then finds the weights that turn the neurons' filtered spikes into
+the drive that the rate network had there; no gradient passes through time. Further
+rounds let the network run on its own weights and add the states that it visits, with
+the drive that the rate network would have at them.
+
+Related: decoders of the Neural Engineering Framework (Eliasmith & Anderson 2003) and
+the rates that teach spiking networks in DePasquale, Churchland & Abbott 2016,
+arXiv:1601.07620. The loop over visited states is that of Ross, Gordon & Bagnell 2011,
+arXiv:1011.0686.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.neuron.activation import activate
+from isotau.convert.neuron.fi_curve import curve, evaluate
+from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.trials import Trials, refine
+from isotau.convert.simulate.lif_dynamics import respond, simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.to_lif.teacher import Teacher
+
+TURN = {"sigmoid": 2.0, "tanh": 1.0}
+"""States beyond which a bounded activation says little more."""
+OFFSETS = np.linspace(-12e-3, 8e-3, 21)
+"""Constant drives at x = 0 that are tried, in volts above threshold."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrateConfig:
+    """How to calibrate.
+
+    Attributes:
+        swing: volts that a typical state of the rate network moves a neuron's drive.
+        offset: constant drive at x = 0, in volts above threshold; None for that of
+            `OFFSETS` at which the f–I curve is nearest to the activation.
+        ridge: strength of the prior, the rate network's own weights, relative to the
+            variance of a filtered spike train.
+        rounds: closed-loop rounds after the first fit.
+        lag: time that τ_syn is shortened by, for the neuron's own delay, in seconds.
+        keep_signs: whether every weight keeps its sign and zeros stay zero; None for
+            whenever the network obeys Dale's law or has zero weights. A low-rank
+            network keeps its rank instead.
+    """
+
+    swing: float = 20e-3
+    offset: float | None = None
+    ridge: float = 1e-2
+    rounds: int = 1
+    lag: float = 0.0
+    keep_signs: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        validation.number("swing", self.swing, positive=True)
+        if self.offset is not None:
+            validation.number("offset", self.offset)
+        validation.number("ridge", self.ridge, positive=True)
+        validation.whole("rounds", self.rounds, 0, 100)
+        validation.number("lag", self.lag, minimum=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Calibration:
+    """Calibrated networks and what they were made of.
+
+    Attributes:
+        networks: after the first fit and after every round.
+        constants: of the neurons; burn_in is 0, as every trial starts in the state
+            that stands for the rate network's own.
+        inverse_lambda: firing rate that stands for r = 1 in the prior, in Hz.
+        residual: share of the recurrent drive's variance that the fit leaves, a fit.
+    """
+
+    networks: tuple[LIFNetwork, ...]
+    constants: LIFConstants
+    inverse_lambda: float
+    residual: tuple[float, ...]
+
+
+def calibrate(
+    rate: RateRNN,
+    trials: Trials,
+    *,
+    constants: LIFConstants = PUBLISHED,
+    config: CalibrateConfig = CalibrateConfig(),
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Calibration:
+    """Return LIF networks whose weights are fitted to the rate network's drive.
+
+    A low-rank network stays one: its n vectors are refitted. τ_syn is the rate
+    network's τ, but for `config.lag`.
+
+    Args:
+        rate: the network, of any activation.
+        trials: what it is shown, in its own steps; report accuracy on others.
+        constants: of the neurons; `unit` and `v_leak` are chosen here.
+        config: how.
+        seed: of membrane noise, start voltages and the rate network's noise.
+        progress: is given the steps as they pass.
+
+    Raises:
+        ValueError: trials of another step or other channels than the network's, or
+            in which no rate changes; `keep_signs` for a low-rank network.
+    """
+    if abs(trials.dt - rate.dt) > 1e-9 * rate.dt:
+        raise ValueError(
+            f"trials: got steps of {trials.dt} s, need the network's {rate.dt} s"
+        )
+    rng = np.random.default_rng(seed)
+    x0 = rng.normal(rate.x0, rate.x0_std, (trials.batch, rate.n))
+    taught = simulate_rate(rate, trials.inputs, rng=rng, x0=x0, keep_x=True)
+    assert taught.x is not None
+    x = np.concatenate([x0[None], taught.x])
+    neuron = choose_neuron(rate, x, constants, config.swing, config.offset)
+    fine = refine(trials, neuron.dt)
+    teacher = Teacher(
+        rate,
+        neuron,
+        swing=config.swing,
+        strength=config.ridge,
+        lag=config.lag,
+        keep_signs=config.keep_signs,
+        seed=seed,
+    )
+    spikes = respond(
+        teacher.network(None, None),
+        teacher.currents(x),
+        steps=fine.steps,
+        generator=torch.Generator().manual_seed(seed),
+        progress=progress,
+    )
+    lessons = [teacher.lesson(spikes, x, taught.outputs)]
+    networks, residual = [], []
+    for turn in range(config.rounds + 1):
+        drive, output, left = teacher.fit(lessons)
+        networks.append(teacher.network(drive, output))
+        residual.append(left)
+        if turn == config.rounds:
+            break
+        run = simulate_lif(
+            networks[-1],
+            fine.inputs,
+            generator=torch.Generator().manual_seed(seed + 1 + turn),
+            keep_current_every=teacher.every,
+            progress=progress,
+        )
+        assert run.current is not None
+        visited = run.current / neuron.unit + teacher.constant(drive)
+        visited = np.concatenate([np.broadcast_to(rate.x0, (1, *x0.shape)), visited])
+        told = activate(visited[1:] + rate.readout_bias, rate.activation, rate.ceiling)
+        outputs = told @ rate.w_out.T + rate.b_out
+        lessons.append(teacher.lesson(run.spikes, visited, outputs))
+    return Calibration(
+        networks=tuple(networks),
+        constants=neuron,
+        inverse_lambda=1 / teacher.gain,
+        residual=tuple(residual),
+    )
+
+
+def choose_neuron(
+    rate: RateRNN,
+    x: Float64[np.ndarray, "steps batch n"],
+    constants: LIFConstants,
+    swing: float,
+    offset: float | None = None,
+) -> LIFConstants:
+    """Return the constants with a unit and a v_leak that suit the states.
+
+    A typical state, or where a bounded activation turns if that is nearer, moves the
+    drive by `swing`. v_leak is above threshold by `offset`, or by that of `OFFSETS` at
+    which the f–I curve is nearest to the activation, up to a gain and a constant, over
+    the states visited.
+    """
+    typical = float(np.sqrt(np.mean((x - x.mean()) ** 2)))
+    typical = min(max(typical, 1e-6), TURN.get(rate.activation, np.inf))
+    chosen = dataclasses.replace(constants, unit=swing / typical, burn_in=0.0)
+    stride = max(1, x.size // 20_000)
+    while math.gcd(stride, x.size) > 1:  # or only some units would be looked at
+        stride += 1
+    some = x.reshape(-1)[::stride]
+    r = activate(some, rate.activation, rate.ceiling)
+    if np.ptp(r) == 0:
+        raise ValueError(
+            f"trials: got rates of {r[0]:g} in all units at all times, need some that "
+            "differ; show inputs that drive the network"
+        )
+    if offset is None:
+        fi, tilt = curve(chosen), 1e-9 * some  # a silent neuron has no correlation
+        likeness = [
+            np.corrcoef(evaluate(fi, chosen.unit * some + o) + tilt, r)[0, 1]
+            for o in OFFSETS
+        ]
+        offset = float(OFFSETS[int(np.nanargmax(likeness))])
+    return dataclasses.replace(chosen, v_leak=chosen.v_th + offset)

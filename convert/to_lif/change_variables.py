@@ -1,0 +1,67 @@
+"""Exact changes of variables: other networks with the same outputs."""
+
+import dataclasses
+
+import numpy as np
+
+from isotau.convert.ground import validation
+from isotau.convert.records.rate import RateRNN
+
+
+def tanh_to_sigmoid(rate: RateRNN) -> RateRNN:
+    """Return a sigmoid network with the outputs of a tanh network, step for step.
+
+    tanh x = 2σ(2x) − 1: with y = 2x the network obeys the same equation with
+    W' = 4W, W_in' = 2W_in, b' = 2b − 2W·1 and twice the noise, and reads out
+    2W_out σ(y) + b_o − W_out·1. The factors of a low-rank network are kept: m' = 4m.
+
+    Raises:
+        ValueError: the network is no tanh network.
+    """
+    if rate.activation != "tanh":
+        raise ValueError(
+            f"activation: got {rate.activation}, need tanh; other networks need no "
+            "change of variables"
+        )
+    return dataclasses.replace(
+        rate,
+        w_rec=4 * rate.w_rec,
+        w_in=2 * rate.w_in,
+        w_out=2 * rate.w_out,
+        bias=2 * rate.bias - 2 * rate.w_rec.sum(axis=1),
+        b_out=rate.b_out - rate.w_out.sum(axis=1),
+        activation="sigmoid",
+        noise_std=2 * rate.noise_std,
+        ceiling=None if rate.ceiling is None else (rate.ceiling + 1) / 2,
+        x0=2 * rate.x0,
+        x0_std=2 * rate.x0_std,
+        readout_bias=2 * rate.readout_bias,
+        m_vectors=4 * rate.m_vectors,
+    )
+
+
+def replicate(rate: RateRNN, copies: int) -> RateRNN:
+    """Return the network with `copies` units for each of its units.
+
+    Copy c of unit i is unit i·copies + c; it has unit i's inputs, and its outgoing
+    weights are divided by `copies`. Without noise the outputs are the same; with noise
+    of their own, or as spiking neurons, the copies average it out: a population code.
+    """
+    copies = validation.whole("copies", copies, 1, 1 << 10)
+
+    def each(array: np.ndarray) -> np.ndarray:
+        return np.repeat(array, copies, axis=0)
+
+    return dataclasses.replace(
+        rate,
+        w_rec=np.repeat(each(rate.w_rec), copies, axis=1) / copies,
+        w_in=each(rate.w_in),
+        w_out=np.repeat(rate.w_out, copies, axis=1) / copies,
+        bias=each(rate.bias),
+        tau=each(rate.tau),
+        dale=each(rate.dale),
+        x0=each(rate.x0),
+        readout_bias=each(rate.readout_bias),
+        m_vectors=each(rate.m_vectors),
+        n_vectors=each(rate.n_vectors),
+    )

@@ -1,0 +1,103 @@
+"""`Conversion`: a converted network, how it was made, and what else was tried."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from isotau.convert.neuron.fi_curve import curve, evaluate
+from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.trials import Trials
+
+METHODS = ("calibrate", "scale")
+Score = Callable[[np.ndarray, Trials], np.ndarray]
+"""Outputs (steps × batch × output) and trials in; who was right out (batch, bool)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Candidate:
+    """One network that was tried and how it did on the trials of the choice.
+
+    Attributes:
+        inverse_lambda: 1/λ, firing rate that stands for r = 1, in Hz; that of the
+            prior for a calibrated network.
+        drive: constant drive added to every neuron, in volts.
+        output_gain: factor on λ W_out that matches the output's amplitude; 1 for a
+            calibrated network, whose output weights are fitted.
+        unit: volts that stand for 1 of the rate network's x.
+        rounds: closed-loop rounds of the calibration; None for a network scaled by λ.
+        amplitude: mean of the largest |output| in the trials whose target asks for
+            one, before the gain; None where none does.
+        accuracy: fraction of trials right, with the gain.
+        accuracy_ungained: the same with the gain at 1, as published.
+        error: mean squared difference to the target where it counts, with the gain.
+    """
+
+    inverse_lambda: float
+    drive: float
+    output_gain: float
+    unit: float
+    rounds: int | None = None
+    amplitude: float | None
+    accuracy: float
+    accuracy_ungained: float
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Conversion:
+    """A converted network, the candidate that was chosen, and all that were tried.
+
+    Attributes:
+        network: the chosen one.
+        rate: the rate network that it stands for, unit by neuron; with a population
+            code it has more units than the one that was converted.
+        constants: of the neurons.
+        method: one of `METHODS`.
+        chosen: which candidate `network` is.
+        candidates: all, in the order in which they were tried.
+        residual: share of the recurrent drive's variance that each fit of the
+            calibration left; empty for a network scaled by λ.
+    """
+
+    network: LIFNetwork
+    rate: RateRNN
+    constants: LIFConstants
+    method: str
+    chosen: Candidate
+    candidates: tuple[Candidate, ...]
+    residual: tuple[float, ...] = ()
+
+
+def merit(candidate: Candidate) -> tuple[float, float]:
+    """Return what candidates are ordered by: accuracy, then the smaller error."""
+    return candidate.accuracy, -candidate.error
+
+
+def answer_amplitude(
+    outputs: Float64[np.ndarray, "steps batch n_out"], trials: Trials
+) -> float | None:
+    """Return the mean of the largest |output| in scored steps, over trials that ask.
+
+    A trial asks for an answer if its target is not 0 in some scored step; None where
+    no trial does.
+    """
+    counts = trials.mask[:, :, None]
+    asked = (counts & (trials.targets != 0)).any(axis=(0, 2))
+    peaks = np.abs(np.where(counts, outputs, 0.0)).max(axis=(0, 2))[asked]
+    return float(peaks.mean()) if peaks.size else None
+
+
+def expected_rates(
+    found: Conversion, x: Float64[np.ndarray, "steps batch n"]
+) -> Float64[np.ndarray, "steps batch n"]:
+    """Return the firing rates, in Hz, that stand for states x of the rate network.
+
+    From the neurons' f–I curve: the rate of a neuron whose drive holds still.
+    """
+    constants = found.constants
+    drive = constants.v_leak - constants.v_th + found.chosen.drive
+    return evaluate(curve(constants), constants.unit * x + drive)

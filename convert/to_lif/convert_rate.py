@@ -1,0 +1,198 @@
+"""`convert`: any rate network to the LIF network that stands for it."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.trials import Trials, refine, subset
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.simulate.readout import read_out
+from isotau.convert.to_lif.calibrate import CalibrateConfig, Calibration, calibrate
+from isotau.convert.to_lif.change_variables import replicate
+from isotau.convert.to_lif.conversion import (
+    METHODS,
+    Candidate,
+    Conversion,
+    Score,
+    merit,
+)
+from isotau.convert.to_lif.search_lambda import judge, search_lambda
+
+FITTED = 2 / 3
+"""Share of the trials that the weights are fitted on; the others choose."""
+ATTEMPTS: tuple[tuple[float, float | None], ...] = (
+    (1.0, None),
+    (2.0, 0.0),
+    (0.5, None),
+    (2.0, None),
+)
+"""Multiples of the calibration's swing, and offsets (`CalibrateConfig`), tried in turn
+until one is good enough."""
+FIRST = {"softplus": (2.0, 0.0), "relu": (1.0, -4e-3)}
+"""What is tried before these. A softplus unit far below zero still says something, and
+a relu unit just below it is about to, where the neuron nearest in shape is silent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvertConfig:
+    """How to convert.
+
+    Attributes:
+        method: "calibrate" refits the weights to the neurons' spikes, for any
+            activation; "scale" is the published mapping with one λ.
+        copies: LIF neurons for each unit, a population code.
+        constants: of the neurons; "calibrate" chooses `unit`, `v_leak` and no burn-in.
+        calibration: for "calibrate".
+        good_enough: accuracy, as a fraction of the rate network's on the same trials,
+            at which "calibrate" stops trying other neurons (`ATTEMPTS`).
+    """
+
+    method: str = "calibrate"
+    copies: int = 1
+    constants: LIFConstants = field(default_factory=LIFConstants)
+    calibration: CalibrateConfig = field(default_factory=CalibrateConfig)
+    good_enough: float = 0.99
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        validation.choice("method", self.method, METHODS)
+        validation.whole("copies", self.copies, 1, 1 << 10)
+        validation.number("good_enough", self.good_enough, minimum=0)
+
+
+def convert(
+    rate: RateRNN,
+    trials: Trials,
+    *,
+    score: Score,
+    seed: int,
+    config: ConvertConfig = ConvertConfig(),
+    progress: Progress = silent,
+) -> Conversion:
+    """Return the LIF network that stands for a rate network.
+
+    Args:
+        rate: the network.
+        trials: what it is shown, in its own steps, at least 3; fit and choice are made
+            on them, so report accuracy on others.
+        score: the task's rule.
+        seed: of all noise.
+        config: how.
+        progress: is given the steps as they pass.
+
+    Raises:
+        ValueError: fewer than 3 trials, or trials that do not fit the network.
+    """
+    if trials.batch < 3:
+        raise ValueError(
+            f"trials: got {trials.batch}, need at least 3 to fit and judge"
+        )
+    wide = replicate(rate, config.copies) if config.copies > 1 else rate
+    if config.method == "scale":
+        return search_lambda(
+            wide,
+            trials,
+            score=score,
+            seed=seed,
+            lag=config.calibration.lag,
+            constants=config.constants,
+            progress=progress,
+        )
+    return _calibrated(wide, trials, score, seed, config, progress)
+
+
+def _calibrated(
+    rate: RateRNN,
+    trials: Trials,
+    score: Score,
+    seed: int,
+    config: ConvertConfig,
+    progress: Progress,
+) -> Conversion:
+    """Return the best of the calibrations, of which one after another is tried."""
+    fitted = max(2, round(FITTED * trials.batch))
+    shown, others = (
+        subset(trials, part) for part in (slice(0, fitted), slice(fitted, None))
+    )
+    rng = np.random.default_rng(seed)
+    theirs = simulate_rate(rate, others.inputs, rng=rng).outputs
+    enough = config.good_enough * float(score(theirs, others).mean())
+    tried: list[tuple[Candidate, Calibration]] = []
+    given = config.calibration
+    first = [FIRST[rate.activation]] if rate.activation in FIRST else []
+    pairs = [
+        (factor, offset if given.offset is None else given.offset)
+        for factor, offset in (*first, *ATTEMPTS)
+    ]
+    for factor, offset in dict.fromkeys(pairs):
+        made = calibrate(
+            rate,
+            shown,
+            constants=config.constants,
+            config=dataclasses.replace(
+                given, swing=factor * given.swing, offset=offset
+            ),
+            seed=seed,
+            progress=progress,
+        )
+        fine = refine(others, made.constants.dt)
+        for rounds in range(len(made.networks)):
+            found = _try(made, rounds, fine, score, seed, progress)
+            tried.append((found, made))
+        if max(candidate.accuracy for candidate, _ in tried) >= enough:
+            break
+    chosen, made = max(tried, key=lambda pair: merit(pair[0]))
+    assert chosen.rounds is not None
+    return Conversion(
+        network=made.networks[chosen.rounds],
+        rate=rate,
+        constants=made.constants,
+        method="calibrate",
+        chosen=chosen,
+        candidates=tuple(candidate for candidate, _ in tried),
+        residual=made.residual,
+    )
+
+
+def _try(
+    made: Calibration,
+    rounds: int,
+    trials: Trials,
+    score: Score,
+    seed: int,
+    progress: Progress,
+) -> Candidate:
+    """Return how one calibrated network does."""
+    network = made.networks[rounds]
+    spikes = simulate_lif(
+        network,
+        trials.inputs,
+        generator=torch.Generator().manual_seed(seed),
+        progress=progress,
+    ).spikes
+    outputs = read_out(
+        spikes,
+        w_out=network.w_out,
+        b_out=np.zeros(network.n_out),
+        tau=network.tau_out,
+        f0=network.f0,
+    )
+    blank = Candidate(
+        inverse_lambda=made.inverse_lambda,
+        drive=0.0,
+        output_gain=1.0,
+        unit=made.constants.unit,
+        rounds=rounds,
+        amplitude=None,
+        accuracy=0.0,
+        accuracy_ungained=0.0,
+        error=np.inf,
+    )
+    return judge(outputs, network.b_out, trials, score, blank, match_output=False)

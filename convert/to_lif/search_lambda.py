@@ -1,0 +1,340 @@
+"""The search for λ: an analytic start, then candidates in batches, noise in common.
+
+Rate → LIF: one scalar λ carries a rate network onto integrate-and-fire neurons.
+
+Kim, Li & Sejnowski 2019, doi:10.1073/pnas.1905926116. A unit's rate r is stood for by
+λ times the firing rate of a neuron; so recurrent and output weights are scaled by λ,
+input weights and τ are kept.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.neuron.activation import activate
+from isotau.convert.neuron.lif_constants import PUBLISHED
+from isotau.convert.neuron.lif_constants import LIFConstants as LIFConstants
+from isotau.convert.records.lif import LIFNetwork, decay_fraction
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes, select
+from isotau.convert.records.trials import Trials, refine
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.simulate.readout import read_out
+from isotau.convert.to_lif.analytic_lambda import (
+    analytic_inverse_lambda,
+    candidate_constants,
+    match_constants,
+    matched_constants,
+)
+from isotau.convert.to_lif.change_variables import tanh_to_sigmoid
+from isotau.convert.to_lif.conversion import (
+    Candidate,
+    Conversion,
+    Score,
+    answer_amplitude,
+    merit,
+)
+
+
+def rate_to_lif(
+    rate: RateRNN,
+    *,
+    inverse_lambda: float,
+    output_gain: float = 1.0,
+    drive: float = 0.0,
+    lag: float = 0.0,
+    from_x0: bool = False,
+    constants: LIFConstants = PUBLISHED,
+) -> LIFNetwork:
+    """Return the LIF network for one 1/λ.
+
+    With q = 1 − exp(−dt/τ) a spike adds λ W_rec q/dt units to i, so that a constant
+    firing rate f gives i = λ W_rec f; an input x adds q W_in x, the filter that it
+    passes in the rate network; a bias b moves v_leak.
+
+    Args:
+        rate: the network; its rates must not be negative (`tanh_to_sigmoid`).
+        inverse_lambda: 1/λ, firing rate that stands for r = 1, in Hz.
+        output_gain: further factor on the output weights.
+        drive: added to every v_leak, in volts.
+        lag: time that τ_syn is shortened by, in seconds, for what membrane and rise
+            time add to it; down to dt.
+        from_x0: whether trials start in the state that stands for the rate network's
+            x0, instead of at rest; v0 is then spread evenly over the neurons.
+        constants: of the neurons.
+
+    Raises:
+        ValueError: 1/λ is not positive, the activation gives negative rates, or the
+            network reads out other rates than those that recur.
+    """
+    if not inverse_lambda > 0:
+        raise ValueError(f"inverse_lambda: got {inverse_lambda} Hz, need more than 0")
+    if rate.activation == "tanh":
+        raise ValueError(
+            "activation: got tanh, need rates that are not negative; use "
+            "tanh_to_sigmoid, which changes nothing but the variables"
+        )
+    if rate.readout_bias.any():
+        raise ValueError(
+            "readout_bias: got values other than 0, need 0, as a spike is the same for "
+            "readout and recurrence; calibrate instead of scaling"
+        )
+    tau = np.maximum(rate.tau - lag, constants.dt)
+    q = decay_fraction(tau, constants.dt)[:, None]
+    every = np.ones(rate.n)
+    start = {}
+    if from_x0:
+        r = activate(rate.x0, rate.activation, rate.ceiling)
+        spread = (np.arange(rate.n) * 0.6180339887498949) % 1
+        start = {
+            "i0": constants.unit * (rate.x0 - rate.bias),
+            "v0": constants.v_reset + spread * (constants.v_th - constants.v_reset),
+            "f0": inverse_lambda * r,
+        }
+    return LIFNetwork(
+        w_in=constants.unit * q * rate.w_in,
+        w_rec=constants.unit * q / (constants.dt * inverse_lambda) * rate.w_rec,
+        w_out=output_gain / inverse_lambda * rate.w_out,
+        b_out=rate.b_out,
+        tau_syn=tau,
+        tau_mem=constants.tau_mem * every,
+        v_th=constants.v_th * every,
+        v_leak=constants.v_leak + drive + constants.unit * rate.bias,
+        v_reset=constants.v_reset * every,
+        refractory=constants.refractory * every,
+        noise_std=constants.noise_std,
+        dt=constants.dt,
+        **start,
+    )
+
+
+GRID = tuple(float(value) for value in range(20, 80, 5))
+"""The published values of 1/λ, in Hz."""
+DRIVES = (0.0, 0.5e-3, 1e-3)
+"""Constant drives beside the published bias, tried near the best 1/λ, in volts."""
+SPREAD = np.geomspace(0.4, 1.5, 8)
+"""Values of 1/λ tried first, relative to the analytic one."""
+REFINEMENTS = 2
+"""Times that the interval around the best 1/λ is divided further."""
+
+
+def search_lambda(
+    rate: RateRNN,
+    trials: Trials,
+    *,
+    score: Score,
+    seed: int,
+    grid: Sequence[float] | None = None,
+    drives: Sequence[float] = DRIVES,
+    match_output: bool = True,
+    lag: float = 0.0,
+    constants: LIFConstants = PUBLISHED,
+    progress: Progress = silent,
+) -> Conversion:
+    """Return the LIF network at the best 1/λ.
+
+    A tanh network becomes a sigmoid one first. A first batch of 1/λ lies around the
+    analytic one, which brings the neuron's f–I curve nearest to the activation over
+    the states visited (for other activations than sigmoid and lif the neuron's own
+    constants, unit and offset are fitted as well). Further batches divide the interval
+    around the best, the first of them with every drive. Every candidate has the same
+    trials and the same noise. The best has the highest accuracy, and among equals the
+    smallest output error. Report its accuracy on other trials: the choice was made on
+    these.
+
+    Args:
+        rate: the network.
+        trials: what the search runs on; resampled to the neurons' dt.
+        score: the task's rule.
+        seed: of the membrane noise and of the rate network's.
+        grid: values of 1/λ to try instead of the analytic ones, in Hz.
+        drives: constant drives to try, in volts; (0.0,) for the published bias alone.
+        match_output: fit a gain on the output to the target for every candidate, by
+            least squares; otherwise the published mapping, whose amplitude is often 2
+            to 4 times too large.
+        lag: time that τ_syn is shortened by, see `rate_to_lif`.
+        constants: of the neurons.
+        progress: is given the steps as they pass.
+
+    Raises:
+        ValueError: a grid without values or with values that are not positive.
+    """
+    rate = tanh_to_sigmoid(rate) if rate.activation == "tanh" else rate
+    if grid is not None:
+        values = np.unique(np.asarray(grid, dtype=np.float64))
+        if not values.size or not (values > 0).all():
+            raise ValueError(
+                f"grid: got {grid}, need values of 1/λ in Hz, greater than 0"
+            )
+    else:
+        constants, values = _start(rate, trials, constants, seed)
+    bench = _Bench(rate, trials, score, seed, match_output, lag, constants, progress)
+    tried = bench.attempt([(float(value), 0.0) for value in values])
+    for turn in range(1 if grid is not None else REFINEMENTS):
+        levels = np.unique([c.inverse_lambda for c in tried])
+        best = max(tried, key=merit)
+        extra = drives if turn == 0 else (best.drive,)
+        pairs = [(v, d) for v in _around(best.inverse_lambda, levels) for d in extra]
+        known = {(c.inverse_lambda, c.drive) for c in tried}
+        tried += bench.attempt([pair for pair in pairs if pair not in known])
+    chosen = max(tried, key=merit)
+    return Conversion(
+        network=bench.network(chosen),
+        rate=rate,
+        constants=constants,
+        method="scale",
+        chosen=chosen,
+        candidates=tuple(tried),
+    )
+
+
+def judge(
+    raw: Float64[np.ndarray, "steps batch n_out"],
+    b_out: Float64[np.ndarray, " n_out"],
+    trials: Trials,
+    score: Score,
+    candidate: Candidate,
+    *,
+    match_output: bool,
+) -> Candidate:
+    """Return the candidate with its figures for outputs raw + b_out.
+
+    Args:
+        raw: outputs before gain and constant part.
+        b_out: constant part.
+        trials: what the network was shown, at the outputs' dt.
+        score: the task's rule.
+        candidate: its figures are replaced.
+        match_output: whether a gain is fitted.
+    """
+    gain = _gain(raw, trials, b_out) if match_output else 1.0
+    outputs = gain * raw + b_out
+    return dataclasses.replace(
+        candidate,
+        output_gain=gain,
+        amplitude=answer_amplitude(raw + b_out, trials),
+        accuracy=float(score(outputs, trials).mean()),
+        accuracy_ungained=float(score(raw + b_out, trials).mean()),
+        error=float(((outputs - trials.targets)[trials.mask] ** 2).mean()),
+    )
+
+
+def _start(
+    rate: RateRNN, trials: Trials, constants: LIFConstants, seed: int
+) -> tuple[LIFConstants, np.ndarray]:
+    """Return the neuron's constants and the values of 1/λ to try first."""
+    run = simulate_rate(
+        rate, trials.inputs, rng=np.random.default_rng(seed), keep_x=True
+    )
+    assert run.x is not None
+    if rate.activation in ("sigmoid", "lif") and not rate.bias.any():
+        match = analytic_inverse_lambda(rate, run.x, constants)
+    else:
+        match = match_constants(rate, run.x, candidate_constants(constants))[0]
+        constants = dataclasses.replace(matched_constants(match), burn_in=0.0)
+    return constants, match.inverse_lambda * SPREAD
+
+
+class _Bench:
+    """The trials on which candidates run, many in one batch."""
+
+    def __init__(
+        self,
+        rate: RateRNN,
+        trials: Trials,
+        score: Score,
+        seed: int,
+        match_output: bool,
+        lag: float,
+        constants: LIFConstants,
+        progress: Progress,
+    ) -> None:
+        self.rate, self.score, self.seed = rate, score, seed
+        self.match_output, self.lag = match_output, lag
+        self.constants, self.progress = constants, progress
+        self.trials = refine(trials, constants.dt)
+
+    def network(self, chosen: Candidate) -> LIFNetwork:
+        """Return a candidate's network."""
+        return rate_to_lif(
+            self.rate,
+            inverse_lambda=chosen.inverse_lambda,
+            output_gain=chosen.output_gain,
+            drive=chosen.drive,
+            lag=self.lag,
+            from_x0=self.constants.burn_in == 0,
+            constants=self.constants,
+        )
+
+    def attempt(self, pairs: Sequence[tuple[float, float]]) -> list[Candidate]:
+        """Return what came of pairs of 1/λ and drive, run in one batch."""
+        if not pairs:
+            return []
+        blank = Candidate(
+            inverse_lambda=1.0,
+            drive=0.0,
+            output_gain=1.0,
+            unit=self.constants.unit,
+            amplitude=None,
+            accuracy=0.0,
+            accuracy_ungained=0.0,
+            error=np.inf,
+        )
+        spikes = simulate_lif(
+            self.network(blank),
+            self.trials.inputs,
+            generator=torch.Generator().manual_seed(self.seed),
+            burn_in=self.constants.burn_in_steps,
+            scalings=[(1.0 / value, drive) for value, drive in pairs],
+            progress=self.progress,
+        ).spikes
+        batch = self.trials.batch
+        return [
+            self._judge(
+                dataclasses.replace(blank, inverse_lambda=value, drive=drive),
+                select(spikes, slice(k * batch, (k + 1) * batch)),
+            )
+            for k, (value, drive) in enumerate(pairs)
+        ]
+
+    def _judge(self, candidate: Candidate, spikes: Spikes) -> Candidate:
+        network = self.network(candidate)
+        raw = read_out(
+            spikes,
+            w_out=network.w_out,
+            b_out=np.zeros(network.n_out),
+            tau=network.tau_out,
+            f0=network.f0,
+        )
+        # With a constant output, as after a change from tanh, a gain would shift it.
+        free = self.match_output and not np.abs(network.b_out).max() > 0.5
+        return judge(
+            raw, network.b_out, self.trials, self.score, candidate, match_output=free
+        )
+
+
+def _around(best: float, tried: np.ndarray) -> list[float]:
+    """Return `best` and the middles between it and its neighbours."""
+    below, above = tried[tried < best], tried[tried > best]
+    near = [best]
+    near += [float(below[-1] + best) / 2] if below.size else []
+    near += [float(above[0] + best) / 2] if above.size else []
+    return sorted(near)
+
+
+def _gain(
+    raw: Float64[np.ndarray, "steps batch n_out"],
+    trials: Trials,
+    b_out: Float64[np.ndarray, " n_out"],
+) -> float:
+    """Return the factor g > 0 with g·raw + b_out nearest the target, or 1."""
+    wanted = (trials.targets - b_out)[trials.mask]
+    have = raw[trials.mask]
+    power = float((have**2).sum())
+    gain = float((have * wanted).sum()) / power if power > 0 else 1.0
+    return gain if gain > 0 else 1.0

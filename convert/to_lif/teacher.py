@@ -1,0 +1,245 @@
+"""`Teacher`: a rate network as what its neurons' weights are fitted to.
+
+Least squares with a prior: weights that turn filtered spikes into drives.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.optimize import nnls
+
+from isotau.convert.neuron.activation import activate
+from isotau.convert.neuron.fi_curve import curve, evaluate
+from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.records.lif import LIFNetwork, decay_fraction
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes
+from isotau.convert.simulate.readout import filter_spikes
+
+CHUNK = 1 << 14
+"""Samples that are summed at a time."""
+
+
+class Moments(NamedTuple):
+    """Means and second moments of regressors F and targets Y over samples."""
+
+    samples: int
+    f: Float64[np.ndarray, " n"]
+    y: Float64[np.ndarray, " k"]
+    ff: Float64[np.ndarray, "n n"]
+    fy: Float64[np.ndarray, "n k"]
+    yy: Float64[np.ndarray, " k"]
+
+
+class Fit(NamedTuple):
+    """Y ≈ weights F + offset."""
+
+    weights: Float64[np.ndarray, "k n"]
+    offset: Float64[np.ndarray, " k"]
+
+
+def moments(f: np.ndarray, y: np.ndarray) -> Moments:
+    """Return the moments of samples × n regressors and samples × k targets."""
+    n, k = f.shape[1], y.shape[1]
+    shapes = (n, k, (n, n), (n, k), k)
+    total = Moments(len(f), *(np.zeros(shape) for shape in shapes))
+    for start in range(0, len(f), CHUNK):
+        a = f[start : start + CHUNK].astype(np.float64)
+        b = y[start : start + CHUNK].astype(np.float64)
+        total.f[:] += a.sum(axis=0)
+        total.y[:] += b.sum(axis=0)
+        total.ff[:] += a.T @ a
+        total.fy[:] += a.T @ b
+        total.yy[:] += (b * b).sum(axis=0)
+    for sums in total[1:]:
+        sums /= len(f)
+    return total
+
+
+def pool(parts: list[Moments]) -> Moments:
+    """Return the moments of several sets of samples taken together."""
+    samples = sum(part.samples for part in parts)
+    shares = [part.samples / samples for part in parts]
+    means = [
+        np.tensordot(shares, np.stack(kind), axes=1)
+        for kind in list(zip(*parts, strict=True))[1:]
+    ]
+    return Moments(samples, *means)
+
+
+def ridge(seen: Moments, *, prior: Float64[np.ndarray, "k n"], strength: float) -> Fit:
+    """Return the weights that minimize ⟨|Y − wF − b|²⟩ + ρ|w − prior|².
+
+    ρ is `strength` times the mean variance of a regressor, so that it means the same
+    whatever the firing rates; the offset b is not penalized.
+    """
+    gram, cross, penalty = _centred(seen, strength)
+    factor = cho_factor(gram + penalty * np.eye(len(gram)))
+    weights = cho_solve(factor, cross + penalty * prior.T).T
+    return Fit(weights, seen.y - weights @ seen.f)
+
+
+def signed_ridge(
+    seen: Moments, *, prior: Float64[np.ndarray, "k n"], strength: float
+) -> Fit:
+    """Return the same where every weight keeps the prior's sign, zeros staying zero.
+
+    Each row is a non-negative least-squares problem over the prior's support.
+    """
+    gram, cross, penalty = _centred(seen, strength)
+    weights = np.zeros_like(prior)
+    for row, before in enumerate(prior):
+        kept = np.flatnonzero(before)
+        if not kept.size:
+            continue
+        signs = np.sign(before[kept])
+        part = gram[np.ix_(kept, kept)] * np.outer(signs, signs)
+        part[np.diag_indices_from(part)] += penalty
+        wanted = signs * cross[kept, row] + penalty * np.abs(before[kept])
+        upper = cholesky(part)
+        goal = solve_triangular(upper, wanted, trans="T")
+        weights[row, kept] = signs * nnls(upper, goal)[0]
+    return Fit(weights, seen.y - weights @ seen.f)
+
+
+def left_over(seen: Moments, fit: Fit) -> float:
+    """Return the share of the targets' variance that a fit leaves; 0 if none varies."""
+    gram, cross, _ = _centred(seen, 0.0)
+    total = float((seen.yy - seen.y**2).sum())
+    left = float((fit.weights @ gram * fit.weights).sum())
+    left += total - 2 * float((fit.weights * cross.T).sum())
+    return left / total if total > 0 else 0.0
+
+
+def _centred(seen: Moments, strength: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return covariances of F with F and with Y, and ρ."""
+    gram = seen.ff - np.outer(seen.f, seen.f)
+    cross = seen.fy - np.outer(seen.f, seen.y)
+    scale = float(np.diagonal(gram).mean())
+    return gram, cross, strength * max(scale, 1e-12)
+
+
+class Lesson(NamedTuple):
+    """What the fits look at: spikes filtered two ways, the drive and the outputs."""
+
+    drive: Moments
+    output: Moments
+
+
+class Teacher:
+    """One rate network and the neurons that learn from it."""
+
+    def __init__(
+        self,
+        rate: RateRNN,
+        neuron: LIFConstants,
+        *,
+        swing: float,
+        strength: float,
+        lag: float,
+        keep_signs: bool | None,
+        seed: int,
+    ) -> None:
+        """Make ready; the arguments are those of `CalibrateConfig`."""
+        if keep_signs and rate.rank:
+            raise ValueError(
+                f"keep_signs: got True for a network of rank {rate.rank}, need None or "
+                "False; leave out its factors to keep signs"
+            )
+        self.rate, self.neuron, self.strength = rate, neuron, strength
+        self.offset = neuron.v_leak - neuron.v_th
+        self.every = round(rate.dt / neuron.dt)
+        self.tau = np.maximum(rate.tau - lag, neuron.dt)
+        # One filter for all rows of the fit: it only decides which errors count.
+        self.filter = float(np.median(self.tau))
+        sparse = bool((rate.w_rec == 0).any()) or bool(rate.dale.any())
+        self.signed = (sparse if keep_signs is None else keep_signs) and not rate.rank
+        fi = curve(neuron)
+        self.f0 = evaluate(fi, neuron.unit * rate.x0 + self.offset)
+        grid = np.linspace(-2, 2, 81) * swing
+        r = activate(grid / neuron.unit, rate.activation, rate.ceiling)
+        hz = evaluate(fi, grid + self.offset)
+        self.gain = float(np.cov(r, hz)[0, 1] / hz.var(ddof=1))
+        rng = np.random.default_rng(seed)
+        self.v0 = rng.uniform(neuron.v_reset, neuron.v_th, rate.n)
+
+    def currents(self, x: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield i of every fine step, in volts, x being joined by straight lines."""
+        for before, after in itertools.pairwise(x):
+            for k in range(self.every):
+                share = (k + 0.5) / self.every
+                between = before * (1 - share) + after * share
+                yield self.neuron.unit * (between - self.rate.bias)
+
+    def lesson(self, spikes: Spikes, x: np.ndarray, outputs: np.ndarray) -> Lesson:
+        """Return what there is to learn from spikes at the states x."""
+        rate = self.rate
+        r = activate(0.5 * (x[:-1] + x[1:]), rate.activation, rate.ceiling)
+        start = activate(x[0], rate.activation, rate.ceiling)
+        matrix = rate.n_vectors / rate.n if rate.rank else rate.w_rec.T
+        target, y = np.empty((len(r), x.shape[1], matrix.shape[1])), start @ matrix
+        loss = float(decay_fraction(np.array(self.filter), rate.dt))
+        for t in range(len(r)):
+            y = y + loss * (r[t] @ matrix - y)
+            target[t] = y
+        f = self._filtered(spikes, self.filter)
+        g = f if np.all(self.tau == self.filter) else self._filtered(spikes, self.tau)
+        return Lesson(
+            drive=moments(_flat(f), _flat(target)),
+            output=moments(_flat(g), _flat(outputs)),
+        )
+
+    def _filtered(self, spikes: Spikes, tau: np.ndarray | float) -> np.ndarray:
+        return filter_spikes(spikes, tau=tau, every=self.every, f0=self.f0)
+
+    def fit(self, lessons: list[Lesson]) -> tuple[Fit, Fit, float]:
+        """Return the fits of drive and output, and what the first leaves."""
+        rate, strength = self.rate, self.strength
+        seen = pool([lesson.drive for lesson in lessons])
+        prior = rate.n_vectors.T / rate.n if rate.rank else rate.w_rec
+        solve = signed_ridge if self.signed else ridge
+        drive = solve(seen, prior=self.gain * prior, strength=strength)
+        shown = pool([lesson.output for lesson in lessons])
+        output = ridge(shown, prior=self.gain * rate.w_out, strength=strength)
+        return drive, output, left_over(seen, drive)
+
+    def constant(self, drive: Fit) -> np.ndarray:
+        """Return the constant part of each unit's x: its bias and the fit's offset."""
+        rate = self.rate
+        spread = rate.m_vectors @ drive.offset if rate.rank else drive.offset
+        return np.asarray(rate.bias + spread)
+
+    def network(self, drive: Fit | None, output: Fit | None) -> LIFNetwork:
+        """Return the LIF network with these weights, or with none."""
+        rate, neuron = self.rate, self.neuron
+        n, every = rate.n, np.ones(rate.n)
+        constant, weights = rate.bias, np.zeros((n, n))
+        if drive is not None:
+            constant = self.constant(drive)
+            weights = rate.m_vectors @ drive.weights if rate.rank else drive.weights
+        q = decay_fraction(self.tau, neuron.dt)[:, None]
+        return LIFNetwork(
+            w_in=neuron.unit * q * rate.w_in,
+            w_rec=neuron.unit * q / neuron.dt * weights,
+            w_out=np.zeros((rate.n_out, n)) if output is None else output.weights,
+            b_out=rate.b_out if output is None else output.offset,
+            tau_syn=self.tau,
+            tau_mem=neuron.tau_mem * every,
+            v_th=neuron.v_th * every,
+            v_leak=neuron.v_th + self.offset + neuron.unit * constant,
+            v_reset=neuron.v_reset * every,
+            refractory=neuron.refractory * every,
+            noise_std=neuron.noise_std,
+            dt=neuron.dt,
+            i0=neuron.unit * (rate.x0 - constant),
+            v0=self.v0,
+            f0=self.f0,
+        )
+
+
+def _flat(samples: np.ndarray) -> np.ndarray:
+    return samples.reshape(-1, samples.shape[-1])

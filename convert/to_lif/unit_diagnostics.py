@@ -1,0 +1,444 @@
+"""Which units a conversion lost, by how much, and at which of its steps.
+
+The error of a unit in one time bin is a sum of three:
+
+    f/inverse_lambda + floor − r = own + misfit + upstream
+    own = (f − F)/inverse_lambda           the neuron against its own f–I curve F
+    misfit = F/inverse_lambda + floor − φ  the curve against the activation φ(x)
+    upstream = φ − r                       another drive than the rate unit's
+
+with F and φ taken at the drive that the neuron had, x = (drive − offset)/unit.
+
+What each neuron of a LIF network was driven by, worked out from all spikes.
+"""
+
+import csv
+import io
+import json
+import os
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float64
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.files import write_text
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.neuron.activation import activate
+from isotau.convert.neuron.fi_curve import FICurve, curve, evaluate
+from isotau.convert.neuron.lif_constants import PUBLISHED
+from isotau.convert.records.lif import LIFNetwork, decay_fraction
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes, unpack
+
+
+class BinnedUnits(NamedTuple):
+    """Means over time bins of a LIF run; neuron k stands for unit k.
+
+    `fired` is in Hz, `drive` in volts above threshold; `curve` is the f–I curve at the
+    drive, in Hz, and `activation` φ at the x that the drive stands for.
+    """
+
+    fired: Float64[np.ndarray, "bins batch n"]
+    drive: Float64[np.ndarray, "bins batch n"]
+    curve: Float64[np.ndarray, "bins batch n"]
+    activation: Float64[np.ndarray, "bins batch n"]
+
+
+def bin_units(
+    rate: RateRNN,
+    net: LIFNetwork,
+    spikes: Spikes,
+    inputs: Float64[np.ndarray, "steps batch n_in"],
+    *,
+    unit: Float64[np.ndarray, " n"],
+    offset: Float64[np.ndarray, " n"],
+    width: float,
+    progress: Progress = silent,
+) -> BinnedUnits:
+    """Return rates and drives of every neuron in time bins.
+
+    The drives follow from the spikes by the equations of `LIFNetwork`, from i0 on.
+    Curve and activation are averaged after they are taken, at every step.
+
+    Args:
+        rate: gives φ.
+        net: whose spikes they are.
+        spikes: of the run; steps after the last whole bin are left out.
+        inputs: of the run, in steps of `net.dt`.
+        unit: volts that stand for 1 of x.
+        offset: drive at x = 0, in volts above threshold.
+        width: of a bin, in seconds, a multiple of `net.dt`.
+        progress: is given the steps as they pass.
+    """
+    if rate.n != net.n or spikes.n != net.n or spikes.dt != net.dt:
+        raise ValueError(
+            f"spikes: got {spikes.n} neurons in steps of {spikes.dt} s, need {rate.n} "
+            f"in steps of {net.dt} s: one for each unit, from this network"
+        )
+    inputs = validation.floats(
+        "inputs",
+        inputs,
+        (spikes.steps, spikes.batch, net.n_in),
+        "steps × batch × input",
+    )
+    per_bin = steps_per_bin(width, net.dt)
+    bins = spikes.steps // per_bin
+    if bins < 1:
+        raise ValueError(
+            f"width: got {width} s, need at most the trial's "
+            f"{spikes.steps * spikes.dt} s"
+        )
+    binned = np.zeros((4, bins, spikes.batch, net.n))
+    kept = 1 - decay_fraction(net.tau_syn, net.dt)
+    leak, groups = net.v_leak - net.v_th, _curves(net)
+    z = np.zeros((spikes.batch, net.n))
+    i = z + net.i0
+    for t in progress(range(bins * per_bin), "drives from spikes"):
+        fired, drives, rates, phi = binned[:, t // per_bin]
+        i += inputs[t] @ net.w_in.T + z @ net.w_rec.T
+        drive = i + leak
+        z = unpack(spikes.bits[t], net.n).astype(np.float64)
+        fired += z / net.dt
+        drives += drive
+        for some, fi in groups:
+            rates[:, some] += evaluate(fi, drive[:, some])
+        phi += activate((drive - offset) / unit, rate.activation, rate.ceiling)
+        i *= kept
+    return BinnedUnits(*(binned / per_bin))
+
+
+def bin_rates(
+    rate: RateRNN,
+    rates: Float64[np.ndarray, "steps batch n"],
+    spikes: Spikes,
+    *,
+    width: float,
+) -> Float64[np.ndarray, "bins batch n"]:
+    """Return a rate network's r in the bins that `bin_units` makes of these spikes."""
+    steps = validation.length("rates", rates, ndim=3)
+    rates = validation.floats(
+        "rates", rates, (steps, spikes.batch, rate.n), "steps × batch × unit"
+    )
+    lasts = steps * rate.dt
+    if abs(lasts - spikes.steps * spikes.dt) > 1e-6:
+        raise ValueError(
+            f"rates: got {lasts} s, need {spikes.steps * spikes.dt} s as the spikes "
+            "have; run both networks on the same trials"
+        )
+    per_bin = steps_per_bin(width, rate.dt)
+    bins = steps // per_bin
+    split = rates[: bins * per_bin].reshape(bins, per_bin, spikes.batch, rate.n)
+    return split.mean(axis=1)
+
+
+def average_trials(
+    x: Float64[np.ndarray, "bins batch n"], labels: npt.ArrayLike | None
+) -> np.ndarray:
+    """Return means over the trials of each label; `x` itself if there are none."""
+    if labels is None:
+        return x
+    given = np.asarray(labels)
+    if given.shape != x.shape[1:2]:
+        raise ValueError(
+            f"labels: got shape {given.shape}, need {x.shape[1:2]}, one per trial"
+        )
+    parts = [x[:, given == label].mean(axis=1) for label in np.unique(given)]
+    return np.stack(parts, axis=1)
+
+
+def steps_per_bin(width: float, dt: float) -> int:
+    """Return how many steps of dt make a bin; ValueError unless they are whole."""
+    parts = width / dt
+    if round(parts) < 1 or abs(parts - round(parts)) > 1e-6:
+        raise ValueError(f"width: got {width} s, need a multiple of dt = {dt} s")
+    return round(parts)
+
+
+def _curves(net: LIFNetwork) -> list[tuple[np.ndarray, FICurve]]:
+    """Return which neurons share an f–I curve, and the curve."""
+    kinds, which = np.unique(
+        np.stack([net.tau_mem, net.v_th - net.v_reset, net.refractory], axis=1),
+        axis=0,
+        return_inverse=True,
+    )
+    shared = replace(PUBLISHED, v_th=0.0, v_leak=0.0, dt=net.dt, refractory=0.0)
+    return [
+        (
+            np.flatnonzero(which.ravel() == k),
+            curve(
+                replace(
+                    shared,
+                    tau_mem=tau,
+                    v_reset=-swing,
+                    refractory=rest,
+                    noise_std=net.noise_std,
+                )
+            ),
+        )
+        for k, (tau, swing, rest) in enumerate(kinds.tolist())
+    ]
+
+
+NUMBERS = (
+    "bias",
+    "rms",
+    "correlation",
+    "noise",
+    "dynamics",
+    "misfit",
+    "upstream",
+    "beyond",
+    "fired",
+    "wanted",
+)
+"""The per-unit arrays of `UnitDiagnostics`, in the order of the CSV's columns."""
+NEAR_CEILING = 0.9
+"""Share of the highest rate that refractory neurons reach from which one counts as
+saturated."""
+
+
+class Cause(Enum):
+    """Why a unit's rates disagree."""
+
+    AGREES = "agrees"
+    NOISE = "noise"
+    SILENT = "silent"
+    SATURATED = "saturated"
+    BEYOND_FIT = "beyond the fit"
+    UPSTREAM = "upstream"
+    DYNAMICS = "dynamics"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class UnitDiagnostics:
+    """Per unit: how far a LIF network's rates are from the rate network's, and why.
+
+    Errors are in the unit of r. A unit's cause is the first that holds of: it agrees
+    (rms within the tolerance); noise (within it without the noise); silent (too low,
+    and below `silent_rate` on average); saturated (most of the squared error where the
+    rate wanted is near the refractory ceiling); else the largest of misfit ("beyond the
+    fit"), upstream and dynamics.
+
+    Attributes:
+        bias: mean error.
+        rms: root mean square error over bins and trials.
+        correlation: of both rates over bins and trials; NaN where one is constant.
+        noise: what of it changes from bin to bin: spikes are few.
+        dynamics: rms of `own` without the noise: lag, adaptation to a changing drive.
+        misfit: rms of `misfit`.
+        upstream: rms of `upstream`; other units' errors arriving.
+        beyond: share of bins in which |misfit| is larger than the tolerance.
+        fired: mean rate, in Hz.
+        wanted: mean rate that would stand for r, in Hz.
+        cause: one for each unit.
+        width: of a bin, in seconds.
+        tolerance: error that passes, in the unit of r.
+    """
+
+    bias: Float64[np.ndarray, " n"]
+    rms: Float64[np.ndarray, " n"]
+    correlation: Float64[np.ndarray, " n"]
+    noise: Float64[np.ndarray, " n"]
+    dynamics: Float64[np.ndarray, " n"]
+    misfit: Float64[np.ndarray, " n"]
+    upstream: Float64[np.ndarray, " n"]
+    beyond: Float64[np.ndarray, " n"]
+    fired: Float64[np.ndarray, " n"]
+    wanted: Float64[np.ndarray, " n"]
+    cause: tuple[Cause, ...]
+    width: float
+    tolerance: float
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return len(self.cause)
+
+
+def diagnose_units(
+    rate: RateRNN,
+    rates: Float64[np.ndarray, "steps batch n"],
+    net: LIFNetwork,
+    spikes: Spikes,
+    inputs: Float64[np.ndarray, "fine_steps batch n_in"],
+    *,
+    inverse_lambda: npt.ArrayLike,
+    unit: npt.ArrayLike = PUBLISHED.unit,
+    offset: npt.ArrayLike | None = None,
+    labels: npt.ArrayLike | None = None,
+    width: float = 50e-3,
+    skip: float = 0.0,
+    tolerance: float = 0.1,
+    silent_rate: float = 1.0,
+    progress: Progress = silent,
+) -> UnitDiagnostics:
+    """Return where both networks' rates disagree on the same trials, and why.
+
+    Args:
+        rate: the rate network; a silent neuron stands for r = −1 with tanh, else 0.
+        rates: of its run.
+        net: the LIF network, neuron k standing for unit k.
+        spikes: of its run.
+        inputs: of the same run, in steps of `net.dt`.
+        inverse_lambda: 1/λ, in Hz, one number or one per unit.
+        unit: volts per 1 of x, likewise.
+        offset: drive at x = 0, in volts above threshold, likewise; if None, what
+            v_leak holds beside the rate network's bias.
+        labels: condition of each trial; if given, trials of a condition are averaged
+            first, which leaves what is systematic.
+        width: of a time bin, in seconds, a multiple of both networks' dt.
+        skip: time at the start that is not judged, in seconds: without i0 the currents
+            after a burn-in are known only some τ later.
+        tolerance: error that passes, in the unit of r.
+        silent_rate: mean rate below which a neuron counts as silent, in Hz.
+        progress: is given the steps as they pass.
+    """
+    volts = _per_unit("unit", unit, rate.n)
+    scale = _per_unit("inverse_lambda", inverse_lambda, rate.n)
+    if offset is None:
+        offset = net.v_leak - net.v_th - volts * rate.bias
+    asked = bin_rates(rate, rates, spikes, width=width)
+    if not 0 <= skip <= (len(asked) - 2) * width:
+        raise ValueError(
+            f"skip: got {skip} s, need 0 to {(len(asked) - 2) * width} s, so that two "
+            f"bins of {width} s are left"
+        )
+    lif = bin_units(
+        rate,
+        net,
+        spikes,
+        inputs,
+        unit=volts,
+        offset=np.broadcast_to(offset, rate.n),
+        width=width,
+        progress=progress,
+    )
+    floor = -1.0 if rate.activation == "tanh" else 0.0
+    fired, own, phi, wanted = (
+        average_trials(x[round(skip / width) :], labels)
+        for x in (
+            floor + lif.fired / scale,
+            floor + lif.curve / scale,
+            lif.activation,
+            asked,
+        )
+    )
+    numbers = _compare(fired, own, phi, wanted, tolerance)
+    for name, r in (("fired", fired), ("wanted", wanted)):
+        numbers[name] = (r.mean(axis=(0, 1)) - floor) * scale
+    error = (fired - wanted) ** 2
+    near = (wanted - floor) * scale > NEAR_CEILING / (net.refractory + net.dt)
+    ceiling = 2 * (error * near).sum(axis=(0, 1)) > error.sum(axis=(0, 1))
+    cause = tuple(
+        _cause(
+            {name: float(values[k]) for name, values in numbers.items()},
+            tolerance,
+            silent=bool(numbers["fired"][k] < silent_rate),
+            saturated=bool(ceiling[k]),
+        )
+        for k in range(rate.n)
+    )
+    return UnitDiagnostics(**numbers, cause=cause, width=width, tolerance=tolerance)
+
+
+def describe(diagnostics: UnitDiagnostics, *, worst: int = 5) -> str:
+    """Return a few lines of text: how many units have which cause, and the worst."""
+    counts = {
+        cause.value: diagnostics.cause.count(cause)
+        for cause in Cause
+        if cause in diagnostics.cause
+    }
+    lines = [
+        f"{diagnostics.n} units: " + ", ".join(f"{k} {v}" for v, k in counts.items())
+    ]
+    for k in np.argsort(-diagnostics.rms, kind="stable")[:worst]:
+        d = {name: float(getattr(diagnostics, name)[k]) for name in NUMBERS}
+        lines.append(
+            f"unit {k}: {diagnostics.cause[k].value}; fires {d['fired']:.1f} Hz for "
+            f"{d['wanted']:.1f} Hz, bias {d['bias']:+.2f}, correlation "
+            f"{d['correlation']:.2f}, rms {d['rms']:.2f} (noise {d['noise']:.2f}, "
+            f"dynamics {d['dynamics']:.2f}, misfit {d['misfit']:.2f}, upstream "
+            f"{d['upstream']:.2f})"
+        )
+    return "\n".join(lines)
+
+
+def write_csv(diagnostics: UnitDiagnostics, path: str | os.PathLike[str]) -> Path:
+    """Write one line per unit below a line of settings, and return the path.
+
+    The first line starts with "#" and holds JSON, so `pandas.read_csv(path,
+    comment="#")` reads the table; numbers keep all their digits.
+    """
+    settings = {
+        "isotau": "UnitDiagnostics",
+        "width": diagnostics.width,
+        "tolerance": diagnostics.tolerance,
+    }
+    text = io.StringIO(newline="")
+    text.write(f"# {json.dumps(settings)}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("unit", "cause", *NUMBERS))
+    for k, cause in enumerate(diagnostics.cause):
+        numbers = (repr(float(getattr(diagnostics, name)[k])) for name in NUMBERS)
+        writer.writerow((k, cause.value, *numbers))
+    return write_text(path, text.getvalue())
+
+
+def _per_unit(name: str, value: npt.ArrayLike, n: int) -> np.ndarray:
+    """Return one positive number per unit."""
+    spread = np.full(n, value) if np.ndim(value) == 0 else value
+    return validation.floats(name, spread, (n,), "unit", positive=True)
+
+
+def _compare(
+    fired: np.ndarray,
+    own: np.ndarray,
+    phi: np.ndarray,
+    wanted: np.ndarray,
+    tolerance: float,
+) -> dict[str, np.ndarray]:
+    """Return the sizes of the error and of its parts; all in the unit of r."""
+
+    def rms(x: np.ndarray) -> np.ndarray:
+        return np.sqrt((x * x).mean(axis=(0, 1)))
+
+    # Von Neumann's estimate: what differs between neighbouring bins is noise.
+    noise = rms(np.diff(fired - own, axis=0)) / np.sqrt(2)
+    a, b = (x - x.mean(axis=(0, 1)) for x in (fired, wanted))
+    power = (a * a).sum(axis=(0, 1)) * (b * b).sum(axis=(0, 1))
+    both = (a * b).sum(axis=(0, 1))
+    return {
+        "bias": (fired - wanted).mean(axis=(0, 1)),
+        "rms": rms(fired - wanted),
+        "correlation": both / np.sqrt(np.where(power > 0, power, np.nan)),
+        "noise": noise,
+        "dynamics": np.sqrt(np.maximum(rms(fired - own) ** 2 - noise**2, 0)),
+        "misfit": rms(own - phi),
+        "upstream": rms(phi - wanted),
+        "beyond": (np.abs(own - phi) > tolerance).mean(axis=(0, 1)),
+    }
+
+
+def _cause(
+    unit: dict[str, float], tolerance: float, *, silent: bool, saturated: bool
+) -> Cause:
+    """Return why one unit's rates disagree."""
+    if unit["rms"] <= tolerance:
+        return Cause.AGREES
+    if unit["rms"] ** 2 - unit["noise"] ** 2 <= tolerance**2:
+        return Cause.NOISE
+    if silent and unit["bias"] < 0:
+        return Cause.SILENT
+    if saturated and unit["bias"] < 0:
+        return Cause.SATURATED
+    parts = {
+        Cause.BEYOND_FIT: unit["misfit"],
+        Cause.UPSTREAM: unit["upstream"],
+        Cause.DYNAMICS: unit["dynamics"],
+    }
+    return max(parts, key=lambda cause: parts[cause])

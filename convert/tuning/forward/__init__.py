@@ -1,0 +1,1 @@
+"""Spikes from parameters, with gradients: Norse's loop, compiled, the chip's."""

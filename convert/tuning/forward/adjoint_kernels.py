@@ -1,0 +1,220 @@
+"""The compiled loops of the fused step, backward: `tape`'s recursion.
+
+As in `kernels`, a call does some trials of a batch and rows are neurons. Here a row may
+be shorter than the padded ones it meets.
+"""
+
+import numpy as np
+from numba import njit
+
+from isotau.convert.tuning.forward.fused_kernels import (
+    RESTED,
+    copy,
+    list_flagged,
+    list_spikes,
+)
+from isotau.convert.tuning.forward.tile_kernels import bare, multiply
+
+SUPER, TANH, TRIANGLE, HEAVI_ERFC, CIRC = range(5)
+"""Places in `norse_module.SURROGATES`."""
+HALVINGS = 10
+loose = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+"""A product and a sum may round once."""
+
+
+@loose
+def exponential(y, out):
+    """Set exp(−y), for y ≥ 0, to an absolute error of a few roundings.
+
+    With y halved until a short series will do, e^y − 1 is doubled back:
+    e^2y − 1 = (e^y − 1)(e^y + 1). No call, so that it vectorizes.
+    """
+    real = y.dtype.type
+    share, most = real(-(2.0**-HALVINGS)), real(80)
+    one, two = real(1), real(2)
+    half, third = real(1 / 2), real(1 / 3)
+    fourth, fifth = real(1 / 4), real(1 / 5)
+    for j in range(y.shape[0]):
+        r = share * min(y[j], most)
+        e = r * fourth * (one + r * fifth)
+        out[j] = r * (one + r * half * (one + r * third * (one + e)))
+    for _ in range(HALVINGS):
+        for j in range(y.shape[0]):
+            out[j] = out[j] * (out[j] + two)
+    for j in range(y.shape[0]):
+        out[j] += one
+
+
+@loose
+def surrogate(kind, damping, x, y, out):
+    """Set the damped slope of the surrogate; `y` is room."""
+    real = x.dtype.type
+    one = real(1)
+    if kind == SUPER:
+        for j in range(x.shape[0]):
+            share = one / (one + abs(x[j]))
+            out[j] = damping * share * share
+    elif kind == TRIANGLE:
+        for j in range(x.shape[0]):
+            out[j] = damping * max(real(0), one - abs(x[j]))
+    elif kind == CIRC:
+        for j in range(x.shape[0]):
+            share = one / (one + x[j] * x[j])
+            out[j] = damping * share * np.sqrt(share)
+    elif kind == TANH:
+        for j in range(x.shape[0]):
+            y[j] = real(2) * abs(x[j])
+        exponential(y, y)
+        for j in range(x.shape[0]):
+            share = one / (one + y[j])
+            out[j] = damping * real(4) * y[j] * share * share
+    else:
+        for j in range(x.shape[0]):
+            y[j] = x[j] * x[j]
+        exponential(y, y)
+        for j in range(x.shape[0]):
+            out[j] = damping * real(2 / np.sqrt(np.pi)) * y[j]
+
+
+@loose
+def through_threshold(slope, returning, grad, flags, s):
+    """Set what the threshold lets back: slope times the gradient of z, 0 at rest."""
+    zero = s.dtype.type(0)
+    for j in range(grad.shape[0]):
+        s[j] = slope[j] * (grad[j] + returning[j])
+    for j in range(grad.shape[0]):
+        kept = s[j]
+        s[j] = kept if flags[j] < RESTED else zero
+
+
+@loose
+def through_membrane(s, flags, a_mem, gv, risen):
+    """Set ∂v′ (in `s`), a_mem·∂v′ and ∂v of the step before."""
+    zero = gv.dtype.type(0)
+    for j in range(flags.shape[0]):
+        kept = gv[j]
+        gv[j] = kept if flags[j] == 0 else zero
+    for j in range(flags.shape[0]):
+        s[j] = s[j] + gv[j]
+        risen[j] = a_mem[j] * s[j]
+    for j in range(flags.shape[0]):
+        gv[j] = s[j] - risen[j]
+
+
+@loose
+def through_current(gj, a_syn, risen, n):
+    """Set ∂J from ∂i, which is ∂J of the step after."""
+    for j in range(n):
+        gj[j] = (gj[j] - a_syn[j] * gj[j]) + risen[j]
+
+
+@loose
+def add_to(total, row):
+    """Add a row."""
+    for j in range(total.shape[0]):
+        total[j] += row[j]
+
+
+@loose
+def subtract(total, row):
+    """Subtract a row."""
+    for j in range(total.shape[0]):
+        total[j] -= row[j]
+
+
+@loose
+def add_times(total, factor, row):
+    """Add a row times a number."""
+    for j in range(total.shape[0]):
+        total[j] += factor * row[j]
+
+
+@loose
+def subtract_products(total, a, b):
+    """Subtract the products of two rows."""
+    for j in range(total.shape[0]):
+        total[j] -= a[j] * b[j]
+
+
+@loose
+def potential_before(x, flags, v_reset, v_th, v):
+    """Set the potential that a step left."""
+    for j in range(x.shape[0]):
+        v[j] = x[j] + v_th[j]
+    for j in range(x.shape[0]):
+        put, kept = v_reset[j], v[j]
+        v[j] = put if flags[j] != 0 else kept
+
+
+@loose
+def add_drive(total, s, v_leak, v, current):
+    """Add what a_mem multiplies, times ∂v′."""
+    for j in range(total.shape[0]):
+        total[j] += s[j] * ((v_leak[j] - v[j]) + current[j])
+
+
+@loose
+def backward(first, last, kind, damping, tape, net, grads, sums, room):
+    """Run some trials backward.
+
+    Args:
+        first: trial.
+        last: trial, not included.
+        kind: of surrogate.
+        damping: of its slope.
+        tape: flags, x, z0, v0, inputs, J as in `Tape`; of J there may be no steps.
+        net: W_rec in panels; a_syn, a_mem, v_leak, v_reset, v_th.
+        grads: of the spikes, as large as x or with no steps; of z, v and i, batch ×
+            neuron, after the last step, and left as before the first.
+        sums: of W_in and W_rec, transposed and padded; of v_leak, v_th, a_mem, a_syn.
+            Those with a length of 0 are not summed.
+        room: ∂J and W_recᵀ ∂J, trials as `multiply` wants them × padded, zeros; a list
+            of neurons.
+    """
+    flags, x, z0 = bare(tape[0]), bare(tape[1]), bare(tape[2])
+    v0, inputs, current = bare(tape[3]), bare(tape[4]), bare(tape[5])
+    panels, a_syn, a_mem, v_leak, v_reset, v_th = net
+    grad, gz, gv, gi = bare(grads[0]), bare(grads[1]), bare(grads[2]), bare(grads[3])
+    dw_in, dw_rec = bare(sums[0]), bare(sums[1])
+    _, _, dv_leak, dv_th, da_mem, da_syn = sums
+    gj, returning, chosen = bare(room[0]), bare(room[1]), room[2]
+    steps, _, n = x.shape
+    nothing, v = np.zeros_like(v_th), np.empty_like(v_th)
+    s, slope, risen = np.empty_like(v), np.empty_like(v), np.empty_like(v)
+    for b in range(first, last):
+        copy(gi[b], gj[b - first, :n])
+        copy(gz[b], returning[b - first, :n])
+    for t in range(steps - 1, -1, -1):
+        for b in range(first, last):
+            r = b - first
+            surrogate(kind, damping, x[t, b], risen, slope)
+            wanted = grad[t, b] if len(grad) else nothing
+            through_threshold(slope, returning[r], wanted, flags[t, b], s)
+            if len(dv_th):
+                subtract(dv_th, s)
+            through_membrane(s, flags[t, b], a_mem, gv[b], risen)
+            if len(dv_leak):
+                add_to(dv_leak, risen)
+            if len(da_mem):
+                if t > 0:
+                    potential_before(x[t - 1, b], flags[t - 1, b], v_reset, v_th, v)
+                else:
+                    copy(v0[b], v)
+                add_drive(da_mem, s, v_leak, v, current[t, b])
+            if len(da_syn):
+                subtract_products(da_syn, gj[r], current[t, b])
+            through_current(gj[r], a_syn, risen, n)
+            for c in range(len(dw_in)):
+                if inputs[t, b, c] != 0:
+                    add_times(dw_in[c], inputs[t, b, c], gj[r])
+            if len(dw_rec):
+                if t > 0:
+                    for k in range(list_flagged(flags[t - 1, b], chosen, n)):
+                        add_to(dw_rec[chosen[k]], gj[r])
+                else:
+                    for k in range(list_spikes(z0[b], chosen, n)):
+                        add_times(dw_rec[chosen[k]], z0[b, chosen[k]], gj[r])
+        multiply(gj, panels, returning)
+    for b in range(first, last):
+        copy(gj[b - first], gi[b])
+        copy(returning[b - first], gz[b])

@@ -1,0 +1,147 @@
+"""How spikes follow from a module's parameters: what every way to compute them shares.
+
+There are three: Norse's loop, which is the reference and runs on any device
+(`NorseLoop`), the same in one compiled pass (`fused.Fused`), and the chip's integers
+(`chip.Chip`). All are differentiable with respect to what the module trains.
+"""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from norse.torch.functional.lif import LIFState
+from torch import Tensor
+
+from isotau.convert.simulate.norse_module import LIFModule, ModuleState
+
+NOISE_BLOCK = 64
+"""Steps whose noise is drawn at once."""
+
+
+class State(NamedTuple):
+    """What is remembered between two steps.
+
+    The chip's integers stand in the same fields, exact in float64.
+    """
+
+    z: Tensor
+    """Spikes of the step before, batch × neuron, 0 or 1."""
+    v: Tensor
+    """Potential after the reset, batch × neuron."""
+    i: Tensor
+    """Synaptic current (the chip's u), batch × neuron; see `LIFNetwork` for when."""
+    rest: Tensor
+    """Steps left at reset, batch × neuron, int64."""
+    x: Tensor
+    """Inputs of the step before, batch × channel; only the chip needs them."""
+
+
+class Prepared(Protocol):
+    """A network ready to run: what is computed once for an update is computed."""
+
+    def start(self, batch: int) -> State:
+        """Return the state before the first step."""
+
+    def run(
+        self, inputs: Tensor, state: State, *, seed: int | None, step: int
+    ) -> tuple[Tensor, State]:
+        """Return the spikes (steps × batch × neuron, of the module's type) and state.
+
+        Args:
+            inputs: steps × batch × channel, of the module's type, on its device.
+            state: before the first of these steps.
+            seed: of the membrane noise, 0 … 2^63 − 1; None for none. The same seed
+                and step give the same noise in every run.
+            step: number of the first of these steps since the trial began.
+        """
+
+
+class Dynamics(Protocol):
+    """A way to compute spikes."""
+
+    def prepare(self, module: LIFModule) -> Prepared:
+        """Return the module's network, ready to run with its present parameters."""
+
+
+def detach(state: State) -> State:
+    """Return a state through which no gradient passes."""
+    return State(*(part.detach() for part in state))
+
+
+def draw_noise(
+    module: LIFModule, shape: tuple[int, int, int], *, seed: int, step: int
+) -> Tensor:
+    """Return what the membrane noise adds to v in each step, without a gradient.
+
+    Steps are drawn in blocks of `NOISE_BLOCK`, so that the noise does not depend on how
+    a trial is cut.
+
+    Args:
+        module: gives the noise's size, in its units.
+        shape: steps × batch × neuron.
+        seed: see `Prepared.run`.
+        step: number of the first step.
+    """
+    per_step = module.noise_per_step().detach()
+    first, last = step // NOISE_BLOCK, -(-(step + shape[0]) // NOISE_BLOCK)
+    noise = torch.empty(
+        ((last - first) * NOISE_BLOCK, *shape[1:]),
+        dtype=per_step.dtype,
+        device=per_step.device,
+    )
+    for k in range(first, last):
+        at = (k - first) * NOISE_BLOCK
+        words = np.random.SeedSequence([seed, k]).generate_state(1, np.uint64)
+        generator = torch.Generator(device=per_step.device)
+        generator.manual_seed(int(words[0] >> np.uint64(1)))
+        noise[at : at + NOISE_BLOCK].normal_(generator=generator)
+    skip = step - first * NOISE_BLOCK
+    return noise[skip : skip + shape[0]].mul_(per_step)
+
+
+class NorseLoop:
+    """Norse's `lif_step`, one step after another; the reference."""
+
+    def prepare(self, module: LIFModule) -> "NorseRun":
+        """Return the network, ready to run."""
+        return NorseRun(module)
+
+
+class NorseRun:
+    """A network as `NorseLoop` runs it."""
+
+    def __init__(self, module: LIFModule) -> None:
+        """Compute Norse's parameters."""
+        self.module = module
+        self.parameters = module.norse_parameters()
+
+    def start(self, batch: int) -> State:
+        """Return the state before the first step."""
+        return start(self.module, batch)
+
+    def run(
+        self, inputs: Tensor, state: State, *, seed: int | None, step: int
+    ) -> tuple[Tensor, State]:
+        """Return the spikes and the state; see `Prepared.run`."""
+        module, noise = self.module, None
+        steps, batch = inputs.shape[:2]
+        if seed is not None and module.noise_std > 0:
+            shape = (steps, batch, state.v.shape[1])
+            noise = draw_noise(module, shape, seed=seed, step=step)
+        now = ModuleState(LIFState(z=state.z, v=state.v, i=state.i), state.rest)
+        spikes = []
+        # unbind, not inputs[t]: the backward pass of the latter is quadratic in steps
+        for t, x in enumerate(inputs.unbind()):
+            now = module.step(
+                x, now, self.parameters, None if noise is None else noise[t]
+            )
+            spikes.append(now.lif.z)
+        lif = now.lif
+        return torch.stack(spikes), State(lif.z, lif.v, lif.i, now.rest, inputs[-1])
+
+
+def start(module: LIFModule, batch: int) -> State:
+    """Return a module's state before the first step."""
+    lif, rest = module.initial_state(batch)
+    x = lif.v.new_zeros(batch, module.w_in.shape[1])
+    return State(lif.z, lif.v, lif.i, rest, x)

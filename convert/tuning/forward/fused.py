@@ -1,0 +1,226 @@
+"""`Fused`: Norse's loop in one compiled pass, with the same spikes and gradients."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isotau.convert.simulate.norse_module import SURROGATES, LIFModule
+from isotau.convert.tuning.forward import fused_kernels as kernels
+from isotau.convert.tuning.forward.dynamics import State, draw_noise, start
+from isotau.convert.tuning.forward.tape import (
+    WANTED,
+    Coefficients,
+    StateGradients,
+    Tape,
+    as_array,
+    backward,
+    over_trials,
+    padded,
+)
+
+DTYPES = (torch.float32, torch.float64)
+
+
+def applies(module: LIFModule) -> bool:
+    """Return whether there is a compiled pass for a module: on the CPU, of one type."""
+    kinds = {(part.device.type, part.dtype) for part in (module.w_in, module.w_rec)}
+    known = module.surrogate in SURROGATES
+    return known and len(kinds) == 1 and kinds <= {("cpu", kind) for kind in DTYPES}
+
+
+class Fused:
+    """The step as compiled loops over all steps, forward and backward.
+
+    The forward pass does Norse's operations in Norse's order, but adds up the weights
+    of those that spiked. In float32 a sum of weights depends on the order in which they
+    are added: spikes can differ from Norse's where v comes within such a rounding of
+    the threshold, and do not differ where the sums are exact.
+    """
+
+    def prepare(self, module: LIFModule) -> "FusedRun":
+        """Return the network, ready to run.
+
+        Raises:
+            ValueError: there is no compiled pass for the module.
+        """
+        if not applies(module):
+            raise ValueError(
+                f"module: got {module.w_rec.dtype} on {module.w_rec.device}, need "
+                "float32 or float64 on cpu; use NorseLoop"
+            )
+        return FusedRun(module)
+
+
+class Frame(NamedTuple):
+    """What of a module no gradient reaches, and how a run is done.
+
+    Attributes:
+        v_reset: as in the module.
+        rest_steps: as in the module.
+        damping: as in the module.
+        surrogate: as in the module.
+        taped: whether a backward pass may follow.
+    """
+
+    v_reset: Tensor
+    rest_steps: Tensor
+    damping: float
+    surrogate: str
+    taped: bool
+
+
+class FusedRun:
+    """A network as `Fused` runs it."""
+
+    def __init__(self, module: LIFModule) -> None:
+        """Compute what the step multiplies with."""
+        self.module = module
+        parameters = module.norse_parameters()
+        # These are the products that Norse's step begins with, bit for bit.
+        self.a_mem = module.dt * parameters.tau_mem_inv
+        self.a_syn = module.dt * parameters.tau_syn_inv
+
+    def start(self, batch: int) -> State:
+        """Return the state before the first step."""
+        return start(self.module, batch)
+
+    def run(
+        self,
+        inputs: Tensor,
+        state: State,
+        *,
+        seed: int | None,
+        step: int,
+        noise: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Return the spikes and the state; see `Prepared.run`.
+
+        Args:
+            inputs: see there; no gradient reaches them.
+            state: see there.
+            seed: see there.
+            step: see there.
+            noise: what is added to v, steps × batch × neuron, in place of what `seed`
+                would give.
+
+        Raises:
+            ValueError: inputs that do not fit, or that want a gradient.
+        """
+        module = self.module
+        shape = (*inputs.shape[:2], module.w_rec.shape[0])
+        if noise is None and seed is not None and module.noise_std > 0:
+            noise = draw_noise(module, shape, seed=seed, step=step)
+        if noise is None:
+            noise = inputs.new_empty(0, *shape[1:])
+        _check(module, inputs, noise, state)
+        frame = Frame(
+            module.v_reset,
+            module.rest_steps,
+            module.damping,
+            module.surrogate,
+            torch.is_grad_enabled(),
+        )
+        spikes, z, v, i, rest = _Pass.apply(
+            frame,
+            *(inputs, noise, state.rest),
+            *(module.w_in, module.w_rec, module.v_leak, module.v_th),
+            *(self.a_mem, self.a_syn, state.z, state.v, state.i),
+        )
+        return spikes, State(z, v, i, rest, inputs[-1])
+
+
+def _check(module: LIFModule, inputs: Tensor, noise: Tensor, state: State) -> None:
+    """Check what the compiled loops take on trust."""
+    (n, channels), batch = module.w_in.shape, state.v.shape[0]
+    if inputs.ndim != 3 or inputs.shape[1:] != (batch, channels) or not len(inputs):
+        raise ValueError(
+            f"inputs: got {tuple(inputs.shape)}, need one or more steps × {batch} × "
+            f"{channels}, as the state and w_in have them"
+        )
+    if inputs.requires_grad:
+        raise ValueError(
+            "inputs: got some that want a gradient, need plain ones; use NorseLoop"
+        )
+    if len(noise) and noise.shape != (len(inputs), batch, n):
+        raise ValueError(
+            f"noise: got {tuple(noise.shape)}, need {len(inputs)} × {batch} × {n}"
+        )
+    for name in ("z", "v", "i", "rest"):
+        part = getattr(state, name)
+        if part.shape != (batch, n):
+            raise ValueError(
+                f"state.{name}: got {tuple(part.shape)}, need {batch} × {n}"
+            )
+    floats = {"inputs": inputs, "noise": noise}
+    floats |= {f"state.{name}": getattr(state, name) for name in ("z", "v", "i")}
+    for name, part in floats.items():
+        if part.dtype != module.w_in.dtype:
+            raise ValueError(
+                f"{name}: got {part.dtype}, need the module's {module.w_in.dtype}"
+            )
+
+
+class _Pass(torch.autograd.Function):
+    """The compiled pass, with `backward` as its derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, frame: Frame, *tensors: Tensor) -> tuple[Tensor, ...]:
+        inputs, noise, rest, w_in, w_rec, v_leak, v_th, a_mem, a_syn, z, v, i = tensors
+        ctx.set_materialize_grads(False)
+        needed = dict(zip(WANTED, ctx.needs_input_grad[4:], strict=True))
+        taped = frame.taped and any(needed.values())
+        kept = taped and (needed["a_mem"] or needed["a_syn"])
+        net = tuple(
+            padded(as_array(part))
+            for part in (w_in.T, w_rec.T, a_mem, a_syn, v_leak, frame.v_reset, v_th)
+        )
+        steps = padded(as_array(frame.rest_steps).astype(np.int32))
+        resting = rest.clamp(max=2**31 - 1).to(torch.int32)
+        state = tuple(_filled(part, net[1].shape[1]) for part in (z, v, i, resting))
+        shape = (*inputs.shape[:2], w_rec.shape[0])
+        dtype = net[0].dtype
+        out = (
+            np.empty(shape, dtype),
+            np.empty(shape if taped else (0, *shape[1:]), dtype),
+            np.empty(shape if taped else (0, *shape[1:]), np.uint8),
+            np.empty(shape if kept else (0, *shape[1:]), dtype),
+        )
+        chosen = np.empty((shape[1], shape[2] + 1), np.int64)
+        given = (as_array(inputs), as_array(noise))
+
+        def work(first: int, last: int) -> None:
+            kernels.forward(first, last, given, (*net, steps), state, out, chosen)
+
+        over_trials(work, shape[1])
+        spikes, x, flags, current = (torch.from_numpy(part) for part in out)
+        if taped:
+            ctx.save_for_backward(
+                *(flags, x, z, v, inputs, current if kept else None),
+                *(w_rec, a_syn, a_mem, v_leak, frame.v_reset, v_th),
+            )
+            ctx.options = (frame.damping, frame.surrogate)
+        after = [torch.from_numpy(part[:, : shape[2]].copy()) for part in state]
+        after[3] = after[3].to(torch.int64)
+        ctx.mark_non_differentiable(after[3])
+        return (spikes, *after)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        saved = ctx.saved_tensors
+        needed = zip(WANTED, ctx.needs_input_grad[4:], strict=True)
+        found = backward(
+            Tape(*saved[:6]),
+            Coefficients(*saved[6:], *ctx.options),
+            grads[0],
+            StateGradients(*grads[1:4]),
+            frozenset(name for name, wants in needed if wants),
+        )
+        return (None, None, None, None, *found)
+
+
+def _filled(part: Tensor, width: int) -> np.ndarray:
+    """Return a copy of some of the state, with zeros up to a width."""
+    array = as_array(part)
+    return np.pad(array, [(0, 0), (0, width - array.shape[1])])

@@ -1,0 +1,112 @@
+"""The compiled loops of the readout: each neuron's spikes filtered, and sums of them.
+
+As in `kernels`, a call does the trials `first` … `last` − 1 of a batch, all steps.
+"""
+
+import numpy as np
+from numba import njit
+
+from isotau.convert.tuning.forward.tile_kernels import bare
+
+exact = njit(nogil=True, cache=True, error_model="numpy")
+free = njit(
+    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"}
+)
+"""A product and a sum may round once, and sums may be taken in any order."""
+
+
+@exact
+def filter_spikes(f, z, kept, gain):
+    """Set the filtered spikes of a step, in the module's order."""
+    for j in range(z.shape[0]):
+        f[j] = f[j] * kept[j] + z[j] * gain[j]
+
+
+@free
+def weigh(w, f, constant):
+    """Return the sum of a row, weighted, and a constant."""
+    total = constant * 0
+    for j in range(w.shape[0]):
+        total += w[j] * f[j]
+    return total + constant
+
+
+@exact
+def read(first, last, spikes, f, w_out, b_out, kept, gain, outputs):
+    """Read some trials.
+
+    Args:
+        first: trial.
+        last: trial, not included.
+        spikes: steps × batch × neuron.
+        f: filtered spikes, batch × neuron; left as after the last step.
+        w_out: output × neuron.
+        b_out: of each output.
+        kept: share of f that a step leaves, of each neuron.
+        gain: what a spike adds to f, of each neuron.
+        outputs: steps × batch × output.
+    """
+    spikes, f, w_out, outputs = bare(spikes), bare(f), bare(w_out), bare(outputs)
+    for t in range(spikes.shape[0]):
+        for b in range(first, last):
+            filter_spikes(f[b], spikes[t, b], kept, gain)
+            for k in range(len(b_out)):
+                outputs[t, b, k] = weigh(w_out[k], f[b], b_out[k])
+
+
+@free
+def through_weights(q, wanted, w, total):
+    """Add what the loss wants of an output now, and what that asks of f."""
+    for j in range(w.shape[0]):
+        q[j] = q[j] + wanted
+        total[j] += w[j] * q[j]
+
+
+@free
+def through_filter(q, z, kept, dw):
+    """Count what spikes did with it, and take it a step back."""
+    for j in range(z.shape[0]):
+        dw[j] += z[j] * q[j]
+        q[j] = q[j] * kept[j]
+
+
+@free
+def scale(total, gain, grad):
+    """Set the gradient of the spikes from that of f."""
+    for j in range(grad.shape[0]):
+        grad[j] = total[j] * gain[j]
+
+
+@free
+def read_back(first, last, spikes, grad_outputs, w, kept, gain, q, grad_spikes, dw):
+    """Pass the gradient of the outputs back through some trials.
+
+    For each output by itself, q says how the loss changes with f if the output's weight
+    were 1; so one pass finds the gradients of spikes and weights, and f is not kept.
+
+    Args:
+        first: trial.
+        last: trial, not included.
+        spikes: steps × batch × neuron.
+        grad_outputs: steps × batch × output.
+        w: W_out and a row of ones, for f after the last step itself.
+        kept: as in `read`.
+        gain: as in `read`.
+        q: batch × (output + 1) × neuron; zeros, and what the loss wants of f after the
+            last step. Left as it is before the first step.
+        grad_spikes: steps × batch × neuron.
+        dw: is added to; of W_out and the row of ones, per gain.
+    """
+    spikes, grad_outputs, w = bare(spikes), bare(grad_outputs), bare(w)
+    q, grad_spikes, dw = bare(q), bare(grad_spikes), bare(dw)
+    n_out = grad_outputs.shape[2]
+    total = np.empty_like(kept)
+    for t in range(spikes.shape[0] - 1, -1, -1):
+        for b in range(first, last):
+            total[:] = 0
+            for k in range(n_out):
+                through_weights(q[b, k], grad_outputs[t, b, k], w[k], total)
+                through_filter(q[b, k], spikes[t, b], kept, dw[k])
+            through_weights(q[b, n_out], kept[0] * 0, w[n_out], total)
+            through_filter(q[b, n_out], spikes[t, b], kept, dw[n_out])
+            scale(total, gain, grad_spikes[t, b])

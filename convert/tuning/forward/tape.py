@@ -1,0 +1,217 @@
+"""`Tape`: what a forward pass leaves for the backward pass; `backward`: that pass.
+
+Whatever computed the spikes, floats or the chip's integers, the gradient is that of the
+floating-point step with a surrogate in the place of the threshold's derivative h, and
+the reset taken as given. With J the current right after its jump and v′ the potential
+before the reset, from the last step to the first:
+
+    ∂z ← ∂z[t] + W_recᵀ ∂J[t + 1]                    what the loss and the net want
+    ∂v′ = (1 − z)·∂v + damping·h(v′ − v_th)·∂z        0 in a neuron that rests
+    ∂J = (1 − a_syn)·∂i + a_mem·∂v′
+    ∂v ← (1 − a_mem)·∂v′;  ∂i ← ∂J                    of the step before
+
+and from these ∂W_rec = Σ ∂J[t] z[t − 1]ᵀ and so on; a is 1 − exp(−dt/τ).
+Backpropagation through time with surrogates: doi:10.1109/MSP.2019.2931595.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isotau.convert.simulate.norse_module import SURROGATES
+from isotau.convert.tuning.forward import adjoint_kernels as kernels_backward
+from isotau.convert.tuning.forward.fused_kernels import RESTED as RESTED
+from isotau.convert.tuning.forward.fused_kernels import SPIKED as SPIKED
+from isotau.convert.tuning.forward.tile_kernels import TRIALS, lanes
+
+WANTED = ("w_in", "w_rec", "v_leak", "v_th", "a_mem", "a_syn", "z0", "v0", "i0")
+
+
+class Tape(NamedTuple):
+    """What a forward pass leaves; voltages in the module's units.
+
+    Floats are of one type, float32 or float64, on the CPU.
+
+    Attributes:
+        flags: steps × batch × neuron, uint8: `SPIKED` and `RESTED` (within the
+            refractory period, so that v′ went nowhere); never both.
+        x: steps × batch × neuron: v′ − v_th.
+        z0: batch × neuron: spikes of the step before the first.
+        v0: batch × neuron: potential before the first step.
+        inputs: steps × batch × channel: what entered J in each step.
+        current: steps × batch × neuron: J; None unless `a_mem` or `a_syn` is wanted.
+    """
+
+    flags: Tensor
+    x: Tensor
+    z0: Tensor
+    v0: Tensor
+    inputs: Tensor
+    current: Tensor | None
+
+
+class Coefficients(NamedTuple):
+    """What the step multiplies and compares with; vectors have one value per neuron."""
+
+    w_rec: Tensor
+    a_syn: Tensor
+    a_mem: Tensor
+    v_leak: Tensor
+    v_reset: Tensor
+    v_th: Tensor
+    damping: float
+    surrogate: str
+
+
+class StateGradients(NamedTuple):
+    """Gradients of the state after the last step, batch × neuron; None for zeros."""
+
+    z: Tensor | None
+    v: Tensor | None
+    i: Tensor | None
+
+
+class Gradients(NamedTuple):
+    """Gradients of what was wanted; None elsewhere."""
+
+    w_in: Tensor | None
+    w_rec: Tensor | None
+    v_leak: Tensor | None
+    v_th: Tensor | None
+    a_mem: Tensor | None
+    a_syn: Tensor | None
+    z0: Tensor | None
+    v0: Tensor | None
+    i0: Tensor | None
+
+
+def backward(
+    tape: Tape,
+    coefficients: Coefficients,
+    grad_spikes: Tensor | None,
+    grad_state: StateGradients | None,
+    wanted: frozenset[str],
+) -> Gradients:
+    """Return the gradients of a loss by the recursion of this module's docstring.
+
+    Args:
+        tape: of the forward pass; left as it is.
+        coefficients: of the module.
+        grad_spikes: of the loss with respect to each spike, as large as `tape.x`.
+        grad_state: of the loss with respect to the state after the last step.
+        wanted: names from `WANTED`.
+
+    Raises:
+        ValueError: other names; `a_mem` or `a_syn` from a tape without the current.
+    """
+    _check(tape, wanted)
+    _, batch, n = tape.x.shape
+    given = tape.x.new_empty(0, batch, n) if grad_spikes is None else grad_spikes
+    current = tape.x.new_empty(0, batch, n) if tape.current is None else tape.current
+    ends = [
+        np.zeros((batch, n), as_array(tape.x).dtype)
+        if part is None
+        else as_array(part).copy()
+        for part in grad_state or StateGradients(None, None, None)
+    ]
+    arrays = tuple(as_array(part) for part in (*tape[:5], current))
+    panels = in_panels(as_array(coefficients.w_rec))
+    net = (panels, *(as_array(part) for part in coefficients[1:6]))
+    damping = arrays[1].dtype.type(coefficients.damping)
+    kind = SURROGATES.index(coefficients.surrogate)
+    grads = (as_array(given), *ends)
+
+    def work(first: int, last: int) -> tuple[np.ndarray, ...]:
+        sums, room = _sums(tape, panels, wanted), _room(last - first, panels)
+        kernels_backward.backward(
+            first, last, kind, damping, arrays, net, grads, sums, room
+        )
+        return sums
+
+    parts = [
+        sum(part[1:], part[0]) for part in zip(*over_trials(work, batch), strict=True)
+    ]
+    weights = [torch.from_numpy(part[:, :n].T.copy()) for part in parts[:2]]
+    rows = [torch.from_numpy(part) for part in (*parts[2:], *ends)]
+    return Gradients(
+        *(
+            part if name in wanted else None
+            for name, part in zip(WANTED, weights + rows, strict=True)
+        )
+    )
+
+
+def _check(tape: Tape, wanted: frozenset[str]) -> None:
+    unknown = sorted(wanted - set(WANTED))
+    if unknown:
+        raise ValueError(
+            f"wanted: got {', '.join(unknown)}, need names from {', '.join(WANTED)}"
+        )
+    if tape.current is None and not wanted.isdisjoint(("a_mem", "a_syn")):
+        raise ValueError(
+            "tape: got no current, need J of each step for a_mem and a_syn; keep it in "
+            "the forward pass"
+        )
+
+
+def _sums(
+    tape: Tape, panels: np.ndarray, wanted: frozenset[str]
+) -> tuple[np.ndarray, ...]:
+    """Return zeros for what one thread sums, of length 0 where it is not wanted."""
+    n, channels = tape.x.shape[2], tape.inputs.shape[2]
+    padded = panels.shape[0] * panels.shape[2]
+    shapes = ((channels, padded), (n, padded), (n,), (n,), (n,), (n,))
+    return tuple(
+        np.zeros(shape if name in wanted else (0, *shape[1:]), panels.dtype)
+        for name, shape in zip(WANTED, shapes, strict=False)
+    )
+
+
+def _room(trials: int, panels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return what one thread needs besides."""
+    shape = (-(-trials // TRIALS) * TRIALS, panels.shape[0] * panels.shape[2])
+    return (
+        np.zeros(shape, panels.dtype),
+        np.zeros(shape, panels.dtype),
+        np.empty(panels.shape[1] + 1, np.int64),
+    )
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """Return a tensor's numbers, contiguous; a copy only if they are not."""
+    return tensor.detach().contiguous().numpy()
+
+
+def padded(array: np.ndarray) -> np.ndarray:
+    """Return an array with its last axis filled up with zeros to whole panels."""
+    width = lanes(array.dtype)
+    missing = -array.shape[-1] % width
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
+
+
+def in_panels(weights: np.ndarray) -> np.ndarray:
+    """Return a matrix cut into panels of a few columns, as `multiply` wants it."""
+    whole = padded(weights)
+    cut = whole.reshape(len(weights), -1, lanes(weights.dtype))
+    return np.ascontiguousarray(cut.transpose(1, 0, 2))
+
+
+def over_trials(work: Callable[[int, int], Any], batch: int) -> list[Any]:
+    """Return what `work(first, last)` does with the shares of a batch.
+
+    There is one share for each of torch's threads, all at once: numba's own threads,
+    and their number, are left alone.
+    """
+    shares = max(1, min(torch.get_num_threads(), batch))
+    edges = np.linspace(0, batch, shares + 1).astype(int).tolist()
+    if shares == 1:
+        return [work(0, batch)]
+    with ThreadPoolExecutor(shares - 1) as pool:
+        others = [pool.submit(work, *span) for span in pairwise(edges[1:])]
+        mine = work(0, edges[1])
+        return [mine, *(other.result() for other in others)]

@@ -1,0 +1,1 @@
+"""What is trained, by how much, and what no update may change."""

@@ -1,0 +1,127 @@
+"""`TuneConfig`: how a LIF network is tuned."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from isotau.convert.ground import validation
+from isotau.convert.simulate.norse_module import SURROGATES, TRAINABLE, WEIGHTS
+from isotau.convert.tuning.loss.observe import WHOLE, Segments
+
+METHODS = ("bptt", "eprop", "eventprop", "fptt")
+RATE_MAX = 100.0
+DTYPES = ("float32", "float64")
+DYNAMICS = ("auto", "norse", "fused")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TuneConfig:
+    """How a LIF network is tuned.
+
+    Attributes:
+        method: how gradients are found, a key of `methods.METHODS`.
+        train: names of what trains, from `norse_module.TRAINABLE`.
+        dale: whether the sign of each neuron's recurrent weights is kept. Neurons whose
+            weights have both signs keep those weights' signs each.
+        sparse: whether recurrent weights that are 0 stay 0.
+        surrogate: one of `norse_module.SURROGATES`.
+        width: of the surrogate, as a share of v_th − v_reset.
+        damping: the surrogate's slope at threshold, per v_th − v_reset.
+        batch: trials per update.
+        learning_rate: of Adam, as a share of each parameter's typical size.
+        halve_every: updates in which the learning rate falls to its half; 0 for never.
+        clip: largest norm of the gradient, beyond which it is scaled down; None for
+            none. The gradient is taken with respect to parameters in their typical
+            size.
+        updates: after which tuning ends.
+        evaluate_every: updates between two evaluations on held-out trials.
+        evaluate_trials: held-out trials; drawn once, the same for every evaluation.
+        patience: evaluations without a better one after which tuning ends; 0 for never.
+        stop_accuracy: accuracy on held-out trials at which tuning ends; None for never.
+        segments: truncated and recomputed backward passes.
+        quiet_trials: trials without input per update, for the timescale term.
+        quiet_length: their length, in seconds.
+        quiet_settle: seconds before them in which the network settles.
+        quiet_every: updates between two with the timescale term.
+        dynamics: "fused" for the compiled pass, "norse" for Norse's loop, "auto" for
+            the first where it applies. Not looked at with the chip's arithmetic.
+        dtype: of parameters and states.
+        device: "cpu", "cuda" or "cuda:<number>".
+        seed: of everything that is drawn.
+        weight_noise: standard deviation of what is added to every recurrent and input
+            weight in each forward pass, as a share of the typical weight; imprecise
+            devices. Weights of 0 that stay 0 have none.
+        update_levels: updates move weights by whole steps of which the largest weight
+            has so many, rounded at random so that the mean is kept; 0 for exact ones.
+    """
+
+    method: str = "bptt"
+    train: tuple[str, ...] = WEIGHTS
+    dale: bool = True
+    sparse: bool = True
+    surrogate: str = "super"
+    width: float = 0.1
+    damping: float = 0.3
+    batch: int = 32
+    learning_rate: float = 0.01
+    halve_every: int = 0
+    clip: float | None = 1.0
+    updates: int = 200
+    evaluate_every: int = 10
+    evaluate_trials: int = 100
+    patience: int = 0
+    stop_accuracy: float | None = None
+    segments: Segments = WHOLE
+    quiet_trials: int = 32
+    quiet_length: float = 1.0
+    quiet_settle: float = 0.3
+    quiet_every: int = 1
+    dynamics: str = "auto"
+    dtype: str = "float32"
+    device: str = "cpu"
+    seed: int = 0
+    weight_noise: float = 0.0
+    update_levels: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name in ("batch", "evaluate_every", "evaluate_trials", "quiet_every"):
+            validation.whole(name, getattr(self, name), 1, 1 << 20)
+        validation.whole("quiet_trials", self.quiet_trials, 4, 1 << 20)
+        validation.whole("updates", self.updates, 0, 1 << 30)
+        validation.whole("halve_every", self.halve_every, 0, 1 << 30)
+        validation.whole("patience", self.patience, 0, 1 << 30)
+        validation.whole("update_levels", self.update_levels, 0, 1 << 20)
+        validation.whole("seed", self.seed, 0, 2**63 - 1)
+        for name in ("width", "damping", "learning_rate", "quiet_length"):
+            validation.number(name, getattr(self, name), positive=True)
+        if self.learning_rate > RATE_MAX:
+            raise ValueError(
+                f"learning_rate: got {self.learning_rate}, need at most {RATE_MAX}; it "
+                "is a share of each parameter's typical size, such as 0.01"
+            )
+        for name in ("weight_noise", "quiet_settle"):
+            validation.number(name, getattr(self, name), minimum=0)
+        if self.clip is not None:
+            validation.number("clip", self.clip, positive=True)
+        if self.stop_accuracy is not None:
+            validation.number("stop_accuracy", self.stop_accuracy, minimum=0)
+        for cut, steps in self.segments._asdict().items():
+            validation.whole(cut, steps, 0, 1 << 30)
+        validation.choice("method", self.method, METHODS)
+        validation.choice("surrogate", self.surrogate, SURROGATES)
+        validation.choice("dynamics", self.dynamics, DYNAMICS)
+        validation.choice("dtype", self.dtype, DTYPES)
+        if not self.train:
+            raise ValueError(
+                f"train: got nothing, need one or more of {', '.join(TRAINABLE)}"
+            )
+        for name in self.train:
+            validation.choice("train", name, TRAINABLE)
+
+
+def describe(config: TuneConfig) -> dict[str, Any]:
+    """Return a configuration as JSON can hold it."""
+    values = {field.name: getattr(config, field.name) for field in fields(config)}
+    values["train"] = list(config.train)
+    values["segments"] = config.segments._asdict()
+    return values

@@ -1,0 +1,215 @@
+"""`Source`: where trials come from; `Batch`: some of them as tensors.
+
+Where trials come from: a task, or trials that are given once and for all.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isotau.convert.ground import validation
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.trials import Trials, refine, subset
+
+Draw = Callable[[int, np.random.Generator], Trials]
+Score = Callable[[Any, Trials], np.ndarray]
+Lead = Callable[[np.ndarray, int], np.ndarray]
+
+
+def silence(inputs: np.ndarray, steps: int) -> np.ndarray:
+    """Return inputs with so many steps of 0 before them."""
+    before = np.zeros((steps, *inputs.shape[1:]))
+    return np.concatenate([before, inputs])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Source:
+    """Where trials come from and how answers to them are scored.
+
+    Attributes:
+        draw: returns a batch of trials.
+        score: takes outputs (steps × batch × output) and their trials; returns which
+            were right, boolean, batch.
+        lead: seconds before each trial in which the network settles.
+        before: takes inputs and a number of steps; returns them with as many before.
+    """
+
+    draw: Draw
+    score: Score
+    lead: float = 0.0
+    before: Lead = silence
+
+
+class Batch(NamedTuple):
+    """Trials as a network in steps of its own dt takes them.
+
+    Attributes:
+        inputs: lead + steps × batch × channel.
+        targets: steps × batch × output.
+        mask: steps × batch, 1 where the target counts.
+        labels: batch, int64.
+        lead: steps before the trial.
+        seed: of the membrane noise; None for none.
+        trials: the same trials as a record.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    mask: Tensor
+    labels: Tensor
+    lead: int
+    seed: int | None
+    trials: Trials
+
+
+def as_batch(
+    trials: Trials,
+    net: LIFNetwork,
+    source: Source,
+    *,
+    seed: int | None,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Batch:
+    """Return trials as tensors, in the network's steps.
+
+    Raises:
+        ValueError: trials of other channels or outputs than the network's, or of steps
+            that are no multiple of its dt.
+    """
+    got = (trials.inputs.shape[2], trials.targets.shape[2])
+    if got != (net.n_in, net.n_out):
+        raise ValueError(
+            f"trials: got {got[0]} input channels and {got[1]} outputs, need "
+            f"{net.n_in} and {net.n_out}; choose the task the network was made for"
+        )
+    fine = refine(trials, net.dt)
+    lead = round(source.lead / net.dt)
+
+    def tensor(x: np.ndarray) -> Tensor:
+        return torch.tensor(x, dtype=dtype, device=device)
+
+    return Batch(
+        inputs=tensor(source.before(fine.inputs, lead)),
+        targets=tensor(fine.targets),
+        mask=tensor(fine.mask),
+        labels=torch.tensor(fine.labels, device=device),
+        lead=lead,
+        seed=seed,
+        trials=fine,
+    )
+
+
+def silent_batch(
+    net: LIFNetwork,
+    *,
+    trials: int,
+    length: float,
+    settle: float,
+    seed: int | None,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Batch:
+    """Return trials without input, for the timescales.
+
+    Args:
+        net: the network.
+        trials: how many.
+        length: of each, in seconds.
+        settle: seconds before each in which the network settles.
+        seed: of the membrane noise.
+        dtype: of the tensors.
+        device: of the tensors.
+    """
+    steps, lead = round(length / net.dt), round(settle / net.dt)
+    record = Trials(
+        inputs=np.zeros((steps, trials, net.n_in)),
+        targets=np.zeros((steps, trials, net.n_out)),
+        mask=np.zeros((steps, trials), dtype=bool),
+        labels=np.zeros(trials, dtype=np.int64),
+        dt=net.dt,
+        task="quiet",
+    )
+    source = Source(
+        draw=lambda *_: record, score=lambda *_: np.ones(trials), lead=settle
+    )
+    made = as_batch(record, net, source, seed=seed, dtype=dtype, device=device)
+    return made._replace(lead=lead)
+
+
+HELD_OUT = 0.25
+"""Share of given trials that is held out."""
+
+
+def answer_is_label(outputs: np.ndarray, trials: Trials) -> np.ndarray:
+    """Return in which trials the largest mean output over the mask is the label's.
+
+    Args:
+        outputs: steps × batch × output.
+        trials: as many.
+    """
+    mask = trials.mask[:, :, None]
+    mean = (outputs * mask).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
+    return mean.argmax(axis=1) == trials.labels
+
+
+def answer_is_near(outputs: np.ndarray, trials: Trials) -> np.ndarray:
+    """Return in which trials the outputs explain half of their targets' variance.
+
+    The rule for targets that come without a rule of their own: over the masked steps,
+    the squared error is less than half of what the targets' mean would leave, or than a
+    hundredth where the targets are constant.
+    """
+    mask = trials.mask[:, :, None]
+    count = np.maximum(mask.sum(axis=0), 1)
+    mean = (trials.targets * mask).sum(axis=0) / count
+    spread = (((trials.targets - mean) ** 2) * mask).sum(axis=0) / count
+    error = (((outputs - trials.targets) ** 2) * mask).sum(axis=0) / count
+    return error.sum(axis=1) < np.maximum(0.5 * spread.sum(axis=1), 0.01)
+
+
+def split_trials(
+    trials: Trials, *, seed: int, held_out: float = HELD_OUT
+) -> tuple[Trials, Trials]:
+    """Return trials to learn from and trials to be held out, at random.
+
+    Raises:
+        ValueError: fewer than two trials, or a share that leaves none on one side.
+    """
+    if trials.batch < 2:
+        raise ValueError(
+            f"trials: got {trials.batch}, need at least 2, one of them to be held out; "
+            "give more trials or name a task that draws them"
+        )
+    share = validation.number("held_out", held_out, positive=True)
+    held = round(share * trials.batch)
+    if not 1 <= held < trials.batch:
+        raise ValueError(
+            f"held_out: got {held_out}, which holds out {held} of {trials.batch} "
+            "trials, need at least one on either side"
+        )
+    order = np.random.default_rng(seed).permutation(trials.batch)
+    return subset(trials, np.sort(order[held:])), subset(trials, np.sort(order[:held]))
+
+
+def from_trials(trials: Trials, score: Score, *, lead: float = 0.0) -> Source:
+    """Return a source that draws from given trials, each once before any twice.
+
+    A batch larger than there are trials holds some of them twice.
+
+    Args:
+        trials: to learn from.
+        score: see `Source`.
+        lead: seconds before each trial in which the network settles.
+    """
+
+    def draw(batch: int, rng: np.random.Generator) -> Trials:
+        rounds = -(-batch // trials.batch)
+        order = np.concatenate([rng.permutation(trials.batch) for _ in range(rounds)])
+        return subset(trials, order[:batch])
+
+    return Source(draw=draw, score=score, lead=lead)

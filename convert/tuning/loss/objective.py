@@ -1,0 +1,148 @@
+"""`Objective`: what a tuned network is wanted to do, as a loss."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from isotau.convert.ground import validation
+from isotau.convert.tuning.loss.batch import Batch
+from isotau.convert.tuning.loss.observe import Trace
+from isotau.convert.tuning.loss.rate_loss import RateTarget, rate_error
+from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, loss_of
+
+SAME_BIN = 0.01
+"""Bins whose widths differ by less, relatively, count as equal."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Objective:
+    """What is wanted: the sum of the parts below.
+
+    Attributes:
+        task: what outputs o are compared with, over the steps whose mask is 1: "mse",
+            the mean of (o − target)²; "norm", √Σ(o − target)² over steps and outputs of
+            a trial, mean over trials, as the rate network was trained; "labels", the
+            cross entropy of the mean output of a trial and its label, an output for
+            each label; "none", nothing.
+        task_weight: factor on it.
+        rates: which firing rates are wanted in the task's trials; None for any.
+        timescales: which autocorrelations are wanted without input; None for any.
+    """
+
+    task: str = "mse"
+    task_weight: float = 1.0
+    rates: RateTarget | None = None
+    timescales: TimescaleTarget | None = None
+
+    def __post_init__(self) -> None:
+        """Check that something is wanted."""
+        validation.choice("task", self.task, (*TASK_LOSSES, "none"))
+        validation.number("task_weight", self.task_weight, positive=True)
+        if self.task == "none" and self.rates is None and self.timescales is None:
+            raise ValueError(
+                "task: got 'none' without rates and timescales, need one of the three"
+            )
+
+    def task_parts(self, trace: Trace, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of trials of the task, "task" and "rates", weighted.
+
+        Args:
+            trace: what the network did.
+            batch: the trials.
+
+        Raises:
+            ValueError: outputs, targets or labels that do not fit each other, or a
+                network of another number of neurons than the target rates.
+        """
+        parts = {}
+        if self.task != "none":
+            _check_outputs(trace.outputs, batch)
+            loss = TASK_LOSSES[self.task](trace.outputs, batch)
+            parts["task"] = self.task_weight * loss
+        if self.rates is not None:
+            width = trace.bin_steps * batch.trials.dt
+            parts["rates"] = rate_error(trace.counts, width, self.rates)
+        return parts
+
+    def quiet_parts(self, trace: Trace, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of trials without input, "timescales", weighted.
+
+        Args:
+            trace: what the network did.
+            batch: the trials.
+
+        Raises:
+            ValueError: bins, trials or neurons that do not fit the target.
+        """
+        if self.timescales is None:
+            return {}
+        width, need = trace.bin_steps * batch.trials.dt, self.timescales.bin_width
+        if abs(width - need) > SAME_BIN * need:
+            raise ValueError(
+                f"timescales: got bins of {1e3 * width:g} ms, need {1e3 * need:g} ms "
+                "as in the target; measure it on a reference whose dt divides the "
+                "same bins"
+            )
+        return {"timescales": loss_of(trace.counts, self.timescales)}
+
+
+def _check_outputs(outputs: Tensor, batch: Batch) -> None:
+    if outputs.shape != batch.targets.shape:
+        raise ValueError(
+            f"outputs: got shape {tuple(outputs.shape)}, need "
+            f"{tuple(batch.targets.shape)} (steps × batch × output) as the targets have"
+        )
+    # the record, not the tensor: that one may lie on another device
+    if not batch.trials.mask.any():
+        raise ValueError(
+            "mask: got no step in which a target counts, need one; set it in the "
+            "trials, or task to 'none'"
+        )
+
+
+def _mse(outputs: Tensor, batch: Batch) -> Tensor:
+    counted = (batch.mask.sum() * outputs.shape[2]).clamp(min=1)
+    return _squares(outputs, batch).sum() / counted
+
+
+def _norm(outputs: Tensor, batch: Batch) -> Tensor:
+    # √ has no finite slope at 0
+    return (_squares(outputs, batch).sum(dim=0) + 1e-12).sqrt().mean()
+
+
+def _squares(outputs: Tensor, batch: Batch) -> Tensor:
+    return (outputs - batch.targets).square().sum(dim=2) * batch.mask
+
+
+def _labels(outputs: Tensor, batch: Batch) -> Tensor:
+    n_out, labels = outputs.shape[2], batch.trials.labels
+    if n_out < 2:
+        raise ValueError(
+            "outputs: got 1, need one for each label, 2 or more; choose task 'mse'"
+        )
+    wrong = (labels < 0) | (labels >= n_out)
+    if wrong.any():
+        trial = int(np.argmax(wrong))
+        raise ValueError(
+            f"labels: got {labels[trial]} at [{trial}], need 0 to {n_out - 1}, the "
+            "outputs' numbers; number them so, or choose task 'mse'"
+        )
+    unasked = ~batch.trials.mask.any(axis=0)
+    if unasked.any():
+        raise ValueError(
+            f"mask: got no step that counts in trial {int(np.argmax(unasked))}, need "
+            "one in each for task 'labels'"
+        )
+    counted = batch.mask.sum(dim=0).clamp(min=1)
+    mean = (outputs * batch.mask[:, :, None]).sum(dim=0) / counted[:, None]
+    return torch.nn.functional.cross_entropy(mean, batch.labels)
+
+
+TASK_LOSSES: dict[str, Callable[[Tensor, Batch], Tensor]] = {
+    "mse": _mse,
+    "norm": _norm,
+    "labels": _labels,
+}

@@ -1,0 +1,139 @@
+"""What a network did with a batch, as losses look at it, in segments if asked."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.tuning.forward.dynamics import Prepared, State, detach
+from isotau.convert.tuning.forward.filtered_readout import read_filtered
+from isotau.convert.tuning.loss.batch import Batch
+
+BIN = 0.050
+"""Seconds of a bin in which spikes are counted."""
+
+
+class Segments(NamedTuple):
+    """How a long trial is cut for the backward pass.
+
+    Attributes:
+        truncate: steps after which no gradient goes further back; 0 for never.
+        recompute: steps of which only the first state is kept, and the rest computed
+            again in the backward pass; 0 to keep everything.
+    """
+
+    truncate: int = 0
+    recompute: int = 0
+
+
+WHOLE = Segments()
+"""Nothing is cut."""
+
+
+class Trace(NamedTuple):
+    """What a network did in a batch's trials, without the lead.
+
+    Attributes:
+        outputs: steps × batch × output.
+        counts: bins × batch × neuron: spikes in bins of `bin_steps`; a last bin that
+            is not full is left out.
+        bin_steps: steps of a bin.
+        fired: spikes per neuron and step; None if they were not counted.
+    """
+
+    outputs: Tensor
+    counts: Tensor
+    bin_steps: int
+    fired: Tensor | None = None
+
+
+def observe(
+    prepared: Prepared,
+    module: LIFModule,
+    batch: Batch,
+    segments: Segments = WHOLE,
+) -> Trace:
+    """Return what a network does with a batch; differentiable.
+
+    A segment ends with a bin, so its length is rounded up to whole bins. The readout's
+    filter begins with the trial, at f0, as in every stage.
+    """
+    width = bin_steps(module.dt)
+    state = prepared.start(batch.inputs.shape[1])
+    if batch.lead:
+        state = _settle(prepared, batch, state, segments)
+    f = module.f0.expand_as(state.v)
+    outputs, counts, spikes = [], [], []
+    length = _length(segments, batch.inputs.shape[0] - batch.lead, width)
+    since = 0
+    for first in range(batch.lead, batch.inputs.shape[0], length):
+        inputs = batch.inputs[first : first + length]
+        if segments.truncate and since >= segments.truncate:
+            state, f, since = detach(state), f.detach(), 0
+        since += length
+        if segments.recompute and torch.is_grad_enabled():
+            done = checkpoint(
+                _segment,
+                *(prepared, module, inputs, f, batch.seed, first, width),
+                *state,
+                use_reentrant=False,
+                preserve_rng_state=False,
+            )
+        else:
+            done = _segment(
+                prepared, module, inputs, f, batch.seed, first, width, *state
+            )
+        out, count, total, f, *parts = done
+        spikes.append(total)
+        state = State(*parts)
+        outputs.append(out)
+        counts.append(count)
+    each = state.v.numel() * (batch.inputs.shape[0] - batch.lead)
+    fired = torch.stack(spikes).sum() / each
+    return Trace(torch.cat(outputs), torch.cat(counts), width, fired)
+
+
+def bin_steps(dt: float) -> int:
+    """Return the steps of a bin."""
+    return max(1, round(BIN / dt))
+
+
+def _settle(
+    prepared: Prepared, batch: Batch, state: State, segments: Segments
+) -> State:
+    lead = batch.inputs[: batch.lead]
+    if segments.truncate:
+        with torch.no_grad():
+            return prepared.run(lead, state, seed=batch.seed, step=0)[1]
+    return prepared.run(lead, state, seed=batch.seed, step=0)[1]
+
+
+def _segment(
+    prepared: Prepared,
+    module: LIFModule,
+    inputs: Tensor,
+    f: Tensor,
+    seed: int | None,
+    first: int,
+    width: int,
+    *state: Tensor,
+) -> tuple[Tensor, ...]:
+    """Return outputs, counts, spikes in all, filter and state after some steps."""
+    spikes, after = prepared.run(inputs, State(*state), seed=seed, step=first)
+    outputs, f = read_filtered(module, spikes, f)
+    bins = len(spikes) // width
+    binned = spikes[: bins * width].reshape(bins, width, *spikes.shape[1:])
+    return (outputs, binned.sum(dim=1), spikes.detach().sum(), f, *after)
+
+
+def _length(segments: Segments, steps: int, width: int) -> int:
+    """Return the steps of a segment: the shorter of both cuts, in whole bins."""
+    asked = [cut for cut in (segments.truncate, segments.recompute) if cut]
+    return min([_whole(cut, width) for cut in asked], default=max(steps, 1))
+
+
+def _whole(steps: int, width: int) -> int:
+    """Return a number of steps rounded up to whole bins."""
+    return -(-steps // width) * width

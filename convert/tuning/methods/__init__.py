@@ -1,0 +1,1 @@
+"""Ways to find gradients: BPTT, e-prop, EventProp, FPTT."""

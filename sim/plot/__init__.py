@@ -1,0 +1,1 @@
+"""Pictures, as PNG files; the only room that draws. Milliseconds on every axis."""

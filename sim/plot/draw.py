@@ -1,0 +1,291 @@
+"""Pictures, as PNG files; the only module that draws. Milliseconds on every axis."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float64
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+
+from isotau.convert.ground.files import atomic
+from isotau.convert.records.spikes import Spikes, unpack
+from isotau.convert.records.trials import Trials
+from isotau.sim.timescales.records.record import Timescales
+
+Target = str | os.PathLike[str]
+
+DPI = 200
+STAGE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+"""Okabe and Ito's colours, told apart by colour-blind readers."""
+GREY, PALE = "#666666", "#E4E4E4"
+PAPER = {"color": "white"}
+TAU_EDGES = 10.0 ** np.arange(0.7, 2.75, 0.1)
+"""Bins of τ in ms, as in Kim & Sejnowski 2021 (5 to 501 ms)."""
+TAU_TICKS = (5, 10, 20, 50, 100, 200, 500)
+SIGNS = (1, "excitatory", "#0072B2"), (-1, "inhibitory", "#D55E00"), (0, "mixed", GREY)
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def rasters(
+    path: Target,
+    stages: Mapping[str, Spikes],
+    trials: Mapping[str, int],
+    dale: Sequence[int] | np.ndarray,
+    *,
+    stimulus: tuple[float, float] | None = None,
+) -> Path:
+    """Draw who spiked when: a row per stage, a column per trial; return the path.
+
+    Args:
+        path: of the PNG.
+        stages: spikes of the same trials in each stage, in the order of the rows.
+        trials: title of a column and index of its trial.
+        dale: +1, −1 or 0 for each neuron; excitatory neurons are drawn below, then
+            inhibitory ones, then those of mixed sign.
+        stimulus: start and end of the stimulus, in seconds, to be shaded.
+    """
+    _some("stages", stages)
+    _some("trials", trials)
+    signs = np.asarray(dale)
+    for stage, recording in stages.items():
+        _same(f"dale for stage {stage!r}", signs.shape, (recording.n,))
+        last = recording.batch - 1
+        for title, k in trials.items():
+            if not 0 <= k <= last:
+                raise ValueError(f"trials[{title!r}]: got {k}, need 0 to {last}")
+    size = 1.2 + 3.4 * len(trials), 0.9 + 1.8 * len(stages)
+    with _canvas(path, size, len(stages), len(trials)) as (figure, grid):
+        for row, (stage, recording) in zip(grid, stages.items(), strict=True):
+            row[0].set_ylabel(f"{stage}\nneuron")
+            for axes, k in zip(row, trials.values(), strict=True):
+                _raster(axes, recording, k, signs, stimulus)
+        for k, title in enumerate(trials):
+            grid[0, k].set_title(title)
+            grid[-1, k].set_xlabel("time (ms)")
+        handles = [
+            Line2D([], [], color=colour, lw=3, label=label)
+            for sign, label, colour in SIGNS
+            if (signs == sign).any()
+        ]
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    return Path(path)
+
+
+def outputs(
+    path: Target,
+    stages: Mapping[str, tuple[Float64[np.ndarray, "steps batch n_out"], Trials]],
+    *,
+    names: Mapping[int, str] | None = None,
+    rule: Sequence[float] = (),
+) -> Path:
+    """Draw mean ± SD of the output per condition; return the path.
+
+    A row per stage, a column per output; a target is dashed, where it counts.
+
+    Args:
+        path: of the PNG.
+        stages: each stage's output traces, and the trials that they answer.
+        names: what each label means.
+        rule: heights of lines to draw, as the 0.7 and 0.3 by which trials are scored.
+    """
+    _some("stages", stages)
+    columns = max(trials.targets.shape[2] for _, trials in stages.values())
+    for stage, (traces, trials) in stages.items():
+        need = (trials.steps, trials.batch, columns)
+        _same(f"stages[{stage!r}]", np.shape(traces), need)
+    labels = sorted({int(label) for _, t in stages.values() for label in t.labels})
+    named = [(names or {}).get(label, f"condition {label}") for label in labels]
+    colours = dict(zip(labels, STAGE_COLOURS * len(labels), strict=False))
+    size = 1.6 + 4.0 * columns, 0.9 + 1.6 * len(stages)
+    with _canvas(path, size, len(stages), columns) as (figure, grid):
+        for row, (stage, (traces, trials)) in zip(grid, stages.items(), strict=True):
+            for k, axes in enumerate(row):
+                _traces(axes, np.asarray(traces)[:, :, k], trials, k, colours)
+                for height in rule:
+                    axes.axhline(height, color=GREY, lw=0.8, ls=":", zorder=1)
+            row[0].set_ylabel(f"{stage}\noutput")
+        for k in range(columns):
+            grid[-1, k].set_xlabel("time (ms)")
+            grid[0, k].set_title(f"output {k + 1}" if columns > 1 else "")
+        handles: list[Artist] = [
+            Line2D([], [], color=colours[label], label=name)
+            for label, name in zip(labels, named, strict=True)
+        ]
+        handles.append(Patch(color=GREY, alpha=0.25, lw=0, label="± SD"))
+        handles.append(Line2D([], [], color=GREY, lw=1, ls="--", label="target"))
+        if rule:
+            handles.append(Line2D([], [], color=GREY, ls=":", label="criterion"))
+        figure.legend(handles=handles, loc="outside upper center", ncols=5)
+    return Path(path)
+
+
+def tau_histograms(path: Target, stages: Mapping[str, Timescales]) -> Path:
+    """Draw how each stage's timescales are distributed; return the path.
+
+    A row per stage, in the papers' bins, with the median; the dashed outline repeats
+    the first stage. Titles count the neurons with a timescale, and among them those
+    outside 5 to 501 ms, which the picture does not show.
+    """
+    _some("stages", stages)
+    size = 5.6, 0.6 + 1.35 * len(stages)
+    with _canvas(path, size, len(stages)) as (_, grid):
+        edges, first = TAU_EDGES, None
+        for k, (stage, timescales) in enumerate(stages.items()):
+            axes, colour = grid[k, 0], STAGE_COLOURS[k % len(STAGE_COLOURS)]
+            ms = 1e3 * timescales.tau[np.isfinite(timescales.tau)]
+            counts, _ = np.histogram(ms, edges)
+            axes.stairs(counts, edges, color=colour, alpha=0.45, fill=True)
+            if first is not None:
+                axes.stairs(first, edges, color=GREY, lw=1, ls="--")
+            first = counts if first is None else first
+            title = f"{stage}: n = {ms.size} of {timescales.n}"
+            if ms.size:
+                title += f", median {np.median(ms):.0f} ms"
+                axes.axvline(float(np.median(ms)), color=colour, lw=1.8)
+            if ms.size > counts.sum():
+                title += f", {ms.size - counts.sum()} outside"
+            axes.set_title(title, loc="left")
+            axes.set_ylabel("neurons")
+        _log_tau(axes, "x")
+        axes.set(xlabel="timescale τ (ms)", xlim=(0.97 * edges[0], 1.03 * edges[-1]))
+        axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    return Path(path)
+
+
+def tau_against(
+    path: Target,
+    before: Timescales,
+    after: Timescales,
+    names: tuple[str, str],
+    *,
+    band: float = 0.25,
+) -> Path:
+    """Draw each neuron's timescale after against before; return the path.
+
+    The band is ±`band` of the value before; neurons with one on one side are counted.
+    """
+    if before.n != after.n:
+        raise ValueError(f"after: got {after.n} neurons, need {before.n} as before")
+    if not 0 < band < 1:
+        raise ValueError(f"band: got {band}, need a fraction between 0 and 1")
+    has = np.isfinite(before.tau), np.isfinite(after.tau)
+    both = np.logical_and(*has)
+    x, y = 1e3 * before.tau[both], 1e3 * after.tau[both]
+    with _canvas(path, (4.4, 4.6)) as (figure, grid):
+        axes = grid[0, 0]
+        line = np.array([0.85 * min([5.0, *x, *y]), 1.2 * max([500.0, *x, *y])])
+        edges = line * (1 - band), line * (1 + band)
+        axes.fill_between(line, *edges, color=PALE, lw=0, label=f"±{band:.0%}")
+        axes.plot(line, line, color=GREY, lw=1, label="identity")
+        axes.scatter(x, y, s=18, color=STAGE_COLOURS[0], alpha=0.65, lw=0, zorder=3)
+        _log_tau(axes, "x")
+        _log_tau(axes, "y")
+        axes.set(xlim=line, ylim=line, aspect="equal")
+        axes.set(xlabel=f"τ {names[0]} (ms)", ylabel=f"τ {names[1]} (ms)")
+        figure.legend(loc="outside lower center", ncols=2)
+        title = f"{x.size} of {before.n} neurons in both"
+        if x.size:
+            title += f", {np.mean(np.abs(y / x - 1) <= band):.0%} within ±{band:.0%}"
+        only = [
+            f"only {name}: {np.sum(h & ~both)}"
+            for name, h in zip(names, has, strict=True)
+        ]
+        axes.set_title(f"{title}\n{', '.join(only)}", loc="left", fontsize=8)
+        if not x.size:
+            text = "no neuron has a timescale in both"
+            place: Any = {"xycoords": "axes fraction", "ha": "center", "bbox": PAPER}
+            axes.annotate(text, (0.5, 0.4), **place)
+    return Path(path)
+
+
+def _raster(
+    axes: Axes,
+    recording: Spikes,
+    trial: int,
+    signs: np.ndarray,
+    stimulus: tuple[float, float] | None,
+) -> None:
+    """Draw one trial: a vertical tick per spike, neurons ordered by sign."""
+    if stimulus is not None:
+        axes.axvspan(1e3 * stimulus[0], 1e3 * stimulus[1], color=PALE, lw=0, zorder=0)
+    raster, lowest = unpack(recording.bits[:, trial], recording.n), 0
+    tall = max(0.8, recording.n / 90)  # stays visible where neurons are thin lines
+    for sign, _, colour in SIGNS:
+        members = np.flatnonzero(signs == sign)
+        step, position = np.nonzero(raster[:, members])
+        time, height = 1e3 * recording.dt * step, lowest + position + 0.5
+        low, high = height - tall / 2, height + tall / 2
+        axes.vlines(time, low, high, colors=colour, linewidths=0.9)
+        lowest += members.size
+    axes.set(xlim=(0, 1e3 * recording.dt * recording.steps), ylim=(0, recording.n))
+
+
+def _traces(
+    axes: Axes, traces: np.ndarray, trials: Trials, output: int, colours: dict[int, str]
+) -> None:
+    """Draw the mean, spread and target of each condition for one output."""
+    time = 1e3 * trials.dt * np.arange(trials.steps)
+    for label in np.unique(trials.labels):
+        chosen, colour = trials.labels == label, colours[int(label)]
+        mean, spread = traces[:, chosen].mean(axis=1), traces[:, chosen].std(axis=1)
+        edges = mean - spread, mean + spread
+        axes.fill_between(time, *edges, color=colour, alpha=0.2, lw=0)
+        axes.plot(time, mean, color=colour, lw=1.5)
+        counts = trials.mask[:, chosen].any(axis=1)
+        target = trials.targets[:, chosen, output].mean(axis=1)
+        target = np.where(counts, target, np.nan)
+        axes.step(time, target, where="post", color=colour, lw=1, ls="--")
+    axes.set_xlim(0, 1e3 * trials.dt * trials.steps)
+
+
+def _log_tau(axes: Axes, which: str) -> None:
+    """Give one axis a logarithmic scale with the ticks of `TAU_TICKS`."""
+    getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(FixedLocator(TAU_TICKS))
+    axis.set_major_formatter(FixedFormatter([str(tick) for tick in TAU_TICKS]))
+    axis.set_minor_locator(NullLocator())
+
+
+def _some(name: str, value: Mapping[str, Any]) -> None:
+    if not value:
+        raise ValueError(f"{name}: got none, need at least one")
+
+
+def _same(name: str, shape: tuple[int, ...], need: tuple[int, ...]) -> None:
+    if shape != need:
+        raise ValueError(f"{name}: got shape {shape}, need {need}")
+
+
+@contextmanager
+def _canvas(
+    path: Target, size: tuple[float, float], rows: int = 1, columns: int = 1
+) -> Iterator[tuple[Figure, np.ndarray]]:
+    """Give a figure of `size` inches and its axes; write it once all are drawn."""
+    with matplotlib.rc_context(STYLE):
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06)
+        figure = Figure(figsize=size, layout=layout)
+        FigureCanvasAgg(figure)
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        yield figure, grid
+        with atomic(path) as stream:
+            figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})

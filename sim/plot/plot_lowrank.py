@@ -1,0 +1,264 @@
+"""Pictures of a low-rank reading: each function draws on the axes that it is given."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float64, Int64
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import CenteredNorm
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
+
+from isotau.convert.ground.files import atomic
+from isotau.sim.lowrank.dynamics import FixedPoint, Modes, Reduced, flow
+from isotau.sim.lowrank.overlaps import Overlaps
+from isotau.sim.plot.draw import DPI, GREY, PALE, STAGE_COLOURS, STYLE
+
+MARKS: dict[str, Any] = {
+    "stable": {"marker": "o", "color": "black"},
+    "saddle": {"marker": "D", "color": "white"},
+    "unstable": {"marker": "o", "color": "white"},
+}
+"""Fixed points: what attracts is filled."""
+SIGNED = "RdBu_r"
+DARK = 0.65
+"""Fraction of the largest value from which on numbers are written in white."""
+
+
+@contextmanager
+def picture(
+    path: str | os.PathLike[str],
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    size: tuple[float, float],
+) -> Iterator[np.ndarray]:
+    """Give rows × columns of axes in a figure of `size` inches; write it as PNG."""
+    with matplotlib.rc_context(STYLE):
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
+        figure = Figure(figsize=size, layout=layout)
+        FigureCanvasAgg(figure)
+        yield figure.subplots(rows, columns, squeeze=False)
+        with atomic(Path(path)) as stream:
+            figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def kappa_traces(
+    axes: Sequence[Axes],
+    stages: Mapping[str, tuple[Float64[np.ndarray, "steps batch rank"], float]],
+    labels: Int64[np.ndarray, " batch"],
+    *,
+    mode: int = 0,
+    names: Mapping[int, str] | None = None,
+) -> Sequence[Axes]:
+    """Draw one κ over time, a stage on each axes: mean ± SD of every condition.
+
+    Args:
+        axes: as many as stages; they get the same limits.
+        stages: κ of the same trials in each stage, and its step in seconds.
+        labels: condition of each trial.
+        mode: which κ, from 0.
+        names: what each label means.
+    """
+    if len(axes) != len(stages):
+        raise ValueError(f"axes: got {len(axes)}, need {len(stages)}, one per stage")
+    labels = np.asarray(labels)
+    for one, (stage, (traces, dt)) in zip(axes, stages.items(), strict=True):
+        if (
+            traces.ndim != 3
+            or traces.shape[1] != labels.size
+            or (not 0 <= mode < traces.shape[2])
+        ):
+            raise ValueError(
+                f"stages[{stage!r}]: got shape {traces.shape}, need {labels.size} "
+                f"trials and more than {mode} modes (steps × batch × mode)"
+            )
+        time = 1e3 * dt * (1 + np.arange(len(traces)))
+        for label, colour in zip(np.unique(labels), _colours(), strict=False):
+            chosen = traces[:, labels == label, mode]
+            mean, spread = chosen.mean(axis=1), chosen.std(axis=1)
+            edges = mean - spread, mean + spread
+            one.fill_between(time, *edges, color=colour, alpha=0.2, lw=0)
+            name = (names or {}).get(int(label), f"condition {label}")
+            one.plot(time, mean, color=colour, lw=1.5, label=name)
+        one.axhline(0, color=PALE, lw=0.8, zorder=0)
+        one.set(xlabel="time (ms)", ylabel=f"κ{_low(mode + 1)}", xlim=(0, time[-1]))
+        one.set_title(stage)
+    low, high = zip(*(one.get_ylim() for one in axes), strict=True)
+    for one in axes:
+        one.set_ylim(min(low), max(high))
+    axes[0].legend(loc="best", handlelength=1.2, title="mean ± SD")
+    return axes
+
+
+def overlap_matrix(
+    axes: Axes, overlaps: Overlaps, *, population: int | None = None
+) -> Axes:
+    """Draw how n (rows; below them the outputs w) overlap with m, I and b.
+
+    Args:
+        axes: where to.
+        overlaps: of a network.
+        population: whose covariances to draw; None for aᵀb/N over all units.
+    """
+    rows = np.concatenate([overlaps.columns("n"), overlaps.columns("w")])
+    columns = np.concatenate([overlaps.columns(letter) for letter in "mIb"])
+    if population is None:
+        values, title = overlaps.matrix, "overlap aᵀb/N"
+    else:
+        if not 0 <= population < overlaps.fractions.size:
+            raise ValueError(
+                f"population: got {population}, need 0 to {overlaps.fractions.size - 1}"
+            )
+        values = overlaps.covariances[population]
+        share = overlaps.fractions[population]
+        title = f"covariance, population {population + 1} ({share:.0%} of units)"
+    named = [_label(name) for name in overlaps.names]
+    _heat(axes, values[np.ix_(rows, columns)])
+    axes.set_xticks(range(columns.size), [named[k] for k in columns])
+    axes.set_yticks(range(rows.size), [named[k] for k in rows])
+    axes.set_title(title)
+    return axes
+
+
+def effective_connectivity(
+    axes: Axes, sigma: Float64[np.ndarray, "populations rank sources"]
+) -> Axes:
+    """Draw σ̃ of each population, side by side, and their sum at the right.
+
+    Args:
+        axes: where to.
+        sigma: from `isotau.sim.lowrank.mean_field.effective_connectivity`.
+    """
+    count, rank, sources = sigma.shape
+    parts = [*sigma, sigma.sum(axis=0)] if count > 1 else [sigma[0]]
+    gap = np.full((rank, 1), np.nan)
+    blocks = [block for part in parts for block in (part, gap)][:-1]
+    _heat(axes, np.hstack(blocks))
+    starts = np.arange(len(parts)) * (sources + 1)
+    names = [_label(f"m{k + 1}") for k in range(rank)]
+    names += [_label(f"I{k + 1}") for k in range(sources - rank)]
+    places = (starts[:, None] + np.arange(sources)).ravel()
+    axes.set_xticks(places, names * len(parts))
+    axes.set_yticks(range(rank), [_label(f"n{k + 1}") for k in range(rank)])
+    axes.set_aspect("auto")
+    titles = [f"population {k + 1}" for k in range(count)] + ["sum"] * (count > 1)
+    above: Any = {"transform": axes.get_xaxis_transform(), "fontsize": 8}
+    for start, title in zip(starts, titles, strict=True):
+        axes.text(start + (sources - 1) / 2, 1.02, title, ha="center", **above)
+    axes.set_title("effective connectivity σ̃", pad=18)
+    return axes
+
+
+def spectrum(axes: Axes, found: Modes, *, reduced: Modes | None = None) -> Axes:
+    """Draw eigenvalues in the complex plane, with the line where modes stop decaying.
+
+    Args:
+        axes: where to.
+        found: of all units, from `full_modes`.
+        reduced: of κ, drawn as rings around what they should agree with.
+    """
+    values = found.eigenvalues
+    points: Any = {"s": 14, "color": STAGE_COLOURS[0], "alpha": 0.6, "lw": 0}
+    axes.scatter(values.real, values.imag, label="all units", **points, zorder=3)
+    if reduced is not None:
+        own = reduced.eigenvalues
+        ring: Any = {"s": 70, "facecolors": "none", "edgecolors": STAGE_COLOURS[5]}
+        axes.scatter(own.real, own.imag, label="κ alone", lw=1.4, **ring, zorder=4)
+        values = np.concatenate([values, own])
+    span = max(float(np.ptp([0.0, *values.real])), 1e-9)
+    axes.set_xlim(
+        min(0.0, values.real.min()) - 0.08 * span,
+        max(0.0, values.real.max()) + 0.12 * span,
+    )
+    tall = 1.15 * max(float(np.abs(values.imag).max()), 0.15 * span)
+    axes.set_ylim(-tall, tall)
+    axes.axvspan(0, axes.get_xlim()[1], color=PALE, lw=0, zorder=0)
+    axes.axvline(0, color=GREY, lw=1, ls="--", label="edge of stability", zorder=1)
+    axes.axhline(0, color=PALE, lw=0.8, zorder=0)
+    slowest = found.timescales[0]
+    says = f"slowest: {1e3 * slowest:.0f} ms" if slowest > 0 else "unstable"
+    axes.set(xlabel="real part (1/s)", ylabel="imaginary part (1/s)")
+    axes.set_title(f"eigenvalues, {says}")
+    axes.legend(loc="upper left", handletextpad=0.3)
+    return axes
+
+
+def flow_field(
+    axes: Axes,
+    reduced: Reduced,
+    points: Sequence[FixedPoint],
+    *,
+    reach: float,
+    paths: Mapping[str, Float64[np.ndarray, "steps 2"]] | None = None,
+) -> Axes:
+    """Draw where κ of two modes goes from everywhere, its fixed points, and paths.
+
+    Args:
+        axes: where to.
+        reduced: dynamics of rank 2.
+        points: from `fixed_points`.
+        reach: largest |κ| to show.
+        paths: κ over time, as of single trials or means of conditions.
+    """
+    if reduced.rank != 2:
+        raise ValueError(f"reduced: got rank {reduced.rank}, need 2 for a plane")
+    line = np.linspace(-reach, reach, 41)
+    plane = np.stack(np.meshgrid(line, line), axis=-1)
+    change = flow(reduced, plane)
+    speed = np.linalg.norm(change, axis=-1)
+    shown = axes.pcolormesh(line, line, speed, cmap="Greys", shading="gouraud")
+    shown.set_clim(0, 1.8 * float(speed.max()))
+    lines: Any = {"color": GREY, "linewidth": 0.6, "arrowsize": 0.7, "density": 1.1}
+    axes.streamplot(line, line, change[..., 0], change[..., 1], **lines, zorder=1)
+    # Thinner and thinner, so that paths on top of each other are all seen.
+    widths = (3.2, *[1.4] * len(paths or {}))
+    drawn = zip((paths or {}).items(), widths, _colours(), strict=False)
+    for (name, path), width, colour in drawn:
+        axes.plot(*np.transpose(path), color=colour, lw=width, label=name, zorder=3)
+    for kind, mark in MARKS.items():
+        of_kind = [point.kappa for point in points if point.kind == kind]
+        if of_kind:
+            x, y = np.transpose(of_kind)
+            axes.scatter(x, y, s=42, label=kind, edgecolors="black", zorder=4, **mark)
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axes.set(xlabel=f"κ{_low(1)}", ylabel=f"κ{_low(2)}", title="flow of κ")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    if paths or points:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    return axes
+
+
+def _heat(axes: Axes, values: np.ndarray) -> None:
+    """Draw a matrix in colours symmetric about 0, with its numbers."""
+    largest = float(np.nanmax(np.abs(values))) or 1.0
+    axes.imshow(values, cmap=SIGNED, norm=CenteredNorm(halfrange=1.15 * largest))
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if abs(value) > DARK * largest else "black"
+            text = f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
+            place: Any = {"ha": "center", "va": "center", "fontsize": 7.5}
+            axes.text(column, row, text, color=colour, **place)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _colours() -> list[str]:
+    return list(STAGE_COLOURS) * 4
+
+
+def _low(number: int) -> str:
+    """Return a number as a subscript."""
+    return "".join(chr(ord("₀") + int(digit)) for digit in str(number))
+
+
+def _label(name: str) -> str:
+    return name[0] + (_low(int(name[1:])) if name[1:] else "")

@@ -1,0 +1,1 @@
+"""Spikes of ideal observers, and how alike two rasters are."""

@@ -1,0 +1,64 @@
+"""Poisson spikes of a rate network: what an observer of ideal neurons would record."""
+
+import numpy as np
+from jaxtyping import Float64
+
+from isotau.convert.ground import validation
+from isotau.convert.records import spikes as packed
+from isotau.convert.records.spikes import Spikes
+
+NAME = "rate"
+
+
+def observe(
+    rates: Float64[np.ndarray, "steps batch n"],
+    *,
+    dt_rates: float,
+    inverse_lambda: float,
+    dt: float,
+    rng: np.random.Generator,
+    network: str = "",
+) -> Spikes:
+    """Return spikes drawn from rates, each rate held for dt_rates/dt steps.
+
+    In every step of dt a neuron spikes with probability rate · inverse_lambda · dt,
+    independently of all else: a Bernoulli train, which is Poisson as dt → 0 and has
+    the rate's mean at any dt, but at most one spike per step.
+
+    Args:
+        rates: of a rate network, at least 0.
+        dt_rates: step of the rates, in seconds.
+        inverse_lambda: what a rate of 1 stands for, in Hz.
+        dt: step of the spikes, in seconds; a whole fraction of dt_rates.
+        rng: source of the spikes.
+        network: fingerprint of the rate network.
+
+    Raises:
+        ValueError: a negative rate, a probability above 1, a dt that does not divide
+            dt_rates.
+    """
+    steps, batch = validation.length("rates", rates, ndim=3), np.shape(rates)[1]
+    n = np.shape(rates)[2]
+    rates = validation.floats(
+        "rates", rates, (steps, batch, n), "steps × batch × unit", minimum=0
+    )
+    dt = validation.number("dt", dt, positive=True)
+    dt_rates = validation.number("dt_rates", dt_rates, positive=True)
+    inverse_lambda = validation.number("inverse_lambda", inverse_lambda, positive=True)
+    held = round(dt_rates / dt)
+    if held < 1 or abs(held * dt - dt_rates) > 1e-9 * dt_rates:
+        raise ValueError(
+            f"dt: got {dt} s, need a whole fraction of the rates' {dt_rates} s"
+        )
+    most = float(rates.max(initial=0.0)) * inverse_lambda * dt
+    if most > 1:
+        raise ValueError(
+            f"dt: got a spike probability of {most:.3g} per step of {dt} s, need at "
+            "most 1; shorten dt or lower inverse_lambda"
+        )
+    bits = np.empty((steps * held, batch, (n + 7) // 8), dtype=np.uint8)
+    for t in range(steps):
+        chance = (rates[t] * (inverse_lambda * dt)).astype(np.float32)
+        drawn = rng.random((held, batch, n), dtype=np.float32) < chance
+        bits[t * held : (t + 1) * held] = packed.pack(drawn)
+    return Spikes(bits=bits, n=n, dt=dt, engine=NAME, network=network)

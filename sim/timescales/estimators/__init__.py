@@ -1,0 +1,1 @@
+"""Estimators: from series to one time constant per neuron."""

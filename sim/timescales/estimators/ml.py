@@ -1,0 +1,281 @@
+"""The estimator `ml`: Gaussian marginal likelihood on the covariance over trials.
+
+Every pair of bins counts by what it tells, drift over trials and the shot noise of
+spikes are parts of the model, and the likelihood says how well τ is known and whether
+there is one. The model and its priors: `likelihood`. For other than Gaussian data:
+`sandwich`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.interpolate import CubicSpline
+from scipy.stats import t as student
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.sim.timescales.estimators import likelihood
+from isotau.sim.timescales.estimators.likelihood import Fit, Moments, Point, inflation
+from isotau.sim.timescales.records import series
+from isotau.sim.timescales.records.record import Status, Timescales
+from isotau.sim.timescales.records.series import Series, Source
+
+NAME = "ml"
+BIN_WIDTH = 0.025
+RATIO = 1.14
+"""Between neighbouring τ of the grid; the profile is smooth and interpolated."""
+FINE = 32
+"""Points per step of the grid after interpolation."""
+MIN_TRIALS = 3
+GROUP = 192
+"""Neurons between two reports of progress."""
+MAX_BINS = 400
+RHYTHM = 2.0
+"""Mean intervals between spikes that τ of a regular neuron must last: its rhythm alone
+correlates counts over that long."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MLConfig:
+    """Settings of `ml`.
+
+    Attributes:
+        level: of the intervals.
+        min_ratio: the likelihood ratio 2 Δℓ against no timescale from which a neuron
+            is believed to have one. 8 lets through 0.5 to 0.8 % of Poisson neurons.
+        min_spikes: in all trials together.
+        shortest: τ that is looked at, in seconds; None for half a bin.
+        longest: in seconds; None for twice the trial.
+    """
+
+    level: float = 0.95
+    min_ratio: float = 8.0
+    min_spikes: int = 10
+    shortest: float | None = None
+    longest: float | None = None
+
+
+class Profiles(NamedTuple):
+    """The likelihood of log τ, neuron by neuron: what `ml` reads its answers from."""
+
+    taus: Float64[np.ndarray, " points"]
+    """In seconds, equally spaced in log τ."""
+    log_likelihood: Float64[np.ndarray, "n points"]
+    """Profiled over all else, adjusted, divided by κ; highest 0, NaN if no fit."""
+    freedom: Float64[np.ndarray, " n"]
+    """Degrees of freedom of κ."""
+    fit: Fit
+    """As `likelihood.evaluate` made it, of the neurons in `fitted`."""
+    fitted: np.ndarray
+    """Which neurons could be fitted at all."""
+
+
+def ml(
+    source: Source,
+    *,
+    bin_width: float = BIN_WIDTH,
+    config: MLConfig | None = None,
+    progress: Progress = silent,
+) -> Timescales:
+    """Return each neuron's timescale by maximal Gaussian marginal likelihood.
+
+    The estimate is the mean of log τ under its likelihood: profiled over the strength
+    of the fluctuations, the drift and the noise, adjusted for what that costs (Cox &
+    Reid) and flattened by κ (`sandwich`). Where data say little it stays away from the
+    ends, to which the maximum runs. The interval holds the
+    τ whose 2 Δℓ/κ stays below the squared quantile of Student's t; its ends are 0 and
+    infinity where no τ that was looked at is excluded.
+
+    `goodness` is the likelihood ratio 2 Δℓ against white noise with drift. `amplitude`
+    and `offset` are the shares of the variance of a bin that decay with τ and that last
+    all trial; `lags` is the number of bins less one.
+
+    Statuses: "too few spikes" (or fewer than 3 trials), "undefined correlation" (a
+    signal that does not vary), "not identifiable" (ratio below `min_ratio`; or c > 0
+    and τ below two mean interspike intervals, where a regular neuron's rhythm would be
+    taken for a timescale), "at bound" (the likelihood is highest at the shortest or
+    longest τ), "ok".
+
+    Args:
+        source: spikes, or a continuous signal, which is sampled at `bin_width`.
+        bin_width: in seconds. Finer bins tell short τ better and cost more.
+        config: the rest.
+        progress: told of groups of neurons.
+
+    Raises:
+        ValueError: fewer than 4 bins or more than 400, an impossible setting.
+    """
+    settings = config or MLConfig()
+    data = prepared(source, bin_width)
+    found = profiles(data, settings, progress)
+    n = data.n
+    rate = series.mean_rates(data)
+    tau, low, high = (np.full(n, np.nan) for _ in range(3))
+    amplitude, offset, ratio = (np.full(n, np.nan) for _ in range(3))
+    status = [_unfitted(data)] * n
+    fit, rows = found.fit, _places(found.fitted)
+    ratio[rows] = 2 * np.maximum(fit.profile.max(axis=1) - fit.null, 0.0)
+    amplitude[rows] = fit.gain * (1 - fit.rho) / (1 + fit.gain)
+    offset[rows] = fit.gain * fit.rho / (1 + fit.gain)
+    edge = np.isin(fit.profile.argmax(axis=1), (0, fit.profile.shape[1] - 1))
+    with np.errstate(divide="ignore"):
+        rhythm = np.where(fit.regularity > 0, RHYTHM / rate[rows], 0.0)
+    for j, k in enumerate(rows):
+        tau[k], low[k], high[k] = _read(found, k, settings.level)
+        if ratio[k] < settings.min_ratio or tau[k] < rhythm[j]:
+            status[k] = Status.NOT_IDENTIFIABLE
+        else:
+            status[k] = Status.AT_BOUND if edge[j] else Status.OK
+    return Timescales(
+        tau=np.where([s is Status.OK for s in status], tau, np.nan),
+        status=tuple(status),
+        low=low,
+        high=high,
+        estimate=tau,
+        amplitude=amplitude,
+        offset=offset,
+        goodness=ratio,
+        rate=np.nan_to_num(rate) if data.kind == "counts" else rate,
+        method=NAME,
+        bin_width=data.bin_width,
+        lags=data.bins - 1,
+        level=settings.level,
+    )
+
+
+def prepared(source: Source, bin_width: float) -> Series:
+    """Return what `ml` looks at: counts in bins, or a signal sampled that far apart.
+
+    Raises:
+        ValueError: too few or too many bins.
+    """
+    data = series.as_series(source, bin_width)
+    every = round(bin_width / data.bin_width)
+    if data.kind == "signal" and every > 1:
+        data = Series(
+            values=data.values[::every],
+            bin_width=data.bin_width * every,
+            kind="signal",
+            observed=data.observed,
+        )
+    if not 4 <= data.bins <= MAX_BINS:
+        raise ValueError(
+            f"bins: got {data.bins} of {data.bin_width:g} s, need 4 to {MAX_BINS}; "
+            "choose another bin_width or length of trials"
+        )
+    return data
+
+
+def tau_grid(data: Series, config: MLConfig) -> tuple[float, ...]:
+    """Return the τ that are looked at, in seconds, from half a bin to two trials.
+
+    Raises:
+        ValueError: `shortest` is not shorter than `longest`.
+    """
+    low = data.bin_width / 2 if config.shortest is None else config.shortest
+    high = 2 * data.bins * data.bin_width if config.longest is None else config.longest
+    low = validation.number("shortest", low, positive=True)
+    if high <= low:
+        raise ValueError(f"longest: got {high} s, need more than shortest, {low} s")
+    points = max(5, math.ceil(math.log(high / low) / math.log(RATIO)) + 1)
+    return tuple(float(tau) for tau in np.geomspace(low, high, points))
+
+
+def profiles(
+    data: Series, config: MLConfig | None = None, progress: Progress = silent
+) -> Profiles:
+    """Return each neuron's likelihood of log τ.
+
+    Args:
+        data: as `prepared` makes it.
+        config: settings.
+        progress: told of groups of neurons.
+    """
+    settings = config or MLConfig()
+    taus = tau_grid(data, settings)
+    grids = likelihood.build_grids(data.kind, data.bins, data.bin_width, taus)
+    fitted = usable(data, settings.min_spikes)
+    rows = _places(fitted)
+    fits = [
+        likelihood.evaluate(grids, _moments(data, rows[k : k + GROUP]))
+        for k in progress(range(0, len(rows), GROUP), "timescales")
+    ]
+    fit = _join(fits, len(taus))
+    coarse = np.log(np.array(taus))
+    fine = np.linspace(coarse[0], coarse[-1], FINE * (coarse.size - 1) + 1)
+    smooth = np.full((data.n, fine.size), np.nan)
+    freedom = np.full(data.n, np.nan)
+    for j, k in enumerate(rows):
+        at = Point(
+            fit.tau[j], fit.rho[j], fit.gain[j], fit.white[j], fit.regularity[j],
+            bool(fit.free[j]),
+        )  # fmt: skip
+        spread = inflation(
+            series.of_neuron(data, k),
+            data.kind,
+            data.bin_width,
+            # without shared variance there is no score of τ to look at
+            at._replace(gain=max(at.gain, likelihood.GAINS[data.kind][1])),
+        )
+        curve = CubicSpline(coarse, fit.adjusted[j])(fine) / spread.kappa
+        smooth[k] = curve - curve.max()
+        freedom[k] = spread.freedom
+    return Profiles(np.exp(fine), smooth, freedom, fit, fitted)
+
+
+def _join(fits: list[Fit], taus: int) -> Fit:
+    """Return the fits of all groups as one, also of none."""
+    if not fits:
+        return Fit(*np.zeros((2, 0, taus)), *(np.zeros(0) for _ in Fit._fields[2:]))
+    return Fit(*(np.concatenate(part) for part in zip(*fits, strict=True)))
+
+
+def usable(data: Series, min_spikes: int) -> np.ndarray:
+    """Return which neurons have the trials, the spikes and the variance for a fit."""
+    assert data.observed is not None
+    enough = data.observed.sum(axis=0) >= MIN_TRIALS
+    if data.kind == "counts":
+        spikes = np.einsum("ibn,bn->n", data.values, data.observed)
+        enough &= spikes >= max(min_spikes, 1)
+    for k in _places(enough):
+        values = series.of_neuron(data, k)
+        spread = values.std(axis=1).max()
+        enough[k] = spread > 1e-12 * max(1.0, np.abs(values).max())
+    return enough
+
+
+def _places(mask: np.ndarray) -> list[int]:
+    return [int(k) for k in np.flatnonzero(mask)]
+
+
+def _unfitted(data: Series) -> Status:
+    return Status.TOO_FEW_SPIKES if data.kind == "counts" else Status.UNDEFINED
+
+
+def _moments(data: Series, rows: list[int]) -> Moments:
+    """Return the sample covariances of some neurons."""
+    covariance = np.empty((len(rows), data.bins, data.bins))
+    shot, trials = np.full(len(rows), np.nan), np.empty(len(rows))
+    for j, k in enumerate(rows):
+        values = series.of_neuron(data, k)
+        trials[j] = values.shape[1]
+        centred = values - values.mean(axis=1, keepdims=True)
+        covariance[j] = centred @ centred.T / (trials[j] - 1)
+        if data.kind == "counts":
+            shot[j] = values.mean()
+    return Moments(covariance, shot, trials)
+
+
+def _read(found: Profiles, k: int, level: float) -> tuple[float, float, float]:
+    """Return the mean of neuron k's likelihood and the ends of its interval."""
+    curve = found.log_likelihood[k]
+    mean = np.average(np.log(found.taus), weights=np.exp(curve))
+    limit = 0.5 * student.ppf(0.5 + 0.5 * level, max(found.freedom[k], 1.0)) ** 2
+    inside = np.flatnonzero(curve >= -limit)
+    first, last = inside[0], inside[-1]
+    low = found.taus[first] if first > 0 else 0.0
+    high = found.taus[last] if last < curve.size - 1 else math.inf
+    return float(np.exp(mean)), float(low), float(high)

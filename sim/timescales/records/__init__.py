@@ -1,0 +1,1 @@
+"""What estimators take and give: series, autocorrelations, timescales."""

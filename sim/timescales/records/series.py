@@ -1,0 +1,125 @@
+"""`Series`: what the estimators look at, binned spikes or a continuous signal."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from isotau.convert.ground import validation
+from isotau.convert.records import spikes as spike_times
+from isotau.convert.records.spikes import Spikes, SpikeTimes
+from isotau.sim.timescales.records.autocorrelation import binned
+
+KINDS = ("counts", "signal")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Series:
+    """Values of neurons in equal bins of repeated trials.
+
+    Attributes:
+        values: bins × batch × neuron; spikes per bin, or a signal's samples.
+        bin_width: width of a bin, or the time between samples, in seconds.
+        kind: "counts" of spikes, or samples of a continuous "signal" (rates, κ).
+        observed: batch × neuron, whether the neuron was recorded in the trial; None
+            for all in all.
+    """
+
+    values: Float64[np.ndarray, "bins batch n"]
+    bin_width: float
+    kind: str = "counts"
+    observed: Bool[np.ndarray, "batch n"] | None = None
+
+    def __post_init__(self) -> None:
+        """Check and freeze every field."""
+        for axis in range(3):
+            validation.length("values", self.values, axis=axis, ndim=3)
+        shape = np.shape(self.values)
+        kind = validation.choice("kind", self.kind, KINDS)
+        lowest = 0.0 if kind == "counts" else None
+        layout = "bins × batch × neuron"
+        if self.observed is None:
+            observed = np.ones(shape[1:], dtype=bool)
+        else:
+            observed = np.array(self.observed)
+            if observed.shape != shape[1:] or observed.dtype != bool:
+                raise ValueError(
+                    f"observed: got {observed.dtype} of shape {observed.shape}, need "
+                    f"bool of shape {shape[1:]} (batch × neuron)"
+                )
+        observed.setflags(write=False)
+        fields = {
+            "values": validation.floats(
+                "values", self.values, shape, layout, minimum=lowest
+            ),
+            "bin_width": validation.number("bin_width", self.bin_width, positive=True),
+            "kind": kind,
+            "observed": observed,
+        }
+        validation.freeze(self, fields)
+
+    @property
+    def bins(self) -> int:
+        """Number of bins of a trial."""
+        return self.values.shape[0]
+
+    @property
+    def batch(self) -> int:
+        """Number of trials of the neuron that has most."""
+        return self.values.shape[1]
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return self.values.shape[2]
+
+
+Source: TypeAlias = Spikes | SpikeTimes | Series
+"""Whatever an estimator takes."""
+
+
+def as_series(source: Source, bin_width: float) -> Series:
+    """Return spikes as counts in bins of `bin_width` seconds; a series as it is.
+
+    Raises:
+        ValueError: the width does not suit the spikes (see `binned`, `counts`).
+    """
+    if isinstance(source, Series):
+        return source
+    if isinstance(source, Spikes):
+        return Series(values=binned(source, bin_width), bin_width=bin_width)
+    values = spike_times.counts(source, bin_width)
+    if not values.shape[1]:
+        raise ValueError("source: got no trial of any neuron, need at least one")
+    trial = np.arange(values.shape[1])
+    return Series(
+        values=values,
+        bin_width=bin_width,
+        observed=trial[:, None] < source.trials,
+    )
+
+
+def from_signal(values: Float64[np.ndarray, "steps batch n"], dt: float) -> Series:
+    """Return a continuous signal, sampled every `dt` seconds, as a series."""
+    return Series(values=values, bin_width=dt, kind="signal")
+
+
+def of_neuron(series: Series, k: int) -> Float64[np.ndarray, "bins trials"]:
+    """Return neuron k's values in the trials in which it was recorded."""
+    k = validation.whole("k", k, 0, series.n - 1)
+    assert series.observed is not None
+    return series.values[:, series.observed[:, k], k]
+
+
+def mean_rates(series: Series) -> Float64[np.ndarray, " n"]:
+    """Return each neuron's mean rate in Hz; NaN for signals and neurons without trials.
+
+    A count in a trial in which the neuron was not recorded does not matter.
+    """
+    if series.kind != "counts":
+        return np.full(series.n, np.nan)
+    assert series.observed is not None
+    spikes = np.einsum("ibn,bn->n", series.values, series.observed)
+    seconds = series.observed.sum(axis=0) * series.bins * series.bin_width
+    return np.divide(spikes, seconds, out=np.full(series.n, np.nan), where=seconds > 0)

@@ -1,0 +1,3 @@
+"""The command line: parse, call, save, print."""
+
+from isotau.cli.app import main as main

@@ -1,0 +1,127 @@
+"""The commands that quantize a LIF network on a user's inputs, and simulate it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isotau.cli import options
+from isotau.convert.ground.errors import describe
+
+
+def quantize(
+    network: options.AnyNetwork,
+    inputs: options.Inputs,
+    bits: Annotated[int, typer.Option(help="Bits of a weight, 1 to 8.")] = 8,
+    outliers: Annotated[
+        str,
+        typer.Option(
+            help="A few weights much larger than the rest: split into a block of their "
+            "own, clip, keep, or fit every block's exponent to all its weights."
+        ),
+    ] = "split",
+    percentile: Annotated[
+        float, typer.Option(help="Of the weights, beyond which they are outliers.")
+    ] = 99.0,
+    headroom: Annotated[
+        float, typer.Option(help="Factor left between the states and their limits.")
+    ] = 2.0,
+    spikes: Annotated[
+        bool,
+        typer.Option(
+            "--spikes",
+            help="Inputs are 0 or one number and enter as spikes (Loihi 1).",
+        ),
+    ] = False,
+    search: Annotated[
+        bool,
+        typer.Option("--search", help="Try head-rooms and ways with outliers instead."),
+    ] = False,
+    seed: options.Seed = 0,
+    out: options.Out = Path("isotau-quantized"),
+    dt_ms: options.NirDtMs = None,
+    time_unit: options.TimeUnit = None,
+    scheme: options.Scheme = None,
+    refractory_steps: options.RefractorySteps = None,
+) -> None:
+    """Quantize a LIF network, from NIR or isotau, on inputs of yours.
+
+    The first half of the trials calibrates, the second half tests: how alike are the
+    spikes of both stages and, with labels, how accurate? Leaves the network at both
+    stages and quantization.json.
+    """
+    from isotau.cli.progress import bars
+    from isotau.convert.ground import files
+    from isotau.convert.read.read_inputs import read_inputs
+    from isotau.convert.records import storage
+    from isotau.convert.to_fixed.quantization_report import summarize as parameters
+    from isotau.convert.to_fixed.quantize import QuantizeConfig
+    from isotau.jobs.quantize_foreign import describe as tell
+    from isotau.jobs.quantize_foreign import quantize_on, summarize
+    from isotau.targets.open_network import need_lif, open_network
+
+    options.check_folder(out)
+    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
+    opened = open_network(network, **told)
+    net = need_lif(opened.net, network)
+    config = QuantizeConfig(
+        headroom=headroom,
+        num_weight_bits=bits,
+        outliers=outliers,
+        percentile=percentile,
+        spiking_input=spikes,
+    )
+    shown = read_inputs(inputs, n_in=net.n_in)
+    made = quantize_on(
+        net, shown, config=config, search=search, seed=seed, progress=bars
+    )
+    typer.echo(opened.said)
+    if opened.findings:
+        typer.echo(describe(opened.findings))
+    typer.echo(tell(made))
+    storage.save(net, out / "network.lif.npz")
+    storage.save(made.fixed, out / "network.fixed.npz")
+    report = {
+        "network": network.name,
+        "inputs": inputs.name,
+        "seed": seed,
+        **summarize(made),
+        "quantization": parameters(made.report),
+    }
+    text = json.dumps(report, indent=1, ensure_ascii=False)
+    files.write_text(out / "quantization.json", text)
+    typer.echo(f"Networks and report: {out}")
+
+
+def simulate(
+    network: options.AnyNetwork,
+    inputs: options.Inputs,
+    engine: options.Engine = "compiled",
+    seed: options.Seed = 0,
+    out: Annotated[Path, typer.Option(help="File for the spikes, .npz.")] = Path(
+        "spikes.npz"
+    ),
+    dt_ms: options.NirDtMs = None,
+    time_unit: options.TimeUnit = None,
+    scheme: options.Scheme = None,
+    refractory_steps: options.RefractorySteps = None,
+) -> None:
+    """Run a LIF or fixed-point network on inputs of yours and keep its spikes."""
+    from isotau.cli.progress import bars
+    from isotau.convert.read.read_inputs import read_inputs
+    from isotau.convert.records import storage
+    from isotau.jobs.simulate_on import describe as tell
+    from isotau.jobs.simulate_on import simulate_on
+    from isotau.targets.open_network import need_spiking, open_network
+
+    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
+    opened = open_network(network, **told)
+    net = need_spiking(opened.net, network)
+    if opened.findings:
+        typer.echo(describe(opened.findings))
+    shown = read_inputs(inputs, n_in=net.n_in)
+    run = simulate_on(net, shown, engine=engine, seed=seed, progress=bars)
+    storage.save(run.spikes, out)
+    typer.echo(tell(run))
+    typer.echo(f"Spikes: {out}")

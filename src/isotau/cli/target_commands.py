@@ -1,0 +1,201 @@
+"""The commands that hand networks to targets: check, export, verify, place."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isotau.cli import options
+from isotau.convert.ground.errors import Finding, as_json, describe, exit_status
+
+Target = Annotated[
+    str,
+    typer.Option("--target", "--to", help="loihi1, loihi2, lava, nir or onnx."),
+]
+ChipName = Annotated[str, typer.Option("--chip", help="loihi1 or loihi2.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def check(
+    network: options.AnyNetwork,
+    target: Target = "loihi2",
+    json_: AsJson = False,
+    dt_ms: options.NirDtMs = None,
+    time_unit: options.TimeUnit = None,
+    scheme: options.Scheme = None,
+    refractory_steps: options.RefractorySteps = None,
+) -> None:
+    """Say everything that a target cannot hold of a network.
+
+    Each finding names its place, what was found and what is done about it. Status 0:
+    nothing is lost; 1: it can be handed over and will not be the same; 2: it cannot.
+    """
+    from isotau.targets.check import check as find
+    from isotau.targets.nir_graph.operations import CannotImport
+    from isotau.targets.open_network import open_network, stage_name
+
+    try:
+        told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
+        opened = open_network(network, **told)
+    except CannotImport as refusal:
+        if refusal.damaged:
+            raise
+        found, stage, said = (
+            list(refusal.findings),
+            "nir",
+            "not read, for these reasons",
+        )
+    else:
+        found = [*opened.findings, *find(opened.net, target)]
+        stage, said = stage_name(opened.net), opened.said
+    status = exit_status(found)
+    if json_:
+        report = {
+            "network": network.name,
+            "stage": stage,
+            "target": target,
+            "status": status,
+            "findings": as_json(found),
+        }
+        typer.echo(json.dumps(report, indent=1, ensure_ascii=False))
+    else:
+        typer.echo(said)
+        typer.echo(describe(found) or f"{target}: everything fits")
+    raise typer.Exit(status)
+
+
+def export(
+    network: options.AnyNetwork,
+    to: Annotated[str, typer.Option("--to", help="nir, onnx or lava.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File, or folder for Lava; named after NETWORK if left out."),
+    ] = None,
+    step: Annotated[
+        bool, typer.Option("--step", help="ONNX: a graph of one step, not of a run.")
+    ] = False,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help="ONNX of a rate or LIF network: float32 or float64.",
+            show_default=False,
+        ),
+    ] = None,
+    reader: Annotated[
+        str, typer.Option(help="NIR: who is to read it: any, norse, snntorch or spyx.")
+    ] = "any",
+    chip: Annotated[
+        str, typer.Option("--chip", help="Lava: whose commands the script explains.")
+    ] = "loihi2",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Lava: write into a folder with other files."),
+    ] = False,
+    dt_ms: options.NirDtMs = None,
+    time_unit: options.TimeUnit = None,
+    scheme: options.Scheme = None,
+    refractory_steps: options.RefractorySteps = None,
+) -> None:
+    """Write a network for another system: NIR, ONNX, or a script for Lava.
+
+    What the target cannot hold is said, all of it, before anything is written; with an
+    error nothing is.
+    """
+    from isotau.targets.export import EXPORTERS, Request
+    from isotau.targets.open_network import open_network
+
+    if to not in EXPORTERS:
+        raise ValueError(f"--to: got {to!r}, need one of {', '.join(EXPORTERS)}")
+    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
+    opened = open_network(network, **told)
+    request = Request(
+        network=network,
+        out=out,
+        step=step,
+        dtype=dtype,
+        reader=reader,
+        chip=chip,
+        overwrite=overwrite,
+    )
+    found, written = EXPORTERS[to](opened.net, request)
+    _say([*opened.findings, *found])
+    typer.echo(f"Written: {written}")
+
+
+def verify(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE.onnx", help="An ONNX graph.", show_default=False),
+    ],
+    network: options.AnyNetwork,
+    trials: Annotated[int, typer.Option(help="Random trials.")] = 4,
+    steps: Annotated[int, typer.Option(help="Steps of each.")] = 200,
+    seed: options.Seed = 0,
+    json_: AsJson = False,
+) -> None:
+    """Run an ONNX graph beside the network that it was made from and compare.
+
+    A fixed-point network must give the same spikes, u, v and state, bit for bit.
+    Status 1 if anything differs.
+    """
+    from isotau.sim.engines import reference
+    from isotau.targets.onnx_model.verify_onnx import verify_onnx
+    from isotau.targets.onnx_model.verify_result import as_json as plain
+    from isotau.targets.onnx_model.verify_result import describe as tell
+    from isotau.targets.open_network import open_network
+
+    opened = open_network(network)
+    found = verify_onnx(
+        file, opened.net, trials=trials, steps=steps, seed=seed, engine=reference.run
+    )
+    typer.echo(json.dumps(plain(found), indent=1) if json_ else tell(found))
+    raise typer.Exit(0 if found.identical else 1)
+
+
+def place(
+    network: options.AnyNetwork,
+    chip: ChipName = "loihi2",
+    chips: Annotated[int, typer.Option(help="Chips that may be used.")] = 1,
+    group: Annotated[
+        bool,
+        typer.Option(
+            "--group", help="Share compartment profiles first: 32, with the loss said."
+        ),
+    ] = False,
+    inputs: options.OptionalInputs = None,
+    seed: options.Seed = 0,
+    out: options.Out = Path("isotau-placed"),
+) -> None:
+    """Place a fixed-point network on a chip's cores and say what it costs.
+
+    Leaves the network, a table of the cores and a drawing. With inputs the network
+    runs on them, and energy and time per trial are estimated from what was counted.
+    """
+    from isotau.cli.progress import bars
+    from isotau.convert.read.read_inputs import read_inputs
+    from isotau.jobs.place_network import describe as tell
+    from isotau.jobs.place_network import place_network, write
+    from isotau.targets.open_network import need_fixed, open_network
+
+    options.check_folder(out)
+    net = need_fixed(open_network(network).net, network)
+    shown = None if inputs is None else read_inputs(inputs, n_in=net.n_in)
+    placed = place_network(
+        net,
+        chip,
+        chips=chips,
+        inputs=shown,
+        group=group,
+        seed=seed,
+        progress=bars,
+    )
+    write(placed, out)
+    typer.echo(tell(placed))
+    typer.echo(f"Table and drawing: {out}")
+
+
+def _say(found: list[Finding]) -> None:
+    text = describe(found)
+    if text:
+        typer.echo(text)

@@ -1,0 +1,287 @@
+"""The commands that measure timescales and compare them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from isotau.cli import options
+
+if TYPE_CHECKING:
+    from isotau.jobs.measure_recorded import Measured
+    from isotau.sim.timescales.records.record import Timescales
+
+COUNTED = {0: "none", 1: "one", 2: "two", -1: "not fitted"}
+Recordings = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILE",
+        help="Recorded spikes: NWB, .npz (isotau's or plain arrays), a Constantinidis-"
+        "lab .mat or a folder of them.",
+        show_default=False,
+    ),
+]
+Estimators = Annotated[
+    list[str],
+    typer.Option(
+        "--method",
+        help="Estimator: ml, exponential, kim, kim_pfc, direct, acw, integral, sttc; "
+        "may be given several times.",
+    ),
+]
+Networks = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="NETWORK",
+        help="Trained rate networks, of any kind that `isotau run` takes.",
+        show_default=False,
+    ),
+]
+
+
+def _option(text: str, *names: str) -> Any:
+    """Return an option without a default to show."""
+    return typer.Option(*names, help=text, show_default=False)
+
+
+def _table(text: str) -> Any:
+    """Return an argument that is a table of timescales."""
+    return typer.Argument(metavar="CSV", help=text, show_default=False)
+
+
+def timescales(
+    files: Recordings,
+    method: Estimators = ["ml"],  # noqa: B006
+    bin_ms: Annotated[
+        float | None, _option("Width of a bin; each method has its own.")
+    ] = None,
+    from_ms: Annotated[
+        float | None,
+        _option("Start of the window, from the event or the trial's start."),
+    ] = None,
+    to_ms: Annotated[float | None, _option("End of the window.")] = None,
+    align: Annotated[
+        str | None, _option("Event that trials are aligned to: a column or field.")
+    ] = None,
+    split_ms: Annotated[
+        float | None, _option("NWB: cut every interval into windows of this length.")
+    ] = None,
+    intervals: Annotated[
+        str | None, _option("NWB: table of intervals in place of trials.")
+    ] = None,
+    trials: Annotated[
+        list[str] | None, _option("NWB: trials to take, COLUMN=VALUE; repeatable.")
+    ] = None,
+    units: Annotated[
+        list[str] | None, _option("NWB: units to take, COLUMN=VALUE; repeatable.")
+    ] = None,
+    epoch: Annotated[
+        str | None, _option("Constantinidis: fixation (if not given) or delay.")
+    ] = None,
+    two: Annotated[
+        bool, typer.Option("--two", help="Ask for one timescale or two as well (slow).")
+    ] = False,
+    out: options.Out = Path("isotau-timescales"),
+) -> None:
+    """Measure the timescales of recorded neurons.
+
+    Prints a line per file and method; leaves every neuron's timescale, interval and
+    status as CSV, and a picture.
+    """
+    from isotau.cli.progress import bars
+    from isotau.jobs import measure_recorded as measure_command
+
+    options.check_folder(out)
+    reading = {
+        "align": align,
+        "split": _seconds(split_ms),
+        "intervals": intervals,
+        "trials": _choices("--trials", trials),
+        "units": _choices("--units", units),
+        "epoch": epoch,
+    }
+    request = measure_command.MeasureRequest(
+        methods=tuple(dict.fromkeys(method)),
+        bin_width=_seconds(bin_ms),
+        start=_seconds(from_ms),
+        stop=_seconds(to_ms),
+        two=two,
+        reading={name: value for name, value in reading.items() if value is not None},
+    )
+    measured = measure_command.measure_files(files, request, progress=bars)
+    written = measure_command.write(measured, request, out)
+    Console().print(measure_command.table(measured))
+    for line in remarks(measured):
+        typer.echo(line)
+    typer.echo(f"Tables and pictures: {written.parent}")
+
+
+def preserve(
+    networks: Networks,
+    task: options.TaskName = None,
+    method: options.Method = "calibrate",
+    copies: options.Copies = 1,
+    trials: Annotated[
+        int, typer.Option(help="Trials without input in each of a stage's two runs.")
+    ] = 200,
+    seconds: Annotated[float, typer.Option(help="Length of such a trial.")] = 2.0,
+    score_trials: Annotated[
+        int, typer.Option(help="Trials of the task on which the stages are scored.")
+    ] = 400,
+    search_trials: options.SearchTrials = 150,
+    jobs: Annotated[int, typer.Option(help="Networks at a time.")] = 1,
+    engine: options.Engine = "compiled",
+    seed: options.Seed = 0,
+    out: options.Out = Path("isotau-preserved"),
+    dt_ms: options.DtMs = None,
+    tau_ms: options.TauMs = None,
+    alpha: options.Alpha = None,
+    noise_std: options.NoiseStd = None,
+    activation: options.Activation = None,
+    readout: options.Readout = None,
+) -> None:
+    """Tell whether networks keep their timescales on the way to the chip.
+
+    Converts every network, runs each stage twice without input, measures every neuron
+    and compares the stages: preserved, not preserved, or not identifiable. Leaves
+    preservation.html to read, with everything behind it.
+
+    Needs about a minute for each network of 200 units, and some minutes for one or two
+    alone, whose trials are also left out in turn.
+    """
+    from isotau.cli.progress import bars
+    from isotau.jobs.preserve import PreserveConfig
+    from isotau.jobs.run_config import RunConfig
+    from isotau.reports import preserve_page, preserve_report
+
+    options.check_folder(out)
+    assumed = options.assumptions(
+        dt_ms=dt_ms,
+        tau_ms=tau_ms,
+        alpha=alpha,
+        noise_std=noise_std,
+        activation=activation,
+        readout=readout,
+    )
+    nets, common = preserve_report.read_networks(networks, assumed, task)
+    for text in preserve_report.assumptions(nets):
+        typer.echo(text)
+    run = RunConfig(
+        task=common,
+        method=method,
+        copies=copies,
+        trials=score_trials,
+        search_trials=search_trials,
+        lava_trials=1,
+        engine=engine,
+        seed=seed,
+    )
+    config = PreserveConfig(run=run, trials=trials, length=seconds)
+    study = preserve_report.measure(nets, config, jobs=jobs, progress=bars)
+    path = preserve_report.write(study, out)
+    report = preserve_report.numbers(study)
+    Console().print(preserve_page.table(report))
+    for line in preserve_page.sentences(report):
+        typer.echo(line)
+    typer.echo(f"Report: {path}")
+
+
+def compare(
+    a: Annotated[Path, _table("Timescales at stage a, as `isotau timescales` leaves.")],
+    b: Annotated[Path, _table("The same neurons at stage b, in the same order.")],
+    again_a: Annotated[
+        Path | None, _option("Stage a measured again, with other noise or trials.")
+    ] = None,
+    again_b: Annotated[Path | None, _option("Stage b measured again.")] = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Tell whether two tables of timescales say the same, neuron by neuron.
+
+    For timescales that were measured elsewhere, such as on hardware. Without a repeat
+    of each there is no noise floor, and nothing can be told.
+    """
+    from isotau.jobs.measure_recorded import names_of
+    from isotau.sim.preservation import Pair, lines
+    from isotau.sim.preservation import compare as compare_pairs
+    from isotau.sim.timescales.records.record import read_csv
+
+    repeats = again_a, again_b
+    if (again_a is None) != (again_b is None):
+        raise ValueError("again: got one repeat, need --again-a and --again-b")
+    names_of([path for path in (a, b, *repeats) if path is not None])
+    first, second = read_csv(a), read_csv(b)
+    one, other = (
+        run if path is None else read_csv(path)
+        for path, run in zip(repeats, (first, second), strict=True)
+    )
+    pair = Pair(name=a.stem, a=first, b=second, a_again=one, b_again=other)
+    typer.echo(agreement(first, second, ("a", "b")))
+    if again_a is None:
+        typer.echo(
+            "not identifiable: without a repeat of each there is no noise floor. "
+            "Measure both again, in other trials or under another seed, and give "
+            "--again-a and --again-b."
+        )
+        return
+    for line in lines(compare_pairs([pair], rng=np.random.default_rng(seed))):
+        typer.echo(line)
+
+
+def remarks(measured: "Sequence[Measured]") -> list[str]:
+    """Return how the methods agree on each file, and how many timescales there are."""
+    said = []
+    for one in measured:
+        (name, first), *others = one.timescales.items()
+        said += [
+            f"{one.name}: {agreement(first, found, (name, other))}"
+            for other, found in others
+        ]
+        if one.two is not None:
+            counts = [int((one.two.number == k).sum()) for k in COUNTED]
+            each = ", ".join(map("{} {}".format, counts, COUNTED.values()))
+            said.append(f"{one.name}: timescales per neuron, by BIC: {each}.")
+    return said
+
+
+def agreement(first: "Timescales", second: "Timescales", names: tuple[str, str]) -> str:
+    """Return in a sentence how two measurements of the same neurons agree."""
+    from scipy import stats
+
+    from isotau.jobs import measure_recorded as measure_command
+
+    has = np.isfinite(first.tau), np.isfinite(second.tau)
+    both = has[0] & has[1]
+    said = (
+        f"{both.sum()} neurons have a τ by {names[0]} and by {names[1]}, "
+        f"{(has[0] & ~both).sum()} by {names[0]} alone, {(has[1] & ~both).sum()} "
+        f"by {names[1]} alone"
+    )
+    ratio = measure_command.quartiles(second.tau[both] / first.tau[both])
+    if ratio is None:
+        return f"{said}."
+    low, middle, high = (f"{value:.2f}" for value in ratio)
+    said += f"; {names[1]} over {names[0]}: {middle} ({low}–{high})"
+    if np.ptp(first.tau[both]) > 0 and np.ptp(second.tau[both]) > 0:
+        r = stats.spearmanr(first.tau[both], second.tau[both]).statistic
+        said += f", rank correlation {r:.2f}"
+    return f"{said}."
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else 1e-3 * ms
+
+
+def _choices(option: str, given: list[str] | None) -> dict[str, list[Any]] | None:
+    """Return which values each column may have, numbers also as text."""
+    chosen: dict[str, list[Any]] = {}
+    for text in given or []:
+        column, equals, value = text.partition("=")
+        if not column or not equals:
+            raise ValueError(f"{option}: got {text!r}, need COLUMN=VALUE")
+        chosen.setdefault(column, []).append(value)
+        if value.replace(".", "", 1).removeprefix("-").isdecimal():
+            chosen[column].append(float(value))
+    return chosen or None

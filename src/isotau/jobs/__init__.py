@@ -1,0 +1,1 @@
+"""Jobs that join the rooms: a network through all stages, many networks compared."""

@@ -1,0 +1,295 @@
+"""`isotau timescales`: recorded neurons through the estimators, into one folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+import isotau
+from isotau.convert.ground import files, validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records.spikes import SpikeTimes, of_neuron
+from isotau.sim.plot import draw as plot
+from isotau.sim.plot.plot_lowrank import picture
+from isotau.sim.plot.plot_timescales import identified
+from isotau.sim.recorded.read_arrays import from_trials
+from isotau.sim.recorded.read_spike_times import ACCEPTED, find_family, read_spike_times
+from isotau.sim.timescales import ESTIMATORS
+from isotau.sim.timescales.estimators.ml import BIN_WIDTH
+from isotau.sim.timescales.estimators.two_timescales import (
+    TwoTimescales,
+    two_timescales,
+)
+from isotau.sim.timescales.records.record import Status, Timescales, summary, write_csv
+from isotau.sim.timescales.records.series import Series
+
+OK = Status.OK.value
+BIN_OPTION: dict[str, str] = {"sttc": "lag", "kim_pfc": ""}
+"""What estimators call the width of a bin, if not so; empty where it is fixed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MeasureRequest:
+    """What `measure_files` is asked for.
+
+    Attributes:
+        methods: names of estimators, as in `ESTIMATORS`.
+        bin_width: of spike counts, in seconds; None for each method's own.
+        start: of the window that is looked at, in seconds from the event or from the
+            start of a trial; None for where the recording starts.
+        stop: its end; None for where the recording ends.
+        two: whether to ask for one timescale or two as well.
+        reading: other arguments of `read_spike_times`.
+    """
+
+    methods: tuple[str, ...] = ("ml",)
+    bin_width: float | None = None
+    start: float | None = None
+    stop: float | None = None
+    two: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the names and numbers."""
+        for method in self.methods:
+            validation.choice("method", method, tuple(ESTIMATORS))
+        if self.bin_width is None:
+            return
+        validation.number("bin_width", self.bin_width, positive=True)
+        for method in self.methods:
+            if BIN_OPTION.get(method) == "":
+                raise ValueError(
+                    f"bin_width: got {self.bin_width:g} s for {method}, need none: its "
+                    "bins are part of the published rules"
+                )
+
+
+class Measured(NamedTuple):
+    """One file's neurons.
+
+    Attributes:
+        name: of the file, unlike that of any other.
+        source: what was measured.
+        timescales: by method.
+        two: one timescale or two, if that was asked.
+    """
+
+    name: str
+    source: SpikeTimes | Series
+    timescales: Mapping[str, Timescales]
+    two: TwoTimescales | None
+
+
+def measure_files(
+    paths: Sequence[Path], request: MeasureRequest, *, progress: Progress = silent
+) -> list[Measured]:
+    """Return the timescales in every file; all files are read before any is measured.
+
+    Raises:
+        UnreadableFile: a file is damaged, or of no family that is known.
+        ValueError: an argument that a file's family does not take, or data that a
+            method has no use for; the message names the file.
+    """
+    names = names_of(paths)
+    sources = [_read(path, request) for path in paths]
+    return [
+        _measure(name, source, request, progress)
+        for name, source in zip(names, sources, strict=True)
+    ]
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each file: its own, with its folders where two are the same.
+
+    Raises:
+        ValueError: a file that is given twice.
+    """
+    parts = [path.resolve().parts for path in paths]
+    for path, own in zip(paths, parts, strict=True):
+        if parts.count(own) > 1:
+            raise ValueError(f"{path}: got this file twice, need every file once")
+    for depth in range(1, 1 + max(map(len, parts), default=0)):
+        whole = ["/".join(own[-depth:]) for own in parts]
+        short = [name.removesuffix(Path(name).suffix) for name in whole]
+        for names in ([name.removesuffix(".rate") for name in short], whole):
+            if len(set(names)) == len(names):
+                return names
+    return []
+
+
+def cut_window(
+    source: SpikeTimes | Series, start: float | None, stop: float | None
+) -> SpikeTimes:
+    """Return what lies between two times of every trial, in seconds.
+
+    Raises:
+        ValueError: times outside the trial, or counts in place of spike times.
+    """
+    if isinstance(source, Series):
+        raise ValueError("window: got counts, need spike times to cut them")
+    low = 0.0 if start is None else start
+    high = source.duration if stop is None else stop
+    if not 0 <= low < high <= source.duration * (1 + 1e-9):
+        raise ValueError(
+            f"window: got {low:g} to {high:g} s, need 0 to {source.duration:g} s"
+        )
+    return from_trials(
+        [of_neuron(source, k) for k in range(source.n)],
+        window=(low, high),
+        names=source.names,
+        source=source.source,
+    )
+
+
+def write(measured: Sequence[Measured], request: MeasureRequest, out: Path) -> Path:
+    """Write tables, pictures and numbers; return the path of the numbers.
+
+    For each file NAME.METHOD.csv, NAME.two.csv if that was asked, NAME.tau.png and
+    NAME.statuses.png; and timescales.json.
+    """
+    for one in measured:
+        stem = file_stem(one.name)
+        for method, timescales in one.timescales.items():
+            write_csv(timescales, out / f"{stem}.{method}.csv")
+        if one.two is not None:
+            files.write_text(out / f"{stem}.two.csv", _two_csv(one.two))
+        draw(one.timescales, out, stem)
+    content = {
+        "isotau": isotau.__version__,
+        "settings": {
+            "bin_width_s": request.bin_width,
+            "window_s": [request.start, request.stop],
+            "reading": {key: str(value) for key, value in request.reading.items()},
+        },
+        "files": [numbers(one) for one in measured],
+    }
+    text = json.dumps(content, indent=1, allow_nan=False)
+    return files.write_text(out / "timescales.json", text + "\n")
+
+
+def draw(found: Mapping[str, Timescales], out: Path, stem: str) -> None:
+    """Draw how the τ of each method are distributed, and why neurons have none."""
+    plot.tau_histograms(out / f"{stem}.tau.png", found)
+    size = 6.4, 1.8 + 0.45 * len(found)
+    with picture(out / f"{stem}.statuses.png", size=size) as grid:
+        identified(grid[0, 0], found)
+
+
+def file_stem(name: str) -> str:
+    """Return a name as the beginning of a file's name."""
+    return name.replace("/", "_")
+
+
+def numbers(measured: Measured) -> dict[str, Any]:
+    """Return what is to be said of one file, ready for JSON."""
+    source = measured.source
+    if isinstance(source, Series):
+        assert source.observed is not None
+        trials = source.observed.sum(axis=0)
+        length, said = source.bins * source.bin_width, source.kind
+    else:
+        trials, length, said = source.trials, source.duration, source.source
+    return {
+        "file": measured.name,
+        "source": said,
+        "names": list(getattr(source, "names", ())),
+        "trials": [int(trials.min()), int(trials.max())],
+        "length_s": length,
+        "methods": {
+            method: summary(timescales)
+            | {"tau_quartiles_s": quartiles(timescales.tau)}
+            | {"bin_width_s": timescales.bin_width}
+            for method, timescales in measured.timescales.items()
+        },
+    }
+
+
+def quartiles(values: np.ndarray) -> list[float] | None:
+    """Return the quartiles of what is no NaN; None if there is nothing else."""
+    known = values[np.isfinite(values)]
+    return np.percentile(known, (25, 50, 75)).tolist() if known.size else None
+
+
+def table(measured: Sequence[Measured]) -> Table:
+    """Return a row for each file, and below it one for each method."""
+    rows = Table(box=SIMPLE_HEAD, pad_edge=False)
+    rows.add_column("file, method", overflow="fold", min_width=13)
+    for heading in ("trials", "rate", "with a τ", "median (quartiles)"):
+        rows.add_column(heading, justify="right", no_wrap=True)
+    rows.add_column("without: why")
+    for one in measured:
+        said = numbers(one)
+        trials = "–".join(map(str, sorted(set(said["trials"]))))
+        rows.add_row(Text(one.name), trials)
+        for method, found in said["methods"].items():
+            rate, status = found["mean_rate_hz"], found["status"]
+            rows.add_row(
+                f"  {method}",
+                "",
+                "none" if rate is None else f"{rate:.1f} Hz",
+                f"{found['n_timescales']} of {found['n_neurons']}",
+                in_ms(found["tau_quartiles_s"]),
+                "\n".join(f"{n} {s}" for s, n in status.items() if s != OK),
+            )
+        rows.add_section()
+    return rows
+
+
+def in_ms(found: Sequence[float] | None) -> str:
+    """Return quartiles in seconds as text in milliseconds, the median first."""
+    if found is None:
+        return "none"
+    low, middle, high = (f"{1e3 * tau:.0f}" for tau in found)
+    return f"{middle} ms ({low}–{high})"
+
+
+def _read(path: Path, request: MeasureRequest) -> SpikeTimes | Series:
+    reading, ends = dict(request.reading), (request.start, request.stop)
+    by_reader = "window" in ACCEPTED[find_family(path)]
+    if by_reader and ends != (None, None):
+        if None in ends:
+            raise ValueError(f"{path}: window: got one end, need a start and a stop")
+        reading["window"] = ends
+    source = read_spike_times(path, **reading)
+    if by_reader or ends == (None, None):
+        return source
+    try:
+        return cut_window(source, *ends)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _measure(
+    name: str, source: SpikeTimes | Series, request: MeasureRequest, progress: Progress
+) -> Measured:
+    timescales: dict[str, Timescales] = {}
+    two, doing, width = None, "", request.bin_width
+    try:
+        for doing in request.methods:
+            settings: dict[str, Any] = {"progress": progress} if doing == "ml" else {}
+            if width is not None:
+                settings[BIN_OPTION.get(doing, "bin_width")] = width
+            timescales[doing] = ESTIMATORS[doing](source, **settings)
+        if request.two:
+            doing = "two timescales"
+            bins = BIN_WIDTH if width is None else width
+            two = two_timescales(source, bin_width=bins, progress=progress)
+    except ValueError as error:
+        raise ValueError(f"{name}: {doing}: {error}") from error
+    return Measured(name, source, timescales, two)
+
+
+def _two_csv(two: TwoTimescales) -> str:
+    heading = "neuron,number,tau_1_s,tau_2_s,share_1,share_2,bic_0,bic_1,bic_2\n"
+    return heading + "".join(
+        ",".join(map(repr, [k, int(count), *map(float, row)])) + "\n"
+        for k, (count, row) in enumerate(
+            zip(two.number, np.hstack([two.tau, two.share, two.bic]), strict=True)
+        )
+    )

@@ -1,0 +1,297 @@
+"""The main job: a trained rate network to simulated Loihi, its timescales measured."""
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.read.conventions import Conventions
+from isotau.convert.read.read_spikernn import read_spikernn_variables
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.trials import Trials, refine
+from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
+from isotau.convert.to_fixed.quantization_report import (
+    QuantizationReport,
+    report_quantization,
+)
+from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
+from isotau.convert.to_fixed.truncation import restore_drive
+from isotau.convert.to_lif.conversion import Conversion
+from isotau.convert.to_lif.convert_rate import convert
+from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics
+from isotau.convert.tuning.loop import Tuned
+from isotau.jobs.comparisons import (
+    KappaReading,
+    compare_units,
+    read_kappa,
+    repeated_difference,
+)
+from isotau.jobs.run_config import RunConfig, draw_seeds, how_to_convert
+from isotau.jobs.stages import (
+    ChipRun,
+    LavaStage,
+    Plan,
+    Stage,
+    chip_stage,
+    lava_stage,
+    lif_stage,
+    rate_stage,
+)
+from isotau.jobs.tune_stage import tune_conversion
+from isotau.sim.tasks import TASKS, Task, fixation
+
+SPIKERNN = "spikeRNN .mat"
+DEFAULT_TASK = "go-nogo"
+QUIET_SHARE = 5
+"""One trial without input for so many of the task's, where ranges are recorded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Result:
+    """A network on its way to the chip, and how it does there.
+
+    Attributes:
+        config: what was asked for.
+        plan: what every stage was shown.
+        rate: the network.
+        conversion: of it to LIF neurons.
+        fixed: what became of those on the chip.
+        quantization: what that cost.
+        stages: "rate", "lif" and "fixed", and "lava" if it ran.
+        chip: more of the fixed-point stage.
+        units: where rate and LIF network disagree.
+        kappa: of a low-rank network.
+        repeated: how far the rate network's outputs are from those of a second run with
+            other noise, as `comparisons.output_difference`.
+        tuned: how the conversion's network was tuned, if it was.
+        lava: how far Lava agrees with the engine, if it ran.
+    """
+
+    config: RunConfig
+    plan: Plan
+    rate: RateRNN
+    conversion: Conversion
+    fixed: FixedPointNetwork
+    quantization: QuantizationReport
+    stages: dict[str, Stage]
+    chip: ChipRun
+    units: UnitDiagnostics
+    kappa: KappaReading | None
+    repeated: float
+    tuned: Tuned | None = None
+    lava: LavaStage | None = None
+
+
+def choose_task(rate: RateRNN, name: str | None) -> Task:
+    """Return the task of that name, or Go-NoGo for a network that may be one of its.
+
+    Raises:
+        ValueError: channels or steps of another task's; it names those that fit.
+    """
+    if name is not None:
+        validation.choice("task", name, sorted(TASKS))
+    fitting = {task.name for task in TASKS.values() if not _unlike(rate, task)}
+    others = ", ".join(sorted(fitting)) or "no task here"
+    if name is None and DEFAULT_TASK not in fitting:
+        raise ValueError(
+            f"task: got none for a network of {_shape(rate)}, need one of those that "
+            f"fit it: {others}; name it with --task"
+        )
+    task = TASKS[DEFAULT_TASK if name is None else name]
+    problem = _unlike(rate, task)
+    if problem:
+        raise ValueError(
+            f"network: got {_shape(rate)}, need {problem} for {task.name}; "
+            f"{others} would fit it"
+        )
+    return task
+
+
+def describe_input(
+    path: str | os.PathLike[str], conventions: Conventions | None = None
+) -> dict[str, Any]:
+    """Return what a report says of the file that a network was read from.
+
+    Its name, its SHA-256, what its reader assumed, and 1/λ as the original code chose
+    it, in Hz, if the file says so.
+    """
+    theirs, said = None, None
+    if conventions is not None:
+        said = {
+            "family": conventions.family,
+            "ignored": list(conventions.ignored),
+            **{item.name: item._asdict() for item in conventions.items},
+        }
+        if conventions.family == SPIKERNN:
+            found = read_spikernn_variables(path).get("opt_scaling_factor")
+            theirs = None if found is None else float(np.ravel(found)[0])
+    return {
+        "input": Path(path).name,
+        "input_sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "input_inverse_lambda": theirs,
+        "input_conventions": said,
+    }
+
+
+def carry(
+    rate: RateRNN,
+    config: RunConfig,
+    *,
+    timescales: bool = False,
+    progress: Progress = silent,
+    checkpoint: Path | None = None,
+) -> Result:
+    """Return a network converted, tuned if asked, and quantized; and how it does.
+
+    Every stage sees the same trials, with the noise of all on.
+
+    Args:
+        rate: the network.
+        config: what to do.
+        timescales: whether the stages also run without input.
+        progress: is given the steps as they pass.
+        checkpoint: of the tuning; see `isotau.convert.tuning.tune`.
+
+    Raises:
+        ValueError: the network does not fit the task.
+        DoesNotFit: it does not fit the chip.
+    """
+    task, seeds = choose_task(rate, config.task), draw_seeds(config.seed)
+    search = _draw(task, rate, config.search_trials, seeds.search)
+    conversion = convert(
+        rate,
+        search,
+        score=task.score,
+        seed=seeds.search_noise,
+        config=how_to_convert(config),
+        progress=progress,
+    )
+    quiet = fixation(rate.n_in, rate.n_out, dt=rate.dt)
+    plan = Plan(
+        task=task,
+        test=_draw(task, rate, config.trials, seeds.test),
+        quiet=_draw(quiet, rate, config.timescale_trials, 0) if timescales else None,
+        burn_in=conversion.constants.burn_in,
+        dt=conversion.constants.dt,
+        seeds=seeds,
+        engine=config.engine,
+        lava_trials=config.lava_trials,
+        progress=progress,
+    )
+    inputs, seen = _calibration(conversion.network, search, plan)
+    tuned = None
+    if config.tuning is not None:
+        tuned = tune_conversion(
+            rate,
+            conversion,
+            plan,
+            config.tuning,
+            (inputs, seen),
+            config.quantization,
+            checkpoint=checkpoint,
+        )
+        conversion = replace(conversion, network=tuned.network)
+        inputs, seen = _calibration(conversion.network, search, plan)
+    lif = conversion.network
+    chosen = None if tuned is None else tuned.fixed
+    fixed, quality = _on_chip(lif, inputs, seen, config.quantization, chosen)
+    stages = {
+        "rate": rate_stage(rate, conversion, plan),
+        "lif": lif_stage(lif, plan),
+    }
+    chip = chip_stage(fixed, quality, plan)
+    stages["fixed"] = chip.stage
+    return Result(
+        config=config,
+        plan=plan,
+        rate=rate,
+        conversion=conversion,
+        fixed=fixed,
+        quantization=quality,
+        stages=stages,
+        chip=chip,
+        units=compare_units(rate, conversion, plan, stages["lif"]),
+        kappa=read_kappa(rate, conversion, fixed, plan, stages),
+        repeated=repeated_difference(rate, plan, stages["rate"]),
+        tuned=tuned,
+    )
+
+
+def run_pipeline(
+    rate: RateRNN, config: RunConfig, *, progress: Progress = silent
+) -> Result:
+    """Return the same with timescales at each stage, and with some trials in Lava.
+
+    Raises:
+        ValueError: the network does not fit the task.
+        DoesNotFit: it does not fit the chip.
+        LavaError: Lava failed.
+    """
+    result = carry(rate, config, timescales=True, progress=progress)
+    lava = lava_stage(result.fixed, result.chip, result.plan)
+    return replace(result, stages=result.stages | {"lava": lava.stage}, lava=lava)
+
+
+def _draw(task: Task, rate: RateRNN, batch: int, seed: int) -> Trials:
+    """Return trials of a task in the network's own steps."""
+    return refine(task.draw(batch, np.random.default_rng(seed)), rate.dt)
+
+
+def _calibration(
+    lif: LIFNetwork, search: Trials, plan: Plan
+) -> tuple[np.ndarray, LIFRun]:
+    """Return the inputs of the task's trials and some without, and a run on them."""
+    shown = plan.shown(search, lif.dt)
+    silence = np.zeros((len(shown), -(-search.batch // QUIET_SHARE), lif.n_in))
+    inputs = np.concatenate([shown, silence], axis=1)
+    run = simulate_lif(
+        lif,
+        inputs,
+        generator=torch.Generator().manual_seed(plan.seeds.calibration),
+        progress=plan.progress,
+    )
+    return inputs, run
+
+
+def _on_chip(
+    lif: LIFNetwork,
+    inputs: np.ndarray,
+    seen: LIFRun,
+    config: QuantizeConfig,
+    tuned: FixedPointNetwork | None,
+) -> tuple[FixedPointNetwork, QuantizationReport]:
+    """Return a network in the chip's integers, those of its tuning if there are any."""
+    if tuned is not None:
+        return tuned, report_quantization(lif, tuned, seen.ranges)
+    peak = float(np.abs(inputs).max())
+    rounded = quantize(lif, seen.ranges, input_peak=peak, config=config)
+    quality = report_quantization(lif, rounded, seen.ranges)
+    return restore_drive(rounded, seen.spikes, inputs), quality
+
+
+def _unlike(rate: RateRNN, task: Task) -> str:
+    """Return what a network would need for a task and has not; empty if it has all."""
+    parts = task.dt / rate.dt
+    if (rate.n_in, rate.n_out) != (task.n_in, task.n_out):
+        return _channels(task)
+    if round(parts) < 1 or abs(parts - round(parts)) > 1e-6:
+        return f"steps of {1e3 * task.dt:g} ms or a whole fraction (--dt-ms)"
+    return ""
+
+
+def _shape(rate: RateRNN) -> str:
+    """Return what decides which tasks a network fits."""
+    return f"{_channels(rate)} and steps of {1e3 * rate.dt:g} ms"
+
+
+def _channels(which: RateRNN | Task) -> str:
+    counts = {"input": which.n_in, "output": which.n_out}
+    return ", ".join(f"{n} {word}{'s' * (n != 1)}" for word, n in counts.items())

@@ -1,0 +1,136 @@
+"""What the main job is asked to do, and the seeds it draws from.
+
+`TuningPlan`: how a network is tuned on its way to the chip.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from isotau.convert.ground import validation
+from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.to_fixed.quantize import QuantizeConfig
+from isotau.convert.to_lif.calibrate import CalibrateConfig
+from isotau.convert.to_lif.convert_rate import ConvertConfig
+from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.sim.tasks import TASKS
+
+REFERENCES = ("rate", "lif")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TuningPlan:
+    """How a converted network is tuned.
+
+    Attributes:
+        config: of the tuning.
+        quantized: whether the forward pass is the chip's arithmetic, with the bits that
+            the run's quantization asks for.
+        loss: of the task, one of the `Objective`'s.
+        rate_weight: of the term that keeps every neuron's firing rate.
+        timescale_weight: of the term that keeps every neuron's autocorrelation; 0 to
+            leave it out.
+        reference: stage whose autocorrelations are to be kept: "rate", seen through the
+            Poisson observer, or "lif", the network before tuning.
+        reference_trials: trials without input in which they are measured.
+    """
+
+    config: TuneConfig = field(default_factory=TuneConfig)
+    quantized: bool = False
+    loss: str = "mse"
+    rate_weight: float = 0.0
+    timescale_weight: float = 0.0
+    reference: str = "rate"
+    reference_trials: int = 200
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        validation.choice("loss", self.loss, ("mse", "norm"))
+        validation.choice("reference", self.reference, REFERENCES)
+        validation.whole("reference_trials", self.reference_trials, 4, 1 << 20)
+        for name in ("rate_weight", "timescale_weight"):
+            validation.number(name, getattr(self, name), minimum=0)
+
+
+ENGINE_NAMES = ("compiled", "reference", "torch")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """What `run_pipeline` does.
+
+    Attributes:
+        task: name of the task, a key of `TASKS`.
+        method: of the conversion, one of `isotau.convert.to_lif.conversion.METHODS`.
+        copies: LIF neurons for each unit.
+        trials: trials on which every stage but Lava is scored.
+        search_trials: trials on which the conversion is made and chosen; others than
+            those scored.
+        timescale_trials: trials without input, for the timescales; every stage.
+        lava_trials: how many of the scored trials also run in Lava.
+        engine: what simulates the chip, one of `ENGINE_NAMES`; all give the same bits.
+        seed: of everything that is drawn.
+        constants: of the LIF neurons, from which the conversion starts.
+        calibration: choices of the calibration.
+        quantization: choices of the quantizer.
+        tuning: how the converted network is tuned by gradient; None to leave it as the
+            conversion made it.
+    """
+
+    task: str = "go-nogo"
+    method: str = "calibrate"
+    copies: int = 1
+    trials: int = 400
+    search_trials: int = 150
+    timescale_trials: int = 50
+    lava_trials: int = 8
+    engine: str = "compiled"
+    seed: int = 0
+    constants: LIFConstants = field(default_factory=LIFConstants)
+    calibration: CalibrateConfig = field(default_factory=CalibrateConfig)
+    quantization: QuantizeConfig = field(default_factory=QuantizeConfig)
+    tuning: TuningPlan | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        validation.choice("task", self.task, sorted(TASKS))
+        validation.choice("engine", self.engine, ENGINE_NAMES)
+        validation.whole("trials", self.trials, 1, 1 << 20)
+        validation.whole("search_trials", self.search_trials, 3, 1 << 20)
+        validation.whole("timescale_trials", self.timescale_trials, 3, 1 << 20)
+        validation.whole("lava_trials", self.lava_trials, 1, self.trials)
+        validation.whole("seed", self.seed, 0, 2**63 - 1)
+        how_to_convert(self)
+
+
+def how_to_convert(config: RunConfig) -> ConvertConfig:
+    """Return the part of a run's configuration that `convert` takes."""
+    return ConvertConfig(
+        method=config.method,
+        copies=config.copies,
+        constants=config.constants,
+        calibration=config.calibration,
+    )
+
+
+class Seeds(NamedTuple):
+    """Independent seeds for what is drawn, all from the one of the run."""
+
+    search: int
+    search_noise: int
+    calibration: int
+    test: int
+    rate: int
+    lif: int
+    lif_spontaneous: int
+    chip: int
+    chip_spontaneous: int
+    chance: int
+    rate_again: int
+
+
+def draw_seeds(seed: int) -> Seeds:
+    """Return the seeds that one seed stands for, each below 2^63."""
+    words = np.random.SeedSequence(seed).generate_state(len(Seeds._fields), np.uint64)
+    return Seeds(*(int(word >> np.uint64(1)) for word in words))

@@ -1,0 +1,176 @@
+"""`Lesson`: what a LIF network is tuned on, from a user's file or from a task."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from isotau.convert.read.read_inputs import read_inputs
+from isotau.convert.records import storage
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.trials import Trials, refine, subset
+from isotau.convert.tuning.loss.batch import (
+    Score,
+    Source,
+    answer_is_label,
+    answer_is_near,
+    from_trials,
+    split_trials,
+)
+from isotau.jobs.simulate_on import check_inputs
+from isotau.sim.tasks import TASKS, Task
+
+TEST = 0.5
+"""Share of given trials that tuning never sees."""
+FEWEST = 8
+"""Trials: half of them to score, a quarter of the rest to choose the best update."""
+TYPICAL = 150
+"""Trials, at most, in which the ranges of the states are recorded."""
+
+
+class Lesson(NamedTuple):
+    """What a LIF network is tuned on, and what it is scored on.
+
+    Attributes:
+        source: of the trials to learn from.
+        held: of those on which the best update is chosen; None for draws of `source`.
+        typical: trials to learn from, in steps of the network.
+        peak: largest |input|.
+        test: trials that tuning never sees, in steps of the network.
+        loss: of the task, one of the `Objective`'s.
+        trials: how many there are for what.
+    """
+
+    source: Source
+    held: Source | None
+    typical: Trials
+    peak: float
+    test: Trials
+    loss: str
+    trials: dict[str, int]
+
+
+class Seeds(NamedTuple):
+    """Independent seeds for what is drawn, each below 2^63."""
+
+    test: int
+    held: int
+    typical: int
+    ranges: int
+    silence: int
+    lif: int
+    chip: int
+
+
+def draw_seeds(seed: int) -> Seeds:
+    """Return the seeds that one seed stands for."""
+    words = np.random.SeedSequence([seed, FEWEST]).generate_state(
+        len(Seeds._fields), np.uint64
+    )
+    return Seeds(*(int(word >> np.uint64(1)) for word in words))
+
+
+def read_lesson(path: str | os.PathLike[str], net: LIFNetwork, *, seed: int) -> Lesson:
+    """Return the lesson in a user's file.
+
+    An `.npz` with inputs and labels asks for the label's output to be the largest. One
+    of isotau's `Trials` asks for its targets; which outputs are right is for its task
+    to say, if it is one of `TASKS`, and `answer_is_near` otherwise.
+
+    Raises:
+        UnreadableFile: another kind of file, or a damaged one.
+        ValueError: neither labels nor targets, or trials that do not fit the network.
+    """
+    if storage.kind_of(path) == "Trials":
+        trials = storage.load(path, Trials)
+        known = TASKS.get(trials.task)
+        fits = known is not None and known.n_out == trials.targets.shape[2]
+        score = known.score if known is not None and fits else answer_is_near
+        return lesson_of_trials(trials, net, score=score, loss="mse", seed=seed)
+    shown = read_inputs(path, n_in=net.n_in)
+    check_inputs(net, shown)
+    if shown.labels is None:
+        raise ValueError(
+            f"{path}: got inputs without labels, need labels, or targets in a file of "
+            "isotau's Trials, to tune on"
+        )
+    steps, batch = shown.values.shape[:2]
+    trials = Trials(
+        inputs=shown.values,
+        targets=np.zeros((steps, batch, net.n_out)),
+        mask=np.ones((steps, batch), dtype=bool),
+        labels=shown.labels,
+        dt=net.dt,
+        task=Path(path).name,
+    )
+    return lesson_of_trials(
+        trials, net, score=answer_is_label, loss="labels", seed=seed
+    )
+
+
+def lesson_of_trials(
+    trials: Trials, net: LIFNetwork, *, score: Score, loss: str, seed: int
+) -> Lesson:
+    """Return a lesson from given trials, of which half are never seen by tuning.
+
+    Raises:
+        ValueError: too few trials, or trials that do not fit the network.
+    """
+    if trials.batch < FEWEST:
+        raise ValueError(
+            f"trials: got {trials.batch}, need at least {FEWEST}, half of them only "
+            "to be scored; give more"
+        )
+    got = (trials.inputs.shape[2], trials.targets.shape[2])
+    if got != (net.n_in, net.n_out):
+        raise ValueError(
+            f"trials: got {got[0]} input channels and {got[1]} outputs, need "
+            f"{net.n_in} and {net.n_out}, the network's"
+        )
+    seeds = draw_seeds(seed)
+    seen, test = split_trials(refine(trials, net.dt), seed=seeds.test, held_out=TEST)
+    learn, held = split_trials(seen, seed=seeds.held)
+    return Lesson(
+        source=from_trials(learn, score),
+        held=from_trials(held, score),
+        typical=subset(learn, slice(0, TYPICAL)),
+        peak=float(np.abs(seen.inputs).max()),
+        test=test,
+        loss=loss,
+        trials={"learned": learn.batch, "held_out": held.batch, "test": test.batch},
+    )
+
+
+def lesson_of_task(task: Task, net: LIFNetwork, *, trials: int, seed: int) -> Lesson:
+    """Return a lesson on fresh draws of a task, from the network's start state.
+
+    Args:
+        task: to draw from.
+        net: the network.
+        trials: how many to score.
+        seed: of everything that is drawn.
+
+    Raises:
+        ValueError: a network of other channels, or whose dt does not divide the task's.
+    """
+    if (task.n_in, task.n_out) != (net.n_in, net.n_out):
+        raise ValueError(
+            f"network: got {net.n_in} inputs and {net.n_out} outputs, need {task.n_in} "
+            f"and {task.n_out} for {task.name}; name the task it was made for"
+        )
+    seeds = draw_seeds(seed)
+
+    def draw(batch: int, rng: np.random.Generator) -> Trials:
+        return refine(task.draw(batch, rng), net.dt)
+
+    typical = draw(TYPICAL, np.random.default_rng(seeds.typical))
+    return Lesson(
+        source=Source(draw=draw, score=task.score),
+        held=None,
+        typical=typical,
+        peak=float(np.abs(typical.inputs).max()),
+        test=draw(trials, np.random.default_rng(seeds.test)),
+        loss="mse",
+        trials={"test": trials},
+    )

@@ -1,0 +1,1 @@
+"""What jobs leave: numbers, pictures, tables and pages."""

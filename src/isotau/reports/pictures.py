@@ -1,0 +1,121 @@
+"""The pictures of a run."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from isotau.convert.records.trials import Trials
+from isotau.jobs.comparisons import KappaReading
+from isotau.jobs.pipeline import Result
+from isotau.jobs.stages import Stage
+from isotau.sim.plot import draw as plot
+from isotau.sim.plot import plot_lowrank
+
+MOST_COLUMNS = 3
+MOST_COLOURS, MOST_LONG = 6, 4
+"""Conditions that a picture has room for; those between are left out."""
+LONG = 12
+"""Letters in a name from which on it takes more room."""
+
+
+def draw(result: Result, out: Path) -> None:
+    """Draw what a result holds into a folder.
+
+    outputs.png, and if there is something to draw: kappa.png for a low-rank network,
+    rasters.png where Lava ran, tau_histograms.png and tau_rate_against_fixed.png where
+    timescales were measured.
+    """
+    names = result.plan.task.conditions
+    longest = max(len(name) for name in names.values())
+    most = MOST_COLOURS if longest < LONG else MOST_LONG
+    chosen = _spread(result.plan.test.labels, most)
+    plot.outputs(
+        out / "outputs.png",
+        {name: _only(stage, chosen) for name, stage in result.stages.items()},
+        names=names,
+        rule=result.plan.task.thresholds,
+    )
+    if result.kappa is not None:
+        _draw_kappa(result.kappa, chosen, names, out / "kappa.png")
+    if "lava" in result.stages:
+        _draw_rasters(result, out / "rasters.png")
+    taus = {
+        name: stage.quiet.timescales
+        for name, stage in result.stages.items()
+        if stage.quiet is not None
+    }
+    if taus:
+        plot.tau_histograms(out / "tau_histograms.png", taus)
+        plot.tau_against(
+            out / "tau_rate_against_fixed.png",
+            taus["rate"],
+            taus["fixed"],
+            ("rate", "fixed"),
+        )
+
+
+def _draw_rasters(result: Result, path: Path) -> None:
+    trials = result.stages["lava"].trials
+    names = result.plan.task.conditions
+    shown = {
+        names.get(label, f"condition {label}"): int(np.argmax(trials.labels == label))
+        for label in _spread(trials.labels, MOST_COLUMNS)
+    }
+    inputs = trials.inputs[:, list(shown.values())]
+    active = np.flatnonzero(inputs.any(axis=(1, 2)))
+    # Input from end to end, such as noise, tells nothing where it is shaded.
+    some = 0 < active.size < trials.steps
+    plot.rasters(
+        path,
+        {name: stage.spikes for name, stage in result.stages.items()},
+        shown,
+        result.conversion.rate.dale,
+        stimulus=(active[0] * trials.dt, (active[-1] + 1) * trials.dt)
+        if some
+        else None,
+    )
+
+
+def _draw_kappa(
+    reading: KappaReading, chosen: list[int], names: Mapping[int, str], path: Path
+) -> None:
+    labels = reading.trials.labels
+    keep = np.isin(labels, chosen)
+    stages = {
+        name: (traces[:, keep], dt) for name, (traces, dt) in reading.traces.items()
+    }
+    modes = min(reading.traces["rate"][0].shape[2], MOST_COLUMNS)
+    size = 1.0 + 2.7 * len(stages), 1.0 + 2.1 * modes
+    with plot_lowrank.picture(path, modes, len(stages), size=size) as grid:
+        for mode, row in enumerate(grid):
+            plot_lowrank.kappa_traces(row, stages, labels[keep], mode=mode, names=names)
+            row[0].get_legend().remove()
+        handles, said = grid[0, 0].get_legend_handles_labels()
+        grid[0, 0].figure.legend(
+            handles, said, loc="outside upper center", ncols=len(said)
+        )
+
+
+def _only(stage: Stage, labels: list[int]) -> tuple[np.ndarray, Trials]:
+    """Return a stage's outputs and trials of some conditions."""
+    trials = stage.trials
+    keep = np.isin(trials.labels, labels)
+    if not keep.any():
+        keep[:] = True
+    some = replace(
+        trials,
+        inputs=trials.inputs[:, keep],
+        targets=trials.targets[:, keep],
+        mask=trials.mask[:, keep],
+        labels=trials.labels[keep],
+    )
+    return stage.outputs[:, keep], some
+
+
+def _spread(labels: np.ndarray, most: int) -> list[int]:
+    """Return some of the labels that occur, evenly spread and with both ends."""
+    found = np.unique(labels)
+    places = np.linspace(0, found.size - 1, min(most, found.size))
+    return [int(found[k]) for k in np.unique(places.round().astype(int))]

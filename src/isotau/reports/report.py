@@ -1,0 +1,351 @@
+"""What the main job leaves: artefacts, pictures, a JSON file, and one table.
+
+The numbers of a run, as `report.json` and `conversion.json` have them.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from isotau.convert.ground import files
+from isotau.convert.records import storage
+from isotau.convert.records.spikes import mean_rate
+from isotau.convert.to_fixed.quantization_report import summarize
+from isotau.convert.to_lif import unit_diagnostics
+from isotau.convert.to_lif.conversion import answer_amplitude
+from isotau.convert.to_lif.unit_diagnostics import NUMBERS, Cause, UnitDiagnostics
+from isotau.jobs.comparisons import KappaReading, output_difference
+from isotau.jobs.pipeline import Result
+from isotau.jobs.stages import Quiet, Stage
+from isotau.reports.pictures import draw
+from isotau.sim.engines import diagnostics
+from isotau.sim.timescales.records import record
+from isotau.sim.timescales.records.record import summary
+
+PACKAGES = (
+    "isotau",
+    "numpy",
+    "scipy",
+    "torch",
+    "norse",
+    "lava-nc",
+    "matplotlib",
+    "h5py",
+)
+FROM_REST = (
+    "before every trial all neurons are at reset with no current (rate units: x drawn "
+    "from N(x0, x0_std^2)) and pass the burn-in; held inputs, such as a context, are on"
+)
+FROM_X0 = (
+    "every trial starts in the state that stands for the rate network's x0 (rate "
+    "units: x drawn from N(x0, x0_std^2)), without burn-in"
+)
+WORST = 5
+"""Units that are told of one by one."""
+
+
+def summarize_run(result: Result) -> dict[str, Any]:
+    """Return what is to be said of a result, but for its input."""
+    config, conversion = result.config, result.conversion
+    constants = asdict(conversion.constants)
+    said: dict[str, Any] = {
+        "task": config.task,
+        "seed": config.seed,
+        "protocol": {
+            "initial_state": FROM_REST if constants["burn_in"] else FROM_X0,
+            "burn_in_s": constants["burn_in"],
+            "membrane_noise": constants["noise_std"] > 0,
+            "lif_constants_si": constants,
+            "scored_trials": config.trials,
+            "search_trials": config.search_trials,
+        },
+        "network": {
+            "n": result.rate.n,
+            "n_excitatory": int((result.rate.dale > 0).sum()),
+            "n_inhibitory": int((result.rate.dale < 0).sum()),
+            "rank": result.rate.rank or None,
+            "activation": result.rate.activation,
+            "median_tau_ms": 1e3 * float(np.median(result.rate.tau)),
+        },
+        "conversion": {
+            "method": conversion.method,
+            "copies": config.copies,
+            "n_neurons": conversion.network.n,
+            "chosen": asdict(conversion.chosen),
+            "candidates": [asdict(candidate) for candidate in conversion.candidates],
+            "residual": list(conversion.residual),
+        },
+        "quantization": summarize(result.quantization),
+        "diagnostics": diagnostics.summarize(result.chip.diagnostics),
+        "engine": config.engine,
+        "target_amplitude": answer_amplitude(
+            result.plan.test.targets, result.plan.test
+        ),
+        "stages": {name: _stage(name, result) for name in result.stages},
+        "units": _units(result.units),
+        "kappa": None if result.kappa is None else _kappa(result.kappa),
+        "versions": versions(),
+    }
+    if result.lava is not None:
+        said["protocol"]["timescale_trials"] = config.timescale_trials
+        said["lava_identical"] = result.lava.mismatches == 0
+        said["lava_mismatches"] = result.lava.mismatches
+        said["lava_compared"] = result.lava.compared
+    return said
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide the numbers."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed as a package"
+    return found
+
+
+def _stage(name: str, result: Result) -> dict[str, Any]:
+    """Return one stage's numbers; keys with a unit in their name carry that unit."""
+    stage: Stage = result.stages[name]
+    rate = result.stages["rate"]
+    accuracy = float(stage.right.mean())
+    said = {
+        "n_trials": stage.trials.batch,
+        "n_neurons": stage.spikes.n,
+        "accuracy": accuracy,
+        "accuracy_se": float(np.sqrt(accuracy * (1 - accuracy) / stage.trials.batch)),
+        "accuracy_strict": float(stage.right_strictly.mean()),
+        "output_amplitude": answer_amplitude(stage.outputs, stage.trials),
+        "output_rms_to_rate": result.repeated
+        if stage is rate
+        else output_difference(stage, rate),
+        "mean_rate_hz": mean_rate(stage.spikes),
+    }
+    return said if stage.quiet is None else said | _quiet(stage.quiet)
+
+
+def _quiet(quiet: Quiet) -> dict[str, Any]:
+    measured = summary(quiet.timescales)
+    tau = measured["median_tau_s"]
+    return {
+        "spontaneous_rate_hz": mean_rate(quiet.spikes),
+        "n_timescales": measured["n_timescales"],
+        "n_timescales_by_chance": summary(quiet.chance)["n_timescales"],
+        "n_timescales_published": summary(quiet.published)["n_timescales"],
+        "timescale_method": measured["method"],
+        "median_tau_ms": None if tau is None else 1e3 * tau,
+        "timescale_status": measured["status"],
+    }
+
+
+def _units(units: UnitDiagnostics) -> dict[str, Any]:
+    """Return how many units have which cause, and the worst in full."""
+    worst = np.argsort(-units.rms, kind="stable")[:WORST]
+    return {
+        "causes": {c.value: units.cause.count(c) for c in Cause if c in units.cause},
+        "median_rms": float(np.median(units.rms)),
+        "tolerance": units.tolerance,
+        "bin_width_s": units.width,
+        "worst": [
+            {"unit": int(k), "cause": units.cause[k].value}
+            | {name: _finite(getattr(units, name)[k]) for name in NUMBERS}
+            for k in worst
+        ],
+    }
+
+
+def _kappa(reading: KappaReading) -> dict[str, Any]:
+    """Return how near κ of each stage is to the rate network's, mode by mode."""
+    said: dict[str, Any] = {"n_trials": reading.trials.batch}
+    for name, agreement in reading.agreement.items():
+        said[name] = {
+            key: [_finite(value) for value in getattr(agreement, key)]
+            for key in ("correlation", "rmse", "nrmse")
+        }
+        said[name]["nrmse_of_means"] = [
+            _finite(value)
+            for value in np.sqrt((agreement.condition_nrmse**2).mean(axis=0))
+        ]
+    return said
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+BY_CHANCE = 0.6
+"""Accuracy of the rate network below which it is likely to be doing another task."""
+
+
+def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
+    """Write every artefact of a result into a folder; return the path of its numbers.
+
+    Those are `report.json`, or `conversion.json` if Lava did not run; spikes and
+    timescales are kept only of whole runs.
+
+    Args:
+        result: of `run_pipeline` or `carry`.
+        out: the folder; made if need be, files of the same names are replaced.
+        source: what is to be said of the input, from `pipeline.describe_input`.
+    """
+    storage.save(result.rate, out / "network.rate.npz")
+    storage.save(result.conversion.network, out / "network.lif.npz")
+    storage.save(result.fixed, out / "network.fixed.npz")
+    unit_diagnostics.write_csv(result.units, out / "units.csv")
+    name = "conversion.json"
+    if result.lava is not None:
+        name = "report.json"
+        storage.save(result.plan.test, out / "trials.npz")
+        for stage_name, stage in result.stages.items():
+            storage.save(stage.spikes, out / f"{stage_name}.spikes.npz")
+            if stage.quiet is not None:
+                quiet = stage.quiet
+                storage.save(quiet.spikes, out / f"{stage_name}.spontaneous.npz")
+                record.write_csv(quiet.timescales, out / f"{stage_name}.timescales.csv")
+    draw(result, out)
+    text = json.dumps(summarize_run(result) | dict(source), indent=2, allow_nan=False)
+    return files.write_text(out / name, text + "\n")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return a report that `write` wrote."""
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
+
+
+def table(report: dict[str, Any]) -> Table:
+    """Return the one table of a run: a row per stage.
+
+    "strict" is the accuracy by the task's stricter rule. Without timescales there are
+    the mean of the largest output on trials that ask for one, and the rms difference to
+    the rate network's output (for that network: to a second run of it). "chance" counts
+    the Poisson neurons of the same rates that would have a timescale.
+    """
+    stages = report["stages"]
+    trials = f"{stages['rate']['n_trials']} trials"
+    if "lava" in stages:
+        trials += f" ({stages['lava']['n_trials']} in Lava)"
+    title = f"{report['input']}, {report['task']}, seed {report['seed']}, {trials}"
+    rows = Table(title=title)
+    rows.add_column("stage")
+    quiet = "n_timescales" in stages["rate"]
+    for heading in ("accuracy", "strict", "mean rate"):
+        rows.add_column(heading, justify="right")
+    for heading in (
+        ("with a τ", "chance", "median τ") if quiet else ("answer", "off by")
+    ):
+        rows.add_column(heading, justify="right")
+    for name, stage in stages.items():
+        last = _timescales(stage) if quiet else _answers(stage)
+        rows.add_row(
+            name,
+            f"{stage['accuracy']:.3f} ± {stage['accuracy_se']:.3f}",
+            f"{stage['accuracy_strict']:.3f}",
+            f"{stage['mean_rate_hz']:.2f} Hz",
+            *last,
+        )
+    return rows
+
+
+def verdict(report: dict[str, Any]) -> str:
+    """Return in a few sentences what a report says."""
+    stages = report["stages"]
+    said = [_on_task(report), _on_conversion(report)]
+    amplitudes = {name: stages[name]["output_amplitude"] for name in stages}
+    if amplitudes["rate"] is not None:
+        each = ", ".join(
+            f"{amplitudes[name]:.2f} ({name})" for name in ("rate", "lif", "fixed")
+        )
+        said.append(f"Answers reach {each} for {report['target_amplitude']:.2f}.")
+    causes = report["units"]["causes"]
+    counts = ", ".join(f"{count} {cause}" for cause, count in causes.items())
+    said.append(f"Units: {counts}.")
+    if report["kappa"] is not None:
+        near = report["kappa"]["fixed"]["correlation"]
+        each = ", ".join("none" if r is None else f"{r:.3f}" for r in near)
+        said.append(f"κ on the chip correlates with the rate network's by {each}.")
+    if "lava_identical" in report:
+        said += [_on_lava(report), _on_timescales(stages["fixed"])]
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def warnings(report: dict[str, Any]) -> list[str]:
+    """Return a line for each finding about the chip that is an error."""
+    return [
+        f"Warning: {found['text']}"
+        for found in report["diagnostics"]["findings"]
+        if found["severity"] == "error"
+    ]
+
+
+def _timescales(stage: dict[str, Any]) -> tuple[str, str, str]:
+    tau = stage["median_tau_ms"]
+    return (
+        f"{stage['n_timescales']} of {stage['n_neurons']}",
+        str(stage["n_timescales_by_chance"]),
+        "none" if tau is None else f"{tau:.0f} ms",
+    )
+
+
+def _answers(stage: dict[str, Any]) -> tuple[str, str]:
+    height = stage["output_amplitude"]
+    return (
+        "none" if height is None else f"{height:.2f}",
+        f"{stage['output_rms_to_rate']:.3f}",
+    )
+
+
+def _on_task(report: dict[str, Any]) -> str:
+    """Return a warning if the rate network itself does badly."""
+    accuracy = report["stages"]["rate"]["accuracy"]
+    if accuracy >= BY_CHANCE:
+        return ""
+    return (
+        f"THE RATE NETWORK ITSELF is right in {accuracy:.0%} of the trials of "
+        f"{report['task']}: probably it was trained on another task, on inputs of "
+        "another amplitude, or was read by wrong conventions, and what follows says "
+        "little."
+    )
+
+
+def _on_conversion(report: dict[str, Any]) -> str:
+    conversion, stages = report["conversion"], report["stages"]
+    chosen = conversion["chosen"]
+    how = f"At 1/λ = {chosen['inverse_lambda']:.3g} Hz"
+    if conversion["method"] == "calibrate":
+        rounds = chosen["rounds"]
+        how = f"Calibrated with {rounds} closed-loop round{'s' * (rounds != 1)},"
+    accuracies = " → ".join(
+        f"{stages[name]['accuracy']:.3f} ({name})" for name in ("rate", "lif", "fixed")
+    )
+    return f"{how} accuracy goes {accuracies}."
+
+
+def _on_lava(report: dict[str, Any]) -> str:
+    if report["lava_identical"]:
+        return (
+            f"Lava gave the engine's spikes in all {report['lava_compared']:,} "
+            "neuron-steps."
+        )
+    return (
+        f"LAVA DIFFERS from the engine in {report['lava_mismatches']:,} of "
+        f"{report['lava_compared']:,} neuron-steps."
+    )
+
+
+def _on_timescales(fixed: dict[str, Any]) -> str:
+    found, chance = fixed["n_timescales"], fixed["n_timescales_by_chance"]
+    said = (
+        f"{found} of {fixed['n_neurons']} fixed-point neurons have a timescale that "
+        f"the trials without input tell from none ({chance} of as many Poisson neurons "
+        f"would; the published rules keep {fixed['n_timescales_published']}). "
+    )
+    return said + "Whether timescales were preserved: isotau preserve."

@@ -1,0 +1,171 @@
+"""What `isotau tune` leaves: the networks, a picture, a JSON file, and one table."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+import isotau
+from isotau.convert.ground import files
+from isotau.convert.records import storage
+from isotau.convert.tuning.evaluate import Evaluation
+from isotau.convert.tuning.learner.config import describe
+from isotau.jobs.tuning_outcome import Scored, Tuning, compare
+from isotau.reports.report import versions
+from isotau.sim.plot import plot_tuning
+
+NUMBERS = "tuning.json"
+
+
+def write(tuning: Tuning, out: Path, said: Mapping[str, Any]) -> Path:
+    """Write what a tuning left into a folder; return the path of its numbers.
+
+    `tuned.lif.npz`, `tuned.fixed.npz`, `curves.png` and `tuning.json`.
+
+    Args:
+        tuning: to write.
+        out: the folder; made if need be, files of the same names are replaced.
+        said: of the input and the arguments, for the JSON file.
+    """
+    tuned = tuning.tuned
+    storage.save(tuned.network, out / "tuned.lif.npz")
+    storage.save(tuning.fixed, out / "tuned.fixed.npz")
+    plot_tuning.curves(
+        out / "curves.png", tuned.losses, tuned.evaluations, best=tuned.best.update
+    )
+    numbers = dict(said) | summarize(tuning)
+    text = json.dumps(numbers, indent=1, allow_nan=False, ensure_ascii=False)
+    return files.write_text(out / NUMBERS, text + "\n")
+
+
+def summarize(tuning: Tuning) -> dict[str, Any]:
+    """Return what is to be said of a tuning, but for its input."""
+    tuned, plan = tuning.tuned, tuning.plan
+    rate = tuning.before.get("rate")
+    return {
+        "isotau": isotau.__version__,
+        "versions": versions(),
+        "status": tuned.status,
+        "problem": tuned.problem,
+        "updates": len(tuned.losses),
+        "best": _evaluation(tuned.best),
+        "stages": {
+            name: _stage(before, tuning.after.get(name))
+            for name, before in tuning.before.items()
+        },
+        "fixed_against_rate": None
+        if rate is None
+        else compare(rate.right, tuning.after["fixed"].right)._asdict(),
+        "trials": dict(tuning.trials),
+        "seeds": dict(tuning.seeds),
+        "loss": tuning.loss,
+        "quantized": plan.quantized,
+        "rate_weight": plan.rate_weight,
+        "timescale_weight": plan.timescale_weight,
+        "reference": plan.reference,
+        "reference_trials": plan.reference_trials,
+        "config": describe(plan.config),
+        "quantization": _plain(asdict(tuning.quantization)),
+        "evaluations": [_evaluation(e) for e in tuned.evaluations],
+        "losses": _by_part(tuned.losses),
+    }
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Return the numbers that `write` wrote."""
+    numbers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return numbers
+
+
+def table(numbers: Mapping[str, Any]) -> Table:
+    """Return a row per stage: accuracy and firing rate before and after tuning.
+
+    The change stands with its 95 % interval, of the same trials before and after.
+    """
+    title = f"{numbers['input']}, {numbers['trials']['test']} trials never tuned on"
+    rows = Table(title=title)
+    rows.add_column("stage")
+    for heading in ("before", "after", "change", "mean rate"):
+        rows.add_column(heading, justify="right", no_wrap=True)
+    for name, stage in numbers["stages"].items():
+        before, after, change = stage["before"], stage["after"], stage["change"]
+        hz = [f"{end['mean_rate_hz']:.1f}" for end in (before, after) if end]
+        rows.add_row(
+            name,
+            f"{before['accuracy']:.3f}",
+            f"{after['accuracy']:.3f}" if after else "",
+            _signed(change) if change else "",
+            f"{' → '.join(hz)} Hz",
+        )
+    return rows
+
+
+def verdict(numbers: Mapping[str, Any]) -> str:
+    """Return in a few sentences what came of a tuning."""
+    best, method = numbers["best"], numbers["config"]["method"]
+    first = numbers["evaluations"][0]
+    arithmetic = "the chip's arithmetic" if numbers["quantized"] else "floats"
+    said = (
+        f"{method} in {arithmetic}: {numbers['status']} after {numbers['updates']} "
+        f"updates, best at {best['update']}; on the trials that chose it "
+        f"{first['accuracy']:.3f} → {best['accuracy']:.3f}."
+    )
+    if best["update"] == 0:
+        said += " No update did better than the network as it was: it is unchanged."
+    if numbers["fixed_against_rate"]:
+        said += (
+            " The tuned chip against the rate network: "
+            f"{_signed(numbers['fixed_against_rate'])}."
+        )
+    return said
+
+
+def _stage(before: Scored, after: Scored | None) -> dict[str, Any]:
+    return {
+        "before": _numbers(before),
+        "after": None if after is None else _numbers(after),
+        "change": None
+        if after is None
+        else compare(before.right, after.right)._asdict(),
+    }
+
+
+def _numbers(scored: Scored) -> dict[str, float]:
+    accuracy = float(scored.right.mean())
+    return {"accuracy": accuracy, "mean_rate_hz": scored.rate}
+
+
+def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "update": evaluation.update,
+        "accuracy": evaluation.accuracy,
+        "mean_rate_hz": _finite(evaluation.rate),
+        "losses": {name: _finite(loss) for name, loss in evaluation.losses.items()},
+    }
+
+
+def _by_part(losses: Sequence[Mapping[str, float]]) -> dict[str, list[float | None]]:
+    """Return each part's loss at every update; null where it was not looked at."""
+    names = dict.fromkeys(name for told in losses for name in told)
+    return {
+        name: [_finite(told.get(name, np.nan)) for told in losses] for name in names
+    }
+
+
+def _finite(value: float) -> float | None:
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
+def _plain(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Return choices with tables of bits as JSON holds them."""
+    return {k: dict(v) if isinstance(v, Mapping) else v for k, v in choices.items()}
+
+
+def _signed(change: Mapping[str, float]) -> str:
+    return (
+        f"{change['difference']:+.3f} ({change['low']:+.3f} to {change['high']:+.3f})"
+    )

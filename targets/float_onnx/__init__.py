@@ -1,1 +1,0 @@
-"""Rate networks and LIF networks in floats as ONNX graphs."""

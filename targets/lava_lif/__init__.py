@@ -1,1 +1,0 @@
-"""Own Lava processes, alone: Lava's compiler runs every module of their folder."""

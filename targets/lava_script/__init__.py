@@ -1,1 +1,0 @@
-"""The script that `export_lava` copies: it runs a network in Lava without isotau."""

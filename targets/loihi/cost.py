@@ -1,0 +1,261 @@
+"""What running a network costs: counted operations, and an estimate of joules, seconds.
+
+The counts are exact for the spikes given. The estimate multiplies them with published
+figures; its range spans two sources that measured different things (see `operations`),
+not a confidence interval.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Integer
+
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.spikes import Spikes
+from isotau.targets.loihi import estimate
+from isotau.targets.loihi.estimate import Span
+from isotau.targets.loihi.limits import Chip
+from isotau.targets.loihi.place import Placement, place
+from isotau.targets.loihi.traffic import Reach, hops, reach, spike_counts, traffic
+
+LEAVES_OUT = (
+    "the embedded processors and the host, which feed input and read spikes",
+    "the way of input messages to their cores",
+    "latency of messages on the way (nanoseconds a hop)",
+    "other supply voltages and temperatures",
+    "the readout, which runs off the chip",
+)
+BETWEEN_CHIPS = "links between chips, which cost more than those on a chip"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What a trial costs on average; counts are per trial.
+
+    Attributes:
+        chip: name of the chip.
+        cores: cores in use.
+        chips: chips in use.
+        steps: steps of a trial.
+        trials: trials that were counted.
+        dt: length of a step in the network's own time, in seconds.
+        spikes: spikes of all neurons.
+        input_events: messages of input channels that are not 0.
+        synaptic_operations: for each spike and input event its synapses that are not 0.
+        entries_read: the same with the zeros that dense lists hold.
+        neuron_updates: neurons times steps.
+        messages: spike messages from core to core, a core to itself included: one for
+            each list that a spike feeds.
+        messages_across: of these, those between different cores.
+        messages_between_chips: of these, those between chips.
+        input_messages: messages of input events to cores.
+        hops_east_west: tile hops of messages along rows; None if not public.
+        hops_north_south: tile hops along columns.
+        energy_parts_j: joules of a trial by kind; empty without published figures.
+        time_s: seconds that the chip takes for a trial, as fast as it can; None
+            without published figures.
+        static_w: leakage of the chips in use, in watts; None likewise.
+        leaves_out: what the estimate does not hold.
+    """
+
+    chip: str
+    cores: int
+    chips: int
+    steps: int
+    trials: int
+    dt: float
+    spikes: float
+    input_events: float
+    synaptic_operations: float
+    entries_read: float
+    neuron_updates: int
+    messages: float
+    messages_across: float
+    messages_between_chips: float
+    input_messages: float
+    hops_east_west: float | None
+    hops_north_south: float | None
+    energy_parts_j: dict[str, Span]
+    time_s: Span | None
+    static_w: Span | None
+    leaves_out: tuple[str, ...]
+
+    @property
+    def energy_j(self) -> Span | None:
+        """Joules of a trial without leakage; None without published figures."""
+        parts = self.energy_parts_j.values()
+        return estimate.total(parts) if parts else None
+
+    @property
+    def energy_per_step_j(self) -> Span | None:
+        """Joules of a step without leakage."""
+        return estimate.times(self.energy_j, 1 / self.steps)
+
+    @property
+    def time_per_step_s(self) -> Span | None:
+        """Seconds that the chip takes for a step, on average."""
+        return estimate.times(self.time_s, 1 / self.steps)
+
+    @property
+    def static_j(self) -> Span | None:
+        """Joules of leakage during a trial as fast as the chip can."""
+        if self.static_w is None or self.time_s is None:
+            return None
+        return Span(
+            self.static_w.low * self.time_s.low, self.static_w.high * self.time_s.high
+        )
+
+    @property
+    def static_real_time_j(self) -> Span | None:
+        """Joules of leakage during a trial at the network's own pace."""
+        return estimate.times(self.static_w, self.steps * self.dt)
+
+
+def cost(
+    net: FixedPointNetwork,
+    spikes: Spikes,
+    chip: Chip,
+    placement: Placement | None = None,
+    messages: Integer[np.ndarray, "steps batch n_in"] | None = None,
+) -> Cost:
+    """Return what a trial costs on average.
+
+    Args:
+        net: the network.
+        spikes: what it did, from any engine.
+        chip: whose figures count.
+        placement: its neurons on cores, from `place`; made if not given, on as many
+            chips as it takes.
+        messages: what the input channels sent; without them input is not counted.
+
+    Raises:
+        ValueError: spikes or messages of another network, or a placement on another
+            chip.
+        DoesNotFit: the network cannot be placed.
+    """
+    placement = placement or place(net, chip, chips=None)
+    _check(net, spikes, chip, placement, messages)
+    recurrent, inputs = (reach(net, placement, s) for s in ("recurrent", "input"))
+    fired = spike_counts(spikes)
+    sent = np.zeros(net.n_in)
+    if messages is not None:
+        sent = np.count_nonzero(messages, axis=(0, 1)) / spikes.batch
+    flow = traffic(net, placement, spikes)
+    number = np.arange(placement.cores) // chip.cores
+    between = flow[number[:, None] != number].sum()
+    travelled = hops(chip, flow) or (None, None)
+    counted = {
+        "spikes": float(fired.sum()),
+        "input_events": float(sent.sum()),
+        "synaptic_operations": _total(fired, sent, recurrent, inputs, "synapses"),
+        "entries_read": _total(fired, sent, recurrent, inputs, "entries"),
+        "messages": float(flow.sum()),
+        "messages_across": float(flow.sum() - np.trace(flow)),
+        "messages_between_chips": float(between),
+        "input_messages": float(sent @ inputs.lists.sum(axis=1)),
+    }
+    updates = net.n * spikes.steps
+    parts, time, static = {}, None, None
+    if chip.operations is not None:
+        parts = estimate.energy(chip.operations, counted, updates, travelled)
+        time = estimate.time(
+            chip.operations, placement, spikes, messages, (recurrent, inputs)
+        )
+        static = estimate.scaled(chip.operations.static_w, placement.chips)
+    return Cost(
+        chip=chip.name,
+        cores=placement.cores,
+        chips=placement.chips,
+        steps=spikes.steps,
+        trials=spikes.batch,
+        dt=spikes.dt,
+        neuron_updates=updates,
+        hops_east_west=travelled[0],
+        hops_north_south=travelled[1],
+        energy_parts_j=parts,
+        time_s=time,
+        static_w=static,
+        leaves_out=_left_out(placement, messages is None),
+        **counted,
+    )
+
+
+def _check(
+    net: FixedPointNetwork,
+    spikes: Spikes,
+    chip: Chip,
+    placement: Placement,
+    messages: np.ndarray | None,
+) -> None:
+    if spikes.n != net.n:
+        raise ValueError(f"spikes: got {spikes.n} neurons, need {net.n}")
+    if len(placement.core) != net.n or placement.chip.name != chip.name:
+        raise ValueError(
+            f"placement: got {len(placement.core)} neurons on {placement.chip.name}, "
+            f"need {net.n} on {chip.name}; use place(net, chip)"
+        )
+    need = (spikes.steps, spikes.batch, net.n_in)
+    if messages is not None and messages.shape != need:
+        raise ValueError(f"messages: got shape {messages.shape}, need {need}")
+
+
+def _left_out(placement: Placement, no_input: bool) -> tuple[str, ...]:
+    said: tuple[str, ...] = LEAVES_OUT
+    if placement.chips > 1:
+        said = (*said, BETWEEN_CHIPS)
+    return (*said, "input: no messages were given") if no_input else said
+
+
+def _total(
+    fired: np.ndarray, sent: np.ndarray, recurrent: Reach, inputs: Reach, what: str
+) -> float:
+    reached = (getattr(r, what).sum(axis=1) for r in (recurrent, inputs))
+    return float(sum(a @ b for a, b in zip((fired, sent), reached, strict=True)))
+
+
+def describe(cost: Cost) -> str:
+    """Return the counts and the estimate as text."""
+    lines = [
+        f"{cost.chip}, {cost.cores} cores, per trial of {cost.steps} steps "
+        f"(mean of {cost.trials}):",
+        f"  spikes {cost.spikes:.4g}, input events {cost.input_events:.4g}",
+        f"  synaptic operations {cost.synaptic_operations:.4g}, entries read "
+        f"{cost.entries_read:.4g}",
+        f"  neuron updates {cost.neuron_updates:.4g}",
+        f"  messages {cost.messages:.4g}, between cores {cost.messages_across:.4g}",
+    ]
+    if cost.energy_j is None or cost.time_s is None or cost.static_j is None:
+        lines.append("  energy and time: no per-operation figures were published")
+    else:
+        lines.append(f"  energy, estimated: {_range(cost.energy_j, 1e6, 'µJ')}")
+        for kind, part in cost.energy_parts_j.items():
+            lines.append(f"    {kind}: {_range(part, 1e6, 'µJ')}")
+        lines += [
+            f"  time, estimated: {_range(cost.time_s, 1e3, 'ms')} "
+            f"(in the network: {1e3 * cost.steps * cost.dt:.4g} ms)",
+            f"  leakage beside it: {_range(cost.static_j, 1e6, 'µJ')}",
+        ]
+    return "\n".join([*lines, f"  left out: {'; '.join(cost.leaves_out)}"])
+
+
+def as_json(cost: Cost) -> dict[str, Any]:
+    """Return counts and estimates as plain data."""
+    derived = {
+        name: getattr(cost, name)
+        for name in (
+            "energy_j",
+            "energy_per_step_j",
+            "time_per_step_s",
+            "static_j",
+            "static_real_time_j",
+        )
+    }
+    return asdict(cost) | {
+        name: None if span is None else asdict(span) for name, span in derived.items()
+    }
+
+
+def _range(span: Span, factor: float, unit: str) -> str:
+    low, high = f"{factor * span.low:.3g}", f"{factor * span.high:.3g}"
+    return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"

@@ -1,0 +1,236 @@
+"""What a network needs of a chip, block by block and neuron by neuron.
+
+Bits that synapse lists take: one list per axon that reaches a core, as on Loihi 1.
+
+A list holds the weights of one presynaptic neuron or input channel in one block, for
+the neurons of one core. Dense lists hold a weight for every neuron of the core, zeros
+included; sparse ones the nonzero weights alone, each with the number of its neuron.
+Counted as nengo-loihi 1.1.0 does (`block.py`, `SynapseConfig.bits_per_axon`): 64
+synapses share a header, and each such part is rounded up to whole words.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int64, Integer
+
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.targets.loihi.limits import Chip
+
+
+class Lists(NamedTuple):
+    """What the lists of one block take on one core.
+
+    Attributes:
+        dense_bits: bits if all are dense.
+        sparse_bits: bits if all are sparse.
+        number: lists, that is input axons.
+    """
+
+    dense_bits: int
+    sparse_bits: int
+    number: int
+
+    @property
+    def dense(self) -> bool:
+        """Whether dense lists take no more than sparse ones."""
+        return self.dense_bits <= self.sparse_bits
+
+    @property
+    def bits(self) -> int:
+        """Bits in the smaller of both formats."""
+        return min(self.dense_bits, self.sparse_bits)
+
+
+def stored_bits(allowed: Sequence[int], needed: int) -> int:
+    """Return the smallest allowed number of bits that is at least `needed`."""
+    return min(bits for bits in allowed if bits >= needed)
+
+
+def weight_bits(chip: Chip, block: WeightBlock) -> int:
+    """Return the bits that the chip stores a weight of the block in."""
+    return stored_bits(chip.weight_bits, block.num_weight_bits)
+
+
+def delay_bits(block: WeightBlock) -> int:
+    """Return the bits that hold the block's delay with each synapse."""
+    return block.delay.bit_length()
+
+
+def index_bits(chip: Chip, neurons: int) -> int:
+    """Return the bits that number the neurons of a core."""
+    return stored_bits(chip.index_bits, (neurons - 1).bit_length())
+
+
+def list_bits(
+    chip: Chip, counts: Integer[np.ndarray, " lists"], entry_bits: int
+) -> Int64[np.ndarray, " lists"]:
+    """Return the bits of lists of `counts` entries, with headers and whole words."""
+
+    def words(entries: np.ndarray | int) -> np.ndarray:
+        bits = np.asarray(entries) * entry_bits + chip.header_bits
+        return -(-bits // chip.word_bits) * chip.word_bits
+
+    parts, rest = np.divmod(counts.astype(np.int64), chip.list_synapses)
+    return parts * words(chip.list_synapses) + np.where(rest > 0, words(rest), 0)
+
+
+def lists(
+    chip: Chip, block: WeightBlock, counts: Integer[np.ndarray, " pre"], neurons: int
+) -> Lists:
+    """Return what the lists of a block take on a core.
+
+    Args:
+        chip: whose memory it is.
+        block: the connection.
+        counts: nonzero weights of each column for the neurons of the core; a column
+            without any needs no list.
+        neurons: neurons on the core.
+    """
+    present = counts[counts > 0]
+    entry = weight_bits(chip, block) + delay_bits(block)
+    whole = np.full(len(present), neurons)
+    return Lists(
+        dense_bits=int(list_bits(chip, whole, entry).sum()),
+        sparse_bits=int(
+            list_bits(chip, present, entry + index_bits(chip, neurons)).sum()
+        ),
+        number=len(present),
+    )
+
+
+def delay_slots(blocks: Sequence[WeightBlock]) -> int:
+    """Return the accumulators that a neuron takes: a power of two, at least 8.
+
+    Delays of up to 62 steps take 64 (Davies et al. 2018).
+    """
+    longest = max((block.delay for block in blocks), default=0)
+    return max(8, 1 << (longest + 1).bit_length())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlockDemand:
+    """What one connection needs.
+
+    Attributes:
+        source: "input" or "recurrent".
+        synapses: weights that are not 0.
+        entries: all weights.
+        weight_bits: bits that a weight is stored in.
+        delay_bits: bits of delay that are stored with each weight.
+        axons: presynaptic neurons or channels with a synapse at all.
+        dense_bits: memory in dense lists, the neurons in order on as few cores as the
+            number of neurons allows.
+        sparse_bits: the same in sparse lists.
+    """
+
+    source: str
+    synapses: int
+    entries: int
+    weight_bits: int
+    delay_bits: int
+    axons: int
+    dense_bits: int
+    sparse_bits: int
+
+    @property
+    def list_format(self) -> str:
+        """The format that takes less memory: "dense" or "sparse"."""
+        return "dense" if self.dense_bits <= self.sparse_bits else "sparse"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Demand:
+    """What a network needs, if every neuron had a core of its own where not said.
+
+    Attributes:
+        blocks: each connection.
+        memory_bits: synapse memory of each neuron, and its state where that shares the
+            memory.
+        in_axons: lists that end at each neuron.
+        out_axons: lists that each neuron feeds if all its targets share a core.
+        fan_in: nonzero synapses that end at each neuron.
+        fan_out: nonzero synapses that start from it.
+        compartment_profile: number of its combination of du, dv, refractory period and
+            noise, from 0.
+        threshold_profile: number of its threshold, from 0.
+    """
+
+    blocks: tuple[BlockDemand, ...]
+    memory_bits: Int64[np.ndarray, " n"]
+    in_axons: Int64[np.ndarray, " n"]
+    out_axons: Int64[np.ndarray, " n"]
+    fan_in: Int64[np.ndarray, " n"]
+    fan_out: Int64[np.ndarray, " n"]
+    compartment_profile: Int64[np.ndarray, " n"]
+    threshold_profile: Int64[np.ndarray, " n"]
+
+    @property
+    def compartment_profiles(self) -> int:
+        """Number of compartment profiles."""
+        return int(self.compartment_profile.max()) + 1
+
+    @property
+    def threshold_profiles(self) -> int:
+        """Number of thresholds."""
+        return int(self.threshold_profile.max()) + 1
+
+
+def demand(net: FixedPointNetwork, chip: Chip) -> Demand:
+    """Return what a network needs of a chip; nothing is compared with its limits."""
+    zeros = np.zeros((5, net.n), dtype=np.int64)
+    memory, in_axons, out_axons, fan_in, fan_out = zeros
+    memory += chip.neuron_bits
+    for block in net.blocks:
+        present = block.weights != 0
+        ends = present.sum(axis=1)
+        entry = weight_bits(chip, block) + delay_bits(block)
+        one = list_bits(chip, np.ones(1, np.int64), entry)[0]
+        memory += ends * one
+        in_axons += ends
+        fan_in += ends
+        if block.source == "recurrent":
+            starts = present.sum(axis=0)
+            np.add.at(fan_out, block.pre, starts)
+            np.add.at(out_axons, block.pre, starts > 0)
+    return Demand(
+        blocks=tuple(_block(chip, block) for block in net.blocks),
+        memory_bits=memory,
+        in_axons=in_axons,
+        out_axons=out_axons,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        compartment_profile=compartment_profiles(net),
+        threshold_profile=np.unique(net.vth, return_inverse=True)[1].reshape(-1),
+    )
+
+
+def compartment_profiles(net: FixedPointNetwork) -> Int64[np.ndarray, " n"]:
+    """Return the number of each neuron's compartment profile, from 0.
+
+    Noise is on for all neurons or for none, so it makes no difference between them.
+    """
+    registers = np.stack([net.du, net.dv, net.refractory]).astype(np.int64)
+    return np.unique(registers, axis=1, return_inverse=True)[1].reshape(-1)
+
+
+def _block(chip: Chip, block: WeightBlock) -> BlockDemand:
+    present = block.weights != 0
+    dense = sparse = 0
+    for start in range(0, len(present), chip.neurons):
+        part = present[start : start + chip.neurons]
+        needed = lists(chip, block, part.sum(axis=0), len(part))
+        dense += needed.dense_bits
+        sparse += needed.sparse_bits
+    return BlockDemand(
+        source=block.source,
+        synapses=int(present.sum()),
+        entries=present.size,
+        weight_bits=weight_bits(chip, block),
+        delay_bits=delay_bits(block),
+        axons=int(present.any(axis=0).sum()),
+        dense_bits=dense,
+        sparse_bits=sparse,
+    )

@@ -1,0 +1,311 @@
+"""`Chip`: what a core and a chip hold, each number with its source; Loihi 1 and 2.
+
+None stands for "no public number": nothing is checked against it, and the source says
+so. `dataclasses.replace` makes a chip with other numbers.
+
+What one operation costs on Loihi 1: published energies and times, as ranges.
+
+Two sources, which differ by what they are. Davies et al. 2018, table 2
+(doi:10.1109/MM.2018.112130359): simulated before silicon, at 0.75 V, and said to agree
+with early silicon. SANA-FE (Boyle et al. 2025, doi:10.1109/TCAD.2025.3537971; its
+`sanafe/examples/loihi.yaml`): regressions on measurements of a Nahuku board.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+
+DAVIES = "Davies et al. 2018, doi:10.1109/MM.2018.112130359, table 2"
+SANA_FE = (
+    "SANA-FE, doi:10.1109/TCAD.2025.3537971, sanafe/examples/loihi.yaml (measured)"
+)
+FRADY = "Frady et al. 2020, doi:10.1145/3381755.3398695, table 1 (measured)"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A published number: lowest and highest value, and where they are from."""
+
+    low: float
+    high: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operations:
+    """What one operation takes, in joules or seconds.
+
+    Attributes:
+        synapse_j: reading one entry of a synapse list and adding it.
+        silent_update_j: updating a neuron that does not spike.
+        spiking_update_j: updating one that does.
+        spike_j: issuing a spike, on top of the update.
+        message_j: sending one spike message to one core.
+        hop_east_west_j: passing one message to the next tile in a row.
+        hop_north_south_j: passing one message to the next tile in a column.
+        synapse_s: time of `synapse_j`; likewise the next three.
+        silent_update_s: see `synapse_s`.
+        spiking_update_s: see `synapse_s`.
+        spike_s: see `synapse_s`.
+        message_out_s: time that the sending core spends on a message.
+        message_in_s: time that the receiving core spends on it.
+        barrier_s: synchronizing all cores of one chip at the end of a step.
+        static_w: leakage of one chip, in watts.
+    """
+
+    synapse_j: Figure
+    silent_update_j: Figure
+    spiking_update_j: Figure
+    spike_j: Figure
+    message_j: Figure
+    hop_east_west_j: Figure
+    hop_north_south_j: Figure
+    synapse_s: Figure
+    silent_update_s: Figure
+    spiking_update_s: Figure
+    spike_s: Figure
+    message_out_s: Figure
+    message_in_s: Figure
+    barrier_s: Figure
+    static_w: Figure
+
+
+LOIHI1_OPERATIONS = Operations(
+    synapse_j=Figure(
+        23.6e-12, 35.5e-12, f"{DAVIES} (minimum); {SANA_FE}, dense (sparse: 33.6 pJ)"
+    ),
+    silent_update_j=Figure(
+        52e-12,
+        81e-12,
+        f"{DAVIES}, inactive and active; {SANA_FE} lies between (72.8 pJ)",
+    ),
+    spiking_update_j=Figure(81e-12, 81e-12, f"{DAVIES}, active"),
+    spike_j=Figure(0.0, 69.3e-12, f"not told apart in {DAVIES}; {SANA_FE}"),
+    message_j=Figure(1.7e-12, 111e-12, f"{DAVIES}, within a tile; {SANA_FE}"),
+    hop_east_west_j=Figure(3.0e-12, 3.0e-12, f"{DAVIES}; {SANA_FE}"),
+    hop_north_south_j=Figure(4.0e-12, 4.2e-12, f"{DAVIES}; {SANA_FE}"),
+    synapse_s=Figure(
+        3.5e-9, 4.7e-9, f"{DAVIES} (maximum); {SANA_FE}, sparse (dense: 3.8 ns)"
+    ),
+    silent_update_s=Figure(5.3e-9, 9.7e-9, f"{DAVIES}, inactive; {SANA_FE}"),
+    spiking_update_s=Figure(8.4e-9, 9.7e-9, f"{DAVIES}, active; {SANA_FE}"),
+    spike_s=Figure(0.0, 30.0e-9, f"not told apart in {DAVIES}; {SANA_FE}"),
+    message_out_s=Figure(0.0, 5.1e-9, f"not in {DAVIES}; {SANA_FE}"),
+    message_in_s=Figure(0.0, 16.0e-9, f"not in {DAVIES}; {SANA_FE}"),
+    barrier_s=Figure(
+        113e-9, 1.8e-6, f"{DAVIES}, one tile (32 tiles: 465 ns); {SANA_FE}, 29 tiles"
+    ),
+    static_w=Figure(
+        3.34 / 32, 3.34 / 32, f"{FRADY}: 3.34 W for 32 chips, voltage not stated"
+    ),
+)
+
+
+LIMITS: Mapping[str, str] = MappingProxyType(
+    {
+        "neurons": "neurons",
+        "delay_slots": "delay accumulators",
+        "memory_bits": "bits of synapse memory",
+        "in_axons": "input axons",
+        "out_axons": "output axons",
+        "compartment_profiles": "compartment profiles",
+        "threshold_profiles": "threshold profiles",
+        "synapse_formats": "synapse formats",
+    }
+)
+"""What a core has only so much of: fields of `Chip`, and what they are called."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chip:
+    """A neuromorphic chip as far as it is public.
+
+    Attributes:
+        name: what to call it.
+        cores: neuromorphic cores on a chip.
+        cores_per_tile: cores that share a router.
+        mesh: columns and rows of tiles.
+        neurons: compartments on a core.
+        delay_slots: accumulators for delayed input on a core, over all its neurons.
+        memory_bits: bits of synapse memory of a core.
+        neuron_bits: bits of that memory that a neuron's state takes.
+        in_axons: synapse lists on a core.
+        out_axons: entries on a core that send a spike to a list on a core.
+        compartment_profiles: combinations of du, dv, refractory period and noise.
+        threshold_profiles: values of vth.
+        synapse_formats: combinations of exponent, bits, signs and list format.
+        weight_bits: bits that a weight may be stored in.
+        index_bits: bits that the target of a synapse may be stored in.
+        list_synapses: entries of a synapse list that share one header.
+        header_bits: bits of that header.
+        word_bits: a list is rounded up to words of so many bits.
+        delay_max: longest delay beyond the first step, in steps.
+        refractory_max: longest period at reset, in steps.
+        state_bits: bits of u and v, with sign.
+        message_bits: bits of a graded spike; 0 where a spike is just a spike.
+        noise: whether the neuron circuit itself can add noise to v.
+        operations: energies and times.
+        sources: where each of these numbers is from, by the name of the field.
+    """
+
+    name: str
+    cores: int
+    cores_per_tile: int | None
+    mesh: tuple[int, int] | None
+    neurons: int
+    delay_slots: int | None
+    memory_bits: int
+    neuron_bits: int
+    in_axons: int | None
+    out_axons: int | None
+    compartment_profiles: int | None
+    threshold_profiles: int | None
+    synapse_formats: int | None
+    weight_bits: tuple[int, ...]
+    index_bits: tuple[int, ...]
+    list_synapses: int
+    header_bits: int
+    word_bits: int
+    delay_max: int | None
+    refractory_max: int | None
+    state_bits: int
+    message_bits: int
+    noise: bool
+    operations: Operations | None
+    sources: Mapping[str, str]
+
+
+def limit(chip: Chip, name: str) -> int | None:
+    """Return how much of one of `LIMITS` a core has; None without a public number."""
+    value: int | None = getattr(chip, name)
+    return value
+
+
+def unknown(chip: Chip) -> tuple[str, ...]:
+    """Return the fields for which no number is public."""
+    return tuple(f.name for f in fields(chip) if getattr(chip, f.name) is None)
+
+
+_DAVIES = "Davies et al. 2018, doi:10.1109/MM.2018.112130359"
+_NENGO = "nengo-loihi 1.1.0"
+_BRIEF = "Intel, Taking Neuromorphic Computing to the Next Level with Loihi 2 (2021)"
+_ORCHARD = "Orchard et al. 2021, doi:10.1109/SiPS52927.2021.00053"
+_LAVA = "lava-nc 0.10.0"
+_NOT_PUBLISHED = "not published"
+_LOWER = "not published; counted without it, which gives a lower bound"
+
+LOIHI1 = Chip(
+    name="Loihi 1",
+    cores=128,
+    cores_per_tile=4,
+    mesh=(8, 4),
+    neurons=1024,
+    delay_slots=1024 * 8,
+    memory_bits=16384 * 64,
+    neuron_bits=0,
+    in_axons=4096,
+    out_axons=4096,
+    compartment_profiles=32,
+    threshold_profiles=16,
+    synapse_formats=15,
+    weight_bits=(1, 2, 3, 4, 5, 6, 8),
+    index_bits=(0, 6, 7, 8, 9, 10, 11, 12),
+    list_synapses=64,
+    header_bits=10,
+    word_bits=64,
+    delay_max=62,
+    refractory_max=63,
+    state_bits=24,
+    message_bits=0,
+    noise=True,
+    operations=LOIHI1_OPERATIONS,
+    sources=MappingProxyType(
+        {
+            "cores": f"{_DAVIES}, p. 86",
+            "cores_per_tile": f"{_DAVIES}, table 2 (128 cores on up to 32 tiles)",
+            "mesh": "SANA-FE, sanafe/examples/loihi.yaml; not in Davies et al. 2018",
+            "neurons": f"{_DAVIES}, p. 86 and 89",
+            "delay_slots": f"{_DAVIES}, p. 92: 8 delay units at 1,024 neurons, up to "
+            "62 steps with fewer; that their product is fixed is a reading of that",
+            "memory_bits": f"{_DAVIES}, p. 89: 128 KB in words of 64 bits",
+            "neuron_bits": f"{_BRIEF}: 24 bytes in a memory of their own",
+            "in_axons": f"{_DAVIES}, p. 89, constraint 4",
+            "out_axons": f"{_DAVIES}, p. 89, constraint 3",
+            "compartment_profiles": f"{_NENGO}, hardware/validate.py",
+            "threshold_profiles": f"{_NENGO}, hardware/validate.py; its "
+            "hardware/builder.py allows 7",
+            "synapse_formats": f"{_NENGO}, hardware/validate.py: 16; number 0 stays "
+            "unused (hardware/nxsdk_objects.py)",
+            "weight_bits": f"{_NENGO}, block.py, WEIGHT_BITS_MAP",
+            "index_bits": f"{_NENGO}, block.py, INDEX_BITS_MAP",
+            "list_synapses": f"{_NENGO}, block.py, bits_per_axon",
+            "header_bits": f"{_NENGO}, block.py, bits_per_axon",
+            "word_bits": f"{_NENGO}, block.py, bits_per_axon",
+            "delay_max": f"{_DAVIES}, p. 92",
+            "refractory_max": "brian2-loihi 0.5.2: register 1 to 64; "
+            f"{_NENGO} allows one less",
+            "state_bits": "Dey & Dimitrov 2022, doi:10.3389/fnins.2022.883360; "
+            f"{_LAVA}, proc/lif/models.py",
+            "message_bits": f"{_BRIEF}: binary spike events",
+            "noise": f"{_NENGO}, hardware/validate.py, enable_noise",
+            "operations": "see isotau.targets.loihi.limits",
+        }
+    ),
+)
+
+LOIHI2 = Chip(
+    name="Loihi 2",
+    cores=128,
+    cores_per_tile=None,
+    mesh=None,
+    neurons=8192,
+    delay_slots=None,
+    memory_bits=192 * 1024 * 8,
+    neuron_bits=48,
+    in_axons=None,
+    out_axons=None,
+    compartment_profiles=None,
+    threshold_profiles=None,
+    synapse_formats=None,
+    weight_bits=(1, 2, 3, 4, 5, 6, 7, 8),
+    index_bits=tuple(range(14)),
+    list_synapses=64,
+    header_bits=0,
+    word_bits=1,
+    delay_max=None,
+    refractory_max=None,
+    state_bits=24,
+    message_bits=32,
+    noise=False,
+    operations=None,
+    sources=MappingProxyType(
+        {
+            "cores": f"{_BRIEF}: up to 128; systems in use have 120 or more a chip",
+            "cores_per_tile": _NOT_PUBLISHED,
+            "mesh": _NOT_PUBLISHED,
+            "neurons": f"{_ORCHARD} and doi:10.48550/arXiv.2310.03251, as others quote "
+            f"them; {_BRIEF}: 1 million on a chip",
+            "delay_slots": _NOT_PUBLISHED,
+            "memory_bits": f"{_BRIEF}: 192 KB a core for everything, shared freely",
+            "neuron_bits": f"u and v alone ({_BRIEF}: 0 to 4,096 bytes); lower bound",
+            "in_axons": _NOT_PUBLISHED,
+            "out_axons": _NOT_PUBLISHED,
+            "compartment_profiles": _NOT_PUBLISHED,
+            "threshold_profiles": _NOT_PUBLISHED,
+            "synapse_formats": _NOT_PUBLISHED,
+            "weight_bits": f"{_LAVA}, proc/dense/process.py: up to 8; that fewer take "
+            "less memory is a lower bound",
+            "index_bits": _LOWER,
+            "list_synapses": _LOWER,
+            "header_bits": _LOWER,
+            "word_bits": _LOWER,
+            "delay_max": f"not published; DelayDense of {_LAVA} names none",
+            "refractory_max": f"not published; the LIF of {_LAVA} has no such register",
+            "state_bits": f"{_LAVA}, proc/lif/models.py",
+            "message_bits": f"{_BRIEF}: payloads of up to 32 bits",
+            "noise": f"{_ORCHARD}: random bits for own neuron programs; the LIF of "
+            f"{_LAVA} has none",
+            "operations": "no per-operation energies or times were published",
+        }
+    ),
+)

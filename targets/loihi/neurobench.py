@@ -1,0 +1,137 @@
+"""A fixed-point network in NeuroBench's metrics, under the names of its harness.
+
+Definitions: Yik et al. 2025, doi:10.1038/s41467-025-56739-4, and the harness
+`neurobench` 2.3.0, whose results are keyed by these names. Means are per trial.
+"""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int32, Integer
+
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.spikes import Spikes
+from isotau.targets.loihi.traffic import spike_counts
+
+WEIGHT_BYTES = 1
+REGISTER_BYTES = {
+    "du": 2,
+    "dv": 2,
+    "vth": 4,
+    "bias_exp": 1,
+    "refractory": 1,
+    "state u": 4,
+    "state v": 4,
+    "steps left at reset": 1,
+}
+"""Bytes of what a neuron has beside weights and bias: the smallest integer types."""
+BIAS_BYTES, PENDING_BYTES, READOUT_BYTES = 2, 4, 8
+
+
+def neurobench(
+    net: FixedPointNetwork,
+    spikes: Spikes,
+    messages: Integer[np.ndarray, "steps batch n_in"],
+    *,
+    v: Int32[np.ndarray, "steps batch n"] | None = None,
+    readout: bool = True,
+) -> dict[str, Any]:
+    """Return the harness' static and workload metrics.
+
+    Footprint: bytes of parameters and buffers, in the smallest integer types that hold
+        them; float64 for the readout.
+    ParameterCount: weights and biases.
+    ConnectionSparsity: share of weights that are 0, to four digits.
+    ActivationSparsity: share of neuron-steps without a spike.
+    SynapticOperations: input events times nonzero weights, as "Effective_ACs" where
+        the inputs of a layer are only −1, 0 and 1, else as "Effective_MACs"; "Dense":
+        all weights in every step.
+    MembraneUpdates: changes of v, all in the first step; every neuron in every step,
+        as the chip does it, if `v` is not given.
+
+    A layer is one matrix of weights: input and recurrent, one for each delay, and the
+    readout, which here is taken as acting on spikes (its filter comes after it).
+
+    Args:
+        net: the network.
+        spikes: what it did.
+        messages: what the input channels sent.
+        v: membrane potentials after each step, as engines record them.
+        readout: whether the readout counts as a part of the network.
+
+    Raises:
+        ValueError: spikes, messages or v of another network or run.
+    """
+    _check(net, spikes, messages, v)
+    fired = spike_counts(spikes)
+    graded = _graded(net, messages)
+    sent = np.count_nonzero(messages, axis=(0, 1)) / spikes.batch
+    operations = {"Effective_MACs": 0.0, "Effective_ACs": 0.0, "Dense": 0.0}
+    zeros = weights = 0
+    for (source, delay), present in _layers(net, readout).items():
+        events = sent if source == "input" else fired
+        kind = "MACs" if (source, delay) in graded else "ACs"
+        operations[f"Effective_{kind}"] += float(present.sum(axis=0) @ events)
+        operations["Dense"] += float(present.size * spikes.steps)
+        zeros += int(present.size - np.count_nonzero(present))
+        weights += present.size
+    return {
+        "Footprint": _footprint(net, weights, readout),
+        "ParameterCount": weights + net.n + net.n_out * readout,
+        "ConnectionSparsity": round(zeros / weights, 4),
+        "ActivationSparsity": 1 - float(fired.sum()) / (net.n * spikes.steps),
+        "SynapticOperations": operations,
+        "MembraneUpdates": _membrane_updates(net, spikes, v),
+    }
+
+
+def _layers(net: FixedPointNetwork, readout: bool) -> dict[tuple[str, int], np.ndarray]:
+    """Return which weights of each layer are not 0, by source and delay."""
+    found: dict[tuple[str, int], np.ndarray] = {}
+    for block in net.blocks:
+        width = net.n_in if block.source == "input" else net.n
+        key = (block.source, block.delay)
+        found.setdefault(key, np.zeros((net.n, width), dtype=bool))
+        found[key][:, block.pre] |= block.weights != 0
+    if readout:
+        found["readout", 0] = net.w_out != 0
+    return found
+
+
+def _graded(net: FixedPointNetwork, messages: np.ndarray) -> set[tuple[str, int]]:
+    """Return the layers whose inputs are more than −1, 0 and 1."""
+    return {
+        (block.source, block.delay)
+        for block in net.blocks
+        if block.source == "input"
+        and not block.binary
+        and (np.abs(messages[..., block.pre]) > 1).any()
+    }
+
+
+def _footprint(net: FixedPointNetwork, weights: int, readout: bool) -> int:
+    parts = net.n * (sum(REGISTER_BYTES.values()) + BIAS_BYTES)
+    pending = net.n * net.slots * PENDING_BYTES
+    outside = (net.w_out.size + net.n_out) * READOUT_BYTES * readout
+    inside = weights - net.w_out.size * readout
+    return parts + pending + outside + inside * WEIGHT_BYTES
+
+
+def _membrane_updates(
+    net: FixedPointNetwork, spikes: Spikes, v: np.ndarray | None
+) -> float:
+    if v is None:
+        return float(net.n * spikes.steps)
+    return net.n + float(np.count_nonzero(v[1:] != v[:-1])) / spikes.batch
+
+
+def _check(
+    net: FixedPointNetwork, spikes: Spikes, messages: np.ndarray, v: np.ndarray | None
+) -> None:
+    if spikes.n != net.n:
+        raise ValueError(f"spikes: got {spikes.n} neurons, need {net.n}")
+    needs = {"messages": (messages, net.n_in), "v": (v, net.n)}
+    for name, (given, width) in needs.items():
+        need = (spikes.steps, spikes.batch, width)
+        if given is not None and given.shape != need:
+            raise ValueError(f"{name}: got shape {given.shape}, need {need}")

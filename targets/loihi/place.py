@@ -1,0 +1,423 @@
+"""Neurons on cores, under all limits of a core at once.
+
+Neurons are taken by population, then by profile, then by number, and fill one core
+after the other; a core closes when the next neuron would break a limit. Equal neurons
+so come on as few cores as possible. What a core sends is known only once all are
+placed: where that breaks the limit of output axons, the core is split in two.
+
+How full the cores of a placement are: rows, text, CSV, JSON.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.targets.loihi import demand as synapses
+from isotau.targets.loihi.demand import Demand, demand
+from isotau.targets.loihi.limits import LIMITS, Chip, limit, unknown
+
+REMEDIES = {
+    "delay_slots": "shorten the delays of its inputs",
+    "memory_bits": "prune its inputs or use fewer weight bits",
+    "in_axons": "prune its inputs",
+    "out_axons": "prune its targets",
+    "synapse_formats": "give more blocks the same exponent, bits, signs and delay",
+}
+PROFILES = ("compartment_profiles", "threshold_profiles")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Placement:
+    """Which neuron is on which core, and what every core then uses.
+
+    Attributes:
+        chip: the chip.
+        core: core of each neuron; core k is number k mod `chip.cores` of chip
+            k // `chip.cores`.
+        population: population of each neuron, as in the network.
+        used: what each core uses of each of `LIMITS`.
+        closed_by: which of `LIMITS` kept the next neuron from each core, "" for the
+            last.
+        dense: whether a block's lists are dense on a core, block × core.
+    """
+
+    chip: Chip
+    core: Int64[np.ndarray, " n"]
+    population: Int64[np.ndarray, " n"]
+    used: dict[str, Int64[np.ndarray, " cores"]]
+    closed_by: tuple[str, ...]
+    dense: Bool[np.ndarray, "blocks cores"]
+
+    @property
+    def cores(self) -> int:
+        """Number of cores with neurons."""
+        return len(self.closed_by)
+
+    @property
+    def chips(self) -> int:
+        """Number of chips with neurons."""
+        return -(-self.cores // self.chip.cores)
+
+
+class _Core(NamedTuple):
+    """A core while it fills: its neurons, and for each block their inputs' synapses."""
+
+    neurons: list[int]
+    counts: list[np.ndarray]
+    profiles: frozenset[int]
+    thresholds: frozenset[int]
+
+
+class _Closed(NamedTuple):
+    """The neurons of a core that is full, and which limit closed it."""
+
+    neurons: list[int]
+    by: str
+
+
+def place(net: FixedPointNetwork, chip: Chip, *, chips: int | None = 1) -> Placement:
+    """Return neurons on cores: each on one, no limit broken.
+
+    Args:
+        net: the network.
+        chip: the chip; a limit without a public number (None) is not checked.
+        chips: how many chips there are; None for as many as it takes.
+
+    Raises:
+        DoesNotFit: one neuron alone breaks a limit, or there are too few cores; the
+            message names the limit, what was measured and what helps.
+    """
+    if chips is not None:
+        chips = validation.whole("chips", chips, 1, 1 << 20)
+    needs = demand(net, chip)
+    problems = misfits(needs, chip)
+    if problems:
+        raise DoesNotFit(" | ".join(problems))
+    full = _split(net, chip, _fill(net, chip, needs), chips)
+    core = np.empty(net.n, dtype=np.int64)
+    for number, closed in enumerate(full):
+        core[closed.neurons] = number
+    ends = [_core(net, needs, closed.neurons) for closed in full]
+    uses = [_use(net, chip, end) for end in ends]
+    used = {name: np.array([use[name] for use in uses]) for name in uses[0]}
+    used["out_axons"] = _out_axons(net, full)
+    dense = [[found.dense for found in _lists(net, chip, end)] for end in ends]
+    return Placement(
+        chip=chip,
+        core=core,
+        population=net.population,
+        used={name: used[name] for name in LIMITS},
+        closed_by=tuple(closed.by for closed in full),
+        dense=np.array(dense, dtype=bool).reshape(len(full), len(net.blocks)).T,
+    )
+
+
+def misfits(needs: Demand, chip: Chip) -> list[str]:
+    """Return the limits that a neuron breaks alone, so that no placement can help.
+
+    One entry for each limit, on the neuron that breaks it most.
+    """
+    problems = []
+    for name in ("memory_bits", "in_axons", "out_axons"):
+        each: np.ndarray = getattr(needs, name)
+        worst = int(each.argmax())
+        most = limit(chip, name)
+        if most is not None and each[worst] > most:
+            problems.append(_alone(chip, name, int(each[worst]), worst))
+    return problems
+
+
+def _alone(chip: Chip, name: str, used: int, neuron: int) -> str:
+    return (
+        f"{name}: got {used} {LIMITS[name]} for neuron {neuron} alone, need at most "
+        f"{limit(chip, name)} (a core of {chip.name}); {REMEDIES[name]}"
+    )
+
+
+def _fill(net: FixedPointNetwork, chip: Chip, needs: Demand) -> list[_Closed]:
+    """Return neurons on cores that break no limit but perhaps that of output axons."""
+    order = np.lexsort(
+        (needs.threshold_profile, needs.compartment_profile, net.population)
+    )
+    full: list[_Closed] = []
+    core: _Core | None = None
+    for neuron in order.tolist():
+        fresh = _core(net, needs, [neuron])
+        if core is not None:
+            joined = _join(core, fresh)
+            broken = _broken(chip, _use(net, chip, joined))
+            if not broken:
+                core = joined
+                continue
+            full.append(_Closed(core.neurons, broken))
+        core = fresh
+        use = _use(net, chip, core)
+        broken = _broken(chip, use)
+        if broken:
+            raise DoesNotFit(_alone(chip, broken, use[broken], neuron))
+    return [*full, _Closed(core.neurons if core else [], "")]
+
+
+def _core(net: FixedPointNetwork, needs: Demand, neurons: list[int]) -> _Core:
+    return _Core(
+        neurons,
+        [np.count_nonzero(block.weights[neurons], axis=0) for block in net.blocks],
+        frozenset(needs.compartment_profile[neurons].tolist()),
+        frozenset(needs.threshold_profile[neurons].tolist()),
+    )
+
+
+def _join(core: _Core, other: _Core) -> _Core:
+    return _Core(
+        core.neurons + other.neurons,
+        [a + b for a, b in zip(core.counts, other.counts, strict=True)],
+        core.profiles | other.profiles,
+        core.thresholds | other.thresholds,
+    )
+
+
+def _lists(net: FixedPointNetwork, chip: Chip, core: _Core) -> list[synapses.Lists]:
+    n = len(core.neurons)
+    return [
+        synapses.lists(chip, block, counts, n)
+        for block, counts in zip(net.blocks, core.counts, strict=True)
+    ]
+
+
+def _use(net: FixedPointNetwork, chip: Chip, core: _Core) -> dict[str, int]:
+    """Return what a core uses of each limit; its output axons depend on the others."""
+    n = len(core.neurons)
+    pairs = zip(net.blocks, _lists(net, chip, core), strict=True)
+    present = [(block, found) for block, found in pairs if found.number]
+    formats = {
+        (
+            block.weight_exp,
+            synapses.weight_bits(chip, block),
+            synapses.delay_bits(block),
+            block.sign_mode,
+            found.dense or synapses.index_bits(chip, n),
+        )
+        for block, found in present
+    }
+    return {
+        "neurons": n,
+        "delay_slots": n * synapses.delay_slots([block for block, _ in present]),
+        "memory_bits": n * chip.neuron_bits + sum(found.bits for _, found in present),
+        "in_axons": sum(found.number for _, found in present),
+        "compartment_profiles": len(core.profiles),
+        "threshold_profiles": len(core.thresholds),
+        "synapse_formats": len(formats),
+    }
+
+
+def _broken(chip: Chip, use: dict[str, int]) -> str:
+    """Return the first limit that a core breaks, "" if none."""
+    for name, used in use.items():
+        most = limit(chip, name)
+        if most is not None and used > most:
+            return name
+    return ""
+
+
+def _out_axons(
+    net: FixedPointNetwork, full: Sequence[_Closed]
+) -> Int64[np.ndarray, " cores"]:
+    """Return the lists that the neurons of each core feed, on all cores."""
+    fed = np.zeros(net.n, dtype=np.int64)
+    for block in net.blocks:
+        if block.source == "recurrent":
+            for closed in full:
+                fed[block.pre] += block.weights[closed.neurons].any(axis=0)
+    return np.array([fed[closed.neurons].sum() for closed in full])
+
+
+def _split(
+    net: FixedPointNetwork, chip: Chip, full: list[_Closed], chips: int | None
+) -> list[_Closed]:
+    """Return the cores, halved where they send to more lists than they may.
+
+    Raises:
+        DoesNotFit: a single neuron does, or there are too few cores.
+    """
+    while True:
+        _enough(chip, full, chips)
+        most = chip.out_axons
+        out = _out_axons(net, full)
+        if most is None or (out <= most).all():
+            return full
+        halved: list[_Closed] = []
+        for closed, used in zip(full, out.tolist(), strict=True):
+            neurons = closed.neurons
+            if used <= most:
+                halved.append(closed)
+            elif len(neurons) == 1:
+                raise DoesNotFit(_alone(chip, "out_axons", used, neurons[0]))
+            else:
+                middle = len(neurons) // 2
+                halved.append(_Closed(neurons[:middle], "out_axons"))
+                halved.append(_Closed(neurons[middle:], closed.by))
+        full = halved
+
+
+def _enough(chip: Chip, full: Sequence[_Closed], chips: int | None) -> None:
+    if chips is None or len(full) <= chips * chip.cores:
+        return
+    needed = -(-len(full) // chip.cores)
+    by, times = Counter(closed.by for closed in full if closed.by).most_common(1)[0]
+    remedy = f"allow chips={needed}"
+    if by in PROFILES:
+        remedy += " or merge profiles (isotau.targets.on_lava.profiles.group_profiles)"
+    raise DoesNotFit(
+        f"cores: got {len(full)}, need at most {chips * chip.cores} ({chips} of "
+        f"{chip.name}; {LIMITS[by]} closed {times} of them); {remedy}"
+    )
+
+
+TITLES = {
+    "neurons": "neurons",
+    "delay_slots": "delays",
+    "memory_bits": "memory",
+    "in_axons": "axons in",
+    "out_axons": "axons out",
+    "compartment_profiles": "profiles",
+    "threshold_profiles": "thresholds",
+    "synapse_formats": "formats",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CoreUse:
+    """How full one core is.
+
+    Attributes:
+        chip: number of the chip, from 0.
+        core: number of the core on it, from 0.
+        populations: whose neurons are on it, ascending.
+        used: what it uses of each of `LIMITS`.
+        share: the same as a fraction of what a core has; without the limits for which
+            no number is public.
+        tightest: the limit with the largest share.
+        closed_by: the limit that kept the next neuron away, "" for none.
+    """
+
+    chip: int
+    core: int
+    populations: tuple[int, ...]
+    used: dict[str, int]
+    share: dict[str, float]
+    tightest: str
+    closed_by: str
+
+
+def utilization(placement: Placement) -> list[CoreUse]:
+    """Return one row for each core that has neurons."""
+    chip = placement.chip
+    most = {name: limit(chip, name) for name in LIMITS}
+    rows = []
+    for k in range(placement.cores):
+        used = {name: int(placement.used[name][k]) for name in LIMITS}
+        share = {
+            name: used[name] / given
+            for name, given in most.items()
+            if given is not None
+        }
+        on_core = placement.population[placement.core == k]
+        rows.append(
+            CoreUse(
+                chip=k // chip.cores,
+                core=k % chip.cores,
+                populations=tuple(sorted(set(on_core.tolist()))),
+                used=used,
+                share=share,
+                tightest=max(share, key=lambda name: share[name]),
+                closed_by=placement.closed_by[k],
+            )
+        )
+    return rows
+
+
+def describe(placement: Placement, *, rows: int = 16) -> str:
+    """Return the placement as text: a summary and the first `rows` cores."""
+    chip, table = placement.chip, utilization(placement)
+    top = max(table, key=lambda row: row.share[row.tightest])
+    most = limit(chip, top.tightest)
+    lines = [
+        f"{chip.name}: {len(placement.core)} neurons on {placement.cores} of "
+        f"{placement.chips * chip.cores} cores ({_chips(placement.chips)}); tightest: "
+        f"{top.used[top.tightest]} of {most} {LIMITS[top.tightest]}"
+    ]
+    open_limits = [LIMITS[name] for name in unknown(chip) if name in LIMITS]
+    if open_limits:
+        lines.append(
+            f"no public number, so not checked: {', '.join(open_limits)}; a lower bound"
+        )
+    head = ["core", "populations", *(TITLES[name] for name in LIMITS), "closed by"]
+    cells = [head]
+    for row in table[:rows]:
+        name = f"{row.chip}:{row.core}" if placement.chips > 1 else str(row.core)
+        cells.append([name, _list(row.populations), *_share_filled(row), _words(row)])
+    widths = [max(len(line[k]) for line in cells) for k in range(len(head))]
+    for line in cells:
+        padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        lines.append("  ".join(padded).rstrip())
+    if len(table) > rows:
+        lines.append(f"and {len(table) - rows} more")
+    return "\n".join(lines)
+
+
+def as_csv(placement: Placement) -> str:
+    """Return the rows as CSV: numbers used, then shares."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(as_json(placement)[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in as_json(placement):
+        writer.writerow(row | {"populations": " ".join(map(str, row["populations"]))})
+    return text.getvalue()
+
+
+def as_json(placement: Placement) -> list[dict[str, Any]]:
+    """Return the rows as plain data; a share without a public number is None."""
+    return [
+        {
+            "chip": row.chip,
+            "core": row.core,
+            "populations": list(row.populations),
+            **row.used,
+            **{f"{name}_share": row.share.get(name) for name in LIMITS},
+            "tightest": row.tightest,
+            "closed_by": row.closed_by,
+        }
+        for row in utilization(placement)
+    ]
+
+
+def _share_filled(row: CoreUse) -> list[str]:
+    """Return each limit's use, in percent where a core's capacity is public."""
+    return [
+        f"{row.used[name]} ({100 * row.share[name]:.0f} %)"
+        if name in row.share
+        else str(row.used[name])
+        for name in LIMITS
+    ]
+
+
+def _words(row: CoreUse) -> str:
+    return LIMITS[row.closed_by] if row.closed_by else "-"
+
+
+def _chips(number: int) -> str:
+    return "1 chip" if number == 1 else f"{number} chips"
+
+
+def _list(populations: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, populations[:4]))
+    return shown + (" …" if len(populations) > 4 else "")

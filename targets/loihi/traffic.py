@@ -1,0 +1,125 @@
+"""Which core sends how much to which, and how far that travels."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float64
+
+from isotau.convert.records import spikes as packed
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.spikes import Spikes
+from isotau.targets.loihi.limits import Chip
+from isotau.targets.loihi.place import Placement
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reach:
+    """What one event of a source does on each core; pre × core, whole numbers.
+
+    Attributes:
+        synapses: synapses that are not 0.
+        entries: entries of synapse lists that are read; dense lists hold zeros, too.
+        lists: lists that are fed, each by a message of its own.
+    """
+
+    synapses: Float64[np.ndarray, "pre cores"]
+    entries: Float64[np.ndarray, "pre cores"]
+    lists: Float64[np.ndarray, "pre cores"]
+
+
+def reach(net: FixedPointNetwork, placement: Placement, source: str) -> Reach:
+    """Return what an event of each neuron ("recurrent") or channel ("input") does."""
+    pre = net.n if source == "recurrent" else net.n_in
+    found = Reach(*np.zeros((3, pre, placement.cores)))
+    members = [np.flatnonzero(placement.core == k) for k in range(placement.cores)]
+    for number, block in enumerate(net.blocks):
+        if block.source != source:
+            continue
+        for core, neurons in enumerate(members):
+            counts = np.count_nonzero(block.weights[neurons], axis=0)
+            fed = counts > 0
+            dense = placement.dense[number, core]
+            found.synapses[block.pre, core] += counts
+            found.entries[block.pre, core] += len(neurons) * fed if dense else counts
+            found.lists[block.pre, core] += fed
+    return found
+
+
+def spike_counts(spikes: Spikes) -> Float64[np.ndarray, " n"]:
+    """Return how often each neuron spikes in a trial, on average."""
+    total = np.zeros(spikes.n)
+    for bits in spikes.bits:
+        total += packed.unpack(bits, spikes.n).sum(axis=0)
+    return total / spikes.batch
+
+
+def traffic(
+    net: FixedPointNetwork, placement: Placement, spikes: Spikes
+) -> Float64[np.ndarray, "cores cores"]:
+    """Return messages per trial from each core (row) to each core (column)."""
+    sent = spike_counts(spikes)[:, None] * reach(net, placement, "recurrent").lists
+    found = np.zeros((placement.cores, placement.cores))
+    np.add.at(found, placement.core, sent)
+    return found
+
+
+def tile(chip: Chip, core: int) -> tuple[int, int] | None:
+    """Return column and row of a core's tile on its chip; None if not public.
+
+    Tiles are numbered along the rows. Which core is where is not public.
+    """
+    if chip.mesh is None or chip.cores_per_tile is None:
+        return None
+    number = core % chip.cores // chip.cores_per_tile
+    return number % chip.mesh[0], number // chip.mesh[0]
+
+
+def hops(
+    chip: Chip, messages: Float64[np.ndarray, "cores cores"]
+) -> tuple[float, float] | None:
+    """Return tile hops per trial along rows and along columns; None if not public.
+
+    Messages go along the row first. Those between chips are left out.
+    """
+    places = [tile(chip, core) for core in range(len(messages))]
+    known = [place for place in places if place is not None]
+    if len(known) < len(places):
+        return None
+    at = np.array(known)
+    number = np.arange(len(messages)) // chip.cores
+    inside = messages * (number[:, None] == number)
+    distance = np.abs(at[:, None] - at[None])
+    return (
+        float((inside * distance[..., 0]).sum()),
+        float((inside * distance[..., 1]).sum()),
+    )
+
+
+def links(
+    chip: Chip, messages: Float64[np.ndarray, "cores cores"], chip_number: int = 0
+) -> dict[tuple[tuple[int, int], tuple[int, int]], float]:
+    """Return messages per trial over each link between neighbouring tiles of one chip.
+
+    Both directions together, from the left or upper tile to the other; without links
+    that nothing passes; empty where the mesh is not public.
+    """
+    found: dict[tuple[tuple[int, int], tuple[int, int]], float] = {}
+    number = np.arange(len(messages)) // chip.cores
+    inside = messages * ((number[:, None] == chip_number) & (number == chip_number))
+    for sender, receiver in np.argwhere(inside > 0).tolist():
+        start, end = tile(chip, sender), tile(chip, receiver)
+        if start is None or end is None:
+            return {}
+        way = [(x, start[1]) for x in _between(start[0], end[0])]
+        way += [(end[0], y) for y in _between(start[1], end[1])[1:]]
+        for one, other in pairwise(way):
+            link = (min(one, other), max(one, other))
+            found[link] = found.get(link, 0.0) + float(inside[sender, receiver])
+    return found
+
+
+def _between(start: int, end: int) -> list[int]:
+    """Return all whole numbers from `start` to `end`, both included."""
+    step = 1 if end >= start else -1
+    return list(range(start, end + step, step))

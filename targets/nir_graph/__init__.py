@@ -1,0 +1,1 @@
+"""NIR graphs: in, out, and what they cannot say."""

@@ -1,0 +1,264 @@
+"""`from_nir`: a NIR graph of recurrent LIF neurons → `LIFNetwork`.
+
+NIR: Pedersen et al. 2024, doi:10.1038/s41467-024-52259-9.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import nir
+import numpy as np
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.errors import Finding, Severity, UnreadableFile, of_severity
+from isotau.convert.records.lif import LIFNetwork
+from isotau.targets.nir_graph import graph as shapes
+from isotau.targets.nir_graph import nir_metadata, units
+from isotau.targets.nir_graph.assembly import STARTS, STATE, Population, assemble
+from isotau.targets.nir_graph.graph import Flat, flatten, unsupported
+from isotau.targets.nir_graph.nir_file import MAX_BYTES, read_file
+from isotau.targets.nir_graph.operations import (
+    CannotImport,
+    error,
+    info,
+    refuse,
+    unreadable,
+    warning,
+)
+
+RESETS = ("zero", "subtract")
+HARD = ("zero", "to v_reset", "hard")
+"""Names that metadata may give to a reset to v_reset."""
+REFRACTORY_MAX = 1 << 20
+SNNTORCH_DT = 1e-4
+"""The step that snnTorch 1.0.0 writes, whatever the network's own."""
+USED = (
+    *("dt", "scheme", "time_unit", "reset", "refractory", "noise_std", "spike"),
+    *STATE,
+)
+"""Keys of metadata that are read where the record itself is not restored."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class FromNIR:
+    """What a NIR graph says.
+
+    Attributes:
+        net: the network; neurons in the order of `populations`.
+        populations: the spiking nodes by lag, then in the graph's order.
+        findings: what was inferred, assumed or changed.
+    """
+
+    net: LIFNetwork
+    populations: tuple[Population, ...]
+    findings: tuple[Finding, ...]
+
+
+def from_nir(
+    source: str | os.PathLike[str] | nir.NIRGraph,
+    *,
+    dt: float | None = None,
+    time_unit: str | None = None,
+    scheme: str | None = None,
+    reset: str | None = None,
+    refractory_steps: int | None = None,
+    start: str | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> FromNIR:
+    """Return the network that a NIR file or graph describes.
+
+    A graph that isotau wrote and nobody edited gives the very record back.
+
+    Args:
+        source: path of a `.nir` file, read as untrusted input, or a graph.
+        dt: step in seconds; by default from the metadata, from r and w_in, or 1 ms.
+        time_unit: unit of the nodes' τ: "s", "ms" or "steps"; inferred if not given.
+        scheme: "euler", a step loses dt/τ, or "exact", it loses 1 − exp(−dt/τ).
+        reset: "zero", to v_reset in the step of the spike; "subtract" is refused.
+        refractory_steps: silent steps after each spike. 1 stands for snnTorch's
+            RLeaky, Synaptic and RSynaptic, whose reset takes the step after the spike.
+        start: potential before the first step: "reset" (v_reset), "leak" or "zero";
+            by default what the metadata tells, or v_reset.
+        max_bytes: of the file's arrays, and of the matrices made of them.
+
+    Raises:
+        UnreadableFile: the file is damaged, or its graph contradicts itself.
+        CannotImport: the graph needs what a network lacks; all needs are named.
+    """
+    asked = _asked(dt, time_unit, scheme, reset, refractory_steps)
+    if start is not None:
+        validation.choice("start", start, STARTS)
+    if isinstance(source, nir.NIRGraph):
+        return _read(source, "NIR graph", (), asked, start, max_bytes)
+    name = os.fspath(source)
+    held = read_file(source, max_bytes=max_bytes)
+    try:
+        return _read(held.graph, name, held.without_reset, asked, start, max_bytes)
+    except CannotImport as failure:
+        if failure.damaged:
+            unreadable(name, failure.findings)
+        raise
+    except (TypeError, ValueError) as failure:
+        raise UnreadableFile(f"{name}: {failure}") from failure
+
+
+def _asked(
+    dt: float | None,
+    time_unit: str | None,
+    scheme: str | None,
+    reset: str | None,
+    refractory_steps: int | None,
+) -> dict[str, Any]:
+    """Return the arguments that were given, checked."""
+    if dt is not None:
+        dt = validation.number("dt", dt, positive=True)
+    for name, value, allowed in (
+        ("time_unit", time_unit, units.TIME_UNITS),
+        ("scheme", scheme, units.SCHEMES),
+        ("reset", reset, RESETS),
+    ):
+        if value is not None:
+            validation.choice(name, value, allowed)
+    steps = refractory_steps
+    if steps is not None:
+        steps = validation.whole("refractory_steps", steps, 0, REFRACTORY_MAX)
+    given = {
+        "dt": dt,
+        "time_unit": time_unit,
+        "scheme": scheme,
+        "reset": reset,
+        "refractory_steps": steps,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _read(
+    graph: nir.NIRGraph,
+    name: str,
+    without_reset: tuple[str, ...],
+    asked: Mapping[str, Any],
+    start: str | None,
+    max_bytes: int,
+) -> FromNIR:
+    """Return what a graph says, its metadata included."""
+    with np.errstate(all="ignore"):
+        flat, found = _checked(graph, name)
+        metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
+        found += _reset(metadata, asked.get("reset"), without_reset)
+        clock, told = units.clock(
+            flat,
+            metadata,
+            dt=asked.get("dt"),
+            time_unit=asked.get("time_unit"),
+            scheme=asked.get("scheme"),
+        )
+        refuse(name, found + told)
+        net, populations, found = assemble(
+            flat,
+            clock,
+            name,
+            start=start or "reset",
+            told={} if start else metadata,
+            max_bytes=max_bytes,
+            found=found + told,
+        )
+        found += _snntorch(net, metadata, asked)
+        net = _with_metadata(net, metadata, asked.get("refractory_steps"), found)
+        differs = any(
+            metadata.get(key) != value for key, value in asked.items() if key != "reset"
+        )
+        ours = "fingerprint" in metadata and not differs and start is None
+        restored = nir_metadata.restore(graph, net) if ours else None
+    if restored is not None:
+        message = "holds the network that isotau wrote, and the nodes still say so"
+        found = [info("metadata", message, "restored bit for bit")]
+        return FromNIR(net=restored, populations=populations, findings=tuple(found))
+    if ours:
+        message = "the nodes are not those of the network that isotau wrote"
+        found.append(warning("metadata", message, "read from the nodes"))
+    rest = sorted(str(k) for k in metadata if k not in USED and not ours)
+    if rest:
+        message = f"got {', '.join(rest[:8])}, for which NIR has no meaning"
+        found.append(info("metadata", message, "not used"))
+    return FromNIR(net=net, populations=populations, findings=tuple(found))
+
+
+def _checked(graph: nir.NIRGraph, name: str) -> tuple[Flat, list[Finding]]:
+    """Return the flat graph with widths once nothing in it is wrong."""
+    flat, found = flatten(graph)
+    _refuse_damage(name, found)
+    refuse(name, found + unsupported(flat))
+    flat, wrong = shapes.with_widths(flat)
+    found += wrong
+    _refuse_damage(name, found)
+    found += shapes.wrong_borders(flat) + shapes.wrong_values(flat)
+    _refuse_damage(name, found)
+    return flat, found
+
+
+def _refuse_damage(name: str, found: list[Finding]) -> None:
+    if of_severity(found, Severity.ERROR):
+        raise CannotImport(name, found, damaged=True)
+
+
+def _snntorch(
+    net: LIFNetwork, metadata: Mapping[str, Any], asked: Mapping[str, Any]
+) -> list[Finding]:
+    """Return a warning if only snnTorch writes such files and its reset is not told."""
+    told = {"refractory", "reset"} & set(metadata)
+    unlike = abs(net.dt / SNNTORCH_DT - 1) > 1e-3
+    if told or unlike or {"refractory_steps", "dt"} & set(asked):
+        return []
+    message = f"got dt = {net.dt:g} s and no more, as snnTorch writes it"
+    action = (
+        "if so pass refractory_steps=1 (--refractory-steps 1): its recurrent neurons "
+        "lose the step after a spike; 0 says that they do not"
+    )
+    return [warning("reset", message, action)]
+
+
+def _reset(
+    metadata: Mapping[str, Any], asked: str | None, without: tuple[str, ...]
+) -> list[Finding]:
+    """Return what is to be said about the reset; an error if it subtracts."""
+    said = metadata.get("reset")
+    known = str(said).lower() in HARD
+    if asked == "subtract" or (asked is None and said is not None and not known):
+        message = f"got {said if asked is None else asked!r}, need a reset to v_reset"
+        action = "train with reset to zero; pass reset='zero' to take it as such"
+        return [error("reset", message, action)]
+    if asked is not None or known:
+        return []
+    if without:
+        message = "stores no v_reset; nir before 1.0.5 subtracted the threshold"
+        action = "reset to 0 assumed; pass reset to say so"
+        return [warning(f"node {', '.join(without[:8])}", message, action)]
+    message = "nothing tells it but NIR's equation"
+    return [info("reset", message, "to v_reset, in the step of the spike")]
+
+
+def _with_metadata(
+    net: LIFNetwork,
+    metadata: Mapping[str, Any],
+    steps: int | None,
+    found: list[Finding],
+) -> LIFNetwork:
+    """Return the network with the refractory period and noise that are told."""
+    changes: dict[str, Any] = {}
+    if steps is not None:
+        changes["refractory"] = np.full(net.n, steps * net.dt)
+    elif "refractory" in metadata:
+        changes["refractory"] = np.broadcast_to(metadata["refractory"], (net.n,))
+    if "noise_std" in metadata:
+        strengths = np.unique(metadata["noise_std"])
+        if len(strengths) == 1:
+            changes["noise_std"] = strengths[0]
+        else:
+            message = f"noise_std: got {len(strengths)} values, need one"
+            found.append(warning("metadata", message, "without noise"))
+    if changes:
+        message = f"got {' and '.join(changes)}, which nodes cannot say"
+        found.append(info("network", message, "taken"))
+    return replace(net, **changes)

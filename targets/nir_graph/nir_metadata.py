@@ -1,0 +1,203 @@
+"""What a NIR graph's nodes cannot say about a `LIFNetwork`, in the graph's metadata.
+
+Plain keys describe the file to people and to other readers; keys that begin with
+"record." and the fingerprint lead back to the very record. All keys are flat, since
+`nir.read` of nir 1.0.4 cannot read groups within metadata.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from importlib.metadata import version
+from typing import Any
+
+import nir
+import numpy as np
+import numpy.typing as npt
+
+from isotau.convert.ground import validation
+from isotau.convert.records.lif import LIFNetwork, decay_fraction
+from isotau.convert.records.storage import fingerprint
+
+SCHEMES = ("euler", "exact")
+"""How the τ of a node becomes what is lost in a step: dt/τ, or 1 − exp(−dt/τ)."""
+MAKER = "isotau"
+RECORD = "record."
+WEIGHTS = ("w_in", "w_rec", "w_out", "b_out")
+"""Fields that nodes hold bit for bit; see `PLACES`."""
+PLACES = {
+    "w_in": ("w_in", "weight"),
+    "w_rec": ("w_rec", "weight"),
+    "w_out": ("w_out", "weight"),
+    "b_out": ("w_out", "bias"),
+}
+"""Node and attribute that hold each field."""
+TOLERANCE = 1e-9
+
+
+def write(
+    net: LIFNetwork,
+    *,
+    scheme: str = "euler",
+    held: tuple[str, ...] = WEIGHTS,
+    shown: LIFNetwork | None = None,
+) -> dict[str, Any]:
+    """Return the metadata of a graph that holds `net`.
+
+    Args:
+        net: the network.
+        scheme: one of `SCHEMES`: what the τ of the nodes mean.
+        held: fields that the nodes hold bit for bit; all others go into the metadata.
+        shown: the network in the units of the nodes, if they are not those of `net`
+            with v_reset at 0 V.
+    """
+    nodes = net if shown is None else shown
+    plain = {
+        "made_by": f"{MAKER} {version(MAKER)}",
+        "time_unit": "s",
+        "dt": nodes.dt,
+        "scheme": validation.choice("scheme", scheme, SCHEMES),
+        "spike": "strictly above",
+        "reset": "to v_reset",
+        "refractory": nodes.refractory.copy(),
+        "noise_std": nodes.noise_std,
+        "i0": nodes.i0.copy(),
+        "v0": nodes.v0 - nodes.v_reset,
+        "f0": nodes.f0.copy(),
+        "population": nodes.population.copy(),
+        "fingerprint": fingerprint(net),
+    }
+    record = {
+        RECORD + field.name: _writable(getattr(net, field.name))
+        for field in fields(net)
+        if field.name not in held
+    }
+    return plain | record
+
+
+def restore(graph: nir.NIRGraph, read: LIFNetwork) -> LIFNetwork | None:
+    """Return the record that a graph was made from, bit for bit.
+
+    None if isotau did not write the graph, or if its nodes were edited since: `read`,
+    what the nodes say, must be the record up to rounding.
+
+    Args:
+        graph: as read from a file; neither its nodes nor its metadata are trusted.
+        read: the network that the nodes describe.
+
+    Raises:
+        ValueError: the metadata is isotau's and damaged.
+    """
+    metadata = graph.metadata
+    if not isinstance(metadata, dict) or "fingerprint" not in metadata:
+        return None
+    if not _text(metadata.get("made_by", "")).startswith(MAKER + " "):
+        return None
+    values: dict[str, Any] = {
+        name.removeprefix(RECORD): value
+        for name, value in metadata.items()
+        if isinstance(name, str) and name.startswith(RECORD)
+    }
+    _check(values)
+    weights = _weights(graph, [name for name in WEIGHTS if name not in values], read)
+    if weights is None or np.size(values["tau_mem"]) != read.n:
+        return None
+    try:
+        record = LIFNetwork(**values, **weights)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"metadata: {error}; remove the metadata to read the nodes alone"
+        ) from error
+    if fingerprint(record) != _text(metadata["fingerprint"]):
+        return None
+    readout = "w_out" in dict(_nodes(graph))
+    return record if _alike(record, read, readout) else None
+
+
+def _writable(value: Any) -> Any:
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _text(value: Any) -> str:
+    """Return text that HDF5 may have given as bytes; "" for anything else."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    return value if isinstance(value, str) else ""
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Refuse metadata with missing fields, fields unknown, or arrays at odds."""
+    remedy = "remove the metadata to read the nodes alone"
+    known = [field.name for field in fields(LIFNetwork)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(
+            f"metadata: got {RECORD}{unknown[0]}, which no network has; update isotau "
+            f"or {remedy}"
+        )
+    for name in known:
+        if name not in values and name not in WEIGHTS:
+            raise ValueError(f"metadata: {RECORD}{name} is missing; {remedy}")
+    numbers = ("noise_std", "dt")
+    length = (np.size(values["tau_mem"]),)
+    for name, value in values.items():
+        if name in WEIGHTS:
+            continue
+        array = np.asarray(value)
+        need = () if name in numbers else length
+        if array.dtype.kind not in "fiu" or array.shape != need or array.size == 0:
+            raise ValueError(
+                f"metadata: {RECORD}{name}: got {array.dtype} of shape {array.shape}, "
+                f"need numbers of shape {need}; {remedy}"
+            )
+
+
+def _weights(
+    graph: nir.NIRGraph, wanted: list[str], read: LIFNetwork
+) -> dict[str, Any] | None:
+    """Return the wanted fields as nodes of the right names hold them, None if not."""
+    nodes = dict(_nodes(graph))
+    found = {}
+    for name in wanted:
+        node, attribute = PLACES[name]
+        held = np.asarray(getattr(nodes.get(node), attribute, None))
+        if held.dtype.kind != "f" or held.shape != getattr(read, name).shape:
+            return None
+        found[name] = held
+    return found
+
+
+def _nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, Any]]:
+    """Yield the names and nodes of a graph and of the graphs right inside it."""
+    for name, node in graph.nodes.items():
+        yield name, node
+        if isinstance(node, nir.NIRGraph):
+            yield from node.nodes.items()
+
+
+def _alike(a: LIFNetwork, b: LIFNetwork, readout: bool) -> bool:
+    """Return whether two networks differ by rounding and units alone."""
+    pairs = list(zip(_loop(a), _loop(b), strict=True))
+    if readout:
+        pairs += zip(_readout(a), _readout(b), strict=True)
+    return all(
+        x.shape == y.shape
+        and np.allclose(x, y, rtol=TOLERANCE, atol=TOLERANCE * float(np.abs(x).max()))
+        for x, y in pairs
+    )
+
+
+def _loop(net: LIFNetwork) -> list[npt.NDArray[np.float64]]:
+    """Return what makes the spikes, free of the units of potential and of time."""
+    span = net.v_th - net.v_reset
+    return [
+        net.w_in / span[:, None],
+        net.w_rec / span[:, None],
+        (net.v_leak - net.v_reset) / span,
+        decay_fraction(net.tau_syn, net.dt),
+        decay_fraction(net.tau_mem, net.dt),
+    ]
+
+
+def _readout(net: LIFNetwork) -> list[npt.NDArray[np.float64]]:
+    """Return what makes the outputs of the spikes, free of the unit of time."""
+    return [net.w_out / net.dt, net.b_out, decay_fraction(net.tau_out, net.dt)]

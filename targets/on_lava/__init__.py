@@ -1,0 +1,1 @@
+"""Networks as Lava processes: run, checked, exported, profiles grouped."""

@@ -1,0 +1,163 @@
+"""Few registers that stand for many: clusters of decays and thresholds by logarithm.
+
+A core holds few profiles. Registers are compared by the logarithm of what they mean, a
+time constant or a threshold, so that a difference is a relative error. Along one axis
+the best clusters are intervals, and dynamic programming finds them (Wang & Song 2011,
+doi:10.32614/RJ-2011-015); along two it is k-means, from ten starts.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from threadpoolctl import threadpool_limits
+
+from isotau.convert.chip import arithmetic
+
+WITHOUT_MEMORY = 1 / 50
+"""Time constant, in steps, that stands for a decay that loses everything at once."""
+STARTS = 10
+
+
+class Axis(NamedTuple):
+    """The registers that may stand for others, and the logarithm of what one means."""
+
+    registers: Int64[np.ndarray, " registers"]
+    """In ascending order of the logarithm."""
+    log: Callable[[np.ndarray], np.ndarray]
+
+
+class Clusters(NamedTuple):
+    """Which cluster each value belongs to, what stands for it, and what that costs."""
+
+    labels: Int64[np.ndarray, " values"]
+    centres: Int64[np.ndarray, "clusters axes"]
+    cost: float
+    """Sum over neurons of the squared differences of logarithms."""
+
+
+def log_tau(loss: Int64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    """Return log τ, in steps, of decays that lose loss/4096 a step, 1 ≤ loss ≤ 4096."""
+    partial = np.minimum(loss, arithmetic.DECAY_UNITY - 1)
+    tau = -1 / np.log1p(-partial / arithmetic.DECAY_UNITY)
+    return np.log(np.where(loss == partial, tau, WITHOUT_MEMORY))
+
+
+def decay_axis(most: int) -> Axis:
+    """Return the axis of decays that lose 1 to `most` of 4096 a step."""
+    return Axis(np.arange(most, 0, -1), log_tau)
+
+
+def threshold_axis() -> Axis:
+    """Return the axis of threshold registers above 0."""
+    return Axis(np.arange(1, arithmetic.VTH_MAX + 1), np.log)
+
+
+def cluster(
+    values: Int64[np.ndarray, "values axes"],
+    counts: Int64[np.ndarray, " values"],
+    axes: Sequence[Axis],
+    k: int,
+) -> Clusters:
+    """Return at most k clusters of distinct values; the best there are on one axis.
+
+    Args:
+        values: distinct registers, one row each. An axis on which all are the same is
+            not looked at.
+        counts: how many neurons have each.
+        axes: what the columns of `values` are.
+        k: largest number of clusters.
+    """
+    if len(values) <= k:
+        return Clusters(np.arange(len(values)), values, 0.0)
+    varying = [a for a in range(values.shape[1]) if np.ptp(values[:, a]) > 0]
+    wanted = [axes[a] for a in varying]
+    logs = np.stack([axes[a].log(values[:, a]) for a in varying], axis=1)
+    find = _intervals if len(varying) == 1 else _in_plane
+    centres = np.tile(values[0], (k, 1))
+    centres[:, varying] = find(logs, counts, wanted, k)
+    centres = np.unique(centres, axis=0)
+    there = [axes[a].log(centres[:, a]) for a in varying]
+    apart = ((logs[:, None, :] - np.stack(there, axis=1)) ** 2).sum(axis=2)
+    used, labels = np.unique(np.argmin(apart, axis=1), return_inverse=True)
+    cost = float(counts @ apart.min(axis=1))
+    return Clusters(labels.reshape(-1), centres[used], cost)
+
+
+def share(costs: Sequence[Sequence[float]], most: int) -> list[int]:
+    """Return how many clusters each class gets, for the least sum of their costs.
+
+    Args:
+        costs: for each class what 1, 2, … clusters cost it.
+        most: clusters in all, at least one for each class.
+    """
+    totals: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}
+    for table in costs:
+        reached: dict[int, tuple[float, list[int]]] = {}
+        for used, (cost, chosen) in totals.items():
+            for k, more in enumerate(table, start=1):
+                total = (cost + more, [*chosen, k])
+                if used + k <= most and total < reached.get(used + k, (np.inf, [])):
+                    reached[used + k] = total
+        totals = reached
+    return min(totals.values())[1]
+
+
+def _intervals(
+    logs: Float64[np.ndarray, "values 1"],
+    counts: Int64[np.ndarray, " values"],
+    axes: Sequence[Axis],
+    k: int,
+) -> np.ndarray:
+    """Return the registers of the k intervals that cost least, each its best one."""
+    order = np.argsort(logs[:, 0])
+    middle = logs.mean()
+    x, w = logs[order, 0] - middle, counts[order].astype(np.float64)
+    mass, first, second = (
+        np.concatenate([[0.0], np.cumsum(w * x**power)]) for power in (0, 1, 2)
+    )
+    start, stop = np.ogrid[: len(x), 1 : len(x) + 1]
+    inside = stop > start
+    m, s, q = (np.where(inside, p[stop] - p[start], 1.0) for p in (mass, first, second))
+    register = _nearest(axes[0], s / m + middle)
+    centre = axes[0].log(register) - middle
+    cost = np.where(inside, q - 2 * centre * s + centre**2 * m, np.inf)
+    best, cuts = cost[0], []
+    for _ in range(k - 1):
+        total = np.concatenate([[np.inf], best[:-1]])[:, None] + cost
+        cuts.append(np.argmin(total, axis=0))
+        best = np.min(total, axis=0)
+    bounds = [len(x)]
+    for cut in reversed(cuts):
+        bounds.insert(0, int(cut[bounds[0] - 1]))
+    bounds.insert(0, 0)
+    return np.array([[register[i, j - 1]] for i, j in pairwise(bounds)])
+
+
+def _in_plane(
+    logs: Float64[np.ndarray, "values 2"],
+    counts: Int64[np.ndarray, " values"],
+    axes: Sequence[Axis],
+    k: int,
+) -> np.ndarray:
+    """Return pairs of registers near the means of k clusters, always the same ones."""
+    # Imported here, because it takes a second and few networks come this far.
+    from sklearn.cluster import KMeans
+
+    found = KMeans(n_clusters=k, n_init=STARTS, random_state=0)
+    # On busy cores the threads for a few hundred points wait for one another.
+    with threadpool_limits(1):
+        found.fit(logs, sample_weight=counts)
+    means = np.asarray(found.cluster_centers_)
+    columns = zip(axes, means.T, strict=True)
+    return np.stack([_nearest(axis, column) for axis, column in columns], axis=1)
+
+
+def _nearest(axis: Axis, wanted: Float64[np.ndarray, "*shape"]) -> np.ndarray:
+    """Return the register of an axis that is nearest to each logarithm."""
+    logs = axis.log(axis.registers)
+    after = np.clip(np.searchsorted(logs, wanted), 1, len(logs) - 1)
+    nearer = wanted - logs[after - 1] <= logs[after] - wanted
+    return axis.registers[after - nearer]

@@ -1,0 +1,350 @@
+"""Compartment and threshold profiles: what the neurons of one core can differ in.
+
+A core of Loihi 1 holds 32 compartment profiles (du, dv, refractory period) and 16
+threshold profiles; a neuron names one of each, and has its bias for itself (Davies et
+al. 2018, doi:10.1109/MM.2018.112130359; the numbers as in nengo-loihi 1.1). Networks
+with a time constant for every neuron need their neurons grouped. In simulation every
+neuron keeps its own registers.
+
+A fixed-point network with some neurons' integers scaled and rounded again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64, Int64, Integer
+
+from isotau.convert.chip import arithmetic
+from isotau.convert.ground import validation
+from isotau.convert.ground.errors import DoesNotFit, Finding, Severity, neuron_range
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.to_fixed.quantize import fit_bias
+from isotau.targets.on_lava.lava_clusters import (
+    Axis,
+    Clusters,
+    cluster,
+    decay_axis,
+    log_tau,
+    share,
+    threshold_axis,
+)
+
+
+def scale_states(
+    net: FixedPointNetwork,
+    of_drive: Float64[np.ndarray, " n"],
+    of_state: Float64[np.ndarray, " n"],
+) -> tuple[FixedPointNetwork, np.ndarray]:
+    """Return the network with biases and states scaled, and how many were clipped.
+
+    Args:
+        net: the network.
+        of_drive: factor of bias and u at power-up.
+        of_state: factor of v at power-up and of the state scale.
+    """
+    exponents = net.bias_exp.astype(np.int64)
+    mantissas, new = fit_bias(net.bias_mant * 2.0**exponents * of_drive)
+    kept = of_drive == 1
+    wanted = {
+        "bias_mant": np.where(kept, net.bias_mant, mantissas),
+        "u0": np.rint(net.u0 * of_drive),
+        "v0": np.rint(net.v0 * of_state),
+    }
+    limit = arithmetic.STATE_LIMIT - 1
+    ranges = {"bias_mant": (arithmetic.BIAS_MANT_MIN, arithmetic.BIAS_MANT_MAX)}
+    held = {
+        name: np.clip(values, *ranges.get(name, (-limit, limit)))
+        for name, values in wanted.items()
+    }
+    clipped = np.sum([held[name] != wanted[name] for name in held], axis=0)
+    scaled = replace(
+        net,
+        **held,
+        bias_exp=np.where(kept, exponents, new),
+        state_scale=net.state_scale * of_state,
+    )
+    return scaled, clipped
+
+
+def scale_rows(
+    net: FixedPointNetwork, factors: Float64[np.ndarray, " n"]
+) -> tuple[FixedPointNetwork, np.ndarray, np.ndarray]:
+    """Return the network with each neuron's incoming weights scaled, and the damage.
+
+    What no longer fits a block's mantissas goes into a further block of a larger
+    exponent. The second value is the rounding of each neuron's new weights, relative to
+    the weights (root mean square), the third how many were beyond every exponent and
+    are clipped.
+    """
+    blocks: list[WeightBlock] = []
+    wrong, whole, clipped = np.zeros((3, net.n))
+    for block in net.blocks:
+        wanted = block.weights * factors[:, None]
+        parts, beyond = _scaled(block, wanted)
+        blocks += parts
+        held = sum(2.0 ** (p.weight_exp - block.weight_exp) * p.weights for p in parts)
+        unit = 4.0**block.weight_exp
+        wrong += unit * ((held - wanted) ** 2).sum(axis=1)
+        whole += unit * (wanted**2).sum(axis=1)
+        clipped += beyond.sum(axis=1)
+    error = np.sqrt(wrong / np.where(whole > 0, whole, 1.0))
+    return replace(net, blocks=tuple(blocks)), error, clipped.astype(np.int64)
+
+
+def _scaled(
+    block: WeightBlock, wanted: Float64[np.ndarray, "n pre"]
+) -> tuple[list[WeightBlock], np.ndarray]:
+    """Return wanted mantissas as a block, those too large for it as another one.
+
+    The second value marks what is too large for any exponent, and is clipped.
+    """
+    fitting, beyond = _on_grid(block, wanted)
+    room = arithmetic.WEIGHT_EXP_MAX - block.weight_exp
+    if not beyond.any() or not room:
+        return [replace(block, weights=fitting)], beyond
+    more = min(int(np.ceil(np.log2(np.abs(wanted[beyond]).max() / 256))) + 1, room)
+    large, still = _on_grid(block, np.where(beyond, wanted, 0.0) / 2.0**more)
+    own = replace(block, weights=large, weight_exp=block.weight_exp + more)
+    return [replace(block, weights=np.where(beyond, 0, fitting)), own], still
+
+
+def _on_grid(
+    block: WeightBlock, wanted: Float64[np.ndarray, "n pre"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest weights of a block's grid, and which had to be clipped."""
+    step = arithmetic.grid_step(block.num_weight_bits, block.sign_mode)
+    nearest = (step * np.rint(wanted / step)).astype(np.int64)
+    fitting = arithmetic.on_grid(nearest, block.num_weight_bits, block.sign_mode)
+    return fitting, fitting != nearest
+
+
+COMPARTMENTS, THRESHOLDS = 32, 16
+"""Profiles of one core of Loihi 1; none are published for Loihi 2."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouped:
+    """A network whose neurons share profiles, and what became of their timescales.
+
+    Attributes:
+        net: the network, with each neuron's registers those of its group.
+        compartments: number of the profile of du, dv and refractory period that each
+            neuron has; profiles of different cores have different numbers.
+        thresholds: the same for vth.
+        log_tau_syn: natural logarithm of new over old synaptic time constant.
+        log_tau_mem: the same for the membrane.
+        log_vth: the same for the threshold in volts above reset.
+        log_noise: the same for the membrane noise's standard deviation in volts; 0
+            without noise.
+        weight_error: of each neuron, root of the sum of squares of the rounding of its
+            new weights, relative to that of the weights; 0 where they stay.
+        clipped: how many of each neuron's new weights, biases and start states were
+            beyond their range.
+    """
+
+    net: FixedPointNetwork
+    compartments: Int64[np.ndarray, " n"]
+    thresholds: Int64[np.ndarray, " n"]
+    log_tau_syn: Float64[np.ndarray, " n"]
+    log_tau_mem: Float64[np.ndarray, " n"]
+    log_vth: Float64[np.ndarray, " n"]
+    log_noise: Float64[np.ndarray, " n"]
+    weight_error: Float64[np.ndarray, " n"]
+    clipped: Int64[np.ndarray, " n"]
+
+
+def group_profiles(
+    net: FixedPointNetwork,
+    *,
+    compartments: int = COMPARTMENTS,
+    thresholds: int = THRESHOLDS,
+    per_core: Integer[np.ndarray, " n"] | None = None,
+    compensate: bool = True,
+) -> Grouped:
+    """Return the network with at most so many profiles, and the loss of timescale.
+
+    The sum of the squared logarithms of new over old time constants is the least there
+    is where either du or dv is the same for all; where both differ, k-means finds a
+    small one. Refractory periods, dv = 0 and vth = 0 are never changed.
+
+    A changed time constant changes what constant input amounts to, and a changed
+    threshold how far away it is. With `compensate` the neuron's weights, bias and start
+    state are scaled so that it is not: constant input brings v to the same fraction of
+    the threshold. The threshold in volts stays too, by the neuron's `state_scale`.
+    Weights are rounded a second time by this. Nothing changes where profiles suffice.
+
+    Args:
+        net: the network.
+        compartments: most profiles of du, dv and refractory period on a core.
+        thresholds: most thresholds on a core; 1 makes Lava's populations fewest.
+        per_core: number of each neuron's core, from 0; by default all share one core's
+            profiles, which holds for whatever placement.
+        compensate: whether to scale weights and biases.
+
+    Raises:
+        DoesNotFit: more refractory periods than profiles.
+    """
+    most = validation.whole("compartments", compartments, 1, 2**31 - 1)
+    most_thresholds = validation.whole("thresholds", thresholds, 1, 2**31 - 1)
+    cores = np.zeros(net.n) if per_core is None else per_core
+    cores = validation.integers(
+        "per_core", cores, (net.n,), "neuron", dtype=np.int64, low=0, high=2**31 - 1
+    )
+    loss = net.du.astype(np.int64) + arithmetic.DU_OFFSET
+    dv, vth = net.dv.astype(np.int64), net.vth.astype(np.int64)
+    refractory = net.refractory.astype(np.int64)
+    of_decays = _grouped(
+        np.stack([loss, dv], axis=1),
+        np.stack([refractory, dv == 0], axis=1),
+        cores,
+        (decay_axis(arithmetic.DECAY_UNITY), decay_axis(arithmetic.DECAY_MAX)),
+        most,
+    )
+    of_thresholds = _grouped(
+        vth[:, None],
+        (vth == 0)[:, None],
+        cores,
+        (threshold_axis(),),
+        most_thresholds,
+    )
+    (new_loss, new_dv), (new_vth,) = of_decays[1].T, of_thresholds[1].T
+    changed = replace(net, du=new_loss - arithmetic.DU_OFFSET, dv=new_dv, vth=new_vth)
+    ratio_dv, ratio_vth = _ratio(new_dv, dv), _ratio(new_vth, vth)
+    error, clipped = np.zeros(net.n), np.zeros(net.n, dtype=np.int64)
+    if compensate:
+        of_bias = ratio_dv * ratio_vth
+        changed, clipped = scale_states(changed, of_bias, ratio_vth)
+        changed, error, more = scale_rows(changed, of_bias * new_loss / loss)
+        clipped = clipped + more
+    return Grouped(
+        net=changed,
+        compartments=of_decays[0],
+        thresholds=of_thresholds[0],
+        log_tau_syn=log_tau(new_loss) - log_tau(loss),
+        log_tau_mem=log_tau(np.maximum(new_dv, 1)) - log_tau(np.maximum(dv, 1)),
+        log_vth=np.zeros(net.n) if compensate else np.log(ratio_vth),
+        log_noise=_log_noise(changed) - _log_noise(net),
+        weight_error=error,
+        clipped=clipped,
+    )
+
+
+def percent(logs: Float64[np.ndarray, " n"]) -> tuple[float, float]:
+    """Return the median and the largest change that logarithms stand for, in percent.
+
+    A factor of 1.1 and one of 1/1.1 are both 10 percent.
+    """
+    change = 100 * np.expm1(np.abs(logs))
+    return float(np.median(change)), float(change.max())
+
+
+def findings_of_grouping(grouped: Grouped) -> list[Finding]:
+    """Return what a grouping changed: time constants, thresholds, noise, weights."""
+    kinds = {
+        "tau_syn": (grouped.log_tau_syn, "need every neuron's own"),
+        "tau_mem": (grouped.log_tau_mem, "need every neuron's own"),
+        "vth": (grouped.log_vth, "need every neuron's own"),
+        "noise_exp": (grouped.log_noise, "need the same volts"),
+    }
+    found = []
+    for name, (logs, need) in kinds.items():
+        if logs.any():
+            median, largest = percent(logs)
+            found.append(
+                Finding(
+                    Severity.WARNING,
+                    f"{name}, {neuron_range(logs != 0)}",
+                    f"{name}: got changes of {median:.3g} % (median) and "
+                    f"{largest:.3g} % (largest) by profiles, {need}",
+                    "measure timescales of the grouped network, or use more profiles",
+                )
+            )
+    moved = grouped.weight_error > 0
+    if moved.any():
+        found.append(
+            Finding(
+                Severity.INFO,
+                f"weights, {neuron_range(moved)}",
+                "weights: got rows scaled for the new registers and rounded again, by "
+                f"{100 * grouped.weight_error.max():.3g} % at most (root mean square)",
+                "none needed; compensate=False leaves weights, and changes gains",
+            )
+        )
+    if grouped.clipped.any():
+        found.append(
+            Finding(
+                Severity.WARNING,
+                f"weights, biases, {neuron_range(grouped.clipped > 0)}",
+                f"clipped: got {int(grouped.clipped.sum())} beyond their range after "
+                "scaling, need none",
+                "clipped; quantize with a smaller state_scale to leave room",
+            )
+        )
+    return found
+
+
+def _grouped(
+    values: Int64[np.ndarray, "n axes"],
+    classes: np.ndarray,
+    cores: Int64[np.ndarray, " n"],
+    axes: Sequence[Axis],
+    most: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each neuron's profile, and the registers that it has by it."""
+    labels, chosen, used = np.zeros(len(values), np.int64), values.copy(), 0
+    for core in np.unique(cores):
+        here = np.flatnonzero(cores == core)
+        kinds, kind = np.unique(classes[here], axis=0, return_inverse=True)
+        if len(kinds) > most:
+            raise DoesNotFit(
+                f"profiles: got {len(kinds)} kinds of neurons on core {core} that "
+                f"differ in what is never changed, need at most {most}; place them on "
+                "several cores"
+            )
+        members = [here[kind.reshape(-1) == k] for k in range(len(kinds))]
+        for inside, found in _of_classes(values, members, axes, most):
+            labels[inside] = used + found.labels
+            chosen[inside] = found.centres[found.labels]
+            used += len(found.centres)
+    return labels, chosen
+
+
+def _of_classes(
+    values: Int64[np.ndarray, "n axes"],
+    members: list[np.ndarray],
+    axes: Sequence[Axis],
+    most: int,
+) -> Iterator[tuple[np.ndarray, Clusters]]:
+    """Yield each class's neurons and their clusters, one label for each neuron."""
+    distinct = [
+        np.unique(values[inside], axis=0, return_inverse=True, return_counts=True)
+        for inside in members
+    ]
+    shares = [len(rows) for rows, _, _ in distinct]
+    if sum(shares) > most:
+        room = most - len(members) + 1
+        costs = [
+            [
+                cluster(rows, counts, axes, k).cost
+                for k in range(1, min(room, len(rows)) + 1)
+            ]
+            for rows, _, counts in distinct
+        ]
+        shares = share(costs, most) if len(members) > 1 else [most]
+    for inside, (rows, which, counts), k in zip(members, distinct, shares, strict=True):
+        found = cluster(rows, counts, axes, k)
+        yield inside, found._replace(labels=found.labels[which.reshape(-1)])
+
+
+def _ratio(new: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """Return new/old, and 1 where both are 0."""
+    return np.where(old == 0, 1.0, new / np.maximum(old, 1))
+
+
+def _log_noise(net: FixedPointNetwork) -> np.ndarray:
+    """Return the logarithm of a silent neuron's noise in volts, up to a constant."""
+    if net.noise_exp is None:
+        return np.zeros(net.n)
+    kept = 1 - np.maximum(net.dv, 1) / arithmetic.DECAY_UNITY
+    return -np.log(net.state_scale) - np.log(1 - kept**2) / 2

@@ -1,0 +1,1 @@
+"""Networks as ONNX models: integers to the bit, floats, and their verification."""

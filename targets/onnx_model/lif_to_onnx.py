@@ -1,0 +1,200 @@
+"""`LIFNetwork` as ONNX graphs in floats: over time, and one step."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
+from isotau.targets.onnx_model.float_inputs import (
+    INPUTS,
+    add_noise,
+    add_state,
+    axes,
+    check_dtype,
+    lengths,
+)
+from isotau.targets.onnx_model.graph import Dims, Graph, to_model
+from isotau.targets.onnx_model.model_file import properties
+
+STATES = {name: f"{name}_after" for name in ("i", "v", "z", "rest", "f")}
+"""What the graph remembers: each input, and the output that goes back into it."""
+OUTPUTS = ("spikes", "outputs")
+SAID = ("noise_std", "dt", "tau_syn", "tau_mem", "tau_out", "refractory", "population")
+"""Fields that are in the metadata."""
+DOC = (
+    "Current-based LIF network: i <- i + w_in x + w_rec z; v <- v + a_mem (v_leak - v "
+    "+ i) + noise; i <- i (1 - a_syn); z <- v > v_th; v <- v_reset where z, and held "
+    "for the refractory steps; o = w_out f + b_out. Made by isotau."
+)
+
+
+class State(NamedTuple):
+    """Names of what the network remembers between two steps, each batch × neuron."""
+
+    i: str
+    v: str
+    z: str
+    """Spikes of the step before, uint8."""
+    rest: str
+    """Steps left at reset, int64."""
+    f: str
+    """Filtered spike trains, in Hz."""
+
+
+def lif_to_onnx(net: LIFNetwork, *, dtype: str = "float64") -> Any:
+    """Return the network as an ONNX model that runs whole trials.
+
+    Inputs: `inputs`, steps × batch × channel; with noise_std > 0 `noise`, steps × batch
+    × neuron, standard normal samples, none if left out; and the state before the first
+    step, each batch × neuron, the network's own start if left out: `i` and `v` in
+    volts, `z` the spikes under way (uint8), `rest` the steps left at reset (int64), `f`
+    the filtered spikes in Hz. Outputs: `spikes`, steps × batch × neuron, uint8;
+    `outputs`, steps × batch × output; and `i_after`, `v_after`, `z_after`,
+    `rest_after`, `f_after`, to go on from.
+
+    Args:
+        net: the network.
+        dtype: "float32" or "float64"; in float32 a spike may come a step earlier or
+            later, after which a recurrent network goes another way.
+    """
+    return _model(net, check_dtype(dtype), step=False)
+
+
+def lif_step_to_onnx(net: LIFNetwork, *, dtype: str = "float64") -> Any:
+    """Return the network as an ONNX model of one step.
+
+    Inputs and outputs are those of `lif_to_onnx` without the axis of time.
+    """
+    return _model(net, check_dtype(dtype), step=True)
+
+
+def start(net: LIFNetwork) -> dict[str, np.ndarray]:
+    """Return the state before the first step, by the names of the inputs."""
+    return {
+        "i": net.i0,
+        "v": net.v0,
+        "z": np.zeros(net.n, dtype=np.uint8),
+        "rest": np.zeros(net.n, dtype=np.int64),
+        "f": net.f0,
+    }
+
+
+def _model(net: LIFNetwork, dtype: str, *, step: bool) -> Any:
+    graph = Graph("lif_step" if step else "lif")
+    when = axes(step)
+    inputs = graph.input(INPUTS, dtype, [*when, net.n_in])
+    if step:
+        steps, batch = None, graph.op("Shape", inputs, start=0, end=1, name="batch")
+    else:
+        steps, batch = lengths(graph, inputs)
+    kinds = {name: _kind(name, dtype) for name in STATES}
+    state = State(
+        **{
+            name: add_state(graph, name, kinds[name], value, batch)
+            for name, value in start(net).items()
+        }
+    )
+    noise = add_noise(graph, dtype, net.n, steps) if net.noise_std else ""
+    neurons = _Neurons(graph, net, dtype)
+    jump = graph.op("MatMul", inputs, neurons.w_in)
+    if step:
+        state, output = neurons.advance(graph, state, jump, noise)
+        spikes = state.z
+    else:
+        state, spikes, output = _scan(graph, neurons, state, jump, noise)
+    graph.output(spikes, "uint8", [*when, net.n], name="spikes")
+    graph.output(output, dtype, [*when, net.n_out], name="outputs")
+    for name, value in state._asdict().items():
+        graph.output(value, kinds[name], ["batch", net.n], name=STATES[name])
+    said = {name: getattr(net, name) for name in SAID} | {"dtype": dtype}
+    return to_model(graph, properties(net, "step" if step else "scan", said), DOC)
+
+
+def _kind(name: str, dtype: str) -> str:
+    return {"z": "uint8", "rest": "int64"}.get(name, dtype)
+
+
+class _Neurons:
+    """The parameters of a network as its step needs them, and the step."""
+
+    def __init__(self, graph: Graph, net: LIFNetwork, dtype: str) -> None:
+        self.net, self.dtype = net, dtype
+        lost_syn, lost_mem, lost_out = (
+            decay_fraction(tau, net.dt)
+            for tau in (net.tau_syn, net.tau_mem, net.tau_out)
+        )
+        # As in Norse's step, noise enters with v_leak and is scaled with it.
+        per_step = net.noise_std * np.sqrt(-np.expm1(-2 * net.dt / net.tau_mem))
+        values = {
+            "a_mem": lost_mem,
+            "a_syn": -lost_syn,
+            "noise_lift": per_step / lost_mem,
+            "f_kept": 1 - lost_out,
+            "f_jump": lost_out / net.dt,
+            "v_leak": net.v_leak,
+            "v_th": net.v_th,
+            "v_reset": net.v_reset,
+            "b_out": net.b_out,
+        }
+        if not net.noise_std:
+            del values["noise_lift"]
+        self.own = {k: graph.parameter(k, v, dtype) for k, v in values.items()}
+        self.own["rest_steps"] = graph.parameter("rest_steps", refractory_steps(net))
+        self.w_in, self.w_rec, self.w_out = (
+            graph.op("Transpose", graph.parameter(k, getattr(net, k), dtype))
+            for k in ("w_in", "w_rec", "w_out")
+        )
+
+    def advance(
+        self, graph: Graph, state: State, jump: str, noise: str
+    ) -> tuple[State, str]:
+        """Return the state one dt later and the output, in the record's order."""
+        own, op = self.own, graph.op
+        z = graph.cast(state.z, self.dtype)
+        i = op("Add", op("Add", state.i, jump), op("MatMul", z, self.w_rec))
+        goal = own["v_leak"]
+        if noise:
+            goal = op("Add", goal, op("Mul", own["noise_lift"], noise))
+        pull = op("Add", op("Sub", goal, state.v), i)
+        v = op("Add", state.v, op("Mul", own["a_mem"], pull))
+        i = op("Add", i, op("Mul", own["a_syn"], i))
+        nothing = graph.constant(0)
+        resting = op("Greater", state.rest, nothing)
+        fired = op("And", op("Greater", v, own["v_th"]), op("Not", resting))
+        v = op("Where", op("Or", resting, fired), own["v_reset"], v)
+        awaiting = op("Max", op("Sub", state.rest, graph.constant(1)), nothing)
+        rest = op("Where", fired, own["rest_steps"], awaiting)
+        jumped = op("Mul", graph.cast(fired, self.dtype), own["f_jump"])
+        f = op("Add", op("Mul", state.f, own["f_kept"]), jumped)
+        output = op("Add", op("MatMul", f, self.w_out), own["b_out"])
+        return State(i, v, graph.cast(fired, np.uint8), rest, f), output
+
+
+def _scan(
+    graph: Graph, neurons: _Neurons, state: State, jump: str, noise: str
+) -> tuple[State, str, str]:
+    """Return the last state, all spikes and all outputs."""
+    body = Graph("lif_body", around=graph)
+    dtype = neurons.dtype
+    dims: Dims = ["batch", neurons.net.n]
+    before = State(
+        *(body.input(f"{k}_before", _kind(k, dtype), dims) for k in State._fields)
+    )
+    now = [body.input("jump_now", dtype, dims)]
+    if noise:
+        now.append(body.input("noise_now", dtype, ["noise_batch", "noise_n"]))
+    after, output = neurons.advance(body, before, now[0], now[1] if noise else "")
+    for name, value in after._asdict().items():
+        body.output(value, _kind(name, dtype), dims)
+    body.output(after.z, "uint8", dims, name="spikes_now")
+    body.output(output, dtype, ["batch", neurons.net.n_out], name="outputs_now")
+    *end, spikes, outputs = graph.ops(
+        "Scan",
+        *state,
+        jump,
+        *([noise] if noise else []),
+        names=[*(f"{k}_end" for k in State._fields), "all_spikes", "all_outputs"],
+        body=body.proto(),
+        num_scan_inputs=len(now),
+    )
+    return State(*end), spikes, outputs

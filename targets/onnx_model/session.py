@@ -1,0 +1,267 @@
+"""Running isotau's fixed-point ONNX models in onnxruntime."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+from jaxtyping import Float64, Int32, Integer
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records import spikes as packed
+from isotau.convert.records.spikes import Spikes
+from isotau.targets.onnx_model.interface import STATE
+from isotau.targets.onnx_model.model_file import read_model, read_properties
+
+NAME = "onnx"
+AT_ONCE = 1 << 24
+"""Spikes that onnxruntime is asked for at a time, each a byte."""
+FATAL = 4
+"""Level of onnxruntime's log at which errors, which are raised, are not printed too."""
+
+
+class OnnxState(NamedTuple):
+    """All that a network remembers, field for field as the engines' `State`."""
+
+    u: Int32[np.ndarray, "batch n"]
+    v: Int32[np.ndarray, "batch n"]
+    rest: Int32[np.ndarray, "batch n"]
+    ring: Int32[np.ndarray, "slots batch n"]
+    step: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxRun:
+    """What a run left behind.
+
+    Attributes:
+        spikes: all spikes.
+        u: steps × batch × neuron after each step; None unless the model records it.
+        v: the same for v, after the reset.
+        state: where the run stopped; give it to the next, or to an engine, to go on.
+        outputs: of the readout; None if the model has none.
+        f: filtered spike trains after the last step, in Hz; likewise.
+    """
+
+    spikes: Spikes
+    u: Int32[np.ndarray, "steps batch n"] | None
+    v: Int32[np.ndarray, "steps batch n"] | None
+    state: OnnxState
+    outputs: Float64[np.ndarray, "steps batch n_out"] | None
+    f: Float64[np.ndarray, "batch n"] | None
+
+
+class Opened(NamedTuple):
+    """A model ready to run: from `open_model`."""
+
+    session: Any
+    properties: dict[str, Any]
+    takes: frozenset[str]
+    gives: tuple[str, ...]
+
+
+def open_model(
+    model: onnx.ModelProto | str | os.PathLike[str], *, threads: int = 1
+) -> Opened:
+    """Return a fixed-point model, or the file that holds one, loaded in onnxruntime.
+
+    Raises:
+        ImportError: onnxruntime is not installed.
+        UnreadableFile: see `read_model`; or no fixed-point model of isotau's, or
+            onnxruntime refuses it.
+    """
+    if find_spec("onnxruntime") is None:
+        raise ImportError(
+            "onnxruntime: got no such package, need it to run ONNX models; "
+            "pip install onnxruntime"
+        )
+    threads = validation.whole("threads", threads, 1, 1024)
+    if isinstance(model, onnx.ModelProto):
+        return _open(model, threads)
+    whole = read_model(model)
+    try:
+        return _open(whole, threads)
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{os.fspath(model)}: {error}") from error
+
+
+def _open(model: onnx.ModelProto, threads: int) -> Opened:
+    """Return a model loaded in onnxruntime."""
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    said = _properties(model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    refused = (
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NotImplemented,
+        state.RuntimeException,
+    )
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except refused as error:
+        raise UnreadableFile(
+            f"model: got {error} from onnxruntime, need a model that it runs"
+        ) from error
+    optional = session.get_overridable_initializers()
+    return Opened(
+        session=session,
+        properties=said,
+        takes=frozenset(entry.name for entry in (*session.get_inputs(), *optional)),
+        gives=tuple(entry.name for entry in session.get_outputs()),
+    )
+
+
+def _properties(model: onnx.ModelProto) -> dict[str, Any]:
+    """Return a fixed-point model's properties, with those that a run needs checked."""
+    said = read_properties(model)
+    if said.get("kind") != "FixedPointNetwork":
+        raise UnreadableFile(
+            f"metadata_props: got a model of a {said.get('kind')}, need one of a "
+            "FixedPointNetwork"
+        )
+    try:
+        validation.choice("graph", said["graph"], ("scan", "step"))
+        for name in ("n", "n_in", "slots"):
+            validation.whole(name, said[name], 1, 1 << 24)
+        validation.number("dt", said["dt"], positive=True)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableFile(
+            f"metadata_props: got {error}, need what isotau wrote; the file is damaged"
+        ) from error
+    return said
+
+
+def run_onnx(
+    model: onnx.ModelProto | str | os.PathLike[str] | Opened,
+    messages: Integer[np.ndarray, "steps batch n_in"],
+    *,
+    seed: int = 0,
+    first_trial: int = 0,
+    state: Any = None,
+    f: Float64[np.ndarray, "batch n"] | None = None,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> OnnxRun:
+    """Return what onnxruntime makes of a batch of trials.
+
+    Long runs go through the model in parts, so that no more is in memory than spikes
+    packed and what the model records; a model of one step is run step by step.
+
+    Args:
+        model: from `fixed_to_onnx` or `fixed_step_to_onnx`, a file of one, or what
+            `open_model` returned, which saves loading it again.
+        messages: what the input channels send, within 32 bits.
+        seed: of the membrane noise, 0 … 2^64 − 1.
+        first_trial: number of the first trial, for the noise.
+        state: where to start, also an engine's; None for power-up.
+        f: filtered spike trains at the start, in Hz; None for those at power-up.
+        threads: that onnxruntime may use; not looked at if the model is open.
+        progress: is given the parts as they pass.
+
+    Raises:
+        ValueError: messages or a state that do not fit the network, a seed or trial
+            number that the noise has not.
+    """
+    opened = model if isinstance(model, Opened) else open_model(model, threads=threads)
+    said = opened.properties
+    given = _given(opened, messages, seed, first_trial, state, f)
+    sent = given.pop("messages")
+    steps, batch = sent.shape[:2]
+    one = said["graph"] == "step"
+    part = 1 if one else max(1, AT_ONCE // (batch * said["n"]))
+    kept: dict[str, list[np.ndarray]] = {}
+    after: dict[str, np.ndarray] = {}
+    for begin in progress(range(0, steps, part), "onnxruntime"):
+        now = sent[begin] if one else sent[begin : begin + part]
+        made = _call(opened, given | {"messages": now})
+        after = {k: v for k, v in made.items() if k.endswith("_after")}
+        given |= {name.removesuffix("_after"): value for name, value in after.items()}
+        made["spikes"] = packed.pack(made["spikes"])
+        for name in made.keys() - after.keys():
+            kept.setdefault(name, []).append(made[name][None] if one else made[name])
+    whole = {name: np.concatenate(parts) for name, parts in kept.items()}
+    made_by = {"dt": said["dt"], "engine": NAME, "network": said["fingerprint"]}
+    return OnnxRun(
+        spikes=Spikes(bits=whole["spikes"], n=said["n"], **made_by),
+        u=whole.get("u_trace"),
+        v=whole.get("v_trace"),
+        state=_state(after),
+        outputs=whole.get("outputs"),
+        f=after.get("f_after"),
+    )
+
+
+def _given(
+    opened: Opened,
+    messages: np.ndarray,
+    seed: int,
+    first_trial: int,
+    state: Any,
+    f: np.ndarray | None,
+) -> dict[str, np.ndarray]:
+    """Return the inputs of a model, checked as the engines check them."""
+    said = opened.properties
+    steps = validation.length("messages", messages, ndim=3)
+    batch = validation.length("messages", messages, axis=1, ndim=3)
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed: got {seed}, need 0 to 2^64 − 1")
+    first = validation.whole("first_trial", first_trial, 0, 2**32 - batch)
+    given = {
+        "messages": validation.integers(
+            "messages",
+            messages,
+            (steps, batch, said["n_in"]),
+            "steps × batch × channel",
+            dtype=np.int64,
+            low=-(2**31),
+            high=2**31 - 1,
+        ),
+        "seed": np.array(seed, np.uint64),
+        "first_trial": np.array(first, np.int64),
+    }
+    if state is not None:
+        given |= _checked(state, said, batch)
+    if f is not None:
+        shape = (batch, said["n"])
+        given["f"] = validation.floats("f", f, shape, "batch × neuron")
+    return given
+
+
+def _call(opened: Opened, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return a model's outputs by name."""
+    feeds = {name: value for name, value in given.items() if name in opened.takes}
+    return dict(zip(opened.gives, opened.session.run(None, feeds), strict=True))
+
+
+def _checked(state: Any, said: Mapping[str, Any], batch: int) -> dict[str, np.ndarray]:
+    """Return a state as inputs of the model."""
+    rows = (batch, said["n"])
+    shapes = dict.fromkeys(("u", "v", "rest"), rows) | {"ring": (said["slots"], *rows)}
+    for name, need in shapes.items():
+        got = np.shape(getattr(state, name))
+        if got != need:
+            raise ValueError(
+                f"state.{name}: got shape {got}, need {need}; go on with the network "
+                "and batch that the state came from"
+            )
+    return {name: np.asarray(getattr(state, name), dtype=np.int64) for name in STATE}
+
+
+def _state(after: Mapping[str, np.ndarray]) -> OnnxState:
+    u, v, rest, ring = (after[f"{name}_after"].astype(np.int32) for name in STATE[:-1])
+    return OnnxState(u, v, rest, ring, int(after["step_after"]))

@@ -1,0 +1,139 @@
+"""Opening a network of any stage: the content decides what it is."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from isotau.convert.ground.errors import Finding, UnreadableFile
+from isotau.convert.read.read_rate import HDF5, read_rate
+from isotau.convert.records import storage
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+
+Network = RateRNN | LIFNetwork | FixedPointNetwork
+STAGES: dict[str, type[Network]] = {
+    kind.__name__: kind for kind in (RateRNN, LIFNetwork, FixedPointNetwork)
+}
+STAGE_NAMES = {RateRNN: "rate", LIFNetwork: "lif", FixedPointNetwork: "fixed"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A network from a file, and what its reader had to say.
+
+    Attributes:
+        net: the network.
+        said: lines for the user: what the file was read as, and what was assumed.
+        findings: what a reader of NIR inferred or changed.
+    """
+
+    net: Network
+    said: str
+    findings: tuple[Finding, ...] = ()
+
+
+def open_network(path: str | os.PathLike[str], **reading: Any) -> Opened:
+    """Return the network in a file: isotau's own, NIR, or any rate network.
+
+    Args:
+        path: of the file.
+        reading: for `isotau.targets.nir_graph.from_nir.from_nir`, if it is a NIR file.
+
+    Raises:
+        UnreadableFile: no network that can be read, or options for another kind.
+    """
+    kind = storage.kind_of(path)
+    if kind in STAGES:
+        _refuse(path, reading)
+        return Opened(storage.load(path, STAGES[kind]), f"read as: isotau {kind}")
+    if kind:
+        known = ", ".join(STAGES)
+        raise UnreadableFile(f"{path}: got {kind}, need a network ({known})")
+    if is_nir(path):
+        from isotau.targets.nir_graph.from_nir import from_nir
+
+        read = from_nir(os.fspath(path), **reading)
+        names = ", ".join(f"{p.name} ({len(p.indices)})" for p in read.populations)
+        return Opened(read.net, f"read as: NIR, populations {names}", read.findings)
+    _refuse(path, reading)
+    plain = read_rate(path)
+    return Opened(plain.net, plain.conventions.describe())
+
+
+def stage_name(net: Network) -> str:
+    """Return "rate", "lif" or "fixed"."""
+    return STAGE_NAMES[type(net)]
+
+
+def need_lif(net: Network, path: str | os.PathLike[str]) -> LIFNetwork:
+    """Return a network that is one of LIF neurons.
+
+    Raises:
+        ValueError: it is of another stage; the message says how to go on.
+    """
+    if isinstance(net, LIFNetwork):
+        return net
+    if isinstance(net, RateRNN):
+        raise ValueError(
+            f"{path}: got a rate network, need LIF neurons; use isotau convert"
+        )
+    raise ValueError(f"{path}: got integers already, need a network in floats")
+
+
+def need_spiking(
+    net: Network, path: str | os.PathLike[str]
+) -> LIFNetwork | FixedPointNetwork:
+    """Return a network that spikes.
+
+    Raises:
+        ValueError: it is a rate network.
+    """
+    return need_lif(net, path) if isinstance(net, RateRNN) else net
+
+
+def need_fixed(net: Network, path: str | os.PathLike[str]) -> FixedPointNetwork:
+    """Return a network in the chip's integers.
+
+    Raises:
+        ValueError: it is of another stage; the message says how to go on.
+    """
+    if isinstance(net, FixedPointNetwork):
+        return net
+    command = "isotau quantize" if isinstance(net, LIFNetwork) else "isotau convert"
+    raise ValueError(
+        f"{path}: got a network in floats, need the chip's integers; use {command}"
+    )
+
+
+def is_nir(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is HDF5 and holds a graph where NIR has it.
+
+    MATLAB's HDF5 files have a header before the signature, or variables at the top.
+    """
+    try:
+        with open(path, "rb") as stream:
+            if stream.read(len(HDF5)) != HDF5:
+                return False
+    except FileNotFoundError:
+        raise UnreadableFile(f"{path}: no such file") from None
+    except OSError as error:
+        raise UnreadableFile(f"{path}: cannot be opened ({error.strerror})") from error
+    if Path(path).suffix == ".nir":
+        return True
+    try:
+        with h5py.File(path, "r") as file:
+            return "node" in file and "version" in file
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UnreadableFile(f"{path}: not a readable HDF5 file ({error})") from error
+
+
+def _refuse(path: str | os.PathLike[str], reading: dict[str, Any]) -> None:
+    given = [name for name, value in reading.items() if value is not None]
+    if given:
+        raise UnreadableFile(
+            f"{path}: got {', '.join(given)} for a file that is no NIR; leave it out"
+        )

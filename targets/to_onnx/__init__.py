@@ -1,1 +1,0 @@
-"""Fixed-point networks as integer ONNX graphs, to the bit; and how ONNX is written."""

@@ -1,0 +1,174 @@
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+from isotau.convert.read.read_spikernn import read_spikernn
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+
+FOREIGN = (
+    Path(__file__).resolve().parents[2] / "../shared/data/spikernn_gonogo_N200.mat"
+)
+
+
+def small_net(**changed: Any) -> RateRNN:
+    rng = np.random.default_rng(0)
+    fields: dict[str, Any] = {
+        "w_rec": rng.normal(size=(4, 4)),
+        "w_in": rng.normal(size=(4, 2)),
+        "w_out": rng.normal(size=(3, 4)),
+        "bias": rng.normal(size=4),
+        "b_out": rng.normal(size=3),
+        "tau": np.array([0.02, 0.03, 0.05, 0.1]),
+        "dale": np.zeros(4),
+        "activation": "sigmoid",
+        "noise_std": 0.1,
+        "dt": 0.005,
+    }
+    return RateRNN(**(fields | changed))
+
+
+def logit(r: np.ndarray) -> np.ndarray:
+    return np.log(r / (1 - r))
+
+
+@pytest.mark.parametrize("ceiling", [None, 0.6])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "softplus"])
+def test_steps_are_those_of_a_loop_over_single_units(
+    activation: str, ceiling: float | None
+) -> None:
+    shift = np.array([0.3, -0.2, 0.0, 1.0])
+    net = small_net(activation=activation, ceiling=ceiling, readout_bias=shift)
+    rng = np.random.default_rng(1)
+    inputs, x0 = rng.normal(size=(6, 2, 2)), rng.normal(size=(2, 4))
+    run = simulate_rate(net, inputs, rng=rng, noise=False, x0=x0, keep_x=True)
+    assert run.x is not None
+    phi = {
+        "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+        "tanh": math.tanh,
+        "relu": lambda x: max(0.0, x),
+        "softplus": lambda x: math.log1p(math.exp(x)),
+    }
+
+    def sigma(x: float) -> float:
+        return min(phi[activation](x), math.inf if ceiling is None else ceiling)
+
+    for k in range(2):
+        x = [float(value) for value in x0[k]]
+        for t in range(6):
+            r = [sigma(value) for value in x]
+            for i in range(4):
+                share = 0.005 / float(net.tau[i])
+                drive = float(net.bias[i])
+                drive += sum(float(net.w_rec[i, j]) * r[j] for j in range(4))
+                drive += sum(float(net.w_in[i, c] * inputs[t, k, c]) for c in range(2))
+                x[i] = (1 - share) * x[i] + share * drive
+            after = [sigma(value) for value in x]
+            assert run.rates[t, k] == pytest.approx(after, rel=1e-12, abs=1e-12)
+            assert run.x[t, k] == pytest.approx(x, rel=1e-12, abs=1e-12)
+            read = [sigma(x[j] + float(shift[j])) for j in range(4)]
+            for q in range(3):
+                o = sum(float(net.w_out[q, j]) * read[j] for j in range(4))
+                assert run.outputs[t, k, q] == pytest.approx(o + float(net.b_out[q]))
+
+
+def test_an_isolated_unit_relaxes_as_the_closed_form_says() -> None:
+    net = small_net(w_rec=np.zeros((4, 4)), bias=np.zeros(4))
+    inputs = np.zeros((30, 1, 2))
+    x0 = np.full((1, 4), 2.0)
+    run = simulate_rate(net, inputs, rng=np.random.default_rng(0), noise=False, x0=x0)
+    steps = np.arange(1, 31)[:, None]
+    assert logit(run.rates[:, 0]) == pytest.approx(2.0 * (1 - 0.005 / net.tau) ** steps)
+
+
+def test_noise_is_not_scaled_by_the_step() -> None:
+    net = small_net(w_rec=np.zeros((4, 4)), bias=np.zeros(4))
+    inputs = np.zeros((300, 500, 2))
+    x = logit(simulate_rate(net, inputs, rng=np.random.default_rng(2)).rates[200:])
+    keep = 1 - 0.005 / net.tau
+    expected = 0.1 / np.sqrt(1 - keep**2)
+    assert x.std(axis=(0, 1)) == pytest.approx(expected, rel=0.05)
+
+
+def test_the_first_state_is_drawn_close_to_zero() -> None:
+    net = small_net(w_rec=np.zeros((4, 4)), bias=np.zeros(4), tau=np.full(4, 1e6))
+    rng = np.random.default_rng(3)
+    x = logit(simulate_rate(net, np.zeros((1, 2000, 2)), rng=rng, noise=False).rates)
+    assert x.std() == pytest.approx(0.01, rel=0.05)
+    assert abs(x.mean()) < 0.0005
+
+
+def test_the_first_state_has_the_networks_own_mean_and_spread() -> None:
+    mean = np.array([-1.0, 0.0, 0.5, 2.0])
+    net = small_net(w_rec=np.zeros((4, 4)), bias=np.zeros(4), tau=np.full(4, 1e6))
+    net = dataclasses.replace(net, x0=mean, x0_std=0.2)
+    rng, inputs = np.random.default_rng(3), np.zeros((1, 4000, 2))
+    x = simulate_rate(net, inputs, rng=rng, noise=False, keep_x=True).x
+    assert x is not None
+    assert x[0].mean(axis=0) == pytest.approx(mean, abs=4 * 0.2 / np.sqrt(4000))
+    assert x[0].std(axis=0) == pytest.approx(np.full(4, 0.2), rel=0.05)
+
+
+def test_states_are_kept_only_where_asked_for() -> None:
+    inputs, rng = np.zeros((3, 1, 2)), np.random.default_rng(0)
+    net = small_net(readout_bias=np.ones(4))
+    assert simulate_rate(net, inputs, rng=rng).x is None
+    x = simulate_rate(net, inputs, rng=rng, keep_x=True).x
+    assert x is not None and x.shape == (3, 1, 4)
+
+
+def test_with_a_step_of_tau_there_is_no_leak() -> None:
+    """The discrete network x ← W r + W_in u + b of `torch.nn.RNN`."""
+    net = small_net(tau=np.full(4, 0.005), activation="tanh")
+    inputs = np.random.default_rng(1).normal(size=(8, 2, 2))
+    torch.manual_seed(0)
+    cell = torch.nn.RNN(2, 4, bias=True).double()
+    with torch.no_grad():
+        cell.weight_hh_l0.copy_(torch.tensor(net.w_rec))
+        cell.weight_ih_l0.copy_(torch.tensor(net.w_in))
+        cell.bias_ih_l0.copy_(torch.tensor(net.bias))
+        cell.bias_hh_l0.zero_()
+        expected = cell(torch.tensor(inputs))[0].numpy()
+    rng, x0 = np.random.default_rng(0), np.zeros((2, 4))
+    run = simulate_rate(net, inputs, rng=rng, noise=False, x0=x0)
+    np.testing.assert_allclose(run.rates, expected, atol=1e-12)
+
+
+def test_the_generator_decides() -> None:
+    inputs = np.zeros((5, 2, 2))
+    runs = [
+        simulate_rate(small_net(), inputs, rng=np.random.default_rng(seed)).rates
+        for seed in (1, 1, 2)
+    ]
+    assert np.array_equal(runs[0], runs[1])
+    assert not np.array_equal(runs[0], runs[2])
+
+
+def test_inputs_of_another_width_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"inputs: got shape \(5, 2, 3\), need"):
+        simulate_rate(small_net(), np.zeros((5, 2, 3)), rng=np.random.default_rng(0))
+
+
+def test_a_first_state_of_another_width_is_refused() -> None:
+    rng, x0 = np.random.default_rng(0), np.zeros((2, 5))
+    with pytest.raises(ValueError, match=r"x0: got shape \(2, 5\), need \(2, 4\)"):
+        simulate_rate(small_net(), np.zeros((5, 2, 2)), rng=rng, x0=x0)
+
+
+@pytest.mark.skipif(not FOREIGN.exists(), reason="the foreign network is not here")
+def test_stored_states_follow_each_other_up_to_the_noise() -> None:
+    net, stored = read_spikernn(FOREIGN).net, scipy.io.loadmat(FOREIGN)
+    x, r, u = stored["x"][..., 0].astype(float), stored["r"][..., 0], stored["u"]
+    x0, inputs = x[:-1], u.T[:-1].astype(float)[None]
+    rng = np.random.default_rng(0)
+    run = simulate_rate(net, inputs, rng=rng, noise=False, x0=x0)
+    noise = x[1:] - logit(run.rates[0])
+    assert noise.std() == pytest.approx(0.1, rel=0.02)
+    assert abs(noise.mean()) < 0.003
+    assert 1 / (1 + np.exp(-x)) == pytest.approx(r, abs=1e-6)

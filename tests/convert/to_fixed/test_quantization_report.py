@@ -1,0 +1,77 @@
+"""The report's numbers against what the integers really do."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.quantization_report import (
+    dense_weights,
+    effective_tau,
+    report_quantization,
+    summarize,
+)
+from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
+
+
+@pytest.fixture
+def calibrated(lif_net):
+    inputs = np.random.default_rng(0).standard_normal((200, 4, 2))
+    generator = torch.Generator().manual_seed(0)
+    return simulate_lif(lif_net, inputs, generator=generator).ranges
+
+
+@pytest.mark.parametrize(("start", "published"), [(4096, 243), (512, 196), (128, 81)])
+def test_truncation_shortens_time_constants(start, published):
+    """Figures measured on Lava for a nominal 255.5 steps (a loss of 16/4096)."""
+    tau = effective_tau(np.array([16]), np.array([start]), 1.0)
+    assert tau[0] == pytest.approx(published, abs=1.0)
+
+
+def test_effective_tau_is_the_nominal_one_for_large_states():
+    fraction = np.array([41, 200, 800])
+    tau = effective_tau(fraction, np.full(3, 8e6), 1e-3)
+    np.testing.assert_allclose(tau, -1e-3 / np.log1p(-fraction / 4096), rtol=2e-3)
+    assert np.isnan(effective_tau(np.array([41]), np.array([0.2]), 1e-3)).all()
+
+
+def test_errors_shrink_with_bits(lif_net, calibrated):
+    worst = []
+    for bits in (8, 6, 4, 2):
+        config = QuantizeConfig(num_weight_bits=bits)
+        made = quantize(lif_net, calibrated, input_peak=4.0, config=config)
+        report = report_quantization(lif_net, made, calibrated)
+        by_name = {p.name: p for p in report.parameters}
+        worst.append(by_name["w_rec"].rms)
+        assert by_name["w_rec"].total == np.count_nonzero(lif_net.w_rec)
+        zeros = np.count_nonzero(lif_net.w_rec) - np.count_nonzero(
+            dense_weights(made, "recurrent")
+        )
+        assert by_name["w_rec"].zeroed == zeros
+    assert worst == sorted(worst) and worst[0] < 0.01 < worst[-1]
+
+
+def test_report_holds_every_parameter(lif_net, calibrated):
+    made = quantize(lif_net, calibrated, input_peak=4.0)
+    report = report_quantization(lif_net, made, calibrated)
+    names = [p.name for p in report.parameters]
+    assert names == ["w_in", "w_rec", "v_leak", "v_th", "tau_syn", "tau_mem"]
+    assert all(p.worst < 0.02 for p in report.parameters)
+    assert report.noise_std[1] == pytest.approx(1e-3, rel=2e-3)
+    assert report.headroom_u >= 2 and report.headroom_v >= 2
+    nominal = report.tau_syn_register
+    np.testing.assert_allclose(nominal, lif_net.tau_syn, rtol=0.02)
+    assert (report.tau_syn_effective <= nominal * 1.001).all()
+
+
+def test_summary_is_strict_json(lif_net, calibrated):
+    quiet = type(calibrated)(
+        i_peak=calibrated.i_peak, i_rms=0 * calibrated.i_rms, v_low=np.zeros(20)
+    )
+    made = quantize(lif_net, quiet, input_peak=4.0)
+    said = summarize(report_quantization(lif_net, made, quiet))
+    json.dumps(said, allow_nan=False)
+    assert said["headroom_v"] is None
+    assert said["median_tau_syn_ms"]["effective"] is None

@@ -1,0 +1,91 @@
+"""What a conversion says of itself: amplitudes, order, and the rates it expects."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.records.spikes import count
+from isotau.convert.records.trials import Trials
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_lif.conversion import (
+    Candidate,
+    Conversion,
+    answer_amplitude,
+    expected_rates,
+    merit,
+)
+from isotau.convert.to_lif.search_lambda import rate_to_lif
+
+CANDIDATE = Candidate(
+    inverse_lambda=40.0,
+    drive=1e-3,
+    output_gain=1.0,
+    unit=1e-3,
+    amplitude=None,
+    accuracy=0.9,
+    accuracy_ungained=0.9,
+    error=0.1,
+)
+
+
+def shown(targets: np.ndarray, mask: np.ndarray) -> Trials:
+    return Trials(
+        inputs=np.zeros((*mask.shape, 1)),
+        targets=targets,
+        mask=mask,
+        labels=np.zeros(mask.shape[1]),
+        dt=0.005,
+        task="none",
+    )
+
+
+def test_amplitudes_are_those_of_trials_that_ask():
+    targets, outputs = np.zeros((2, 4, 3, 1))
+    mask = np.ones((4, 3), dtype=bool)
+    targets[2:, 0], targets[3, 2] = 1.0, -1.0
+    outputs[:, 0, 0] = [0.1, -1.2, 0.7, 0.3]
+    outputs[:, 1] = 9.0
+    outputs[:, 2, 0] = [0.0, 0.2, 0.1, -0.4]
+    assert answer_amplitude(outputs, shown(targets, mask)) == pytest.approx(0.8)
+    mask[1] = False
+    assert answer_amplitude(outputs, shown(targets, mask)) == pytest.approx(0.55)
+    # the target of trial 2 no longer counts, so that it asks for nothing
+    mask[3] = False
+    assert answer_amplitude(outputs, shown(targets, mask)) == pytest.approx(0.7)
+    assert answer_amplitude(outputs, shown(0 * targets, mask)) is None
+
+
+def test_accuracy_comes_before_error():
+    better = dataclasses.replace(CANDIDATE, accuracy=0.95, error=0.5)
+    nearer = dataclasses.replace(CANDIDATE, error=0.05)
+    assert max([CANDIDATE, nearer, better], key=merit) is better
+    assert max([CANDIDATE, nearer], key=merit) is nearer
+
+
+def test_expected_rates_are_those_of_neurons_under_that_drive(rate_net):
+    """A long simulation of neurons that get unit·x + drive from their v_leak alone."""
+    constants = LIFConstants(unit=2e-3, v_leak=-0.038, burn_in=0.0)
+    x = np.linspace(-4.0, 3.0, rate_net.n)
+    alone = dataclasses.replace(
+        rate_net, bias=x, w_rec=0 * rate_net.w_rec, dale=np.zeros(rate_net.n)
+    )
+    network = rate_to_lif(alone, inverse_lambda=40.0, drive=1e-3, constants=constants)
+    found = Conversion(
+        network=network,
+        rate=alone,
+        constants=constants,
+        method="scale",
+        chosen=CANDIDATE,
+        candidates=(CANDIDATE,),
+    )
+    spikes = simulate_lif(
+        network, np.zeros((1000, 40, 2)), generator=torch.Generator().manual_seed(0)
+    ).spikes
+    measured = count(spikes, width=900).mean(axis=(0, 1)) / 0.9
+    expected = expected_rates(found, x[None, None])[0, 0]
+    assert expected.max() > 40 and expected.min() < 8
+    # 40 trials of 0.9 s: the mean of a near-Poisson count is known to √(f/36)
+    np.testing.assert_allclose(measured, expected, atol=1.5)

@@ -1,0 +1,148 @@
+"""The main job's own promises; its numbers are checked through the command line."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from isotau.convert.read.conventions import Conventions
+from isotau.convert.read.read_rate import read_rate
+from isotau.convert.records import storage
+from isotau.convert.to_lif.unit_diagnostics import Cause
+from isotau.jobs.pipeline import carry, choose_task, describe_input, run_pipeline
+from isotau.jobs.run_config import RunConfig, draw_seeds, how_to_convert
+from isotau.sim.tasks import TASKS
+
+
+def test_the_report_names_its_input(tmp_path, rate_net, low_rank_file):
+    path = storage.save(rate_net, tmp_path / "a.rate.npz")
+    said = describe_input(path, read_rate(path).conventions)
+    assert said["input"] == "a.rate.npz"
+    assert said["input_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert said["input_inverse_lambda"] is None
+    assert said["input_conventions"]["family"] == "isotau .rate.npz"
+    assumed = describe_input(low_rank_file, read_rate(low_rank_file).conventions)
+    assert assumed["input_conventions"]["alpha"]["value"] == "0.2"
+    assert assumed["input_conventions"]["alpha"]["source"] == "default"
+    assert describe_input(path)["input_conventions"] is None
+
+
+def test_the_authors_own_lambda_is_told(tmp_path, rate_net):
+    items = read_rate(storage.save(rate_net, tmp_path / "a.rate.npz")).conventions.items
+    savemat(tmp_path / "b.mat", {"opt_scaling_factor": np.uint8(25)})
+    said = Conventions(family="spikeRNN .mat", items=items)
+    assert describe_input(tmp_path / "b.mat", said)["input_inverse_lambda"] == 25.0
+    savemat(tmp_path / "c.mat", {"N": 3.0})
+    assert describe_input(tmp_path / "c.mat", said)["input_inverse_lambda"] is None
+
+
+def test_the_task_is_one_that_fits(rate_net):
+    """rate_net has 2 inputs and steps of 5 ms."""
+    assert choose_task(rate_net, "xor").name == "xor"
+    one = dataclasses.replace(rate_net, w_in=rate_net.w_in[:, :1])
+    assert choose_task(one, None).name == "go-nogo"
+    finer = dataclasses.replace(one, dt=0.001)
+    assert choose_task(finer, None).name == "go-nogo"
+    slower = dataclasses.replace(one, dt=0.02)
+    assert choose_task(slower, "rdm").name == "rdm"
+
+
+def test_a_task_that_does_not_fit_is_refused(rate_net):
+    one = dataclasses.replace(rate_net, w_in=rate_net.w_in[:, :1])
+    slower = dataclasses.replace(one, dt=0.02)
+    many = dataclasses.replace(rate_net, w_in=np.zeros((rate_net.n, 9)))
+    with pytest.raises(
+        ValueError, match=r"task: got none for a network of 2 inputs, 1 output.*dms-750"
+    ):
+        choose_task(rate_net, None)
+    with pytest.raises(ValueError, match=r"task: got none .* 20 ms, .*: rdm, romo;"):
+        choose_task(slower, None)
+    with pytest.raises(ValueError, match=r"need one of those that fit it: no task"):
+        choose_task(many, None)
+    with pytest.raises(
+        ValueError, match=r"got 2 inputs, 1 output and .*, need 4 inputs, .* for mante;"
+    ):
+        choose_task(rate_net, "mante")
+    with pytest.raises(
+        ValueError, match=r"need steps of 5 ms .*--dt-ms.* go-nogo; rdm, romo would"
+    ):
+        choose_task(slower, "go-nogo")
+    with pytest.raises(ValueError, match=r"task: got 'chess', need one of dms-750"):
+        choose_task(rate_net, "chess")
+    with pytest.raises(ValueError, match=r"network: got 2 inputs, 1 output"):
+        run_pipeline(rate_net, RunConfig())
+
+
+def test_trials_come_in_the_networks_own_steps(low_rank_file):
+    """A network of 5 ms does a task of 20 ms; each of its steps is held four times."""
+    rate = read_rate(low_rank_file, dt=0.005, tau=0.1).net
+    config = RunConfig(
+        task="rdm", trials=8, search_trials=6, lava_trials=1, timescale_trials=3
+    )
+    made = carry(rate, config)
+    assert made.plan.test.dt == 0.005 and made.plan.test.steps == 4 * 75
+    assert made.stages["rate"].outputs.shape == (300, 8, 1)
+    assert made.stages["fixed"].outputs.shape == (1500, 8, 1)
+    for stage in made.stages.values():
+        assert stage.right.mean() >= 0.75 and stage.quiet is None
+
+
+def test_a_calibrated_network_does_its_task(carried):
+    """The stages see the same trials and start in the rate network's state."""
+    assert carried.plan.burn_in == 0 and carried.plan.lead(1e-3) == 0
+    labels = carried.plan.test.labels
+    for stage in carried.stages.values():
+        assert stage.right.mean() >= 0.9
+        np.testing.assert_array_equal(stage.trials.labels, labels)
+        assert stage.quiet.spikes.steps == 1060  # 53 steps of 20 ms
+    assert carried.conversion.network.f0.all()
+    np.testing.assert_array_equal(carried.fixed.f0, carried.conversion.network.f0)
+
+
+def test_a_scaled_network_keeps_the_published_burn_in(rate_net):
+    """A sigmoid network without bias; and its trials are preceded by silence."""
+    net = dataclasses.replace(
+        rate_net, w_in=rate_net.w_in[:, :1], bias=np.zeros(rate_net.n)
+    )
+    config = RunConfig(method="scale", trials=4, search_trials=4, lava_trials=1)
+    made = carry(net, config)
+    assert made.plan.burn_in == 0.2
+    assert made.stages["fixed"].whole.steps == 1200
+    assert made.stages["fixed"].spikes.steps == 1000
+    assert made.kappa is None and Cause.SILENT not in made.units.cause[:0]
+
+
+def test_configuration_is_checked():
+    with pytest.raises(ValueError, match="task: got 'x', need one of"):
+        RunConfig(task="x")
+    with pytest.raises(ValueError, match="timescale_trials: got 2, need 3"):
+        RunConfig(timescale_trials=2)
+    with pytest.raises(ValueError, match="search_trials: got 2, need 3"):
+        RunConfig(search_trials=2)
+    with pytest.raises(ValueError, match="seed: got -1"):
+        RunConfig(seed=-1)
+    with pytest.raises(ValueError, match="method: got 'guess', need one of calibrate"):
+        RunConfig(method="guess")
+    with pytest.raises(ValueError, match="copies: got 0"):
+        RunConfig(copies=0)
+    with pytest.raises(ValueError, match="engine: got 'brian', need one of compiled"):
+        RunConfig(engine="brian")
+    assert set(TASKS) >= {"go-nogo", "xor", "mante", "rdm", "romo"}
+
+
+def test_the_configuration_of_the_conversion_is_part_of_it():
+    config = RunConfig(method="scale", copies=3)
+    made = how_to_convert(config)
+    assert (made.method, made.copies) == ("scale", 3)
+    assert made.constants is config.constants
+    assert made.calibration is config.calibration
+
+
+def test_seeds_differ_and_repeat():
+    first, again, other = draw_seeds(1), draw_seeds(1), draw_seeds(2)
+    assert first == again
+    assert len(set(first) | set(other)) == 2 * len(first)
+    assert all(0 <= seed < 2**63 for seed in first)
+    assert np.array(first).dtype == np.int64

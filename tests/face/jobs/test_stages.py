@@ -1,0 +1,183 @@
+"""The stages: each against another way to the same numbers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from isotau.convert.neuron.fi_curve import firing_rate
+from isotau.convert.neuron.lif_constants import PUBLISHED
+from isotau.convert.records.spikes import count, mean_rate, select, window
+from isotau.convert.records.trials import refine
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.to_lif.conversion import Candidate, Conversion
+from isotau.convert.to_lif.search_lambda import rate_to_lif
+from isotau.jobs import stages
+from isotau.jobs.run_config import draw_seeds
+from isotau.jobs.stages import Plan, chip_stage, lif_stage, rate_stage, unit_rates
+from isotau.sim.engines import reference
+from isotau.sim.tasks import GO_NOGO, fixation
+
+
+def test_calibrated_units_are_heard_at_their_neurons_own_rate(carried):
+    """The f–I curve at unit·x + v_leak − v_th, worked out without the table."""
+    rate, conversion = carried.rate, carried.conversion
+    inputs = carried.plan.test.inputs
+    run = simulate_rate(rate, inputs, rng=np.random.default_rng(0), keep_x=True)
+    hz = unit_rates(rate, conversion, run)
+    constants = conversion.constants
+    x = run.x[::20, ::4, ::8]
+    drive = constants.unit * x + constants.v_leak - constants.v_th
+    own = firing_rate(drive.ravel(), constants).reshape(x.shape)
+    np.testing.assert_allclose(hz[::20, ::4, ::8], own, rtol=1e-3, atol=1e-3)
+
+
+def test_scaled_units_are_heard_at_r_over_lambda(scaled):
+    rate, conversion = scaled.rate, scaled.conversion
+    inputs = scaled.plan.test.inputs
+    run = simulate_rate(rate, inputs, rng=np.random.default_rng(0), keep_x=True)
+    hz = unit_rates(rate, conversion, run)
+    logistic = 1 / (1 + np.exp(-2 * run.x))
+    np.testing.assert_allclose(hz, conversion.chosen.inverse_lambda * logistic)
+
+
+def test_every_copy_is_heard_and_no_more_than_once_a_step(carried):
+    conversion = carried.conversion
+    wide = dataclasses.replace(
+        carried.conversion.rate,
+        **{
+            name: np.repeat(getattr(conversion.rate, name), 2, axis=0)
+            for name in ("w_in", "bias", "tau", "dale", "x0", "readout_bias")
+        },
+        w_rec=np.zeros((96, 96)),
+        w_out=np.zeros((1, 96)),
+        m_vectors=np.zeros((0, 0)),
+        n_vectors=np.zeros((0, 0)),
+    )
+    relu = dataclasses.replace(conversion, rate=wide, method="scale")
+    rates = np.array([[[0.5, 1e6] * 24]])
+    run = stages.RateRun(rates, np.zeros((1, 1, 1)), rates)
+    fast = dataclasses.replace(carried.rate, activation="relu")
+    hz = unit_rates(fast, relu, run)[0, 0]
+    lone = 0.5 * conversion.chosen.inverse_lambda
+    np.testing.assert_allclose(hz, [lone, lone, 1000.0, 1000.0] * 24)
+
+
+def test_the_observer_hears_the_rates(carried, monkeypatch):
+    """Poisson counts, with the noise of the rate network averaged over all."""
+    stage = carried.stages["rate"]
+    run = simulate_rate(
+        carried.rate,
+        carried.plan.test.inputs,
+        rng=np.random.default_rng(5),
+        keep_x=True,
+    )
+    expected = unit_rates(carried.rate, carried.conversion, run).mean(axis=(0, 1))
+    heard = count(stage.spikes, width=1500).mean(axis=(0, 1)) / 1.5
+    # 12 trials of 1.5 s: SD of a count of 50 Hz is 1.7 Hz; noise of the network adds
+    np.testing.assert_allclose(heard, expected, atol=7)
+    assert heard.mean() == pytest.approx(expected.mean(), rel=0.02)
+    # a few trials at a time, where states are many
+    monkeypatch.setattr(stages, "MOST_STATES", 3 * 75 * carried.rate.n)
+    parts = rate_stage(carried.rate, carried.conversion, carried.plan)
+    assert parts.outputs.shape == stage.outputs.shape
+    assert parts.right.mean() >= 0.9
+    assert mean_rate(parts.spikes) == pytest.approx(mean_rate(stage.spikes), rel=0.02)
+
+
+def go_nogo(rate_net, burn_in: float) -> tuple[Conversion, Plan]:
+    """A random network of Go-NoGo's channels and what it is to be shown."""
+    net = dataclasses.replace(rate_net, w_in=rate_net.w_in[:, :1])
+    blank = Candidate(
+        inverse_lambda=30.0,
+        drive=0.0,
+        output_gain=1.0,
+        unit=1e-3,
+        amplitude=None,
+        accuracy=0.0,
+        accuracy_ungained=0.0,
+        error=0.0,
+    )
+    conversion = Conversion(
+        network=rate_to_lif(net, inverse_lambda=30.0, from_x0=burn_in == 0),
+        rate=net,
+        constants=dataclasses.replace(PUBLISHED, burn_in=burn_in),
+        method="scale",
+        chosen=blank,
+        candidates=(blank,),
+    )
+    rng = np.random.default_rng(0)
+    plan = Plan(
+        task=GO_NOGO,
+        test=GO_NOGO.draw(5, rng),
+        quiet=fixation(1, dt=net.dt).draw(4, rng),
+        burn_in=burn_in,
+        dt=1e-3,
+        seeds=draw_seeds(1),
+    )
+    return conversion, plan
+
+
+def test_the_lif_stage_burns_in_as_before(rate_net):
+    """Silence before the trial is `simulate_lif`'s own burn-in, spike for spike."""
+    conversion, plan = go_nogo(rate_net, 0.2)
+    stage = lif_stage(conversion.network, plan)
+    direct = simulate_lif(
+        conversion.network,
+        refine(plan.test, 1e-3).inputs,
+        generator=torch.Generator().manual_seed(plan.seeds.lif),
+        burn_in=200,
+    ).spikes
+    np.testing.assert_array_equal(stage.spikes.bits, direct.bits)
+    assert stage.whole.steps == 1200 and stage.quiet.spikes.steps == 1050
+
+
+def test_without_burn_in_a_stage_starts_at_f0(rate_net):
+    """The first output is one step's decay off W_out f0, but for the first spikes."""
+    conversion, plan = go_nogo(rate_net, 0.0)
+    lif = conversion.network
+    assert lif.f0.all()
+    stage = lif_stage(lif, plan)
+    first = np.unpackbits(stage.whole.bits[0], axis=-1, bitorder="little")[:, : lif.n]
+    keep = np.exp(-1e-3 / lif.tau_syn)
+    f = lif.f0 * keep + first * (1 - keep) / 1e-3
+    np.testing.assert_allclose(stage.outputs[0, :, 0], f @ lif.w_out[0] + lif.b_out)
+
+
+def test_engines_are_interchangeable(carried):
+    plan = dataclasses.replace(carried.plan, quiet=None, engine="reference")
+    other = chip_stage(carried.fixed, carried.quantization, plan)
+    ours = carried.stages["fixed"]
+    np.testing.assert_array_equal(other.stage.spikes.bits, ours.spikes.bits)
+    np.testing.assert_array_equal(other.stage.outputs, ours.outputs)
+    assert set(other.made) == {"task"} and other.stage.quiet is None
+    assert set(carried.chip.made) == {"task", "quiet"}
+    assert other.diagnostics.spikes.sum() == carried.chip.diagnostics.spikes.sum()
+
+
+def test_lava_counts_what_it_does_not_share(carried, monkeypatch):
+    """With the engine in its place, whose spikes are then changed."""
+
+    def run_lava(fixed, sent, *, seed, progress):
+        return reference.run(fixed, sent, seed=seed)
+
+    monkeypatch.setattr(stages, "run_lava", run_lava)
+    plan = dataclasses.replace(carried.plan, lava_trials=1)
+    task = carried.chip.made["task"]
+    short = carried.chip._replace(
+        sent={"task": carried.chip.sent["task"]}, made={"task": task}
+    )
+    same = stages.lava_stage(carried.fixed, short, plan)
+    assert same.mismatches == 0 and same.compared == 1500 * carried.fixed.n
+    np.testing.assert_array_equal(
+        same.stage.whole.bits, select(window(task, 0), slice(0, 1)).bits
+    )
+    bits = task.bits.copy()
+    bits[10, 0, 0] ^= 1
+    bits[11, 0, 2] ^= 4
+    bits[12, 1, 0] ^= 1
+    changed = dataclasses.replace(task, bits=bits)
+    off = stages.lava_stage(carried.fixed, short._replace(made={"task": changed}), plan)
+    assert off.mismatches == 2

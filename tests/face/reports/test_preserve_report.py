@@ -1,0 +1,184 @@
+"""What `isotau preserve` leaves in its folder, of networks whose τ are known."""
+
+import csv
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+
+from isotau.convert.records import storage
+from isotau.jobs.preserve import (
+    COMPARED,
+    NetworkTimescales,
+    PreserveConfig,
+    compare_stages,
+)
+from isotau.jobs.quiet_runs import METHODS, StageTimescales
+from isotau.reports.preserve_report import (
+    Study,
+    assumptions,
+    neurons_csv,
+    numbers,
+    read_networks,
+    write,
+)
+from isotau.sim.preservation import PreservationConfig, read_json
+from isotau.sim.timescales import Status, Timescales, read_csv
+
+N, LAGS = 60, np.arange(1, 15) * 0.05
+FACTORS = {"rate": 1.0, "lif": 1.0, "fixed": 0.5}
+MARGINS = PreservationConfig(draws=400)
+PICTURES = {
+    "forest", "scatter", "bland_altman", "attrition", "curves", "distributions",
+    "quantiles", "rate", "tau_syn",
+}  # fmt: skip
+
+
+def timescales(tau: np.ndarray, method: str, rng: np.random.Generator) -> Timescales:
+    """τ as an estimator would find them that errs by 10 %; the last neuron has none."""
+    found = tau * np.exp(0.1 * rng.standard_normal(tau.size))
+    found[-1] = np.nan
+    return Timescales(
+        tau=found,
+        status=(*[Status.OK] * (tau.size - 1), Status.NOT_IDENTIFIABLE),
+        amplitude=np.full(tau.size, 0.5),
+        offset=np.zeros(tau.size),
+        rate=rng.uniform(5, 20, tau.size),
+        method=method,
+        bin_width=0.05,
+        lags=14,
+    )
+
+
+def network(name: str, seed: int) -> NetworkTimescales:
+    """One whose τ are halved on the chip, and only there."""
+    rng = np.random.default_rng(seed)
+    tau = 0.15 * np.exp(0.5 * rng.standard_normal(N))
+    stages = {}
+    for stage, factor in FACTORS.items():
+        own = factor * tau
+        curve = 0.4 * np.exp(-LAGS[:, None] / own)
+        stages[stage] = StageTimescales(
+            {m: tuple(timescales(own, m, rng) for _ in "12") for m in METHODS},
+            curve + 0.01 * rng.standard_normal((2, LAGS.size, N)),
+            0.05,
+            {},
+        )
+    return NetworkTimescales(
+        name=name,
+        stages=stages,
+        accuracy={"rate": 1.0, "lif": 0.975, "fixed": 0.95},
+        tau_syn=rng.uniform(0.02, 0.1, N),
+        tau_syn_effective=np.where(np.arange(N) == 3, np.nan, 0.033),
+        excitatory=np.arange(N) < 48,
+    )
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    networks = [network(f"net{k}", k) for k in range(5)] + [network("<b>&", 5)]
+    return Study(
+        networks=networks,
+        comparisons=[
+            compare_stages(networks, *two, margins=MARGINS) for two in COMPARED
+        ],
+        config=PreserveConfig(margins=MARGINS),
+        inputs=[{"input": f"{net.name}.pt"} for net in networks],
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("preserved")
+    assert write(study, folder) == folder / "preservation.html"
+    return folder
+
+
+def test_the_verdicts_are_those_that_were_built_in(study):
+    said = numbers(study)["comparisons"]
+    assert [(one["a"], one["b"], one["verdict"]) for one in said] == [
+        ("rate", "lif", "preserved"),
+        ("lif", "fixed", "not preserved"),
+        ("rate", "fixed", "not preserved"),
+    ]
+    value, low, high = said[1]["by_method"]["ml"]["shift"]
+    assert low < math.log(0.5) < high and value == pytest.approx(math.log(0.5), abs=0.1)
+    assert said[0]["primary"] == "ml" and set(said[0]["verdicts"]) == {
+        "ml",
+        "exponential",
+        "curves",
+    }
+
+
+def test_the_numbers_are_written_as_they_are(study, folder):
+    text = (folder / "preservation.json").read_text(encoding="utf-8")
+    assert "NaN" not in text and "Infinity" not in text
+    found = json.loads(text)
+    assert found == json.loads(json.dumps(numbers(study)))
+    assert found["seeds"]["net0"] == 0 and found["seeds"]["<b>&"] == 5
+    assert found["settings"]["trials"] == 200
+    assert found["settings"]["run"]["engine"] == "compiled"
+    assert {"isotau", "numpy", "python"} <= set(found["versions"])
+    first = found["networks"][0]
+    assert first["accuracy"]["lif"] == 0.975 and first["input"] == "net0.pt"
+    assert first["n_neurons"] == 60 and first["n_excitatory"] == 48
+    assert first["tau_syn_effective_s"] == [0.033] * 3  # the one NaN does not count
+    measured = first["timescales"]["fixed"]["ml"]
+    assert measured["status"] == {"ok": 59, "not identifiable": 1}
+    tau = study.networks[0].stages["fixed"].timescales["ml"][0].tau[:-1]
+    wanted = np.sort(tau)[[0, 14, 29, 44, 58]]
+    assert wanted[1] <= measured["tau_quartiles_s"][0] <= wanted[2]
+    assert measured["tau_quartiles_s"][1] == wanted[2]
+
+
+def test_every_run_of_every_stage_is_written(study, folder):
+    names = {path.name for path in (folder / "timescales").iterdir()}
+    assert len(names) == 6 * 3 * 2 * 2
+    for end, run in (("", 0), (".again", 1)):
+        kept = read_csv(folder / f"timescales/net2.lif.exponential{end}.csv")
+        given = study.networks[2].stages["lif"].timescales["exponential"][run]
+        assert np.array_equal(kept.tau, given.tau, equal_nan=True)
+
+
+def test_neurons_stand_with_all_their_time_constants(study, folder):
+    text = (folder / "neurons.csv").read_text(encoding="utf-8")
+    assert text == neurons_csv(study.networks)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 6 * N
+    row, net = rows[N + 3], study.networks[1]
+    assert (row["network"], row["neuron"], row["excitatory"]) == ("net1", "3", "1")
+    assert float(row["tau_syn_s"]) == net.tau_syn[3]
+    assert math.isnan(float(row["tau_syn_effective_s"]))
+    tau = net.stages["fixed"].timescales["exponential"][0].tau
+    assert float(row["tau_fixed_exponential_s"]) == tau[3]
+
+
+def test_each_comparison_has_its_folder(study, folder):
+    for (a, b), given in zip(COMPARED, study.comparisons, strict=True):
+        own = folder / f"{a}-{b}"
+        pictures = {path.stem for path in own.glob("*.png")}
+        assert pictures == PICTURES
+        assert all(p.read_bytes()[:4] == b"\x89PNG" for p in own.glob("*.png"))
+        for method in METHODS:
+            kept = read_json(own / f"{method}.json")
+            assert kept.verdict is given.by_method[method].verdict
+            assert kept.reason == given.by_method[method].reason
+
+
+def test_networks_are_read_with_what_was_assumed(low_rank_file, tmp_path, rate_net):
+    (tmp_path / "net.pt").write_bytes(low_rank_file.read_bytes())
+    two = [low_rank_file, tmp_path / "net.pt"]
+    found, task = read_networks(two, {"alpha": 0.5}, "rdm")
+    assert task == "rdm"
+    names = [network.name for network in found]
+    assert names == [f"{path.parent.name}/net" for path in two]
+    assert all(n.said["input"] == "net.pt" for n in found)
+    (said,) = assumptions(found)
+    assert said.startswith(f"2 from {names[0]}\nread as: low-rank")
+    assert "alpha: 0.5 (argument)" in said
+    assert assumptions(found[:1])[0].startswith("read as: low-rank")
+    other = storage.save(rate_net, tmp_path / "other.rate.npz")
+    with pytest.raises(ValueError, match=r"other\.rate\.npz: network: got 2 inputs"):
+        read_networks([low_rank_file, other], {}, "rdm")

@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.ground.errors import Severity, exit_status
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.targets.loihi.check_loihi import check_loihi
+from isotau.targets.loihi.limits import LOIHI1, LOIHI2
+
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+
+
+def block(source="recurrent", columns=4, **fields):
+    return WeightBlock(
+        source=source,
+        pre=np.arange(columns),
+        weights=np.full((4, columns), 4),
+        weight_exp=0,
+        num_weight_bits=8,
+        sign_mode=SignMode.EXCITATORY,
+        **fields,
+    )
+
+
+@pytest.fixture
+def net():
+    n = 4
+    return FixedPointNetwork(
+        blocks=(block("input", 1, binary=True), block()),
+        n_in=1,
+        du=np.full(n, 400),
+        dv=np.full(n, 100),
+        vth=np.full(n, 50),
+        bias_mant=np.full(n, 90),
+        bias_exp=np.zeros(n),
+        refractory=np.zeros(n),
+        noise_exp=None,
+        state_scale=np.ones(n),
+        v_reset=np.zeros(n),
+        input_scale=1.0,
+        dt=1e-3,
+        w_out=np.zeros((2, n)),
+        b_out=np.zeros(2),
+        tau_out=np.ones(n),
+    )
+
+
+def one(findings, words):
+    (found,) = [f for f in findings if words in f.message]
+    return found
+
+
+@pytest.mark.parametrize("chip", [LOIHI1, LOIHI2])
+def test_a_network_that_fits_has_only_things_to_know(net, chip):
+    findings = check_loihi(net, chip)
+    assert exit_status(findings) == 0
+    found = one(findings, "cores: got 1, need at most 128 a chip")
+    assert found.place == chip.name
+    assert one(findings, "readout: got 2 real outputs").place == "w_out"
+
+
+def test_a_rate_network_must_be_converted(rate_net):
+    (found,) = check_loihi(rate_net, LOIHI1)
+    assert found.severity is ERROR
+    assert "got a rate network (sigmoid)" in found.message
+    assert "isotau convert" in found.action
+
+
+def test_a_lif_network_is_looked_at_ahead(lif_net):
+    findings = check_loihi(lif_net, LOIHI1)
+    assert one(findings, "LIF network in floats").severity is INFO
+    assert one(findings, "noise").severity is INFO
+    assert one(findings, "cores: got 1").severity is INFO
+    assert one(findings, "input: got channels").severity is WARNING
+    many = replace(lif_net, w_in=np.ones((20, 5000)))
+    found = one(check_loihi(many, LOIHI1), "in_axons: got")
+    assert found.severity is ERROR
+    assert found.action == "prune its inputs"
+
+
+def test_bias_exponents(net):
+    findings = check_loihi(replace(net, bias_exp=[0, -3, 0, -1]), LOIHI1)
+    found = one(findings, "bias_exp: got down to -3, need 0 to 7")
+    assert (found.severity, found.place) == (ERROR, "neurons 1, 3")
+    assert "effective_bias" in found.action
+
+
+def test_thresholds_of_zero(net):
+    low = replace(net, vth=[50, 0, 50, 50])
+    found = one(check_loihi(low, LOIHI1), "vth: got 0")
+    assert (found.severity, found.place) == (WARNING, "neuron 1")
+    assert not [f for f in check_loihi(low, LOIHI2) if "vth" in f.message]
+
+
+def test_refractory_periods(net):
+    held = replace(net, refractory=[0, 5, 63, 0])
+    found = one(check_loihi(held, LOIHI1), "refractory: got 63 steps")
+    assert (found.severity, found.place) == (WARNING, "neuron 2")
+    found = one(check_loihi(held, LOIHI2), "refractory: got up to 63 steps, need 0")
+    assert (found.severity, found.place) == (WARNING, "neurons 1-2")
+
+
+def test_noise(net):
+    noisy = replace(net, noise_exp=9)
+    assert one(check_loihi(noisy, LOIHI1), "random numbers").severity is INFO
+    assert one(check_loihi(noisy, LOIHI2), "noise: got").severity is WARNING
+
+
+def test_graded_input(net):
+    graded = replace(net, blocks=(block("input", 1), block()))
+    found = one(check_loihi(graded, LOIHI1), "messages: got signed integers")
+    assert (found.severity, found.place) == (ERROR, "block 0 (input)")
+    assert "binary=True" in found.action
+    found = one(check_loihi(graded, LOIHI2), "need at most 32 bits")
+    assert found.severity is INFO
+
+
+def test_delays(net):
+    late = replace(net, blocks=(block(delay=20),))
+    found = one(check_loihi(late, LOIHI1), "delay: got 20 steps, need 32 acc")
+    assert (found.severity, found.place) == (INFO, "block 0 (recurrent)")
+    assert found.action == "at most 256 of its neurons come on a core"
+    assert "not published" in one(check_loihi(late, LOIHI2), "delay: got 20").message
+    short = replace(LOIHI1, delay_max=10)
+    found = one(check_loihi(late, short), "delay: got 20 steps, need at most 10")
+    assert found.severity is ERROR
+
+
+def test_what_surrounds_a_run(net):
+    started = replace(net, reset_interval=50, v0=[0, 7, 0, 0])
+    findings = check_loihi(started, LOIHI1)
+    assert one(findings, "reset: got one every 50 steps").severity is WARNING
+    assert one(findings, "u0, v0: got a start state").place == "neuron 1"
+
+
+def test_profiles_beyond_a_core(net):
+    chip = replace(LOIHI1, compartment_profiles=3, threshold_profiles=1)
+    mixed = replace(net, du=[1, 2, 3, 4], vth=[5, 5, 5, 6])
+    findings = check_loihi(mixed, chip)
+    found = one(findings, "compartment_profiles: got 4, need at most 3 a core")
+    assert found.severity is WARNING
+    assert "at least 2 cores, or merge profiles" in found.action
+    assert one(findings, "threshold_profiles: got 2, need").severity is WARNING
+    assert "not checked" in one(check_loihi(mixed, LOIHI2), "limits: got no").action
+
+
+def test_several_chips(net):
+    chip = replace(LOIHI1, neurons=1, cores=3)
+    found = one(check_loihi(net, chip), "cores: got 4, need at most 3 a chip")
+    assert (found.severity, found.action) == (WARNING, "needs 2 chips")
+
+
+def test_every_limit_that_breaks_is_named(net):
+    chip = replace(LOIHI1, memory_bits=64, in_axons=2)
+    findings = check_loihi(net, chip)
+    assert one(findings, "memory_bits: got 320 bits").severity is ERROR
+    assert one(findings, "in_axons: got 5 input axons").severity is ERROR
+    late = replace(LOIHI1, synapse_formats=0)
+    found = one(check_loihi(net, late), "synapse_formats: got 1")
+    assert (found.severity, found.place) == (ERROR, "Loihi 1")

@@ -1,0 +1,218 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from isotau.convert.ground.errors import DoesNotFit
+from isotau.targets.loihi.demand import demand
+from isotau.targets.loihi.limits import LIMITS, LOIHI1, LOIHI2, limit
+from isotau.targets.loihi.place import misfits, place
+
+TINY = replace(
+    LOIHI1,
+    name="tiny",
+    cores=1000,
+    neurons=5,
+    delay_slots=5 * 32,
+    memory_bits=64 * 22,
+    in_axons=22,
+    out_axons=60,
+    compartment_profiles=3,
+    threshold_profiles=2,
+    synapse_formats=3,
+)
+
+
+def counted(net, chip, core, k):
+    """What core k uses, counted synapse by synapse."""
+    on = [j for j in range(net.n) if core[j] == k]
+    use = dict.fromkeys(LIMITS, 0)
+    use["neurons"] = len(on)
+    use["compartment_profiles"] = len(
+        {(net.du[j], net.dv[j], net.refractory[j]) for j in on}
+    )
+    use["threshold_profiles"] = len({int(net.vth[j]) for j in on})
+    slots, formats, memory = 8, set(), 0
+    for block in net.blocks:
+        lists = [
+            [j for j in on if block.weights[j, column]]
+            for column in range(len(block.pre))
+        ]
+        lists = [targets for targets in lists if targets]
+        use["in_axons"] += len(lists)
+        if not lists:
+            continue
+        while slots < block.delay + 2:
+            slots *= 2
+        index = next(b for b in chip.index_bits if 1 << b >= len(on))
+        entry = 8 + len(f"{block.delay:b}") * (block.delay > 0)
+        # at most 64 neurons here: one header each
+        dense = sum(-(-(len(on) * entry + 10) // 64) for _ in lists)
+        sparse = sum(-(-(len(t) * (entry + index) + 10) // 64) for t in lists)
+        memory += 64 * min(dense, sparse)
+        formats.add(
+            (block.weight_exp, entry, block.sign_mode, dense <= sparse or index)
+        )
+    use["delay_slots"] = slots * len(on)
+    use["memory_bits"] = memory + chip.neuron_bits * len(on)
+    use["synapse_formats"] = len(formats)
+    for block in net.blocks:
+        if block.source == "recurrent":
+            for column, pre in enumerate(block.pre):
+                if core[pre] == k:
+                    posts = np.flatnonzero(block.weights[:, column])
+                    use["out_axons"] += len({core[j] for j in posts.tolist()})
+    return use
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 10**6), n=st.integers(6, 20))
+def test_every_neuron_once_and_no_limit_broken(random_net, seed, n):
+    net = random_net(seed, n)
+    try:
+        placement = place(net, TINY)
+    except DoesNotFit as error:
+        assert "alone" in str(error)
+        return
+    core = placement.core
+    assert core.shape == (n,)
+    assert set(core.tolist()) == set(range(placement.cores))
+    for k in range(placement.cores):
+        use = counted(net, TINY, core, k)
+        for name in LIMITS:
+            assert placement.used[name][k] == use[name], name
+            assert use[name] <= limit(TINY, name), name
+    again = place(net, TINY)
+    assert (again.core == core).all()
+
+
+def test_most_draws_of_the_property_are_placed(random_net):
+    placed = 0
+    for seed in range(30):
+        try:
+            placed += place(random_net(seed), TINY).cores > 1
+        except DoesNotFit:
+            continue
+    assert placed > 20
+
+
+@pytest.mark.parametrize("n", [1, 1023, 1024, 1025, 3000])
+def test_unconnected_neurons_take_as_few_cores_as_their_number_allows(make_network, n):
+    placement = place(make_network([], n), LOIHI1)
+    assert placement.cores == -(-n // 1024)
+
+
+@pytest.mark.parametrize("n", [200, 600, 1024])
+def test_all_to_all_takes_as_few_cores_as_memory_allows(make_block, make_network, n):
+    net = make_network([make_block(np.full((n, n), 4))], n)
+    placement = place(net, LOIHI1)
+
+    def words(neurons):  # of one list of 8-bit weights
+        full, rest = divmod(neurons, 64)
+        return 9 * full + -(-(8 * rest + 10) // 64) * (rest > 0)
+
+    most = max(m for m in range(1, 1025) if n * words(m) <= 16384)
+    assert placement.cores == -(-n // most)
+    assert set(placement.closed_by) <= {"memory_bits", ""}
+    assert placement.dense.all()
+
+
+@pytest.mark.parametrize("n", [1, 32, 33, 200])
+def test_a_profile_for_each_neuron_takes_a_core_for_each_32(make_network, n):
+    net = make_network([], n, du=np.arange(n)[::-1])
+    placement = place(net, LOIHI1)
+    assert placement.cores == -(-n // 32)
+    assert place(net, LOIHI2).cores == 1
+    net = make_network([], n, vth=np.arange(1, n + 1))
+    assert place(net, LOIHI1).cores == -(-n // 16)
+
+
+def test_equal_profiles_come_together(make_network):
+    # 64 profiles, twice each, in turn: 2 cores and not 4
+    net = make_network([], 128, du=np.arange(128) % 64)
+    placement = place(net, LOIHI1)
+    assert placement.cores == 2
+    assert placement.used["compartment_profiles"].tolist() == [32, 32]
+
+
+def test_populations_come_one_after_the_other(make_network):
+    population = np.arange(60) % 3
+    placement = place(
+        make_network([], 60, population=population), replace(LOIHI1, neurons=20)
+    )
+    for k in range(3):
+        assert set(population[placement.core == k]) == {k}
+
+
+@pytest.mark.parametrize(("delay", "cores"), [(6, 1), (7, 2), (62, 8)])
+def test_delays_leave_room_for_fewer_neurons(make_block, make_network, delay, cores):
+    weights = np.full((1024, 1), 2)
+    net = make_network([make_block(weights, "input", delay=delay)], 1024)
+    assert place(net, LOIHI1).cores == cores
+
+
+def test_formats(make_block, make_network):
+    blocks = [
+        make_block(np.eye(20, dtype=int)[:, [k]] * 8, pre=[k], weight_exp=k - 8)
+        for k in range(16)
+    ]
+    placement = place(make_network(blocks, 20), LOIHI1)
+    assert placement.cores == 2
+    assert placement.closed_by == ("synapse_formats", "")
+
+
+def test_a_core_that_sends_to_too_many_lists_is_split(make_block, make_network):
+    chip = replace(LOIHI1, neurons=4, out_axons=6)
+    weights = np.zeros((12, 12), dtype=int)
+    weights[4:, :4] = 2
+    placement = place(make_network([make_block(weights)], 12), chip)
+    assert placement.core.tolist() == [0, 0, 1, 1, *[2] * 4, *[3] * 4]
+    assert placement.used["out_axons"].tolist() == [4, 4, 0, 0]
+    assert placement.closed_by == ("out_axons", "neurons", "neurons", "")
+
+
+def test_more_than_one_chip(make_network):
+    chip = replace(LOIHI1, cores=2)
+    net = make_network([], 5000)
+    assert place(net, chip, chips=3).chips == 3
+    assert place(net, chip, chips=None).cores == 5
+    with pytest.raises(DoesNotFit, match=r"cores: got 5, need at most 2 .*chips=3"):
+        place(net, chip)
+    net = make_network([], 200, du=np.arange(200))
+    with pytest.raises(DoesNotFit, match=r"compartment profiles closed 6.*group_prof"):
+        place(net, chip)
+    with pytest.raises(DoesNotFit, match="chips: got 0"):
+        place(net, chip, chips=0)
+
+
+def test_a_neuron_that_fits_on_no_core(make_block, make_network):
+    crowd = make_network([make_block(np.full((2, 5000), 4), "input")], 2, n_in=5000)
+    with pytest.raises(
+        DoesNotFit,
+        match=r"in_axons: got 5000 input axons for neuron 0 alone, need at most 4096",
+    ):
+        place(crowd, LOIHI1)
+    small = replace(LOIHI1, memory_bits=640)
+    both = misfits(demand(crowd, small), small)
+    assert [problem.split(":")[0] for problem in both] == ["memory_bits", "in_axons"]
+    assert "320000 bits of synapse memory" in both[0]
+    assert "prune its inputs" in both[0]
+
+
+def test_a_single_neuron_that_sends_to_too_many_cores(make_block, make_network):
+    chip = replace(LOIHI1, neurons=1, out_axons=3)
+    net = make_network([make_block(np.full((5, 5), 4))], 5)
+    with pytest.raises(DoesNotFit, match="out_axons: got 5 output axons for neuron 0"):
+        place(net, chip)
+
+
+def test_a_single_neuron_with_too_many_formats(make_block, make_network):
+    blocks = [make_block([[8]], pre=[0], weight_exp=k - 8) for k in range(16)]
+    with pytest.raises(DoesNotFit, match="synapse_formats: got 16 synapse formats"):
+        place(make_network(blocks, 1), LOIHI1)

@@ -1,0 +1,69 @@
+from types import SimpleNamespace
+
+import nir
+import numpy as np
+
+from isotau.targets.nir_graph.graph import flatten, unsupported
+
+
+class NIRGraph(SimpleNamespace):
+    """A graph as nir holds it, without nir's checks."""
+
+
+def graph(nodes, edges):
+    return NIRGraph(nodes=nodes, edges=edges)
+
+
+def lone(n):
+    return {"input": nir.Input(np.array([n])), "output": nir.Output(np.array([n]))}
+
+
+def test_graphs_within_graphs_are_taken_apart(cuba):
+    inner = graph(lone(2) | {"lif": cuba(2)}, [("input", "lif"), ("lif", "output")])
+    middle = graph(lone(2) | {"in": inner}, [("input", "in"), ("in", "output")])
+    outer = graph(
+        lone(2) | {"m": middle}, [("input", "m"), ("m", "m"), ("m", "output")]
+    )
+    flat, found = flatten(outer)
+    assert not found
+    assert set(flat.nodes) == {
+        *("input", "output", "m/input", "m/output"),
+        *("m/in/input", "m/in/output", "m/in/lif"),
+    }
+    assert ("m/output", "m/input") in flat.edges
+    assert ("m/in/output", "m/output") in flat.edges
+    assert flat.of_kind("Input") == ["input"]
+    assert flat.nodes["m/in/input"].kind == "Flatten"
+
+
+def test_what_is_wrong_with_edges_and_borders(cuba):
+    two = graph({"a": nir.Input(np.array([2])), "b": nir.Input(np.array([2]))}, [])
+    outer = graph(lone(2) | {"g": two}, [("input", "g"), ("x", "output"), ("g", "y")])
+    _, found = flatten(outer)
+    assert [f.message for f in found] == [
+        "got a graph within the graph with 2 Input nodes, need one",
+        "got a graph within the graph with 0 Output nodes, need one",
+        "got no node x, need both ends",
+        "got no node y, need both ends",
+    ]
+
+
+def test_edges_told_twice_count_once():
+    flat, found = flatten(graph(lone(2), [("input", "output")] * 2))
+    assert flat.edges == (("input", "output"),)
+    assert [f.severity.value for f in found] == ["warning"]
+
+
+def test_graphs_too_deep_or_large_are_refused(monkeypatch):
+    deep = graph(lone(1), [])
+    for _ in range(80):
+        deep = graph(lone(1) | {"g": deep}, [])
+    assert "depth 65" in flatten(deep)[1][-1].message
+    monkeypatch.setattr("isotau.targets.nir_graph.graph.MAX_OBJECTS", 1)
+    assert "got 2 nodes, 0 edges" in flatten(graph(lone(1), []))[1][-1].message
+
+
+def test_every_foreign_node_is_named(cuba):
+    inner = graph(lone(2) | {"bad": nir.I(r=np.ones(2))}, [])
+    flat, _ = flatten(graph(lone(2) | {"g": inner, "d": nir.Delay(np.ones(2))}, []))
+    assert [f.place for f in unsupported(flat)] == ["node d", "node g/bad"]

@@ -1,0 +1,128 @@
+"""Oracle: the chip's step for one neuron in Python's integers and fractions."""
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from isotau.convert.chip.philox import membrane_samples
+from isotau.sim.engines.random_networks import random_network
+from isotau.targets.onnx_model.scan import fixed_step_to_onnx
+
+M = 2**23
+NOTHING = {"du": 0, "dv": 0, "vth": 131071, "bias_mant": 0, "bias_exp": 0}
+
+
+def network(count, **fields):
+    """`count` neurons that receive nothing but what the ring holds."""
+    plain = random_network(np.random.default_rng(0), count, extreme=False, bare=True)
+    registers = {k: np.full(count, v) for k, v in (NOTHING | fields).items()}
+    return replace(plain, blocks=(), **registers)
+
+
+def stepped(net, **state):
+    ort = pytest.importorskip("onnxruntime")
+    session = ort.InferenceSession(
+        fixed_step_to_onnx(net).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    feeds = {k: np.asarray(v).reshape(1, -1) for k, v in state.items()}
+    feeds |= {"ring": feeds["ring"][None]} if "ring" in feeds else {}
+    feeds |= {"step": np.array(state["step"])} if "step" in state else {}
+    feeds["messages"] = np.zeros((1, net.n_in), np.int64)
+    names = [entry.name for entry in session.get_outputs()]
+    made = dict(zip(names, session.run(None, feeds), strict=True))
+    return {name: np.ravel(value).tolist() for name, value in made.items()}
+
+
+def wrap(x):
+    return (x + 2**31) % 2**32 - 2**31
+
+
+def next_u(u, a, du):
+    u = wrap(math.trunc(Fraction(u * (4095 - du), 4096)) + wrap(a * 64))
+    return u - 2 * M if u > M else u + 2 * M if u <= -M else u
+
+
+EDGES = sorted(
+    {s * x + d for s in (1, -1) for x in (0, M, 2 * M, 3 * M) for d in (-1, 0, 1)}
+)
+
+
+@pytest.mark.parametrize("du", [0, 1, 2048, 4095])
+def test_u_decays_and_wraps_once(du):
+    arriving = [0, 1, -1, M // 64, -M // 64, M // 64 + 1, 2**25, -(2**25), 2**31 - 1]
+    pairs = [(u, a) for u in EDGES for a in arriving]
+    got = stepped(
+        network(len(pairs), du=du),
+        u=[u for u, _ in pairs],
+        ring=[a for _, a in pairs],
+    )
+    assert got["u_after"] == [next_u(u, a, du) for u, a in pairs]
+    assert max(map(abs, got["u_after"])) > M
+    assert got["step_after"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("mant", "exponent"), [(0, 0), (4095, 7), (-4096, 7), (-5, -1)]
+)
+@pytest.mark.parametrize("dv", [0, 77, 4095])
+def test_v_decays_adds_and_saturates(dv, mant, exponent):
+    v = [0, 1, -1, 4095, -4097, M - 1, 1 - M]
+    u = [0, 5, -M, M, 2**31 - 2**24, 2**24 - 2**31, -1]
+    net = network(len(v), dv=dv, bias_mant=mant, bias_exp=exponent)
+    got = stepped(net, v=v, u=u)
+    bias = math.floor(mant * Fraction(2) ** exponent)
+    after = [
+        math.trunc(Fraction(x * (4096 - dv), 4096)) + next_u(y, 0, 0) + bias
+        for x, y in zip(v, u, strict=True)
+    ]
+    after = [max(min(wrap(x), M - 1), 1 - M) for x in after]
+    fired = [x > 131071 * 64 for x in after]
+    assert got["spikes"] == fired
+    assert got["v_after"] == [0 if z else x for x, z in zip(after, fired, strict=True)]
+
+
+def test_a_drive_beyond_the_state_wraps_before_it_saturates():
+    """The one case in which v's sum leaves 32 bits: noise and bias at their largest."""
+    n = 256
+    net = replace(network(n, du=4095, bias_mant=4095, bias_exp=7), noise_exp=23)
+    # The largest u there is: 2^31 − 64, wrapped once.
+    got = stepped(net, ring=[2**25 - 1] * n, v=[M - 1] * n)
+    u = 2**31 - 64 - 2 * M
+    assert set(got["u_after"]) == {u}
+    samples = membrane_samples(0, 0, np.zeros(1, np.int64), n)[0].tolist()
+    sums = [u + M - 1 + 4095 * 128 + sample * 2**16 for sample in samples]
+    wrapped = [x >= 2**31 for x in sums]
+    assert 0 < sum(wrapped) < n
+    assert got["v_after"] == [1 - M if w else 0 for w in wrapped]
+
+
+def test_a_spike_needs_more_than_the_threshold():
+    net = network(3, vth=100, dv=0)
+    got = stepped(net, v=[6399, 6400, 6401])
+    assert got["spikes"] == [0, 0, 1]
+    assert got["v_after"] == [6399, 6400, 0]
+
+
+def test_neurons_rest_after_a_spike():
+    net = replace(network(4, vth=100), refractory=np.array([3, 0, 3, 3]))
+    got = stepped(net, v=[9000] * 4, rest=[0, 0, 1, 2])
+    assert got["spikes"] == [1, 1, 0, 0]
+    assert got["v_after"] == [0, 0, 0, 0]
+    assert got["rest_after"] == [3, 0, 0, 1]
+
+
+def test_a_reset_comes_before_the_dynamics_and_spares_the_ring():
+    net = replace(network(1), reset_interval=3, reset_offset=1)
+    kept, reset = (
+        stepped(net, u=[640], v=[64], ring=[2], step=step) for step in (2, 3)
+    )
+    assert kept["u_after"] == [next_u(640, 2, 0)]
+    assert (reset["u_after"], reset["v_after"]) == ([128], [128])
+
+
+def test_nothing_is_under_way_without_connections():
+    got = stepped(network(2), ring=[5, -5])
+    assert got["ring_after"] == [0, 0]

@@ -1,0 +1,190 @@
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import WeightBlock
+from isotau.convert.records.storage import fingerprint
+from isotau.convert.simulate.readout import read_out
+from isotau.sim.engines import reference
+from isotau.sim.engines.random_networks import random_messages, random_network
+from isotau.targets.onnx_model.graph import IR_VERSION, OPSET
+from isotau.targets.onnx_model.model_file import read_properties
+from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
+from isotau.targets.onnx_model.session import run_onnx
+
+
+def network(n=20, *, bare=False, seed=6):
+    net = random_network(np.random.default_rng(seed), n, extreme=False, bare=bare)
+    return replace(net, refractory=np.zeros(n)) if bare else net
+
+
+def dense(n, seed=7):
+    """N × N weights, 80 % of the columns excitatory, in two blocks."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n)
+    blocks = tuple(
+        WeightBlock(
+            source="recurrent",
+            pre=np.sort(pre),
+            weights=rng.integers(low, high + 1, (n, len(pre))),
+            weight_exp=-5,
+            num_weight_bits=8,
+            sign_mode=mode,
+        )
+        for pre, low, high, mode in (
+            (order[: n * 4 // 5], 0, 255, SignMode.EXCITATORY),
+            (order[n * 4 // 5 :], -255, 0, SignMode.INHIBITORY),
+        )
+    )
+    return replace(network(n), blocks=blocks, n_in=1)
+
+
+def shapes(values):
+    return {
+        entry.name: (
+            entry.type.tensor_type.elem_type,
+            [d.dim_param or d.dim_value for d in entry.type.tensor_type.shape.dim],
+        )
+        for entry in values
+    }
+
+
+def test_inputs_and_outputs_are_those_promised():
+    net = network()
+    model = fixed_to_onnx(net, record=("u", "v"), readout=True)
+    whole, double, byte = onnx.TensorProto.INT64, onnx.TensorProto.DOUBLE, 2
+    taken, given = shapes(model.graph.input), shapes(model.graph.output)
+    assert taken["messages"] == (whole, ["steps", "batch", net.n_in])
+    names = {"messages", "u", "v", "rest", "ring", "step", "seed", "first_trial", "f"}
+    assert taken.keys() == names
+    rows = ["batch", 20]
+    assert given == {
+        "spikes": (byte, ["steps", *rows]),
+        "u_after": (whole, rows),
+        "v_after": (whole, rows),
+        "rest_after": (whole, rows),
+        "ring_after": (whole, [1, *rows]),
+        "step_after": (whole, []),
+        "f_after": (double, rows),
+        "u_trace": (onnx.TensorProto.INT32, ["steps", *rows]),
+        "v_trace": (onnx.TensorProto.INT32, ["steps", *rows]),
+        "outputs": (double, ["steps", "batch", 1]),
+    }
+    step = shapes(fixed_step_to_onnx(net).graph.output)
+    assert step["spikes"] == (byte, rows)
+    assert not {"u_trace", "f_after", "outputs"} & step.keys()
+
+
+def test_all_but_the_messages_may_be_left_out():
+    for make in (fixed_to_onnx, fixed_step_to_onnx):
+        graph = make(network()).graph
+        held = {tensor.name for tensor in graph.initializer}
+        needed = [entry.name for entry in graph.input if entry.name not in held]
+        assert needed == ["messages"]
+
+
+def test_a_network_without_noise_takes_no_seed():
+    taken = shapes(fixed_to_onnx(network(bare=True)).graph.input)
+    assert not {"seed", "first_trial", "f"} & taken.keys()
+
+
+def test_only_u_and_v_are_recorded():
+    with pytest.raises(ValueError, match="record: got 'ring', need one of u, v"):
+        fixed_to_onnx(network(), record=("ring",))
+
+
+def test_the_model_says_what_it_is():
+    net = network()
+    for make, kind in ((fixed_to_onnx, "scan"), (fixed_step_to_onnx, "step")):
+        model = make(net)
+        assert model.ir_version == IR_VERSION
+        assert model.opset_import[0].version == OPSET
+        said = read_properties(model)
+        assert said["fingerprint"] == fingerprint(net)
+        assert (said["graph"], said["dt"]) == (kind, net.dt)
+
+
+def test_parameters_have_the_names_of_the_fields():
+    net = network()
+    tensors = {
+        tensor.name: onnx.numpy_helper.to_array(tensor)
+        for tensor in fixed_to_onnx(net).graph.initializer
+    }
+    for name in ("du", "dv", "vth", "refractory"):
+        np.testing.assert_array_equal(tensors[name], getattr(net, name))
+    bias = np.floor(net.bias_mant * 2.0**net.bias_exp)
+    np.testing.assert_array_equal(tensors["bias"], bias)
+
+
+@pytest.mark.parametrize("make", [fixed_to_onnx, fixed_step_to_onnx])
+def test_a_file_is_little_more_than_its_weights(make):
+    net = dense(200)
+    size = len(make(net).SerializeToString())
+    assert size <= 1.5 * 200 * 200
+
+
+def test_the_loop_over_time_is_short():
+    bare = replace(dense(200), noise_exp=None, refractory=np.zeros(200))
+    for net, most in ((bare, 30), (dense(200), 105)):
+        model = fixed_to_onnx(net)
+        (scan,) = (node for node in model.graph.node if node.op_type == "Scan")
+        (body,) = (a.g for a in scan.attribute if a.name == "body")
+        assert len(body.node) <= most
+
+
+def test_the_readout_gives_what_the_readout_gives():
+    rng = np.random.default_rng(8)
+    net = replace(
+        network(),
+        w_out=rng.normal(size=(3, 20)),
+        b_out=rng.normal(size=3),
+        tau_out=rng.uniform(0.01, 0.1, 20),
+        f0=rng.uniform(0, 50, 20),
+    )
+    sent = random_messages(rng, net, 30, 2, extreme=False)
+    run = run_onnx(fixed_to_onnx(net, readout=True), sent)
+    keys = {"w_out": net.w_out, "b_out": net.b_out, "tau": net.tau_out, "f0": net.f0}
+    expected = read_out(reference.run(net, sent).spikes, **keys)
+    assert run.spikes.bits.any()
+    np.testing.assert_allclose(run.outputs, expected, rtol=1e-12, atol=1e-12)
+    step, f, state = fixed_step_to_onnx(net, readout=True), None, None
+    parts = []
+    for part in np.array_split(sent, 2):
+        half = run_onnx(step, part, f=f, state=state)
+        f, state = half.f, half.state
+        parts.append(half.outputs)
+    np.testing.assert_allclose(np.concatenate(parts), run.outputs, rtol=1e-12)
+    np.testing.assert_allclose(f, run.f, rtol=1e-12)
+
+
+def test_messages_beyond_32_bits_are_wrapped():
+    ort = pytest.importorskip("onnxruntime")
+    net = network(bare=True)
+    content = fixed_to_onnx(net).SerializeToString()
+    session = ort.InferenceSession(content, providers=["CPUExecutionProvider"])
+    sent = random_messages(np.random.default_rng(9), net, 20, 2, extreme=True)
+    beyond = sent + 2**32 * np.random.default_rng(10).integers(-5, 5, sent.shape)
+    assert (np.abs(beyond) > 2**31).any()
+    for ours, theirs in zip(
+        session.run(None, {"messages": sent}),
+        session.run(None, {"messages": beyond}),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_networks_without_inputs_or_connections_run():
+    driven = replace(network(), bias_mant=np.full(20, 4000), bias_exp=np.full(20, 4))
+    quiet = replace(driven, blocks=())
+    rng = np.random.default_rng(11)
+    only = replace(driven, blocks=(dense(20).blocks[0],))
+    for net in (quiet, only):
+        sent = random_messages(rng, net, 25, 2, extreme=False)
+        ours = reference.run(net, sent, seed=3)
+        run = run_onnx(fixed_to_onnx(net), sent, seed=3)
+        assert run.spikes.bits.any()
+        np.testing.assert_array_equal(run.spikes.bits, ours.spikes.bits)
+        np.testing.assert_array_equal(run.state.ring, ours.state.ring)
