@@ -17,6 +17,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import dawsn, erfcx
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 
 UNIT_RATE = 50.0
@@ -34,6 +35,7 @@ SLOWEST = 1e-6
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FICurve:
     """Firing rates on a uniform grid of drives.
@@ -68,6 +70,7 @@ class FICurve:
         return self.start + self.step * np.arange(self.rates.size)
 
 
+@short_repr
 class Table(NamedTuple):
     """A function on the uniform grid start, start + step, …; constant beyond it.
 

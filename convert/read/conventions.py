@@ -8,6 +8,7 @@ from jaxtyping import Float64
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
 
 SOURCES = ("file", "argument", "default")
@@ -38,6 +39,7 @@ class Convention(NamedTuple):
     note: str = ""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conventions:
     """Everything that a reader assumed of one network.
@@ -82,6 +84,7 @@ class Conventions:
         return "\n".join(lines)
 
 
+@short_repr
 class Read(NamedTuple):
     """What a reader returns: the network, and what was assumed of it."""
 

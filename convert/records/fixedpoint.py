@@ -10,6 +10,7 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.ground.representation import short_repr
 
 SOURCES = ("input", "recurrent")
 REGISTERS: dict[str, tuple[type[np.integer[Any]], int, int]] = {
@@ -23,6 +24,7 @@ REGISTERS: dict[str, tuple[type[np.integer[Any]], int, int]] = {
 """Type and range of what every neuron has."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class WeightBlock:
     """One connection: weights of one source that share exponent, bits and sign mode.
@@ -115,6 +117,7 @@ class WeightBlock:
         validation.freeze(self, fields)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FixedPointNetwork:
     """A recurrent LIF network in Loihi's integers, and the way back to SI units.
@@ -138,7 +141,7 @@ class FixedPointNetwork:
             to v every step; None for no noise.
         state_scale: integers of u and v per volt, per neuron; one number given stands
             for all.
-        v_reset: volts that v = 0 stands for, per neuron.
+        v_reset: what v = 0 stands for, in volts, per neuron.
         input_scale: message per unit of input.
         dt: length of a step, in seconds.
         w_out: output per Hz, output × neuron.

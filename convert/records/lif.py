@@ -7,11 +7,13 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 
 MEMORYLESS = 50.0
 """Steps per τ of something without memory: 1 − exp(−50) is 1 in double precision."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LIFNetwork:
     """Current-based LIF neurons with one exponential synapse each; SI units.
@@ -139,14 +141,16 @@ class LIFNetwork:
         return self.w_out.shape[0]
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
-    """How far the state of each neuron went, in volts.
+    """How far the state of each neuron went.
 
     Attributes:
-        i_peak: largest |i| of the synaptic current, right after the jump of a step.
-        i_rms: root mean square of the same, over the steps that are recorded.
-        v_low: deepest v below reset, as a number ≥ 0.
+        i_peak: largest |i| of the synaptic current right after the jump of a step, in
+            volts.
+        i_rms: root mean square of i over the recorded steps, in volts.
+        v_low: deepest v below reset, as a number ≥ 0, in volts.
     """
 
     i_peak: Float64[np.ndarray, " n"]

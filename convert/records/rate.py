@@ -7,10 +7,12 @@ import numpy as np
 from jaxtyping import Float64, Int8
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import ACTIVATIONS as ACTIVATIONS
 from isotau.convert.neuron.activation import activate as activate
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RateRNN:
     """A rate network: τ dx/dt = −x + W_rec r + W_in u + b, r = φ(x), o = W_out r + b_o.

@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Spikes:
     """The spikes of a batch of trials, one bit each.
@@ -134,6 +136,7 @@ def mean_rate(spikes: Spikes) -> float:
     return events / (spikes.n * spikes.batch * spikes.steps * spikes.dt)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SpikeTimes:
     """The spikes of neurons, as times within the window that every trial covers.

@@ -7,8 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Trials:
     """A batch of trials of equal length; time first, batch second.

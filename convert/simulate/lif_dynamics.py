@@ -10,6 +10,7 @@ from norse.torch.functional.lif import LIFState
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes
@@ -21,6 +22,7 @@ FORGETFUL = 1e-3
 """Share of i left by a step below which i before its decay is not read off from it."""
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class LIFRun:
     """What a run left behind: all spikes, and how far the states went.
