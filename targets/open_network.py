@@ -8,6 +8,7 @@ from typing import Any
 import h5py
 
 from isotau.convert.ground.errors import Finding, UnreadableFile
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_rate import HDF5, read_rate
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
@@ -21,6 +22,7 @@ STAGES: dict[str, type[Network]] = {
 STAGE_NAMES = {RateRNN: "rate", LIFNetwork: "lif", FixedPointNetwork: "fixed"}
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
     """A network from a file, and what its reader had to say.

@@ -10,6 +10,7 @@ from jaxtyping import Float64, Int64
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.npz import DAMAGED, read_array, read_header, read_npz
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.storage import MAX_BYTES, load
 from isotau.convert.records.trials import Trials
 
@@ -17,6 +18,7 @@ FIELDS = ("inputs", "labels", "dt")
 MAGIC = b"\x93NUMPY"
 
 
+@short_repr
 class Inputs(NamedTuple):
     """What a network is shown, and what is known of each trial."""
 

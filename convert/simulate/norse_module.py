@@ -9,6 +9,7 @@ from norse.torch.functional.lif import LIFParameters, LIFState, lif_step
 from torch import Tensor, nn
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.lif import LIFNetwork, refractory_steps
 
 SURROGATES = ("super", "tanh", "triangle", "heavi_erfc", "circ")
@@ -20,6 +21,7 @@ OPTIONAL = ("i0", "v0", "f0", "tau_out")
 TRAINABLE = (*WEIGHTS, "v_leak", "tau_syn", "tau_mem", "v_th")
 
 
+@short_repr
 class ModuleState(NamedTuple):
     """What the network remembers between two steps; every tensor is batch × neuron."""
 

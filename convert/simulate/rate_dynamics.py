@@ -6,10 +6,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import activate
 from isotau.convert.records.rate import RateRNN
 
 
+@short_repr
 class RateRun(NamedTuple):
     """Rates r and outputs o of a run; index t is the state after input t was taken.
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotau.convert.chip import arithmetic as chip
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
 from isotau.convert.to_fixed.quantize import NOISE_SD
@@ -31,6 +32,7 @@ class ParameterError:
     total: int
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class QuantizationReport:
     """Every parameter before and after, time constants, and how much room is left.

@@ -6,11 +6,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 
 Floats = Float64[np.ndarray, " n"]
 
 
+@short_repr
 class Start(NamedTuple):
     """State before the first step, in volts."""
 

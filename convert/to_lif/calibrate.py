@@ -22,6 +22,7 @@ from jaxtyping import Float64
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import activate
 from isotau.convert.neuron.fi_curve import curve, evaluate
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
@@ -72,6 +73,7 @@ class CalibrateConfig:
         validation.number("lag", self.lag, minimum=0)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Calibration:
     """Calibrated networks and what they were made of.

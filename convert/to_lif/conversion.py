@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.fi_curve import curve, evaluate
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.lif import LIFNetwork
@@ -47,6 +48,7 @@ class Candidate:
     error: float
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Conversion:
     """A converted network, the candidate that was chosen, and all that were tried.

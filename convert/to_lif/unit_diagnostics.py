@@ -28,6 +28,7 @@ from jaxtyping import Float64
 from isotau.convert.ground import validation
 from isotau.convert.ground.files import write_text
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import activate
 from isotau.convert.neuron.fi_curve import FICurve, curve, evaluate
 from isotau.convert.neuron.lif_constants import PUBLISHED
@@ -36,6 +37,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, unpack
 
 
+@short_repr
 class BinnedUnits(NamedTuple):
     """Means over time bins of a LIF run; neuron k stands for unit k.
 
@@ -214,6 +216,7 @@ class Cause(Enum):
     DYNAMICS = "dynamics"
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class UnitDiagnostics:
     """Per unit: how far a LIF network's rates are from the rate network's, and why.

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int8
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import ACTIVATIONS
 
 LOSSES = ("norm", "mse")
@@ -29,6 +30,7 @@ _NOT_NEGATIVE = (
 _FRACTIONS = ("p_inh", "p_rec", "sst_fraction", "stop_accuracy")
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TrainConfig:
     """How a rate network is made and trained.

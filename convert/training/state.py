@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials
 from isotau.convert.training.config import TrainConfig
@@ -34,6 +35,7 @@ class Chance(NamedTuple):
     noise: Tensor
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class State:
     """All that the next update needs; K networks, those that ended among them.
@@ -77,6 +79,7 @@ class Evaluation(NamedTuple):
     accuracy: float
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
     """A trained network and how it came about.

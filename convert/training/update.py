@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.trials import Trials
 from isotau.convert.training.config import TrainConfig
 from isotau.convert.training.parameters import Stack, as_steps, effective, pick
@@ -137,6 +138,7 @@ GROUP = 10
 T = TypeVar("T")
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Job:
     """What the updates are made with.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.tuning.checkpoint import identity, restore, snapshot, write
@@ -21,6 +22,7 @@ USUAL = TuneConfig()
 TASK = Objective()
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Tuned:
     """A tuned network and how it came about.

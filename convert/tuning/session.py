@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.simulate.norse_module import LIFModule, to_network
@@ -39,6 +40,7 @@ class Quantization(NamedTuple):
     config: QuantizeConfig = QuantizeConfig()
 
 
+@short_repr
 @dataclass(slots=True, eq=False)
 class Session:
     """Where tuning stands.

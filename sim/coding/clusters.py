@@ -15,6 +15,7 @@ from scipy import ndimage
 from scipy.stats import norm
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.coding.discriminability import (
     LEAST_UNITS,
     Patterns,
@@ -31,6 +32,7 @@ FEW_NETWORKS = 6
 """With fewer, no shuffling of networks makes p < 0.05."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Clusters:
     """A difference of two matrices and the clusters in it.

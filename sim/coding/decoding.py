@@ -18,6 +18,7 @@ from sklearn.isotonic import isotonic_regression
 from sklearn.linear_model import LogisticRegression
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.coding.responses import Responses, choose
 
 CHANCE = 0.5
@@ -49,6 +50,7 @@ def logistic() -> Classifier:
     return LogisticRegression(max_iter=2000)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Decoding:
     """How often decoders were right, by when they were trained and tested.
@@ -222,6 +224,7 @@ class Fall(str, Enum):
     """The decoder is not even right when it is trained."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class HalfLife:
     """The lag at which accuracy above chance has fallen to half.

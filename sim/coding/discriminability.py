@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float64
 from scipy.stats import t as student
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.coding.responses import Responses, choose
 
 PUBLISHED_TRIALS = 12
@@ -51,6 +52,7 @@ class Moments(NamedTuple):
     ab: np.ndarray
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Discriminability:
     """Correlation over units of the difference at t₁ with that at t₂.

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.records.record import Timescales
 
 QUARTILES = (0.25, 0.75)
@@ -16,6 +17,7 @@ LOWEST = 1e-3
 """Hz; units below fire alike, namely not at all."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Groups:
     """Units with long and with short timescales, network by network.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.coding.clusters import FORMING, PERMUTATIONS, Clusters, significant
 from isotau.sim.coding.decoding import FOLDS, HalfLife
 from isotau.sim.coding.discriminability import LAG, Discriminability, Interval
@@ -64,6 +65,7 @@ class CodingConfig:
                 raise ValueError(f"{name}: got {start} to {stop} s, need start < stop")
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class GroupCode:
     """What one group of units holds.
@@ -87,6 +89,7 @@ class GroupCode:
     rate: float
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class MemoryCode:
     """What the units of a stage hold.

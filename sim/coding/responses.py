@@ -10,6 +10,7 @@ from scipy.signal.windows import gaussian
 from scipy.sparse import coo_matrix, csr_matrix
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.spikes import Spikes, unpack
 
 WIDTH, ALPHA, EVERY = 0.05, 2.5, 0.005
@@ -30,6 +31,7 @@ FIRST_STIMULUS = Contrast((0, 1), (2, 3))
 """The same in all trials, where the second stimulus tells nothing of the first."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Responses:
     """What the units of one network did in trials of two conditions.

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Int64
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.records.storage import fingerprint
@@ -94,6 +95,7 @@ class ChipOverflow(ArithmeticError):
         return f"{parameter}: {happened} at {place}; {remedy}"
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Diagnostics:
     """What a run of a network shows, per neuron.

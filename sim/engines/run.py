@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
 
@@ -16,6 +17,7 @@ MAX_COLUMNS = 1 << 14
 """Weights times payloads of as many channels sum exactly in float64: 2^14 · 2^39."""
 
 
+@short_repr
 class State(NamedTuple):
     """All that a network remembers between two steps; a run goes on from it exactly.
 
@@ -32,6 +34,7 @@ class State(NamedTuple):
     """Steps since power-up; decides noise, resets and the place in the ring."""
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Overflow:
     """How often numbers left their range, per neuron, over all trials and steps.
@@ -50,6 +53,7 @@ class Overflow:
     v_high: Int64[np.ndarray, " n"]
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """What a run left behind.

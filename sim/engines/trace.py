@@ -19,6 +19,7 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.files import write_text
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
 from isotau.sim.engines import reference
 from isotau.sim.engines.run import initial_state
@@ -31,6 +32,7 @@ LAGS = range(-2, 5)
 """Lags that are tried: three either side of the engine's and Lava's."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Trace:
     """One neuron's recording, a row per step.

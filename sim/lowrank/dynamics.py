@@ -17,6 +17,7 @@ from jaxtyping import Complex128, Float64
 from scipy.optimize import root
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import activate, slope
 from isotau.convert.records.rate import RateRNN
 from isotau.sim.lowrank.factors import Factors
@@ -43,6 +44,7 @@ class Reduced:
     coupling: Field
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Modes:
     """Eigenvalues of a linearization, per second, largest real part first."""
@@ -66,6 +68,7 @@ class Modes:
         return bool((self.eigenvalues.real < 0).all())
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FixedPoint:
     """A κ that stays where it is, and how the dynamics look around it."""

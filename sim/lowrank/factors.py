@@ -7,9 +7,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Factors:
     """Vectors m and n with m nᵀ/N equal to a network's recurrent weights, or near them.

@@ -12,10 +12,12 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
 from isotau.sim.lowrank.factors import Factors
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Overlaps:
     """Moments of the vectors' entries over units, in all and for each population.

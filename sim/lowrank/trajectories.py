@@ -16,6 +16,7 @@ from jaxtyping import Float64, Int64
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.spikes import Spikes, unpack
@@ -120,6 +121,7 @@ def _sent(
 Directions = Float64[np.ndarray, "n k"]
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class KappaAgreement:
     """How near κ of a spiking stage is to the rate network's, for every mode.

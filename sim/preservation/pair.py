@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.records.record import Timescales
 from isotau.sim.timescales.records.series import Series
 
@@ -19,6 +20,7 @@ PAIRINGS: tuple[tuple[int, int], ...] = ((0, 2), (0, 3), (1, 2), (1, 3), (0, 1),
 """Pairs of `RUNS`: the four of a stage a with a stage b, then the two repeats."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Pair:
     """Timescales of the same neurons at stages or engines a and b.

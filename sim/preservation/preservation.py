@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.preservation.attrition import Attrition, Censored
 from isotau.sim.preservation.config import PreservationConfig
 from isotau.sim.preservation.distribution import Distances
@@ -21,6 +22,7 @@ DECISIVE = ("shift", "scatter", "loss")
 """The endpoints, all declared before looking."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NetworkResult:
     """What one network has to say.
@@ -48,6 +50,7 @@ class NetworkResult:
         validation.freeze(self, fields)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Preservation:
     """Whether the timescales of stage a are those of stage b, by one estimator.

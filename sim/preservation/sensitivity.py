@@ -9,6 +9,7 @@ from jaxtyping import Float64
 from scipy import stats
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.preservation.compare import compare
 from isotau.sim.preservation.compare_curves import Curves, compare_curves
 from isotau.sim.preservation.config import PreservationConfig
@@ -39,6 +40,7 @@ class Trend:
         validation.freeze(self, fields)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Sensitivity:
     """Distances between two stages against the size of an error.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int64, Integer
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.targets.loihi.limits import Chip
 
@@ -141,6 +142,7 @@ class BlockDemand:
         return "dense" if self.dense_bits <= self.sparse_bits else "sparse"
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Demand:
     """What a network needs, if every neuron had a core of its own where not said.

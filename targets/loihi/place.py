@@ -20,6 +20,7 @@ from jaxtyping import Bool, Int64
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.loihi import demand as synapses
 from isotau.targets.loihi.demand import Demand, demand
@@ -35,6 +36,7 @@ REMEDIES = {
 PROFILES = ("compartment_profiles", "threshold_profiles")
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Placement:
     """Which neuron is on which core, and what every core then uses.

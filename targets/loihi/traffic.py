@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float64
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
@@ -13,6 +14,7 @@ from isotau.targets.loihi.limits import Chip
 from isotau.targets.loihi.place import Placement
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Reach:
     """What one event of a source does on each core; pre × core, whole numbers.

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isotau.convert.ground.errors import Finding, neuron_range
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.lif import MEMORYLESS, LIFNetwork, decay_fraction
 from isotau.convert.to_fixed.start_state import Start, set_back
 from isotau.targets.nir_graph import populations
@@ -244,6 +245,7 @@ STATE = ("i0", "v0", "f0")
 """Start state that the metadata may tell: currents r·I, potentials, filtered spikes."""
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
     """One spiking node of the graph.

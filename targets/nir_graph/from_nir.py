@@ -13,6 +13,7 @@ import numpy as np
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import Finding, Severity, UnreadableFile, of_severity
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.lif import LIFNetwork
 from isotau.targets.nir_graph import graph as shapes
 from isotau.targets.nir_graph import nir_metadata, units
@@ -41,6 +42,7 @@ USED = (
 """Keys of metadata that are read where the record itself is not restored."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class FromNIR:
     """What a NIR graph says.

@@ -18,6 +18,7 @@ from jaxtyping import Float64, Int64, Integer
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit, Finding, Severity, neuron_range
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.to_fixed.quantize import fit_bias
 from isotau.targets.on_lava.lava_clusters import (
@@ -123,6 +124,7 @@ COMPARTMENTS, THRESHOLDS = 32, 16
 """Profiles of one core of Loihi 1; none are published for Loihi 2."""
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Grouped:
     """A network whose neurons share profiles, and what became of their timescales.

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int32, Integer
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.supervision import Unfinished, supervise
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
@@ -33,6 +34,7 @@ class LavaError(RuntimeError):
     """Lava did not finish: it failed, died, or took longer than allowed."""
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class LavaRun:
     """What a run in Lava left behind.

@@ -13,6 +13,7 @@ from jaxtyping import Float64, Int32, Integer
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.spikes import Spikes
 from isotau.targets.onnx_model.interface import STATE
@@ -25,6 +26,7 @@ FATAL = 4
 """Level of onnxruntime's log at which errors, which are raised, are not printed too."""
 
 
+@short_repr
 class OnnxState(NamedTuple):
     """All that a network remembers, field for field as the engines' `State`."""
 
@@ -35,6 +37,7 @@ class OnnxState(NamedTuple):
     step: int
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class OnnxRun:
     """What a run left behind.

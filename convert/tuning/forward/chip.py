@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from isotau.convert.chip import arithmetic
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
 from isotau.convert.simulate.norse_module import TRAINABLE, LIFModule, to_network
@@ -36,6 +37,7 @@ from isotau.convert.tuning.forward.units import in_volts
 PLAIN = QuantizeConfig()
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Chip:
     """Dynamics that quantize the module's present parameters and run the integers.

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.tuning.forward.dynamics import Dynamics
 from isotau.convert.tuning.learner.config import TuneConfig
@@ -32,6 +33,7 @@ class NotFinite(ValueError):
     """A loss or a gradient is no finite number."""
 
 
+@short_repr
 @dataclass(slots=True, eq=False)
 class Learner:
     """What a method works on; its module changes in place.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.observe import Trace
 from isotau.convert.tuning.loss.rate_loss import RateTarget, rate_error
@@ -17,6 +18,7 @@ SAME_BIN = 0.01
 """Bins whose widths differ by less, relatively, count as equal."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Objective:
     """What is wanted: the sum of the parts below.

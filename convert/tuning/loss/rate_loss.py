@@ -8,11 +8,13 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.spikes import Spikes, unpack
 
 KINDS = ("each", "mean", "most")
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class RateTarget:
     """Which firing rates are wanted, and how much.

@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as trains
 from isotau.convert.records.spikes import Spikes
 from isotau.convert.tuning.loss.observe import bin_steps
@@ -28,6 +29,7 @@ FEWEST = 4
 """Trials of a batch: two in each half."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class TimescaleTarget:
     """The autocovariance that each neuron's counts should have, and how much.

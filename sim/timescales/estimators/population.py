@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.estimators import decay_fit
 from isotau.sim.timescales.estimators import decay_fit as resampling
 from isotau.sim.timescales.estimators.exponential import MAX_LAG, quiet
@@ -31,6 +32,7 @@ from isotau.sim.timescales.records.record import Status, Timescales
 from isotau.sim.timescales.records.series import Source, as_series
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PopulationTimescale:
     """The timescale of a population.

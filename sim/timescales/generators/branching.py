@@ -12,6 +12,7 @@ import numpy.typing as npt
 from jaxtyping import Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.generators.covariance import Lagged
 from isotau.sim.timescales.generators.parameters import (
     count_trials,
@@ -27,6 +28,7 @@ BEFORE = 10.0
 """Timescales before a trial: the variance settles with τ/2, so e⁻²⁰ is left."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Geometric:
     """The autocovariance of events that happen every dt, σ² exp(−k dt/τ) at step k.

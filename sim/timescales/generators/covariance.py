@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Complex128, Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 
 NODES = 48
 """Of the quadrature over a bin: 12 digits down to time constants of a 200th of it."""
@@ -32,6 +33,7 @@ class Autocovariance(Protocol):
         ...
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Exponentials:
     """C(u) = Re Σₖ aₖ exp(−bₖ |u|): OU processes, Hawkes processes, linear networks.

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from jaxtyping import Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.generators.covariance import Autocovariance, Lagged
 from isotau.sim.timescales.generators.parameters import (
@@ -22,6 +23,7 @@ from isotau.sim.timescales.records.series import Series
 SOURCE = "doubly stochastic Poisson"
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Drifting:
     """The autocovariance over trials of a process whose rate differs between trials.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from scipy.special import ndtr, owens_t
 
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.generators.covariance import Lagged, quadrature
 from isotau.sim.timescales.generators.gaussian import two_taus
 from isotau.sim.timescales.generators.parameters import count_units, fraction, per_unit
@@ -49,6 +50,7 @@ class RateLaw(Protocol):
         ...
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Rectified:
     """max(0, rate + sd · x): a rate that noise of large sd silences at times.
@@ -95,6 +97,7 @@ class Rectified:
         return quadrature(self, width, lags)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LogGaussian:
     """rate · exp(s x − s²/2), with the s that gives it the standard deviation sd.

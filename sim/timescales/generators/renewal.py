@@ -8,6 +8,7 @@ from jaxtyping import Float64
 from scipy.special import gammainc, gammaln
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.generators import generator_kernels as kernels
 from isotau.sim.timescales.generators.covariance import (
@@ -23,6 +24,7 @@ from isotau.sim.timescales.generators.parameters import (
 from isotau.sim.timescales.generators.truth import Generated, Truth
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class GammaRenewal:
     """The autocovariance of spikes whose intervals are independent gamma numbers.

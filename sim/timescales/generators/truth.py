@@ -7,11 +7,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.generators.covariance import Autocovariance
 from isotau.sim.timescales.records.series import Series
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Truth:
     """The exact answer of a process, one entry per neuron.
@@ -78,6 +80,7 @@ class Truth:
         return self.taus[-1]
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Generated:
     """Data from a known process.

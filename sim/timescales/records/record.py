@@ -15,6 +15,7 @@ from jaxtyping import Float64
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.files import write_text
+from isotau.convert.ground.representation import short_repr
 
 FORMAT = 2
 NUMBERS = {
@@ -53,6 +54,7 @@ class Status(str, Enum):
     """The best τ is the shortest or longest one that was looked at."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Timescales:
     """The timescales of a population, one entry per neuron.

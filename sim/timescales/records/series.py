@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as spike_times
 from isotau.convert.records.spikes import Spikes, SpikeTimes
 from isotau.sim.timescales.records.autocorrelation import binned
@@ -14,6 +15,7 @@ from isotau.sim.timescales.records.autocorrelation import binned
 KINDS = ("counts", "signal")
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Series:
     """Values of neurons in equal bins of repeated trials.

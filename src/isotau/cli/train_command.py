@@ -12,6 +12,7 @@ import numpy as np
 import isotau
 from isotau.convert.ground import files, validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.training import Trained, train_many, truncate
@@ -76,6 +77,7 @@ class TrainRequest:
         return (*before, last)
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Training:
     """Networks that were trained, and where they are.

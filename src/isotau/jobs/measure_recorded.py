@@ -14,6 +14,7 @@ from rich.text import Text
 import isotau
 from isotau.convert.ground import files, validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.spikes import SpikeTimes, of_neuron
 from isotau.sim.plot import draw as plot
 from isotau.sim.plot.plot_lowrank import picture
@@ -70,6 +71,7 @@ class MeasureRequest:
                 )
 
 
+@short_repr
 class Measured(NamedTuple):
     """One file's neurons.
 

@@ -11,6 +11,7 @@ import torch
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.conventions import Conventions
 from isotau.convert.read.read_spikernn import read_spikernn_variables
 from isotau.convert.records.fixedpoint import FixedPointNetwork
@@ -54,6 +55,7 @@ QUIET_SHARE = 5
 """One trial without input for so many of the task's, where ranges are recorded."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Result:
     """A network on its way to the chip, and how it does there.

@@ -9,6 +9,7 @@ from isotau.convert.ground.errors import Finding
 from isotau.convert.ground.errors import as_json as findings_as_json
 from isotau.convert.ground.errors import describe as tell_findings
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_inputs import Inputs
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
@@ -30,6 +31,7 @@ from isotau.targets.on_lava.profiles import findings_of_grouping, group_profiles
 CHIPS = {"loihi1": LOIHI1, "loihi2": LOIHI2}
 
 
+@short_repr
 class Placed(NamedTuple):
     """A network on cores; what running it costs, if it was run."""
 

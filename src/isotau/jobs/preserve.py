@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.quiet_runs import (
@@ -77,6 +78,7 @@ class PreserveConfig:
             )
 
 
+@short_repr
 class NetworkTimescales(NamedTuple):
     """One network at every stage.
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_inputs import Inputs
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
@@ -57,6 +58,7 @@ class Tried(NamedTuple):
     accuracy: float | None
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Quantized:
     """A network in the chip's integers, and what that did to it.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.spikes import Spikes, window
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.to_fixed.quantize import messages
@@ -26,6 +27,7 @@ QUIET = 1
 """Sets these seeds apart from those of the task's trials."""
 
 
+@short_repr
 class Twice(NamedTuple):
     """The spikes of one stage in trials without input, and again with other noise."""
 
@@ -103,6 +105,7 @@ RESAMPLES = 50
 """Of the trials, that tell which fits to autocorrelations show a decay at all."""
 
 
+@short_repr
 class StageTimescales(NamedTuple):
     """What was measured at one stage.
 

@@ -7,6 +7,7 @@ import torch
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_inputs import Inputs
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
@@ -17,6 +18,7 @@ from isotau.convert.to_fixed.quantize import messages
 from isotau.jobs.stages import ENGINES
 
 
+@short_repr
 class Simulated(NamedTuple):
     """What a network did, and the class that it put each trial into.
 

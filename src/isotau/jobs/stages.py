@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
@@ -35,6 +36,7 @@ from isotau.sim.timescales.records.record import Timescales
 from isotau.targets.on_lava.to_lava import run_lava
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Plan:
     """What every stage is shown, and how.
@@ -71,6 +73,7 @@ class Plan:
         return lead_in(self.task, refine(trials, dt).inputs, self.lead(dt))
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Quiet:
     """What a stage did without input.
@@ -90,6 +93,7 @@ class Quiet:
     published: Timescales
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Stage:
     """What one stage did.
@@ -166,6 +170,7 @@ MOST_STATES = 1 << 23
 """States of the rate network that are held at a time."""
 
 
+@short_repr
 class ChipRun(NamedTuple):
     """The engine's stage, what it was sent, all it did, and what was seen on the way.
 
@@ -179,6 +184,7 @@ class ChipRun(NamedTuple):
     diagnostics: Diagnostics
 
 
+@short_repr
 class LavaStage(NamedTuple):
     """Lava's stage; `mismatches` counts spikes not shared, of `compared` neuron-steps.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_inputs import read_inputs
 from isotau.convert.records import storage
 from isotau.convert.records.lif import LIFNetwork
@@ -29,6 +30,7 @@ TYPICAL = 150
 """Trials, at most, in which the ranges of the states are recorded."""
 
 
+@short_repr
 class Lesson(NamedTuple):
     """What a LIF network is tuned on, and what it is scored on.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import mean_rate
 from isotau.convert.to_fixed.quantize import QuantizeConfig
@@ -17,6 +18,7 @@ from isotau.jobs.stages import Stage
 Z = 1.959963984540054
 
 
+@short_repr
 class Scored(NamedTuple):
     """How a stage did on the test trials.
 
@@ -37,6 +39,7 @@ class Change(NamedTuple):
     high: float
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Tuning:
     """A tuned network, and how it did before and after on trials it never saw.

@@ -1,6 +1,8 @@
+import ast
 from dataclasses import dataclass, replace
 from enum import Enum
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +14,8 @@ from isotau.convert.records.lif import Ranges
 from isotau.convert.records.spikes import Spikes
 
 LONGEST = 600
+SOURCES = Path(__file__).resolve().parents[3]
+FOLDERS = ("convert", "targets", "sim", "src/isotau/cli", "src/isotau/jobs")
 
 
 class Colour(Enum):
@@ -158,3 +162,20 @@ def test_a_raster_prints_short():
         "Spikes(steps=5000, batch=30, bits=[5000 × 30 × 25], n=200, dt=0.001 s, "
         "engine='norse', network='')"
     )
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_public_record_of_arrays_prints_short(folder):
+    for path in (SOURCES / folder).rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
+                continue
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            types = [
+                ast.unparse(field.annotation)
+                for field in node.body
+                if isinstance(field, ast.AnnAssign)
+            ]
+            if any(name.startswith("dataclass") for name in decorators):
+                arrays = any("ndarray" in kind or "Tensor" in kind for kind in types)
+                assert not arrays or decorators[0] == "short_repr", (path, node.name)
