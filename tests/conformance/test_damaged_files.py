@@ -13,7 +13,6 @@ import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
-BENCHMARKS = ROOT / "benchmarks"
 FORMATS = ("npz", "mat 5", "mat 7.3", "nwb", "nir", "pt", "pt legacy", "onnx")
 
 
@@ -22,9 +21,10 @@ def run(tmp_path, *options):
     for name in ("pynwb", "nir", "onnxruntime"):
         pytest.importorskip(name, reason=f"{name} is not installed")
     out = tmp_path / "results.json"
-    command = [sys.executable, str(BENCHMARKS / "damaged_files.py"), *options]
+    command = [sys.executable, "-m", "benchmarks.damage", *options]
     done = subprocess.run(
         [*command, "--json", str(out)],
+        cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -61,10 +61,10 @@ def script(monkeypatch):
     """Return the script as a module."""
     for name in ("pynwb", "nir", "onnx"):
         pytest.importorskip(name, reason=f"{name} is not installed")
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import damaged_files
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.damage import __main__
 
-    return damaged_files
+    return __main__
 
 
 CASE = '{"number": 7, "format": "npz", "file": "a", "damage": "b"}'
@@ -113,7 +113,7 @@ PROGRAM = """
 import json, sys, warnings
 import numpy as np
 from pathlib import Path
-from damaged_worker import read_case
+from benchmarks.damage.worker import read_case
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.spikes import SpikeTimes
 FIELDS = dict(times=[], trial=[], neuron=[], trials=[1], duration=1.0)
@@ -128,7 +128,7 @@ def test_what_counts_as_what(script, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         input=json.dumps([line for line, _, _ in OUTCOMES]),
-        env=os.environ | {"PYTHONPATH": str(BENCHMARKS)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -142,7 +142,7 @@ def test_what_counts_as_what(script, tmp_path):
 
 
 def test_a_file_can_be_made_again_from_its_number(script, tmp_path):
-    from damage import DAMAGES, FORMATS, make_case
+    from benchmarks.damage.cases import DAMAGES, FORMATS, make_case
 
     script.write_seeds(tmp_path)
     assert FORMATS == tuple(DAMAGES)
@@ -157,9 +157,9 @@ def test_a_file_can_be_made_again_from_its_number(script, tmp_path):
 
 
 def test_every_damage_damages(script, tmp_path):
-    from damage import DAMAGES
-    from damage_bytes import BYTES, WORDS
-    from damaged_seeds import SEEDS
+    from benchmarks.damage.cases import DAMAGES
+    from benchmarks.damage.formats.any_bytes import BYTES, WORDS
+    from benchmarks.damage.seeds.catalogue import SEEDS
 
     script.write_seeds(tmp_path)
     for format_, damages in DAMAGES.items():

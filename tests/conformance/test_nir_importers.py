@@ -1,8 +1,8 @@
 """What others make of isotau's `.nir` files: the same spikes, or the known fault.
 
 The first oracle reads NIR's documentation; the others are importers of frameworks,
-skipped where the framework is not installed (`benchmarks/nir_importers.py` runs them in
-environments of their own).
+skipped where the framework is not installed (`benchmarks.targets.nir_importers` runs
+them in environments of their own).
 """
 
 import contextlib

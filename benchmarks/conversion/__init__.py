@@ -1,0 +1,1 @@
+"""What conversion does to accuracy, dynamics and firing, on networks of many kinds."""

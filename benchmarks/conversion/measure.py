@@ -1,0 +1,155 @@
+"""What one network gives at the rate, LIF and fixed-point stage, on fresh trials."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.conversion.studies import Study
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes, mean_rate, window
+from isotau.convert.records.trials import Trials, refine, subset
+from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.simulate.readout import read_out
+from isotau.convert.to_fixed.quantize import messages, quantize
+from isotau.convert.to_fixed.truncation import restore_drive
+from isotau.convert.to_lif.conversion import Conversion
+from isotau.convert.to_lif.convert_rate import ConvertConfig, convert
+from isotau.sim.engines import compiled
+from isotau.sim.lowrank.factors import factors
+from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa
+from isotau.sim.tasks import TASKS, Task, lead_in
+
+RANGED = 32
+"""Trials of the fit that the quantizer's ranges and losses come from."""
+
+
+def measure(net: RateRNN, study: Study, *, seed: int, scaled: bool) -> dict[str, Any]:
+    """Return the figures of one network; every stage sees the same test trials."""
+    task = TASKS[study.task]
+    fit = task.draw(study.fit, np.random.default_rng([seed, 1]))
+    test = task.draw(study.test, np.random.default_rng([seed, 2]))
+    rng = np.random.default_rng([seed, 3])
+    run = simulate_rate(net, test.inputs, rng=rng, keep_x=bool(net.rank))
+    figures: dict[str, Any] = {
+        "n": net.n,
+        "activation": net.activation,
+        "rate": _answers(run.outputs, test, test, run.outputs, task),
+    }
+    for method in ("calibrate", "scale") if scaled else ("calibrate",):
+        started = time.perf_counter()
+        found = convert(
+            net,
+            fit,
+            score=task.score,
+            seed=seed,
+            config=ConvertConfig(method=method),
+        )
+        seconds = time.perf_counter() - started
+        figures[method] = _stages(found, fit, test, run.outputs, task, seed) | {
+            "seconds": seconds,
+            "inverse_lambda": found.chosen.inverse_lambda,
+            "unit_mv": 1e3 * found.constants.unit,
+            "candidates": len(found.candidates),
+            "membrane_noise_mv": 1e3 * found.network.noise_std,
+        }
+        if net.rank and method == "calibrate":
+            assert run.x is not None
+            figures["kappa"] = _kappa(net, found, test, run.x, seed)
+    return figures
+
+
+def _stages(
+    found: Conversion,
+    fit: Trials,
+    test: Trials,
+    theirs: np.ndarray,
+    task: Task,
+    seed: int,
+) -> dict[str, Any]:
+    """Return what the LIF and the fixed-point network do."""
+    net, constants = found.network, found.constants
+    fine = refine(test, constants.dt)
+    lead = constants.burn_in_steps
+
+    def shown(trials: Trials) -> np.ndarray:
+        return lead_in(task, refine(trials, constants.dt).inputs, lead)
+
+    def lif_run(inputs: np.ndarray, seed: int) -> LIFRun:
+        generator = torch.Generator().manual_seed(seed)
+        return simulate_lif(net, inputs, generator=generator)
+
+    inputs, some = shown(test), shown(subset(fit, slice(0, RANGED)))
+    seen = lif_run(some, seed + 400)
+    fixed = quantize(net, seen.ranges, input_peak=float(np.abs(fit.inputs).max()))
+    fixed = restore_drive(fixed, seen.spikes, some)
+    run = lif_run(inputs, seed + 100)
+    chip = compiled.run(
+        fixed, messages(fixed, inputs), seed=seed + 200, count_overflow=True
+    )
+    assert chip.overflow is not None
+    figures = {}
+    for name, spikes, stage, tau in (
+        ("lif", run.spikes, net, net.tau_syn),
+        ("fixed", chip.spikes, fixed, fixed.tau_out),
+    ):
+        outputs = read_out(
+            spikes, w_out=stage.w_out, b_out=stage.b_out, tau=tau, f0=stage.f0
+        )[lead:]
+        seen: Spikes = window(spikes, lead) if lead else spikes
+        figures[name] = _answers(outputs, fine, test, theirs, task) | {
+            "rate_hz": mean_rate(seen)
+        }
+    figures["fixed"]["u_wraps"] = int(chip.overflow.u_wraps.sum())
+    return figures
+
+
+def _answers(
+    outputs: np.ndarray, trials: Trials, coarse: Trials, theirs: np.ndarray, task: Task
+) -> dict[str, Any]:
+    """Return accuracies, amplitude and the distance to the rate network's output."""
+    every = round(coarse.dt / trials.dt)
+    mask = coarse.mask
+    off = outputs[every - 1 :: every][mask] - theirs[mask]
+    asked = np.abs(trials.targets).max(axis=(0, 2)) > 0
+    wanted = np.abs(trials.targets).max(axis=(0, 2))[asked]
+    peaks = np.abs(np.where(trials.mask[:, :, None], outputs, 0)).max(axis=(0, 2))
+    return {
+        "accuracy": float(task.score(outputs, trials).mean()),
+        "strict": float(task.score_strict(outputs, trials).mean()),
+        "amplitude": float((peaks[asked] / wanted).mean()),
+        "rms_to_rate": float(np.sqrt((off**2).mean())),
+    }
+
+
+def _kappa(
+    net: RateRNN, found: Conversion, test: Trials, x: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """Return how the latent trajectories of rate and LIF network agree."""
+    few = slice(0, min(32, test.batch))
+    fine = refine(test, found.constants.dt)
+    lif, constants = found.network, found.constants
+    spikes = simulate_lif(
+        lif,
+        fine.inputs[:, few],
+        generator=torch.Generator().manual_seed(seed + 300),
+    ).spikes
+    m = factors(net).m_vectors
+    rate_kappa = kappa(x[:, few], m, inputs=net.w_in, offset=net.bias)
+    spiking = spiking_kappa(
+        spikes,
+        lif,
+        fine.inputs[:, few],
+        m,
+        inputs=net.w_in,
+        unit=constants.unit,
+        # What the fit added to the constant drive belongs to κ.
+        offset=net.bias - (lif.v_leak - constants.v_leak) / constants.unit,
+    )
+    agreement = compare_kappa(rate_kappa, spiking)
+    return {
+        "nrmse": [float(value) for value in agreement.nrmse],
+        "correlation": [float(value) for value in agreement.correlation],
+    }

@@ -1,0 +1,1 @@
+"""Whole files, to be damaged."""

@@ -1,0 +1,1 @@
+"""What a time step costs, and what spikes cost in memory."""

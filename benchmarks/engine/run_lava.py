@@ -1,0 +1,47 @@
+"""Time Lava on the network in a folder; a child process of `benchmarks.engine`.
+
+Leaves `result.json`: microseconds per step of the run, and of reading the spikes, in
+which case `bits.npy` holds them, from power-up.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from isotau.convert.ground import files
+from isotau.convert.records import spikes, storage
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.targets.on_lava.lava_child import build
+from isotau.targets.on_lava.shim.lava_compat import load
+
+
+def main(folder: Path) -> None:
+    job = json.loads((folder / "job.json").read_text())
+    warm_up, steps, read = job["warm_up"], job["steps"], job["read"]
+    net = storage.load(folder / "network.npz", FixedPointNetwork)
+    silence = np.zeros((warm_up + steps, 1, net.n_in), dtype=np.int32)
+    population = build(net, silence, seed=0, first_trial=0)
+    if read:
+        monitor = load("lava.proc.monitor.process").Monitor()
+        monitor.probe(population.s_out, warm_up + steps)
+    run_steps = load("lava.magma.core.run_conditions").RunSteps
+    chosen = load("lava.magma.core.run_configs").Loihi2SimCfg(select_tag="fixed_pt")
+    population.run(condition=run_steps(num_steps=warm_up), run_cfg=chosen)
+    begun = time.perf_counter()
+    population.run(condition=run_steps(num_steps=steps))
+    result = {"run_us": (time.perf_counter() - begun) / steps * 1e6, "read_us": 0.0}
+    if read:
+        begun = time.perf_counter()
+        (raster,) = monitor.get_data()[population.name].values()
+        taken = time.perf_counter() - begun
+        result["read_us"] = taken / (warm_up + steps) * 1e6
+        np.save(folder / "bits.npy", spikes.pack(raster[:, None] != 0))
+    population.stop()
+    files.write_text(folder / "result.json", json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Whether what is exported runs as isotau runs it."""

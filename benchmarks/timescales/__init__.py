@@ -1,0 +1,1 @@
+"""How right timescales are, and whether they survive conversion."""

@@ -1,0 +1,1 @@
+"""What tuning gives back, and what it costs."""
