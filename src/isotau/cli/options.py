@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from isotau.sim.engines.engine import ENGINES
+
 Network = Annotated[
     Path,
     typer.Argument(
@@ -36,7 +38,7 @@ SearchTrials = Annotated[
 ]
 Engine = Annotated[
     str,
-    typer.Option(help="What simulates the chip: compiled, reference or torch."),
+    typer.Option(help=f"What simulates the chip: {', '.join(ENGINES)}."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
 Out = Annotated[Path, typer.Option(help="Folder for everything that is left.")]

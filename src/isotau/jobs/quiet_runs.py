@@ -14,7 +14,8 @@ from isotau.convert.records.spikes import Spikes, window
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.to_fixed.quantize import messages
 from isotau.jobs.pipeline import Result
-from isotau.jobs.stages import ENGINES, lif_spikes, observe_rate
+from isotau.jobs.stages import lif_spikes, observe_rate
+from isotau.sim.engines.engine import engine_named
 from isotau.sim.preservation import trial_replicates
 from isotau.sim.tasks import fixation
 from isotau.sim.timescales import ESTIMATORS
@@ -86,7 +87,8 @@ def _spikes(stage: str, result: Result, silence: Trials, seed: int) -> Spikes:
         return window(lif_spikes(lif, plan, silence, seed), plan.lead(lif.dt))
     fixed = result.fixed
     sent = messages(fixed, plan.shown(silence, fixed.dt))
-    run = ENGINES[plan.engine](fixed, sent, seed=seed, progress=plan.progress)
+    engine = engine_named(plan.engine)
+    run = engine(fixed, sent, seed=seed, progress=plan.progress)
     return window(run.spikes, plan.lead(fixed.dt))
 
 

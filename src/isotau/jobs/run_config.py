@@ -14,6 +14,7 @@ from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.to_lif.calibrate import CalibrateConfig
 from isotau.convert.to_lif.convert_rate import ConvertConfig
 from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.sim.engines.engine import ENGINES
 from isotau.sim.tasks import TASKS
 
 REFERENCES = ("rate", "lif")
@@ -53,9 +54,6 @@ class TuningPlan:
             validation.number(name, getattr(self, name), minimum=0)
 
 
-ENGINE_NAMES = ("compiled", "reference", "torch")
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """What `run_pipeline` does.
@@ -69,7 +67,7 @@ class RunConfig:
             those scored.
         timescale_trials: trials without input, for the timescales; every stage.
         lava_trials: how many of the scored trials also run in Lava.
-        engine: what simulates the chip, one of `ENGINE_NAMES`; all give the same bits.
+        engine: what simulates the chip, a key of `ENGINES`; all give the same bits.
         seed: of everything that is drawn.
         constants: of the LIF neurons, from which the conversion starts.
         calibration: choices of the calibration.
@@ -95,7 +93,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Check the numbers."""
         validation.choice("task", self.task, sorted(TASKS))
-        validation.choice("engine", self.engine, ENGINE_NAMES)
+        validation.choice("engine", self.engine, tuple(ENGINES))
         validation.whole("trials", self.trials, 1, 1 << 20)
         validation.whole("search_trials", self.search_trials, 3, 1 << 20)
         validation.whole("timescale_trials", self.timescale_trials, 3, 1 << 20)

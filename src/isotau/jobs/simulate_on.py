@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_inputs import Inputs
@@ -15,7 +14,7 @@ from isotau.convert.records.spikes import Spikes, mean_rate
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.readout import read_out
 from isotau.convert.to_fixed.quantize import messages
-from isotau.jobs.stages import ENGINES
+from isotau.sim.engines.engine import engine_named
 
 
 @short_repr
@@ -44,7 +43,7 @@ def simulate_on(
     Args:
         net: the network; a float one runs in Norse.
         inputs: what it is shown, in steps of its dt.
-        engine: simulates the chip, one of `isotau.jobs.stages.ENGINES`.
+        engine: simulates the chip, one of `isotau.sim.engines.engine.ENGINES`.
         seed: of the membrane noise.
         progress: is given the steps as they pass.
 
@@ -57,9 +56,9 @@ def simulate_on(
         run = simulate_lif(net, inputs.values, generator=generator, progress=progress)
         spikes = run.spikes
     else:
-        chosen = ENGINES[validation.choice("engine", engine, list(ENGINES))]
+        run_chip = engine_named(engine)
         sent = messages(net, inputs.values)
-        spikes = chosen(net, sent, seed=seed, progress=progress).spikes
+        spikes = run_chip(net, sent, seed=seed, progress=progress).spikes
     classes = classify(net, spikes)
     right = None
     if inputs.labels is not None:

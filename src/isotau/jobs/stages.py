@@ -3,7 +3,6 @@
 `Plan`: what every stage is shown; `Stage`: what it did.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -25,9 +24,8 @@ from isotau.convert.to_fixed.quantization_report import QuantizationReport
 from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion, expected_rates
 from isotau.jobs.run_config import Seeds
-from isotau.sim.engines import compiled, reference, torch_engine
 from isotau.sim.engines.diagnostics import Diagnostics, diagnose
-from isotau.sim.engines.run import Run
+from isotau.sim.engines.engine import engine_named
 from isotau.sim.spikes.poisson import observe
 from isotau.sim.tasks import Task, lead_in
 from isotau.sim.timescales.estimators.kim import kim
@@ -49,7 +47,7 @@ class Plan:
             in the state that stands for the rate network's x0.
         dt: step of the spiking stages, in seconds.
         seeds: of everything that is drawn.
-        engine: simulates the chip, one of `isotau.jobs.run_config.ENGINE_NAMES`.
+        engine: simulates the chip, one of `isotau.sim.engines.engine.ENGINES`.
         lava_trials: how many of the scored trials also run in Lava.
         progress: is given the steps as they pass.
     """
@@ -161,11 +159,6 @@ def _poisson_like(spikes: Spikes, rng: np.random.Generator) -> Spikes:
     )
 
 
-ENGINES: dict[str, Callable[..., Run]] = {
-    "compiled": compiled.run,
-    "reference": reference.run,
-    "torch": torch_engine.run,
-}
 MOST_STATES = 1 << 23
 """States of the rate network that are held at a time."""
 
@@ -279,7 +272,7 @@ def chip_stage(
         for name, (trials, _) in loads.items()
     }
     runs = {
-        name: ENGINES[plan.engine](
+        name: engine_named(plan.engine)(
             fixed, sent[name], seed=seed, count_overflow=True, progress=plan.progress
         )
         for name, (_, seed) in loads.items()
