@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.cli.progress import bars
 from isotau.convert.ground.files import write_text
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_messages, random_network
 from isotau.targets.on_lava.to_lava import run_lava
 
 LARGE_EVERY = 10

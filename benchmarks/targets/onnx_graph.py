@@ -24,13 +24,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.engine.networks import busy, network
+from benchmarks.engine.random_networks import random_messages, random_network
 from benchmarks.provenance import provenance
 from benchmarks.repository import RESULTS
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.files import write_text
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.sim.engines import compiled, reference
-from isotau.sim.engines.random_networks import random_messages, random_network
 from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
 from isotau.targets.onnx_model.session import open_model, run_onnx
 

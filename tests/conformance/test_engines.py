@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import conformance_case, started
 from isotau.convert.chip import arithmetic
 from isotau.sim.engines import compiled, reference, torch_engine
-from isotau.sim.engines.random_networks import conformance_case, started
 
 ENGINES = {"compiled": compiled.run, "torch": torch_engine.run}
 MORE = ENGINES | {"compiled, one thread": partial(compiled.run, threads=1)}

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isotau.convert.chip import arithmetic
-from isotau.convert.chip.arithmetic import SignMode
-from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import (
+from benchmarks.engine.random_networks import (
     random_block,
     random_messages,
     random_network,
 )
+from isotau.convert.chip import arithmetic
+from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.sim.engines import reference
 from isotau.targets.on_lava.to_lava import run_lava
 
 STOCK, OWN = "stock", "own"

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.ground.supervision import supervise
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import unpack
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_messages, random_network
 from isotau.targets.on_lava.lava_export import export_lava
 from isotau.targets.on_lava.profiles import group_profiles
 

@@ -9,8 +9,8 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from benchmarks.engine.random_networks import conformance_case, started
 from isotau.sim.engines import compiled, reference
-from isotau.sim.engines.random_networks import conformance_case, started
 from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
 from isotau.targets.onnx_model.session import open_model, run_onnx
 

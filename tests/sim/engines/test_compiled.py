@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.spikes import unpack
 from isotau.sim.engines import compiled, reference
 from isotau.sim.engines import compiled_kernels as kernels
 from isotau.sim.engines.diagnostics import ChipOverflow
-from isotau.sim.engines.random_networks import random_messages, random_network
 
 
 def busy(n=300, seed=0):

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.to_fixed.quantization_report import (
@@ -16,7 +17,6 @@ from isotau.convert.to_fixed.quantization_report import (
 )
 from isotau.sim.engines import diagnostics, reference
 from isotau.sim.engines.diagnostics import ChipOverflow, EngineWarning, diagnose
-from isotau.sim.engines.random_networks import random_messages, random_network
 
 M = 2**23
 

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.sim.engines import compiled, reference, torch_engine
-from isotau.sim.engines.random_networks import random_network
 from isotau.sim.engines.run import (
     Overflow,
     check,

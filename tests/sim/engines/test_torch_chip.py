@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_messages, random_network
 from isotau.sim.engines.run import check
 from isotau.sim.engines.torch_chip import exact_in_float32, may_wrap, pick
 

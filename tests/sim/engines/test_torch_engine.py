@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.spikes import unpack
 from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines import reference, torch_engine
 from isotau.sim.engines.diagnostics import ChipOverflow
-from isotau.sim.engines.random_networks import random_messages, random_network
 from isotau.sim.engines.run import State
 
 M = 2**23

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import DoesNotFit, UnreadableFile
 from isotau.sim.engines import trace
-from isotau.sim.engines.random_networks import random_network
 from isotau.sim.engines.trace import (
     Trace,
     read_trace,
@@ -19,7 +19,7 @@ from isotau.sim.engines.trace import (
     write_trace,
 )
 
-SHIPPED = Path(__file__).resolve().parents[2] / "examples" / "data"
+SHIPPED = Path(__file__).resolve().parents[3] / "examples" / "data"
 LOIHI = {"du": 4095, "dv": 163, "vth": 25, "weight": 10}
 """The only registers that give what was published of Loihi 2 in the rows below."""
 TYPICAL = {"du": 400, "dv": 100, "vth": 300, "weight": 40}

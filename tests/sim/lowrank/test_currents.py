@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.to_fixed.quantize import messages, quantize
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_messages, random_network
 from isotau.sim.lowrank.trajectories import currents
 
 STEPS, BATCH = 60, 3

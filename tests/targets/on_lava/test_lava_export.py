@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.chip import arithmetic
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_messages, random_network
 from isotau.targets.on_lava import lava_export
 from isotau.targets.on_lava.lava_export import export_lava, for_hardware
 from isotau.targets.on_lava.profiles import group_profiles

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.storage import same
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.on_lava.profiles import scale_rows, scale_states
 
 

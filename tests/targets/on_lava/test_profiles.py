@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import DoesNotFit, Severity
 from isotau.convert.records.storage import same
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.on_lava.profiles import (
     findings_of_grouping,
     group_profiles,

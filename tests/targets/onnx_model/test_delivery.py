@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.chip import arithmetic
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.onnx_model import delivery
 from isotau.targets.onnx_model.delivery import Sent, Sources
 from isotau.targets.onnx_model.graph import Graph, to_model

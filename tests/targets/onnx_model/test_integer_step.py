@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.chip.philox import membrane_samples
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.onnx_model.scan import fixed_step_to_onnx
 
 M = 2**23

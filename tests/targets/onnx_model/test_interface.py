@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.records.lif import decay_fraction
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.onnx_model import interface
 from isotau.targets.onnx_model.graph import Graph, to_model
 from isotau.targets.onnx_model.scan import fixed_step_to_onnx

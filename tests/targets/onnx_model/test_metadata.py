@@ -4,9 +4,9 @@ import numpy as np
 import onnx
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.storage import fingerprint
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.onnx_model.model_file import FORMAT, properties, read_properties
 
 

@@ -3,8 +3,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import UnreadableFile
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.onnx_model import model_file
 from isotau.targets.onnx_model.graph import DIGEST, Graph, digest, to_model
 from isotau.targets.onnx_model.model_file import read_model, write_onnx

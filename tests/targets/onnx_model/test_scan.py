@@ -4,12 +4,12 @@ import numpy as np
 import onnx
 import pytest
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.readout import read_out
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_messages, random_network
 from isotau.targets.onnx_model.graph import IR_VERSION, OPSET
 from isotau.targets.onnx_model.model_file import read_properties
 from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx

@@ -10,12 +10,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.onnx_model import verify_onnx as module
 from isotau.targets.onnx_model.lif_to_onnx import lif_step_to_onnx, lif_to_onnx
 from isotau.targets.onnx_model.rate_to_onnx import rate_step_to_onnx, rate_to_onnx

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.sim.engines import reference
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.onnx_model.verify_result import trial_of
 
 

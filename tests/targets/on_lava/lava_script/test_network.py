@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.records import storage
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.on_lava.lava_script.network import (
     profiles,
     read_messages,

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.records import storage
-from isotau.sim.engines.random_networks import random_network
 from isotau.targets.on_lava.lava_script import run
 
 

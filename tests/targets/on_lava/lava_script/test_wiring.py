@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.records import storage
-from isotau.sim.engines.random_networks import random_network
 
 SCRIPT = """
 import sys

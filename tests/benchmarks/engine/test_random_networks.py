@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.chip import arithmetic
 from isotau.convert.records.storage import same
-from isotau.sim.engines.random_networks import random_messages, random_network
 
 
 @pytest.mark.parametrize("extreme", [False, True])
