@@ -11,7 +11,7 @@ import isotau
 from isotau.convert.records.trials import refine
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.to_fixed.quantize import messages
-from isotau.convert.to_lif.convert_rate import convert
+from isotau.convert.to_lif.convert_rate import convert_rate
 from isotau.sim.engines import compiled
 from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa
 from isotau.sim.tasks import RDM
@@ -37,7 +37,7 @@ def main() -> None:
     fine = refine(test, 1e-3)
     for method in ("calibrate", "scale"):
         config = isotau.ConvertConfig(method=method)
-        found = convert(net, shown, score=RDM.score_strict, seed=2, config=config)
+        found = convert_rate(net, shown, score=RDM.score_strict, seed=2, config=config)
         lif, unit = found.network, found.constants.unit
         inputs, noise = refine(shown, lif.dt).inputs, torch.Generator()
         ranges = isotau.simulate_lif(lif, inputs, generator=noise).ranges

@@ -28,10 +28,10 @@ from benchmarks.conversion.studies import STUDIES
 from benchmarks.provenance import provenance
 from benchmarks.repository import RESULTS
 from isotau.cli.progress import bars
-from isotau.cli.train_command import file_name, train_networks
 from isotau.convert.ground import files
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
+from isotau.jobs.train import file_name, train_networks
 
 
 def main() -> None:

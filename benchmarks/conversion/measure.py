@@ -16,7 +16,7 @@ from isotau.convert.simulate.readout import read_out
 from isotau.convert.to_fixed.quantize import messages, quantize
 from isotau.convert.to_fixed.truncation import restore_drive
 from isotau.convert.to_lif.conversion import Conversion
-from isotau.convert.to_lif.convert_rate import ConvertConfig, convert
+from isotau.convert.to_lif.convert_rate import ConvertConfig, convert_rate
 from isotau.sim.engines import compiled
 from isotau.sim.lowrank.factors import factors
 from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa
@@ -40,7 +40,7 @@ def measure(net: RateRNN, study: Study, *, seed: int, scaled: bool) -> dict[str,
     }
     for method in ("calibrate", "scale") if scaled else ("calibrate",):
         started = time.perf_counter()
-        found = convert(
+        found = convert_rate(
             net,
             fit,
             score=task.score,

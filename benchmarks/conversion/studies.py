@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from isotau.cli.train_command import TrainRequest
+from isotau.jobs.train import TrainRequest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.conversion.studies import STUDIES
 from isotau.cli.progress import bars
-from isotau.cli.train_command import file_name, train_networks
 from isotau.convert.ground.progress import silent
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
@@ -30,6 +29,7 @@ from isotau.jobs.preserve import (
 )
 from isotau.jobs.quiet_runs import STAGES, StageTimescales, measure_stage, run_quiet
 from isotau.jobs.run_config import RunConfig
+from isotau.jobs.train import file_name, train_networks
 from isotau.sim.coding.measure import StageData, measure
 from isotau.sim.coding.memory_code import CodingConfig, numbers
 from isotau.sim.coding.responses import FIRST_STIMULUS, Responses, respond

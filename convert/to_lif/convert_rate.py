@@ -67,7 +67,7 @@ class ConvertConfig:
         validation.number("good_enough", self.good_enough, minimum=0)
 
 
-def convert(
+def convert_rate(
     rate: RateRNN,
     trials: Trials,
     *,

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from isotau.cli.train_command import TrainRequest, train_networks
 from isotau.convert.ground import files
 from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.jobs.train import TrainRequest, train_networks
 from isotau.sim.tasks import TASKS
 
 ZOO = {

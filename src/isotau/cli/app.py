@@ -94,7 +94,7 @@ def train(
     on from where it was.
     """
     from isotau.cli.progress import bars
-    from isotau.cli.train_command import TrainRequest, summary, train_networks
+    from isotau.jobs.train import TrainRequest, summary, train_networks
 
     options.check_folder(out)
     request = TrainRequest(

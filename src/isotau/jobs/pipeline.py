@@ -26,7 +26,7 @@ from isotau.convert.to_fixed.quantization_report import (
 from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
 from isotau.convert.to_fixed.truncation import restore_drive
 from isotau.convert.to_lif.conversion import Conversion
-from isotau.convert.to_lif.convert_rate import convert
+from isotau.convert.to_lif.convert_rate import convert_rate
 from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics
 from isotau.convert.tuning.loop import Tuned
 from isotau.jobs.comparisons import (
@@ -168,7 +168,7 @@ def carry(
     """
     task, seeds = choose_task(rate, config.task), draw_seeds(config.seed)
     search = _draw(task, rate, config.search_trials, seeds.search)
-    conversion = convert(
+    conversion = convert_rate(
         rate,
         search,
         score=task.score,

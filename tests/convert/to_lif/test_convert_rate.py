@@ -14,7 +14,7 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import read_out
 from isotau.convert.to_lif.calibrate import CalibrateConfig
 from isotau.convert.to_lif.change_variables import replicate
-from isotau.convert.to_lif.convert_rate import ConvertConfig, convert
+from isotau.convert.to_lif.convert_rate import ConvertConfig, convert_rate
 from isotau.convert.to_lif.search_lambda import search_lambda
 
 CALIBRATED = ConvertConfig()
@@ -89,7 +89,7 @@ def test_every_activation_is_calibrated(activation, dale):
     net, fresh = stepping(activation, dale=dale), trials(40, 99)
     outputs = simulate_rate(net, fresh.inputs, rng=np.random.default_rng(1)).outputs
     assert score(outputs, fresh).mean() == 1.0
-    found = convert(net, trials(30), score=score, seed=0, config=CALIBRATED)
+    found = convert_rate(net, trials(30), score=score, seed=0, config=CALIBRATED)
     assert found.method == "calibrate" and found.rate is net
     assert found.constants.burn_in == 0 and found.network.n == net.n
     assert len(found.residual) == 2
@@ -104,7 +104,7 @@ def test_the_choice_is_made_on_other_trials_than_the_fit():
     net, shown = stepping("tanh"), trials(12)
     # any accuracy will do, so that one swing is tried
     once = dataclasses.replace(CALIBRATED, good_enough=0.0)
-    found = convert(net, shown, score=score, seed=4, config=once)
+    found = convert_rate(net, shown, score=score, seed=4, config=once)
     assert [c.rounds for c in found.candidates] == [0, 1]
     assert found.chosen in found.candidates
     others = subset(shown, slice(8, None))
@@ -115,7 +115,7 @@ def test_the_choice_is_made_on_other_trials_than_the_fit():
     noisier = dataclasses.replace(shown, inputs=inputs)
     unrounded = dataclasses.replace(once, calibration=CalibrateConfig(rounds=0))
     first, other = (
-        convert(net, each, score=score, seed=4, config=unrounded)
+        convert_rate(net, each, score=score, seed=4, config=unrounded)
         for each in (shown, noisier)
     )
     assert same(first.network, other.network)
@@ -131,7 +131,7 @@ def test_other_swings_are_tried_until_one_will_do():
         # right in the rate network's own steps only
         return np.full(trials.batch, trials.dt == net.dt)
 
-    found = convert(net, shown, score=impossible, seed=0, config=CALIBRATED)
+    found = convert_rate(net, shown, score=impossible, seed=0, config=CALIBRATED)
     units = [c.unit for c in found.candidates]
     factors = np.repeat([1.0, 2.0, 0.5, 2.0], 2)
     np.testing.assert_allclose(np.array(units) / units[0], factors)
@@ -149,7 +149,7 @@ def test_a_given_offset_holds_for_every_attempt():
     def impossible(outputs: np.ndarray, trials: Trials) -> np.ndarray:
         return np.full(trials.batch, trials.dt == net.dt)
 
-    found = convert(net, shown, score=impossible, seed=0, config=config)
+    found = convert_rate(net, shown, score=impossible, seed=0, config=config)
     assert found.constants.v_leak - found.constants.v_th == pytest.approx(3e-3)
     # swings ×1, ×2 and ×0.5; ×2 comes with two offsets otherwise
     assert len(found.candidates) == 3
@@ -158,20 +158,20 @@ def test_a_given_offset_holds_for_every_attempt():
 def test_a_softplus_network_begins_at_threshold_and_with_twice_the_swing():
     net, shown = stepping("softplus"), trials(6)
     easy = dataclasses.replace(CALIBRATED, good_enough=0.0)
-    found = convert(net, shown, score=score, seed=0, config=easy)
+    found = convert_rate(net, shown, score=score, seed=0, config=easy)
     assert found.constants.v_leak == pytest.approx(found.constants.v_th)
     given = dataclasses.replace(easy, calibration=CalibrateConfig(offset=1e-3))
-    other = convert(net, shown, score=score, seed=0, config=given)
+    other = convert_rate(net, shown, score=score, seed=0, config=given)
     assert other.constants.unit == pytest.approx(found.constants.unit)
 
 
 def test_copies_are_a_population_code():
     net = stepping("tanh")
     config = dataclasses.replace(CALIBRATED, copies=4)
-    found = convert(net, trials(12), score=score, seed=0, config=config)
+    found = convert_rate(net, trials(12), score=score, seed=0, config=config)
     assert found.network.n == found.rate.n == 4 * net.n
     assert same(found.rate, replicate(net, 4))
-    fewer = convert(net, trials(12), score=score, seed=0, config=CALIBRATED)
+    fewer = convert_rate(net, trials(12), score=score, seed=0, config=CALIBRATED)
     assert found.chosen.error < fewer.chosen.error
 
 
@@ -180,7 +180,7 @@ def test_scaling_is_the_search_for_lambda():
     config = dataclasses.replace(
         SCALED, copies=2, calibration=CalibrateConfig(lag=2e-3)
     )
-    found = convert(net, shown, score=score, seed=1, config=config)
+    found = convert_rate(net, shown, score=score, seed=1, config=config)
     wide = replicate(net, 2)
     direct = search_lambda(wide, shown, score=score, seed=1, lag=2e-3)
     assert found.method == "scale"
@@ -192,7 +192,7 @@ def test_scaling_is_the_search_for_lambda():
 def test_the_same_seed_gives_the_same_network():
     net, shown = stepping("relu"), trials(6)
     first, again, other = (
-        convert(net, shown, score=score, seed=seed).network for seed in (1, 1, 2)
+        convert_rate(net, shown, score=score, seed=seed).network for seed in (1, 1, 2)
     )
     assert same(first, again) and not same(first, other)
 
@@ -200,9 +200,9 @@ def test_the_same_seed_gives_the_same_network():
 def test_bad_arguments_are_named():
     net = stepping("tanh")
     with pytest.raises(ValueError, match="trials: got 2, need at least 3"):
-        convert(net, trials(2), score=score, seed=0)
+        convert_rate(net, trials(2), score=score, seed=0)
     with pytest.raises(ValueError, match=r"trials: got steps of 0.005 s, need"):
-        convert(net, refine(trials(3), 0.005), score=score, seed=0)
+        convert_rate(net, refine(trials(3), 0.005), score=score, seed=0)
     with pytest.raises(ValueError, match="method: got 'guess', need one of calibrate"):
         ConvertConfig(method="guess")
     with pytest.raises(ValueError, match="copies: got 0, need 1 to"):

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from isotau.cli.train_command import TrainRequest, seeds_of, summary, train_networks
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.storage import load, same
 from isotau.convert.training import TrainConfig
+from isotau.jobs.train import TrainRequest, seeds_of, summary, train_networks
 from isotau.sim.tasks import GO_NOGO
 from isotau.sim.tasks.recipes import RECIPES, Stage
 
