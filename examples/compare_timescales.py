@@ -10,8 +10,6 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.records.spikes import window
-from isotau.convert.to_fixed.quantize import messages
 from isotau.sim.engines import reference
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
@@ -29,10 +27,10 @@ def main(path: Path) -> None:
     )
     fixed = isotau.quantize(lif, run.ranges, input_peak=1.0)
     longer = np.zeros((BURN_IN + STEPS, TRIALS, rate.n_in))
-    chip = reference.run(fixed, messages(fixed, longer), seed=2).spikes
+    chip = reference.run(fixed, isotau.messages(fixed, longer), seed=2).spikes
 
     before = isotau.kim(run.spikes).tau
-    after = isotau.kim(window(chip, BURN_IN)).tau
+    after = isotau.kim(isotau.window(chip, BURN_IN)).tau
     for name, tau in (("LIF", before), ("fixed point", after)):
         known = tau[np.isfinite(tau)]
         median = f"{1e3 * np.median(known):.0f} ms" if known.size else "none"

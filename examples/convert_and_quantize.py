@@ -10,8 +10,6 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.records.trials import refine
-from isotau.convert.to_fixed.quantization_report import report_quantization
 from isotau.sim.tasks import GO_NOGO
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
@@ -28,7 +26,7 @@ def main(path: Path) -> None:
     # The state's range on typical input decides the scale of the integers.
     run = isotau.simulate_lif(
         found.network,
-        refine(trials, found.network.dt).inputs,
+        isotau.refine(trials, found.network.dt).inputs,
         generator=torch.Generator().manual_seed(3),
         burn_in=found.constants.burn_in_steps,
     )
@@ -40,7 +38,7 @@ def main(path: Path) -> None:
             f"{block.source:9} {block.sign_mode.value:10} {n} × {columns}, "
             f"exponent {block.weight_exp}"
         )
-    report = report_quantization(found.network, fixed, run.ranges)
+    report = isotau.report_quantization(found.network, fixed, run.ranges)
     for parameter in report.parameters:
         print(
             f"{parameter.name:8} rms error {parameter.rms:.1e}, "

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.records.trials import refine
-from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.to_fixed.quantize import messages
-from isotau.convert.to_lif.convert_rate import convert_rate
 from isotau.sim.engines import compiled
-from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa
+from isotau.sim.lowrank import (
+    compare_kappa,
+    kappa,
+    spiking_kappa,
+)
 from isotau.sim.tasks import RDM
 
 
@@ -31,18 +31,20 @@ def build(rng: np.random.Generator) -> isotau.RateRNN:
 def main() -> None:
     net = build(rng := np.random.default_rng(1))
     shown, test = RDM.draw(60, rng), RDM.draw(100, rng)
-    run = simulate_rate(net, test.inputs, rng=rng, keep_x=True)
+    run = isotau.simulate_rate(net, test.inputs, rng=rng, keep_x=True)
     rate = kappa(run.x, net.m_vectors, inputs=net.w_in, offset=net.bias)
     print(f"rate network: accuracy {RDM.score_strict(run.outputs, test).mean():.2f}")
-    fine = refine(test, 1e-3)
+    fine = isotau.refine(test, 1e-3)
     for method in ("calibrate", "scale"):
         config = isotau.ConvertConfig(method=method)
-        found = convert_rate(net, shown, score=RDM.score_strict, seed=2, config=config)
+        found = isotau.convert_rate(
+            net, shown, score=RDM.score_strict, seed=2, config=config
+        )
         lif, unit = found.network, found.constants.unit
-        inputs, noise = refine(shown, lif.dt).inputs, torch.Generator()
+        inputs, noise = isotau.refine(shown, lif.dt).inputs, torch.Generator()
         ranges = isotau.simulate_lif(lif, inputs, generator=noise).ranges
         chip = isotau.quantize(lif, ranges, input_peak=1.0)
-        sent = messages(chip, fine.inputs)
+        sent = isotau.messages(chip, fine.inputs)
         spikes = compiled.run(chip, sent, seed=3).spikes
         outputs = isotau.read_out(
             spikes, w_out=chip.w_out, b_out=chip.b_out, tau=chip.tau_out, f0=chip.f0

@@ -10,9 +10,6 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.records.spikes import mean_rate
-from isotau.convert.records.trials import refine
-from isotau.convert.to_fixed.quantize import messages
 from isotau.sim.engines import reference
 from isotau.sim.tasks import GO_NOGO
 
@@ -21,18 +18,19 @@ SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
 
 def main(path: Path) -> None:
     rate = isotau.read_rate(path).net
-    trials = refine(GO_NOGO.draw(4, np.random.default_rng(1)), 1e-3)
+    trials = isotau.refine(GO_NOGO.draw(4, np.random.default_rng(1)), 1e-3)
     lif = isotau.rate_to_lif(rate, inverse_lambda=25.0)
     run = isotau.simulate_lif(
         lif, trials.inputs, generator=torch.Generator().manual_seed(2)
     )
     fixed = isotau.quantize(lif, run.ranges, input_peak=1.0)
 
-    sent = messages(fixed, trials.inputs)
+    sent = isotau.messages(fixed, trials.inputs)
     engine = reference.run(fixed, sent, seed=3).spikes
     lava = isotau.run_lava(fixed, sent, seed=3).spikes
 
-    print(f"engine: {mean_rate(engine):.2f} Hz, Lava: {mean_rate(lava):.2f} Hz")
+    rates = isotau.mean_rate(engine), isotau.mean_rate(lava)
+    print("engine: {:.2f} Hz, Lava: {:.2f} Hz".format(*rates))
     differing = int(np.unpackbits(engine.bits ^ lava.bits).sum())
     print(f"spikes that differ: {differing}")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from isotau.convert.records.spikes import of_neuron
+import isotau
 from isotau.sim import recorded
-from isotau.sim.timescales import generators, kim, ml
+from isotau.sim.timescales import generators
 
 TAUS, TRIALS, EVERY = (0.05, 0.1, 0.2), 80, 4.0
 
@@ -36,7 +36,7 @@ def write_session(folder: Path) -> Path:
     for start in starts:
         nwb.add_trial(start_time=start, stop_time=start + 3.0)
     for k in range(session.n):
-        pairs = zip(starts, of_neuron(session, k), strict=True)
+        pairs = zip(starts, isotau.of_neuron(session, k), strict=True)
         nwb.add_unit(spike_times=np.concatenate([at + times for at, times in pairs]))
     with pynwb.NWBHDF5IO(folder / "session.nwb", "w") as stream:
         stream.write(nwb)
@@ -46,7 +46,7 @@ def write_session(folder: Path) -> Path:
 def main(path: Path) -> None:
     options = {"window": (0.0, 1.0)} if path.suffix == ".nwb" else {}
     neurons = recorded.read_spike_times(path, **options)
-    old, new = kim(neurons), ml(neurons)
+    old, new = isotau.kim(neurons), isotau.ml(neurons)
     print("neuron  rate (Hz)  kim τ (ms)  ml τ (ms)  95 % interval    ml says")
     for k in range(neurons.n):
         span = f"{1e3 * new.low[k]:.0f} to {1e3 * new.high[k]:.0f}"

@@ -13,27 +13,30 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import isotau
-from isotau.jobs.pipeline import carry
 from isotau.jobs.quiet_runs import run_quiet
-from isotau.jobs.run_config import RunConfig
-from isotau.sim.coding.measure import StageData, measure_stages
-from isotau.sim.coding.memory_code import CodingConfig
-from isotau.sim.coding.responses import FIRST_STIMULUS, respond
-from isotau.sim.plot.plot_coding import cross_temporal_stages
-from isotau.sim.timescales import ml
+from isotau.sim.coding import (
+    FIRST_STIMULUS,
+    CodingConfig,
+    StageData,
+    measure_stages,
+    respond,
+)
+from isotau.sim.plot import plot_coding
 
 NETWORK = Path(__file__).parent / "data" / "dms_750_N200.rate.npz"
 
 
 def main() -> None:
     rate = isotau.load(NETWORK, isotau.RateRNN)
-    result = carry(rate, RunConfig(task="dms-750", method="calibrate", trials=80))
+    result = isotau.carry(
+        rate, isotau.RunConfig(task="dms-750", method="calibrate", trials=80)
+    )
     quiet = run_quiet(result, trials=100, length=1.0, settle=0.5, seed=1)
     data = {}
     for stage, twice in quiet.items():
         done = result.stages[stage]
         responses = respond(done.spikes, done.trials.labels, FIRST_STIMULUS, every=0.01)
-        data[stage] = StageData([responses], [ml(twice.first)])
+        data[stage] = StageData([responses], [isotau.ml(twice.first)])
     config = CodingConfig(draws=2, splits=4)
     codes = measure_stages(data, np.random.default_rng(0), config)
     for stage, code in codes.items():
@@ -44,7 +47,7 @@ def main() -> None:
             f"ms, {held['short']:.2f} for τ < {short:.0f} ms"
         )
     _, axes = plt.subplots(len(codes), 2, figsize=(6, 8), layout="constrained")
-    cross_temporal_stages(axes, codes)
+    plot_coding.cross_temporal_stages(axes, codes)
     plt.savefig("memory_code.png", dpi=120)
 
 

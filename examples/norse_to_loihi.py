@@ -10,14 +10,7 @@ import torch
 from norse.torch import LIFParameters, LIFRecurrentCell
 
 import isotau
-from isotau.convert.ground.errors import describe
-from isotau.convert.records.spikes import unpack
-from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.sim.engines import compiled
-from isotau.targets.check import check
-from isotau.targets.loihi.cost import cost
-from isotau.targets.loihi.cost import describe as describe_cost
-from isotau.targets.loihi.limits import LOIHI2
 
 DATA = Path(__file__).parent / "data"
 DT, N = 1e-3, 40
@@ -36,20 +29,22 @@ def main() -> None:
 
     lif = isotau.from_norse(cell).net
     run = isotau.simulate_lif(lif, events, generator=None)
-    state, differing, raster = None, 0, unpack(run.spikes.bits, N)
+    state, differing, raster = None, 0, isotau.unpack(run.spikes.bits, N)
     for x, ours in zip(torch.from_numpy(events).float(), raster, strict=True):
         spikes, state = cell(x, state)
         differing += int((spikes.numpy() != ours).sum())
     print(f"spikes: {raster.sum()}; other than in Norse: {differing}")
 
     # Input events are 0 or 1: as spikes they also suit Loihi 1.
-    config = QuantizeConfig(spiking_input=True)
+    config = isotau.QuantizeConfig(spiking_input=True)
     fixed = isotau.quantize(lif, run.ranges, input_peak=1.0, config=config)
     for chip in ("loihi1", "loihi2"):
-        print(f"{chip}:\n{describe(check(fixed, chip))}")
-    sent = messages(fixed, events)
+        print(f"{chip}:\n{isotau.describe_findings(isotau.check(fixed, chip))}")
+    sent = isotau.messages(fixed, events)
     engine = compiled.run(fixed, sent).spikes
-    print(describe_cost(cost(fixed, engine, LOIHI2, messages=sent)))
+    print(
+        isotau.describe_cost(isotau.cost(fixed, engine, isotau.LOIHI2, messages=sent))
+    )
 
 
 main()

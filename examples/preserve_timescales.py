@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 
 import isotau
-from isotau.jobs.preserve import PreserveConfig, compare_stages, measure_networks
-from isotau.jobs.run_config import RunConfig
 from isotau.sim.timescales import summary
 
 SHIPPED = Path(__file__).parent / "data" / "dms_750_N200.rate.npz"
@@ -19,9 +17,9 @@ SHIPPED = Path(__file__).parent / "data" / "dms_750_N200.rate.npz"
 
 def main(path: Path, task: str) -> None:
     net = isotau.read_rate(path).net
-    run = RunConfig(task=task, method="scale", trials=60, search_trials=60)
-    config = PreserveConfig(run=run, trials=60, length=1.5, groups=0)
-    measured = measure_networks([(path.stem, net)], config)
+    run = isotau.RunConfig(task=task, method="scale", trials=60, search_trials=60)
+    config = isotau.PreserveConfig(run=run, trials=60, length=1.5, groups=0)
+    measured = isotau.measure_networks([(path.stem, net)], config)
 
     for stage, found in measured[0].stages.items():
         said = summary(found.timescales["ml"][0])
@@ -33,7 +31,7 @@ def main(path: Path, task: str) -> None:
             f"median {median}"
         )
     for a, b in (("rate", "lif"), ("lif", "fixed")):
-        verdict = compare_stages(measured, a, b).conclusion
+        verdict = isotau.compare_stages(measured, a, b).conclusion
         print(f"{a} to {b}: {verdict.verdict.value}: {verdict.reason}")
 
 

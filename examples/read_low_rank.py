@@ -11,10 +11,15 @@ import numpy as np
 import torch
 
 import isotau
-from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.sim.lowrank.dynamics import exact, fixed_points, full_modes
-from isotau.sim.lowrank.factors import factors
-from isotau.sim.lowrank.trajectories import compare_kappa, kappa, spiking_kappa
+from isotau.sim.lowrank import (
+    compare_kappa,
+    exact,
+    factors,
+    fixed_points,
+    full_modes,
+    kappa,
+    spiking_kappa,
+)
 from isotau.sim.plot import plot_lowrank as draw
 
 
@@ -34,7 +39,7 @@ def main(path: Path) -> None:
     net = build(rng := np.random.default_rng(1))
     modes, sign = factors(net), np.repeat([1, -1], 8)
     inputs = (np.arange(200) // 40 == 1)[:, None, None] * sign[:, None]
-    x = simulate_rate(net, inputs, rng=rng, keep_x=True).x - net.bias
+    x = isotau.simulate_rate(net, inputs, rng=rng, keep_x=True).x - net.bias
     lif, fine = isotau.rate_to_lif(net, inverse_lambda=50.0), np.repeat(inputs, 5, 0)
     spikes = isotau.simulate_lif(lif, fine, generator=torch.Generator()).spikes
     rate = kappa(x, modes.m_vectors, inputs=net.w_in)

@@ -7,8 +7,6 @@ import time
 from dataclasses import replace
 
 import isotau
-from isotau.convert.tuning.loss.batch import Source
-from isotau.convert.tuning.scratch import from_scratch
 from isotau.sim.tasks import GO_NOGO
 
 CONFIG = isotau.TuneConfig(
@@ -23,8 +21,8 @@ CONFIG = isotau.TuneConfig(
 
 
 def main() -> None:
-    net = from_scratch(50, GO_NOGO.n_in, GO_NOGO.n_out, seed=3)
-    source = Source(draw=GO_NOGO.draw, score=GO_NOGO.score)
+    net = isotau.from_scratch(50, GO_NOGO.n_in, GO_NOGO.n_out, seed=3)
+    source = isotau.Source(draw=GO_NOGO.draw, score=GO_NOGO.score)
     for method in ("bptt", "eprop"):
         started = time.monotonic()
         tuned = isotau.tune(net, source, config=replace(CONFIG, method=method))

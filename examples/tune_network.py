@@ -9,7 +9,6 @@ from pathlib import Path
 import isotau
 from isotau.jobs.tune_foreign import tune_foreign
 from isotau.jobs.tune_lesson import lesson_of_task
-from isotau.reports.tune_report import compare
 from isotau.sim.tasks import GO_NOGO
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
@@ -33,7 +32,7 @@ def main(path: Path) -> None:
 
     for stage, after in found.after.items():
         before = found.before[stage]
-        change = compare(before.right, after.right)
+        change = isotau.compare(before.right, after.right)
         print(
             f"{stage:5} accuracy {before.right.mean():.3f} -> {after.right.mean():.3f} "
             f"({change.low:+.2f} to {change.high:+.2f}), "

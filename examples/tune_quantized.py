@@ -7,9 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import isotau
-from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.jobs.pipeline import carry
-from isotau.jobs.run_config import RunConfig
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"
 CONFIG = isotau.TuneConfig(
@@ -25,16 +22,16 @@ def main() -> None:
     rate = isotau.read_rate(SHIPPED).net
     for bits in (8, 1):
         # "fit": the grid with the least error, which moves little while weights do
-        chip = QuantizeConfig(num_weight_bits=bits, outliers="fit")
-        config = RunConfig(
+        chip = isotau.QuantizeConfig(num_weight_bits=bits, outliers="fit")
+        config = isotau.RunConfig(
             trials=200, search_trials=20, lava_trials=1, quantization=chip
         )
-        plain = carry(rate, config)
+        plain = isotau.carry(rate, config)
         said = {name: stage.right.mean() for name, stage in plain.stages.items()}
         print(f"{bits} bits: " + ", ".join(f"{k} {v:.3f}" for k, v in said.items()))
 
     tuning = isotau.TuningPlan(config=CONFIG, quantized=True)
-    tuned = carry(rate, replace(config, tuning=tuning))
+    tuned = isotau.carry(rate, replace(config, tuning=tuning))
     for told in tuned.tuned.evaluations:
         loss = told.losses["task"]
         print(f"update {told.update:3}: {told.accuracy:.2f}, mse {loss:.3f}")

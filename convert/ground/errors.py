@@ -66,7 +66,7 @@ def exit_status(findings: Sequence[Finding]) -> int:
     return 1 if of_severity(findings, Severity.WARNING) else 0
 
 
-def describe(findings: Sequence[Finding]) -> str:
+def describe_findings(findings: Sequence[Finding]) -> str:
     """Return the findings as text, the worst first, one line each."""
     return "\n".join(
         f"{finding.severity.value}: {finding.place}: {finding.message}; "

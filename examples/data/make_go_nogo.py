@@ -12,14 +12,11 @@ import sys
 
 import numpy as np
 
-from isotau.convert.read.read_rate import read_rate
-from isotau.convert.read.read_spikernn import write_spikernn
-from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.training import TrainConfig, train
+import isotau
 from isotau.sim.tasks import GO_NOGO
 
 SEED = 5
-CONFIG = TrainConfig(n=200, tau_min=0.020, tau_max=0.100, min_trials=25_600)
+CONFIG = isotau.TrainConfig(n=200, tau_min=0.020, tau_max=0.100, min_trials=25_600)
 TRIALS = 400
 
 
@@ -28,16 +25,18 @@ def main() -> int:
     parser.add_argument("--out", default="go_nogo_N200.mat", help="file to write")
     parser.add_argument("--seed", type=int, default=SEED)
     chosen = parser.parse_args()
-    trained = train(GO_NOGO.draw, GO_NOGO.score_strict, CONFIG, seed=chosen.seed)
+    trained = isotau.train(GO_NOGO.draw, GO_NOGO.score_strict, CONFIG, seed=chosen.seed)
     if not trained.converged:
         sys.stderr.write(f"seed {chosen.seed}: no success, nothing written\n")
         return 1
-    path = write_spikernn(
+    path = isotau.write_spikernn(
         trained.net, chosen.out, tau_range=(CONFIG.tau_min, CONFIG.tau_max)
     )
     rng = np.random.default_rng([chosen.seed, 1])
     trials = GO_NOGO.draw(TRIALS, rng)
-    outputs = simulate_rate(read_rate(path).net, trials.inputs, rng=rng).outputs
+    outputs = isotau.simulate_rate(
+        isotau.read_rate(path).net, trials.inputs, rng=rng
+    ).outputs
     right = GO_NOGO.score(outputs, trials).mean()
     sys.stdout.write(
         f"{path}: {trained.losses.size} updates, {right:.4f} right of {TRIALS} trials\n"

@@ -15,13 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+import isotau
 from isotau.convert.ground import files
-from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records import storage
-from isotau.convert.records.rate import RateRNN
-from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.jobs.train import TrainRequest, train_networks
-from isotau.sim.tasks import TASKS
 
 ZOO = {
     "dms_750_N200.rate.npz": "dms-750",
@@ -40,9 +36,9 @@ def main() -> int:
     chosen = parser.parse_args()
     failed = 0
     for name in chosen.only:
-        request = TrainRequest(task=ZOO[name], count=1, seed=SEED)
+        request = isotau.TrainRequest(task=ZOO[name], count=1, seed=SEED)
         with tempfile.TemporaryDirectory() as folder:
-            trained = train_networks(request, Path(folder)).stages[-1][0]
+            trained = isotau.train_networks(request, Path(folder)).stages[-1][0]
         if not trained.converged:
             sys.stderr.write(f"{name}: no success, nothing written\n")
             failed = 1
@@ -52,7 +48,7 @@ def main() -> int:
     return failed
 
 
-def write(net: RateRNN, path: Path) -> None:
+def write(net: isotau.RateRNN, path: Path) -> None:
     """Write a network, one of low rank by its factors."""
     if not net.rank:
         storage.save(net, path)
@@ -66,9 +62,11 @@ def write(net: RateRNN, path: Path) -> None:
 def score(path: Path, task: str) -> float:
     """Return the accuracy of the network in a file on fresh trials."""
     rng = np.random.default_rng([SEED, 1])
-    trials = TASKS[task].draw(TRIALS, rng)
-    outputs = simulate_rate(read_rate(path).net, trials.inputs, rng=rng).outputs
-    return float(TASKS[task].score_strict(outputs, trials).mean())
+    trials = isotau.TASKS[task].draw(TRIALS, rng)
+    outputs = isotau.simulate_rate(
+        isotau.read_rate(path).net, trials.inputs, rng=rng
+    ).outputs
+    return float(isotau.TASKS[task].score_strict(outputs, trials).mean())
 
 
 if __name__ == "__main__":

@@ -228,7 +228,7 @@ def replay(
     )
 
 
-def describe(comparison: TraceComparison) -> str:
+def describe_replay(comparison: TraceComparison) -> str:
     """Return the comparison in a paragraph."""
     c = comparison
     return (

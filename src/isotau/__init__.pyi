@@ -5,6 +5,7 @@ from .convert.ground.errors import CannotExport as CannotExport
 from .convert.ground.errors import DoesNotFit as DoesNotFit
 from .convert.ground.errors import Finding as Finding
 from .convert.ground.errors import UnreadableFile as UnreadableFile
+from .convert.ground.errors import describe_findings as describe_findings
 from .convert.read.read_inputs import read_inputs as read_inputs
 from .convert.read.read_rate import read_rate as read_rate
 from .convert.read.read_spikernn import read_spikernn as read_spikernn
@@ -17,6 +18,7 @@ from .convert.records.rate import RateRNN as RateRNN
 from .convert.records.spikes import Spikes as Spikes
 from .convert.records.spikes import SpikeTimes as SpikeTimes
 from .convert.records.spikes import mean_rate as mean_rate
+from .convert.records.spikes import of_neuron as of_neuron
 from .convert.records.spikes import unpack as unpack
 from .convert.records.spikes import window as window
 from .convert.records.storage import fingerprint as fingerprint
@@ -62,6 +64,7 @@ from .jobs.run_config import RunConfig as RunConfig
 from .jobs.run_config import TuningPlan as TuningPlan
 from .jobs.train import TrainRequest as TrainRequest
 from .jobs.train import train_networks as train_networks
+from .sim.engines.trace import describe_replay as describe_replay
 from .sim.engines.trace import read_trace as read_trace
 from .sim.engines.trace import replay as replay
 from .sim.engines.trace import single_neuron as single_neuron
@@ -76,9 +79,11 @@ from .sim.timescales.estimators.ml import ml as ml
 from .sim.timescales.records.record import Timescales as Timescales
 from .targets.check import check as check
 from .targets.loihi.cost import cost as cost
+from .targets.loihi.cost import describe_cost as describe_cost
 from .targets.loihi.limits import LOIHI1 as LOIHI1
 from .targets.loihi.limits import LOIHI2 as LOIHI2
 from .targets.loihi.neurobench import neurobench as neurobench
+from .targets.loihi.place import describe_placement as describe_placement
 from .targets.loihi.place import place as place
 from .targets.loihi.plot_placement import plot_placement as plot_placement
 from .targets.loihi.traffic import traffic as traffic
@@ -86,8 +91,10 @@ from .targets.nir_graph.from_nir import from_nir as from_nir
 from .targets.nir_graph.from_norse import from_norse as from_norse
 from .targets.nir_graph.operations import CannotImport as CannotImport
 from .targets.nir_graph.to_nir import write_nir as write_nir
+from .targets.on_lava.check_lava import check_lava as check_lava
 from .targets.on_lava.lava_export import export_lava as export_lava
 from .targets.on_lava.profiles import group_profiles as group_profiles
+from .targets.on_lava.profiles import percent as percent
 from .targets.on_lava.to_lava import run_lava as run_lava
 from .targets.onnx_model.lif_to_onnx import lif_to_onnx as lif_to_onnx
 from .targets.onnx_model.model_file import write_onnx as write_onnx

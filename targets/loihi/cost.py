@@ -214,7 +214,7 @@ def _total(
     return float(sum(a @ b for a, b in zip((fired, sent), reached, strict=True)))
 
 
-def describe(cost: Cost) -> str:
+def describe_cost(cost: Cost) -> str:
     """Return the counts and the estimate as text."""
     lines = [
         f"{cost.chip}, {cost.cores} cores, per trial of {cost.steps} steps "

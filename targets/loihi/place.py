@@ -347,7 +347,7 @@ def utilization(placement: Placement) -> list[CoreUse]:
     return rows
 
 
-def describe(placement: Placement, *, rows: int = 16) -> str:
+def describe_placement(placement: Placement, *, rows: int = 16) -> str:
     """Return the placement as text: a summary and the first `rows` cores."""
     chip, table = placement.chip, utilization(placement)
     top = max(table, key=lambda row: row.share[row.tightest])

@@ -14,7 +14,7 @@ import numpy as np
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import files, validation
-from isotau.convert.ground.errors import describe
+from isotau.convert.ground.errors import describe_findings
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.on_lava.check_lava import check_lava
@@ -203,7 +203,7 @@ def _copied(module: str) -> str:
 
 def _readme(net: FixedPointNetwork, chip: str) -> str:
     own = _own_neuron(net)
-    findings = describe(check_lava(net, chip=chip)).splitlines()
+    findings = describe_findings(check_lava(net, chip=chip)).splitlines()
     return "\n".join(
         [
             "# A network for Lava\n",

@@ -146,7 +146,12 @@ def trace(
     Replays the recorded input through a neuron with the given registers. Status 1 if
     its spikes or v differ from the recorded ones.
     """
-    from isotau.sim.engines.trace import describe, read_trace, replay, single_neuron
+    from isotau.sim.engines.trace import (
+        describe_replay,
+        read_trace,
+        replay,
+        single_neuron,
+    )
 
     neuron = single_neuron(
         du=du,
@@ -162,7 +167,7 @@ def trace(
     found = replay(recorded, neuron, lag=lag, tolerance=tolerance, v_scale=v_scale)
     if recorded.ignored:
         typer.echo(f"Columns ignored: {', '.join(recorded.ignored)}")
-    typer.echo(describe(found))
+    typer.echo(describe_replay(found))
     if not found.agrees:
         raise typer.Exit(1)
 

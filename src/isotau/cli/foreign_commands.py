@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from isotau.cli import options
-from isotau.convert.ground.errors import describe
+from isotau.convert.ground.errors import describe_findings
 
 
 def quantize(
@@ -78,7 +78,7 @@ def quantize(
     )
     typer.echo(opened.said)
     if opened.findings:
-        typer.echo(describe(opened.findings))
+        typer.echo(describe_findings(opened.findings))
     typer.echo(tell(made))
     storage.save(net, out / "network.lif.npz")
     storage.save(made.fixed, out / "network.fixed.npz")
@@ -119,7 +119,7 @@ def simulate(
     opened = open_network(network, **told)
     net = need_spiking(opened.net, network)
     if opened.findings:
-        typer.echo(describe(opened.findings))
+        typer.echo(describe_findings(opened.findings))
     shown = read_inputs(inputs, n_in=net.n_in)
     run = simulate_on(net, shown, engine=engine, seed=seed, progress=bars)
     storage.save(run.spikes, out)

@@ -7,7 +7,12 @@ from typing import Annotated
 import typer
 
 from isotau.cli import options
-from isotau.convert.ground.errors import Finding, as_json, describe, exit_status
+from isotau.convert.ground.errors import (
+    Finding,
+    as_json,
+    describe_findings,
+    exit_status,
+)
 
 Target = Annotated[
     str,
@@ -61,7 +66,7 @@ def check(
         typer.echo(json.dumps(report, indent=1, ensure_ascii=False))
     else:
         typer.echo(said)
-        typer.echo(describe(found) or f"{target}: everything fits")
+        typer.echo(describe_findings(found) or f"{target}: everything fits")
     raise typer.Exit(status)
 
 
@@ -196,6 +201,6 @@ def place(
 
 
 def _say(found: list[Finding]) -> None:
-    text = describe(found)
+    text = describe_findings(found)
     if text:
         typer.echo(text)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from isotau.cli import options
-from isotau.convert.ground.errors import describe
+from isotau.convert.ground.errors import describe_findings
 
 if TYPE_CHECKING:
     from isotau.convert.read.conventions import Conventions
@@ -146,7 +146,7 @@ def tune(
     opened, conventions = _open(network, context.params)
     typer.echo(opened.said)
     if opened.findings:
-        typer.echo(describe(opened.findings))
+        typer.echo(describe_findings(opened.findings))
     if isinstance(opened.net, RateRNN):
         tuning = _of_rate(opened.net, context.params)
     else:

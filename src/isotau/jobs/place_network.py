@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from isotau.convert.ground import files, validation
-from isotau.convert.ground.errors import Finding
+from isotau.convert.ground.errors import Finding, describe_findings
 from isotau.convert.ground.errors import as_json as findings_as_json
-from isotau.convert.ground.errors import describe as tell_findings
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_inputs import Inputs
@@ -18,9 +17,8 @@ from isotau.convert.to_fixed.quantize import messages
 from isotau.jobs.simulate_on import check_inputs
 from isotau.sim.engines import compiled
 from isotau.targets.loihi import place as table
-from isotau.targets.loihi.cost import Cost, cost
+from isotau.targets.loihi.cost import Cost, cost, describe_cost
 from isotau.targets.loihi.cost import as_json as cost_as_json
-from isotau.targets.loihi.cost import describe as tell_cost
 from isotau.targets.loihi.limits import LOIHI1, LOIHI2
 from isotau.targets.loihi.neurobench import neurobench
 from isotau.targets.loihi.place import Placement, place
@@ -110,7 +108,7 @@ def write(placed: Placed, folder: Path) -> None:
 
 def describe(placed: Placed) -> str:
     """Return the table of cores, and below it the cost if it is known."""
-    text = table.describe(placed.placement)
+    text = table.describe_placement(placed.placement)
     if placed.findings:
-        text = f"{tell_findings(placed.findings)}\n{text}"
-    return text if placed.cost is None else f"{text}\n{tell_cost(placed.cost)}"
+        text = f"{describe_findings(placed.findings)}\n{text}"
+    return text if placed.cost is None else f"{text}\n{describe_cost(placed.cost)}"

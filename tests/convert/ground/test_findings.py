@@ -8,7 +8,7 @@ from isotau.convert.ground.errors import (
     Finding,
     Severity,
     as_json,
-    describe,
+    describe_findings,
     exit_status,
     neuron_range,
     of_severity,
@@ -26,10 +26,10 @@ def test_exit_status_is_that_of_the_worst():
 
 
 def test_the_worst_come_first_and_none_is_left_out():
-    lines = describe([NOTE, LACK, LOSS]).splitlines()
+    lines = describe_findings([NOTE, LACK, LOSS]).splitlines()
     assert [line.split(":")[0] for line in lines] == ["error", "warning", "info"]
     assert lines[1] == "warning: neuron 3: got 40 profiles, need 32; grouped"
-    assert describe([]) == ""
+    assert describe_findings([]) == ""
 
 
 def test_json_is_plain():

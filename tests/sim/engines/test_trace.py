@@ -243,7 +243,7 @@ def test_the_shipped_trace_is_the_rebuilt_one():
 def test_the_description_has_the_numbers():
     given = recorded()
     found = replay(given, single_neuron(**TYPICAL | {"du": 410}), tolerance=3)
-    text = trace.describe(found)
+    text = trace.describe_replay(found)
     assert "\n" not in text
     for part in (
         f"Spikes: {found.recorded} recorded, {found.computed} computed,",
@@ -254,7 +254,9 @@ def test_the_description_has_the_numbers():
         "Lag in rows: 1.",
     ):
         assert part in text, part
-    assert "differ: None" in trace.describe(replay(given, single_neuron(**TYPICAL)))
+    assert "differ: None" in trace.describe_replay(
+        replay(given, single_neuron(**TYPICAL))
+    )
 
 
 def test_neurons_and_options_that_do_not_fit():

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isotau.targets.loihi.cost import as_json, cost, describe
+from isotau.targets.loihi.cost import as_json, cost, describe_cost
 from isotau.targets.loihi.limits import LOIHI1, LOIHI2
 from isotau.targets.loihi.place import place
 
@@ -137,7 +137,7 @@ def test_no_figures_no_estimate(random_net, random_spikes):
     assert (found.energy_j, found.time_s, found.static_w) == (None, None, None)
     assert (found.energy_per_step_j, found.static_j) == (None, None)
     assert (found.hops_east_west, found.hops_north_south) == (None, None)
-    assert "no per-operation figures were published" in describe(found)
+    assert "no per-operation figures were published" in describe_cost(found)
     assert json.loads(json.dumps(as_json(found)))["energy_j"] is None
 
 
@@ -145,7 +145,7 @@ def test_text_and_json(random_net, random_spikes):
     net = random_net(0)
     _, spikes = random_spikes(0, net)
     found = cost(net, spikes, FOUR)
-    text = describe(found)
+    text = describe_cost(found)
     assert "energy, estimated: " in text and " to " in text
     assert "input: no messages were given" in text
     plain = json.loads(json.dumps(as_json(found)))

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from isotau.targets.loihi.limits import LIMITS, LOIHI1, LOIHI2
-from isotau.targets.loihi.place import as_csv, as_json, describe, place, utilization
+from isotau.targets.loihi.place import (
+    as_csv,
+    as_json,
+    describe_placement,
+    place,
+    utilization,
+)
 
 
 @pytest.fixture
@@ -40,23 +46,23 @@ def test_limits_without_a_number_have_no_share(net):
     (row,) = utilization(place(net, LOIHI2))
     assert set(row.share) == {"neurons", "memory_bits"}
     assert row.used["in_axons"] == 40
-    text = describe(place(net, LOIHI2))
+    text = describe_placement(place(net, LOIHI2))
     assert "no public number, so not checked: delay accumulators, input axons" in text
     assert "lower bound" in text
 
 
 def test_text(net):
-    text = describe(place(net, LOIHI1))
+    text = describe_placement(place(net, LOIHI1))
     assert text.startswith(
         "Loihi 1: 40 neurons on 2 of 128 cores (1 chip); tightest: 32 of 32 "
         "compartment profiles"
     )
     assert "32 (100 %)" in text
-    assert "and 1 more" in describe(place(net, LOIHI1), rows=1)
+    assert "and 1 more" in describe_placement(place(net, LOIHI1), rows=1)
 
 
 def test_text_of_several_chips(net):
-    text = describe(place(net, replace(LOIHI1, cores=1), chips=None))
+    text = describe_placement(place(net, replace(LOIHI1, cores=1), chips=None))
     assert "on 2 of 2 cores (2 chips)" in text
     assert "\n 1:0 " in text
 

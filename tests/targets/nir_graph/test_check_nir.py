@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isotau.convert.ground.errors import Severity, describe, exit_status
+from isotau.convert.ground.errors import Severity, describe_findings, exit_status
 from isotau.convert.records.lif import Ranges
 from isotau.convert.to_fixed.quantize import quantize
 from isotau.targets.nir_graph.check_nir import check_nir
@@ -58,7 +58,7 @@ def test_all_that_readers_ignore_is_a_warning(plain):
         "noise_std",
         *["neuron 2"] * 3,
     ]
-    text = describe(warnings)
+    text = describe_findings(warnings)
     assert "refractory: got up to 2 ms, need 0; kept in the metadata" in text
     assert "got membrane noise of 0.001 V" in text
     for name in ("i0", "v0", "f0"):
@@ -75,14 +75,14 @@ def test_another_form_is_information(plain):
     )
     found = check_nir(net)
     assert exit_status(found) == 0
-    text = describe(found)
+    text = describe_findings(found)
     assert "potentials are written as above v_reset" in text
     assert "neurons 0-19: v_leak: got other than v_reset" in text
     assert "got 2 populations" in text
 
 
 def test_fixed_point_names_what_integers_do(fixed):
-    text = describe(check_nir(fixed))
+    text = describe_findings(check_nir(fixed))
     assert "warning: integers: got states of 24 bits" in text
     assert "info: inputs: got messages that arrive one step after" in text
     assert "exact exponential decays" in text
