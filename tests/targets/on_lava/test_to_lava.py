@@ -234,7 +234,7 @@ def test_nothing_outlives_a_killed_caller(net, tmp_path):
     script = f"""
 import os
 import numpy as np
-from isotau.convert import storage
+from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.on_lava.to_lava import run_lava
 def die(steps, what):

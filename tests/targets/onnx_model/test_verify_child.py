@@ -46,7 +46,7 @@ DRIVER = """
 import os, resource, signal, sys, time
 from pathlib import Path
 import onnxruntime
-from isotau.targets import verify_child
+from isotau.targets.onnx_model import verify_child
 
 for folder in sys.argv[1:]:
     begun = time.monotonic()

@@ -327,7 +327,7 @@ def test_results_of_another_shape_are_refused(path):
 
 @pytest.mark.parametrize("make", [rate_to_onnx, lif_to_onnx, fixed_to_onnx])
 def test_the_example_of_the_documentation_runs(path, make):
-    page = Path(__file__).resolve().parents[2] / "docs" / "onnx.md"
+    page = Path(__file__).resolve().parents[3] / "docs" / "onnx.md"
     (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
     nets = {rate_to_onnx: RATE, lif_to_onnx: LIF, fixed_to_onnx: FIXED}
     write(path, make(nets[make]))
