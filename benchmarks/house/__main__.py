@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.house.checkout import HERE, Checkout
+from benchmarks.house.chips import measure_chips
 from benchmarks.house.classes import measure_classes
 from benchmarks.house.duplicates import measure_duplicates
 from benchmarks.house.folders import measure_folders
@@ -43,6 +44,7 @@ OF_ALL: dict[str, Callable[[Sequence[Module]], dict[str, Any]]] = {
 }
 BY_RUNNING: dict[str, Callable[[Checkout], dict[str, Any]]] = {
     "names": measure_names,
+    "chips": measure_chips,
     "walk": measure_walk,
 }
 NAMES = (*OF_ALL, *OF_SOURCES, *BY_RUNNING, "questions")

@@ -23,7 +23,7 @@ and {after} after. Sources are `convert`, `targets`, `sim` and `src/isotau`.
   on first use, or that README, the manual and the examples use as `isotau.NAME`.
 - **Chip networks of one LIF network**: how many different integers come of the same LIF
   network on the same input by README's Python, `isotau run`, `isotau quantize` and
-  `isotau tune --quantized` before its first update.
+  `isotau tune`, without and with `--quantized`, before its first update.
 - **Rooms** are the files whose functions are given the network, in any stage or record,
   during `isotau run`; calls one after another in one file are one **stay**, and a
   **return** is a stay in a file that had one already.

@@ -85,7 +85,7 @@ TARGETS = (
         most=0,
     ),
     Target(
-        "chip networks of one LIF network, made in four ways",
+        "chip networks of one LIF network, made in five ways",
         "chips",
         lambda m: m["different"],
         most=1,

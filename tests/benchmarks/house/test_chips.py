@@ -1,0 +1,81 @@
+import sys
+
+import pytest
+
+from benchmarks.house.checkout import Checkout
+from benchmarks.house.chips import (
+    Calibration,
+    Watch,
+    defined,
+    measure_chips,
+    of_readme,
+    summarize,
+)
+
+README = """
+Text, and a block that is no Python:
+
+```sh
+chip = 1
+```
+
+```python
+import math
+rate = open("absent")
+inputs = rate.inputs
+run = (lif, inputs)
+chip = math.prod(run)
+spikes = chip.missing
+```
+"""
+
+
+def test_the_lines_of_the_readme_begin_where_the_inputs_are():
+    assert of_readme(README, Calibration(2, 3)) == 6
+
+
+def simulate_lif(net, inputs):
+    return net
+
+
+def quantize(net):
+    return net
+
+
+def test_the_last_network_before_the_first_chip_is_watched():
+    watch = Watch()
+    sys.setprofile(watch)
+    simulate_lif("first", 1)
+    simulate_lif("second", inputs=2)
+    quantize("second")
+    simulate_lif("third", 3)
+    quantize("third")
+    sys.setprofile(None)
+    assert watch.calibration == Calibration("second", 2)
+
+
+def test_definitions_are_there_wherever_they_stand(tree):
+    root = tree(
+        {
+            "convert/ground/__init__.py": "",
+            "convert/ground/errors.py": "x = UnreadableFile\nclass DoesNotFit: ...\n",
+            "src/isotau/jobs/a.py": "class Unknown_: ...\n",
+        }
+    )
+    from isotau.convert.ground.errors import DoesNotFit
+
+    assert defined(root, "DoesNotFit") is DoesNotFit
+    with pytest.raises(LookupError, match="Unknown: got no definition"):
+        defined(root, "Unknown")
+
+
+def test_different_fingerprints_are_counted():
+    digests = {"run": "a", "quantize": "b", "tune": "b"}
+    assert summarize(digests) == {"different": 2, "entries": digests}
+
+
+@pytest.mark.long
+def test_five_ways_lead_from_a_network_to_the_chip():
+    measures = measure_chips(Checkout())
+    assert len(measures["entries"]) == 5
+    assert {len(digest) for digest in measures["entries"].values()} == {64}
