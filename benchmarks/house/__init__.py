@@ -1,1 +1,1 @@
-"""The state of the house: what issue 15 wants of the code's structure, in figures."""
+"""The state of the house: whether the code can be lived in, in figures."""

@@ -1,4 +1,4 @@
-"""Measure the targets of issue 15 in a checkout of the repository.
+"""Measure the structure of the code in a checkout of the repository.
 
     python -m benchmarks.house [--root PATH] [--python PATH] [--only NAME …]
         [--before FILE] [--after FILE] [--json FILE] [--page FILE]

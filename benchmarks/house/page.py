@@ -11,8 +11,8 @@ LISTED = 15
 """Places, at most, that the page lists of one kind."""
 HEADINGS = ("", "before", "after", "goal", "")
 INTRODUCTION = """\
-What issue 15 wants of the code's structure, in figures of two commits: {before} before
-and {after} after. Sources are `convert`, `targets`, `sim` and `src/isotau`.
+Whether a stranger finds the way through the code, in figures of two commits: {before}
+before and {after} after. Sources are `convert`, `targets`, `sim` and `src/isotau`.
 
 - **Modules of a folder** are its Python files without `__init__.py`; those of
   `benchmarks` count too.

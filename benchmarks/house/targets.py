@@ -1,4 +1,4 @@
-"""The targets of issue 15: what is read from the measures, and what it should be."""
+"""The targets: what is read from the measures, and what it should be."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple

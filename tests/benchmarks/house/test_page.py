@@ -23,7 +23,7 @@ def test_the_page_says_what_was_counted_where(module):
         results(module, "bbb", "class A: ...\n\n\nclass A:\n    got = 1\n"),
         results(module, "aaa", ""),
     )
-    assert "two commits: aaa before\nand bbb after" in text
+    assert "two commits: aaa\nbefore and bbb after" in text
     assert "| class names defined more than once | 0 | 1 | 0 | ✗ |" in text
     assert "- `A`: convert/a.py:1, convert/a.py:4" in text
     assert "`got` 1." in text
