@@ -32,5 +32,5 @@ def test_the_page_says_what_was_counted_where(module):
 
 def test_a_page_can_stand_without_earlier_figures(module):
     after = results(module, "bbb", "")
-    assert "none before" in page(after, {})
+    assert "commits: none\nbefore" in page(after, {})
     assert table_of(after["measures"], {}).row_count > 10
