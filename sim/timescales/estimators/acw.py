@@ -12,26 +12,30 @@ spikes' own noise. Either is the same for an exponential. Correlations that outl
 trial (slow drift) count as they are: take `exponential` where there are some.
 """
 
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 
-from isotau.sim.timescales.estimators import decay_fit as resampling
-from isotau.sim.timescales.estimators.exponential import BIN_WIDTH, MAX_LAG, quiet
-from isotau.sim.timescales.records.autocorrelation import autocorrelation, lags_within
+from isotau.sim.timescales.estimators.judgement import (
+    NeuronFits,
+    estimate,
+    find_status,
+)
+from isotau.sim.timescales.records.autocorrelation import (
+    BIN_WIDTH,
+    MAX_LAG,
+    autocorrelation,
+    lags_within,
+)
 from isotau.sim.timescales.records.record import Status, Timescales
-from isotau.sim.timescales.records.series import Series, Source, as_series, mean_rates
+from isotau.sim.timescales.records.series import Series, Source, as_series
 
 THRESHOLD = float(np.exp(-1.0))
-
-
-class Width(NamedTuple):
-    """τ of each neuron, NaN where there is none, and why it has none."""
-
-    tau: Float64[np.ndarray, " n"]
-    status: tuple[Status, ...]
+Measure: TypeAlias = tuple[float, Status]
+"""τ in seconds, NaN where there is none, and why it has none."""
 
 
 def acw(
@@ -74,14 +78,11 @@ def acw(
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold: got {threshold}, need 0 to below 1")
 
-    def measure(rho: np.ndarray, times: np.ndarray) -> Width:
-        return _widths(rho, times, threshold)
-
     name = {THRESHOLD: "acw", 0.5: "acw-50", 0.0: "acw-0"}.get(
         threshold, f"acw-{threshold:g}"
     )
     return _estimate(
-        as_series(source, bin_width), measure, name,
+        as_series(source, bin_width), partial(_width, threshold=threshold), name,
         max_lag, min_rate, bootstrap, rng, level,
     )  # fmt: skip
 
@@ -109,14 +110,14 @@ def integral(
         ValueError: too few trials, bins or lags.
     """
     return _estimate(
-        as_series(source, bin_width), _areas, "integral",
+        as_series(source, bin_width), _area, "integral",
         max_lag, min_rate, bootstrap, rng, level,
     )  # fmt: skip
 
 
 def _estimate(
     series: Series,
-    measure: Callable[[np.ndarray, np.ndarray], Width],
+    measure: Callable[[np.ndarray, np.ndarray], Measure],
     method: str,
     max_lag: float,
     min_rate: float,
@@ -124,119 +125,88 @@ def _estimate(
     rng: np.random.Generator | None,
     level: float,
 ) -> Timescales:
-    """Return the record of a measure of the correlation and its times."""
-    assert series.observed is not None
+    """Return the timescales by a measure of one neuron's correlation and its times."""
     lags = lags_within(max_lag, series.bin_width, series.bins)
     from_zero = series.kind != "counts"
     times = np.arange(0 if from_zero else 1, lags + 1) * series.bin_width
+    span = times[-1] - times[0]
 
-    def curve(weights: np.ndarray) -> np.ndarray:
+    def fit(weights: np.ndarray) -> NeuronFits:
         rho = autocorrelation(series.values, lags, weights)
-        start = np.where(np.isnan(rho[:1]), np.nan, 1.0)
-        return np.concatenate((start, rho)) if from_zero else rho
+        if from_zero:
+            start = np.where(np.isnan(rho[:1]), np.nan, 1.0)
+            rho = np.concatenate((start, rho))
+        measures = [_measure(column, times, measure) for column in rho.T]
+        tau = np.array([tau for tau, _ in measures])
+        status = np.array([status for _, status in measures], dtype=object)
+        fallen = find_status(status, Status.NEGATIVE_AMPLITUDE)
+        # Of a correlation that does not fall within the span only this is known.
+        endless = find_status(status, Status.TOO_LONG, Status.NO_DECAY)
+        none = np.full(series.n, np.nan)
+        return NeuronFits(
+            tau,
+            amplitude=rho[0],
+            offset=none,
+            goodness=none,
+            status=status,
+            least=np.select([fallen, endless], [0.0, span], tau),
+            most=np.where(fallen | endless, np.inf, tau),
+        )
 
-    draws = resampling.resamples(series.observed, bootstrap, rng)
-    rho = curve(series.observed.astype(np.float64))
-    found = measure(rho, times)
-    low, high = np.full((2, series.n), np.nan)
-    if bootstrap:
-        widths = [measure(curve(weights), times) for weights in draws]
-        ends = [_ends(width, times[-1] - times[0]) for width in widths]
-        lows, highs = np.array(ends).transpose(1, 0, 2)
-        low, high = resampling.percentiles(lows, highs, level)
-    silent = quiet(series, min_rate)
-    status = [
-        Status.TOO_FEW_SPIKES
-        if silent[k]
-        else Status.NOT_IDENTIFIABLE
-        if one is Status.OK and low[k] == 0
-        else one
-        for k, one in enumerate(found.status)
-    ]
-    ok = np.array([one is Status.OK for one in status])
-    return Timescales(
-        tau=np.where(ok, found.tau, np.nan),
-        status=tuple(status),
-        amplitude=rho[0],
-        offset=np.full(series.n, np.nan),
-        rate=mean_rates(series),
-        method=method,
-        bin_width=series.bin_width,
-        lags=lags,
-        low=low,
-        high=high,
-        estimate=found.tau,
-        level=level,
-    )
+    return estimate(
+        fit, series, method=method, lags=lags, min_rate=min_rate,
+        bootstrap=bootstrap, rng=rng, level=level,
+    )  # fmt: skip
 
 
-def _ends(width: Width, span: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a resample says of the lower and of the upper end of τ.
-
-    A correlation that does not fall within the span is as long as that at least.
-    """
-    fallen = [s is Status.NEGATIVE_AMPLITUDE for s in width.status]
-    endless = [s in (Status.TOO_LONG, Status.NO_DECAY) for s in width.status]
-    low = np.select([fallen, endless], [0.0, span], width.tau)
-    return low, np.where(np.logical_or(fallen, endless), np.inf, width.tau)
-
-
-def _widths(rho: np.ndarray, times: np.ndarray, threshold: float) -> Width:
-    """Return τ by the time at which each column falls to a share of its start."""
-    tau, status = np.full(rho.shape[1], np.nan), []
-    for k in range(rho.shape[1]):
-        y, t, verdict = _curve(rho[:, k], times)
-        if verdict is Status.OK:
-            below = np.flatnonzero(y <= threshold * y[0])
-            verdict = Status.OK if below.size else Status.TOO_LONG
-        if verdict is Status.OK:
-            i = below[0]
-            goal = threshold * y[0]
-            width = (
-                t[i - 1] - t[0] + (t[i] - t[i - 1]) * _crossing(y[i - 1], y[i], goal)
-            )
-            tau[k] = width / -np.log(threshold) if threshold > 0 else width + t[0]
-        status.append(verdict)
-    return Width(tau, tuple(status))
+def _measure(
+    rho: np.ndarray,
+    times: np.ndarray,
+    measure: Callable[[np.ndarray, np.ndarray], Measure],
+) -> Measure:
+    """Return what a neuron's correlation measures, without the lags that have none."""
+    present = ~np.isnan(rho)
+    if not present[0] or present.sum() < 2:
+        return math.nan, Status.UNDEFINED
+    if rho[0] <= 0:
+        return math.nan, Status.NEGATIVE_AMPLITUDE
+    return measure(rho[present], times[present])
 
 
-def _areas(rho: np.ndarray, times: np.ndarray) -> Width:
-    """Return τ by the area below each column, up to its first zero."""
-    tau, status = np.full(rho.shape[1], np.nan), []
-    for k in range(rho.shape[1]):
-        y, t, verdict = _curve(rho[:, k], times)
-        if verdict is Status.OK:
-            below = np.flatnonzero(y <= 0)
-            last = below[0] if below.size else y.size - 1
-            end = max(y[last], 0.0)
-            area = sum((t[i + 1] - t[i]) * _below(y[i], y[i + 1]) for i in range(last))
-            verdict = Status.OK if y[0] > end else Status.NO_DECAY
-        if verdict is Status.OK:
-            tau[k] = area / (y[0] - end)
-        status.append(verdict)
-    return Width(tau, tuple(status))
+def _width(y: np.ndarray, t: np.ndarray, threshold: float) -> Measure:
+    """Return τ by the time at which y falls to a share of its start. (T16)"""
+    goal = threshold * y[0]
+    below = np.flatnonzero(y <= goal)
+    if not below.size:
+        return math.nan, Status.TOO_LONG
+    i = below[0]
+    width = t[i - 1] - t[0] + (t[i] - t[i - 1]) * _crossing(y[i - 1], y[i], goal)
+    # ACW-0 counts from lag 0, where an exponential's width would be infinite.
+    return width / -np.log(threshold) if threshold > 0 else width + t[0], Status.OK
 
 
-def _curve(rho: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, Status]:
-    """Return a correlation without its gaps, its times, and whether it is of use."""
-    kept = ~np.isnan(rho)
-    if not kept[0] or kept.sum() < 2:
-        return rho, times, Status.UNDEFINED
-    status = Status.OK if rho[0] > 0 else Status.NEGATIVE_AMPLITUDE
-    return rho[kept], times[kept], status
+def _area(y: np.ndarray, t: np.ndarray) -> Measure:
+    """Return τ by the area below y, up to its first zero. (T18)"""
+    below = np.flatnonzero(y <= 0)
+    last = below[0] if below.size else y.size - 1
+    end = max(y[last], 0.0)
+    if not y[0] > end:
+        return math.nan, Status.NO_DECAY
+    area = sum((t[i + 1] - t[i]) * _below(y[i], y[i + 1]) for i in range(last))
+    return area / (y[0] - end), Status.OK
 
 
 def _crossing(above: float, under: float, goal: float) -> float:
-    """Return where, from 0 to 1, the way from above to under passes the goal."""
+    """Return where, from 0 to 1, the way from above to under passes the goal. (T17)"""
     if goal > 0 and under > 0:
         return float(np.log(above / goal) / np.log(above / under))
     return float((above - goal) / (above - under))
 
 
 def _below(left: float, right: float) -> float:
-    """Return the mean height between two points, of the part above zero."""
+    """Return the mean height between two points, of the part above zero. (T19)"""
     if right <= 0:
         return float(left / 2 * left / (left - right))
-    if abs(left - right) < 1e-9 * left:
+    if abs(left - right) < 1e-9 * left:  # 0/0 below
         return float(left)
     return float((left - right) / np.log(left / right))

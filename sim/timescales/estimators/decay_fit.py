@@ -3,22 +3,16 @@
 y(k) ≈ A s_τ(k) + Σⱼ Bⱼ gⱼ(k): for any τ the best A and B are a linear regression, so
 what is left is a search over τ alone, which a fine grid makes global (variable
 projection; Golub & Pereyra 1973, doi:10.1137/0710036). A is at least 0.
-
-Resampled trials, and the intervals that they give.
-
-Trials are drawn with replacement and the whole estimate is made again (Efron 1979,
-doi:10.1214/aos/1176344552). Nothing else knows how far the correlations at different
-lags move together.
 """
 
 import functools
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Real
+from jaxtyping import Float64, Real
 
 from isotau.convert.ground import validation
+from isotau.sim.timescales.estimators.judgement import NeuronFits
 from isotau.sim.timescales.records.record import Status
 
 OFFSETS = ("free", "positive", "none")
@@ -32,7 +26,9 @@ CHUNK = 4096
 """Fits at a time."""
 COLLINEAR = 1e-18
 """A shape of which no more is left beside the other terms cannot be told from them."""
-OUTCOMES = (Status.OK, Status.UNDEFINED, Status.NO_DECAY, Status.AT_BOUND)
+OUTCOMES = np.array(
+    [Status.OK, Status.UNDEFINED, Status.NO_DECAY, Status.AT_BOUND], dtype=object
+)
 FITTED, TOO_FEW, RISING, EDGE = range(len(OUTCOMES))
 ROUNDING = 1e-12
 """A decay that explains no more of y, relative to its size, is rounding."""
@@ -52,25 +48,7 @@ class Shapes(NamedTuple):
     others: Float64[np.ndarray, "terms lags"]
 
 
-class DecayFit(NamedTuple):
-    """The fits of several neurons, or of several resamples of one.
-
-    Attributes:
-        tau: in seconds; NaN where nothing decays.
-        amplitude: A; NaN where nothing decays.
-        offset: factor of the first other term; NaN where there is none.
-        goodness: R², the share of the weighted variance that the fit explains.
-        status: OK, UNDEFINED, NO_DECAY or AT_BOUND.
-    """
-
-    tau: Float64[np.ndarray, " n"]
-    amplitude: Float64[np.ndarray, " n"]
-    offset: Float64[np.ndarray, " n"]
-    goodness: Float64[np.ndarray, " n"]
-    status: tuple[Status, ...]
-
-
-def tried(
+def timescale_grid(
     bin_width: float, max_tau: float, min_tau: float | None = None
 ) -> Float64[np.ndarray, " taus"]:
     """Return the timescales to try, in seconds; from a fifth of a bin by default.
@@ -96,99 +74,115 @@ def exponentials(
     return np.exp(-times / tau[:, None])
 
 
-def offset_fit(
+def fit_exponential(
     y: Float64[np.ndarray, "lags n"],
     weights: Real[np.ndarray, "lags n"],
     tau: Float64[np.ndarray, " taus"],
     times: Float64[np.ndarray, " lags"],
     offset: str,
-) -> DecayFit:
-    """Return the fit of A exp(−t/τ) + B with a B that is one of `OFFSETS`.
+) -> NeuronFits:
+    """Return the fit of A exp(−t/τ) + B with a B that is one of `OFFSETS`. (T12)
 
     A "positive" B is the free one where that is at least 0, and 0 elsewhere.
     """
     decay, level = exponentials(tau, times), np.ones((1, times.size))
     heavy = weights.astype(np.float64)
-    free = fit(y, heavy, Shapes(tau, decay, level))
+    free = fit_shapes(y, heavy, Shapes(tau, decay, level))
     if offset == "free":
         return free
-    flat = fit(y, heavy, Shapes(tau, decay, level[:0]))
+    flat = fit_shapes(y, heavy, Shapes(tau, decay, level[:0]))
+    # A B that is not fitted is 0, not missing; unless there is no fit at all.
     flat = flat._replace(offset=np.where(np.isnan(flat.tau), np.nan, 0.0))
     if offset == "none":
         return flat
     below = free.offset < 0
-    pairs = zip(below, flat.status, free.status, strict=True)
-    return DecayFit(
-        tau=np.where(below, flat.tau, free.tau),
-        amplitude=np.where(below, flat.amplitude, free.amplitude),
-        offset=np.where(below, flat.offset, free.offset),
-        goodness=np.where(below, flat.goodness, free.goodness),
-        status=tuple(a if low else b for low, a, b in pairs),
+    return NeuronFits(
+        *(np.where(below, *pair) for pair in zip(flat, free, strict=True))
     )
 
 
-def fit(
+def fit_shapes(
     y: Float64[np.ndarray, "lags n"],
     weights: Float64[np.ndarray, "lags n"],
     shapes: Shapes,
-) -> DecayFit:
-    """Return the weighted least-squares fit to each column.
+) -> NeuronFits:
+    """Return the weighted least-squares fit to each column, as y ≈ A s_τ + Σ B g.
 
     Lags with a y of NaN or a weight of 0 are left out. A column needs more of them than
     the fit has parameters, else it is UNDEFINED. Where every decay makes the fit worse
     than the other terms alone, there is NO_DECAY; where the first or the last τ is the
     best, the column is AT_BOUND.
+
+    `amplitude` is A, `offset` the B of the first other term (NaN where there is none),
+    `goodness` R², the share of the weighted variance that the fit explains. A fit
+    without a decay may stand for any τ, one that ends at the shortest τ for any below
+    it, one at the longest for any above.
     """
     n = y.shape[1]
-    kept = np.isfinite(y) & (weights > 0)
-    heavy = np.where(kept, weights, 0.0)
+    present = np.isfinite(y) & (weights > 0)
+    heavy = np.where(present, weights, 0.0)
     relative = heavy / np.maximum(heavy.max(axis=0), 1e-300)
-    found = np.full((4, n), np.nan)
+    numbers = np.full((4, n), np.nan)
     outcome = np.full(n, TOO_FEW)
     # Columns with the same weights share one regression.
-    patterns, which = np.unique(relative, axis=1, return_inverse=True)
+    patterns, pattern_of = np.unique(relative, axis=1, return_inverse=True)
     for p in range(patterns.shape[1]):
-        columns = np.flatnonzero(which.ravel() == p)
+        columns = np.flatnonzero(pattern_of.ravel() == p)
+        # A and τ come on top of the other terms' factors.
         if np.count_nonzero(patterns[:, p]) <= len(shapes.others) + 2:
             continue
         regress = functools.partial(_regress, np.sqrt(patterns[:, p]), shapes)
         for start in range(0, columns.size, CHUNK):
             part = columns[start : start + CHUNK]
-            found[:, part], outcome[part] = regress(np.where(kept, y, 0)[:, part])
-    tau, amplitude, offset, goodness = found
-    status = tuple(OUTCOMES[code] for code in outcome)
-    return DecayFit(tau, amplitude, offset, goodness, status)
+            numbers[:, part], outcome[part] = regress(np.where(present, y, 0)[:, part])
+    tau, amplitude, offset, goodness = numbers
+    flat = outcome == RISING
+    return NeuronFits(
+        tau,
+        amplitude,
+        offset,
+        goodness,
+        OUTCOMES[outcome],
+        least=np.where(flat | (tau <= shapes.tau[0]), 0.0, tau),
+        most=np.where(flat | (tau >= shapes.tau[-1]), np.inf, tau),
+    )
 
 
 def _regress(
     root: np.ndarray, shapes: Shapes, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return τ, A, B and R² (rows), and the outcome, of columns with equal weights."""
+    """Return τ, A, B and R² (rows), and the outcome, of columns with equal weights.
+
+    `root` are the square roots of the weights, which make the regression a plain one.
+    """
     others, values = (shapes.others * root).T, y * root[:, None]
     decay = shapes.decay * root
     basis = np.linalg.qr(others)[0] if others.size else others
-    left = values - basis @ (basis.T @ values)
-    flat, scale = _without(basis, decay)
-    gain = (flat @ left) * scale[:, None]
+    # (T13): what the other terms explain is taken out of both sides.
+    residual = values - basis @ (basis.T @ values)
+    pure, scale = _without(basis, decay)
+    gain = (pure @ residual) * scale[:, None]
     best = np.argmax(gain, axis=0)
     columns = np.arange(y.shape[1])
     edge = (best == 0) | (best == len(gain) - 1)
     middle = np.clip(best, 1, len(gain) - 2)
-    before, here, after = (gain[middle + i, columns] for i in (-1, 0, 1))
-    bend = before - 2 * here + after
+    # (T14): a parabola through the gain at the best τ and beside it.
+    before, peak, after = (gain[middle + i, columns] for i in (-1, 0, 1))
+    bend = before - 2 * peak + after
     shift = np.divide(before - after, 2 * bend, out=np.zeros_like(bend), where=bend < 0)
     shift = np.where(edge, best - middle, np.clip(shift, -1, 1))
     step = np.log(shapes.tau[-1] / shapes.tau[0]) / (len(gain) - 1)
     # The shape at the refined τ, by Lagrange's polynomial through three of the grid.
     lagrange = shift * (shift - 1) / 2, 1 - shift**2, shift * (shift + 1) / 2
     refined = sum(c[:, None] * decay[middle + i - 1] for i, c in enumerate(lagrange))
-    flat, scale = _without(basis, np.asarray(refined))
-    amplitude = np.einsum("nl,ln->n", flat, left) * scale**2
-    loss = np.sum((left - amplitude * flat.T) ** 2, axis=0)
+    pure, scale = _without(basis, np.asarray(refined))
+    amplitude = np.einsum("nl,ln->n", pure, residual) * scale**2
+    loss = np.sum((residual - amplitude * pure.T) ** 2, axis=0)
     offset = np.full(amplitude.shape, np.nan)
     if len(shapes.others):
-        rest = values - amplitude * np.asarray(refined).T
-        offset = np.linalg.lstsq(others, rest, rcond=None)[0][0]
+        beside = values - amplitude * np.asarray(refined).T
+        offset = np.linalg.lstsq(others, beside, rcond=None)[0][0]
+    # (T15)
     mean = root @ values / (root @ root)
     total = np.sum((values - root[:, None] * mean) ** 2, axis=0)
     share = np.divide(loss, total, out=np.full_like(loss, np.nan), where=total > 0)
@@ -204,96 +198,8 @@ def _regress(
 
 def _without(basis: np.ndarray, decay: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the decays without what the basis explains, and 1 / their norm, or 0."""
-    flat = decay - decay @ basis @ basis.T
-    norm = np.einsum("gl,gl->g", flat, flat)
+    pure = decay - decay @ basis @ basis.T
+    norm = np.einsum("gl,gl->g", pure, pure)
     usable = norm > COLLINEAR * np.einsum("gl,gl->g", decay, decay)
     scale = np.divide(1.0, np.sqrt(norm), out=np.zeros_like(norm), where=usable)
-    return flat, scale
-
-
-FEWEST = 20
-"""Resamples below which there are no percentiles to speak of."""
-
-
-def resamples(
-    observed: Bool[np.ndarray, "batch n"],
-    many: int,
-    rng: np.random.Generator | None,
-) -> Iterator[Float64[np.ndarray, "batch n"]]:
-    """Return `many` sets of weights: how often each trial of each neuron was drawn.
-
-    Neurons recorded in the same trials share their draws, so that what they have in
-    common stays so.
-
-    Raises:
-        ValueError: `many` is not 0 and below 20, or there is no generator to draw with.
-    """
-    many = validation.whole("bootstrap", many, 0, 2**31 - 1)
-    if 0 < many < FEWEST:
-        raise ValueError(f"bootstrap: got {many}, need 0 or at least {FEWEST}")
-    if not many:
-        return iter(())
-    if rng is None:
-        raise ValueError(
-            "rng: got None, need a generator for the bootstrap; pass "
-            "np.random.default_rng(seed)"
-        )
-    return _draws(observed, many, rng)
-
-
-def _draws(
-    observed: np.ndarray, many: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    patterns, which = np.unique(observed, axis=1, return_inverse=True)
-    sizes = patterns.sum(axis=0)
-    for _ in range(many):
-        drawn = np.zeros(patterns.shape)
-        for p, size in enumerate(sizes):
-            if size:
-                chosen = rng.integers(size, size=size)
-                drawn[patterns[:, p], p] = np.bincount(chosen, minlength=size)
-        yield drawn[:, which.ravel()]
-
-
-def of_fits(
-    fits: Iterable[DecayFit], shortest: float, longest: float, level: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the interval of τ over resampled fits, in seconds: low and high.
-
-    A resample in which nothing decays may stand for any τ: it counts as 0 for the lower
-    end and as infinity for the upper one. One that ends at the shortest τ counts as 0
-    for the lower end, one that ends at the longest as infinity for the upper.
-    """
-    lows, highs = [], []
-    for fit in fits:
-        flat = np.array([status is Status.NO_DECAY for status in fit.status])
-        with np.errstate(invalid="ignore"):
-            lows.append(np.where(flat | (fit.tau <= shortest), 0.0, fit.tau))
-            highs.append(np.where(flat | (fit.tau >= longest), np.inf, fit.tau))
-    return percentiles(np.array(lows), np.array(highs), level)
-
-
-def percentiles(
-    lows: Float64[np.ndarray, "draws n"],
-    highs: Float64[np.ndarray, "draws n"],
-    level: float,
-) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
-    """Return the ends that hold `level` of the draws between them; NaN is left out.
-
-    Ends are draws, not means of two, so that infinity stays what it is.
-
-    Raises:
-        ValueError: `level` is no share between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"level: got {level}, need a share between 0 and 1")
-    tail = (1 - level) / 2
-    return _quantile(lows, tail, np.floor), _quantile(highs, 1 - tail, np.ceil)
-
-
-def _quantile(draws: np.ndarray, share: float, rounding: np.ufunc) -> np.ndarray:
-    ordered = np.sort(draws, axis=0)  # NaN last
-    last = np.count_nonzero(~np.isnan(ordered), axis=0) - 1
-    # An end that falls on a draw must not move to the next by rounding.
-    place = rounding(np.round(share * np.maximum(last, 0), 9)).astype(np.int64)
-    return np.take_along_axis(ordered, place[None], axis=0)[0]
+    return pure, scale

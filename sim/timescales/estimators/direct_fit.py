@@ -10,28 +10,21 @@ Half a millisecond of the first is not the method's: the process was made by Eul
 rule with steps of 1 ms, which turns τ = 20 ms into −1/ln(1 − 1/20) = 19.5 ms.
 """
 
-from functools import partial
-
 import numpy as np
-from jaxtyping import Float64
 
 from isotau.convert.ground import validation
 from isotau.sim.timescales.estimators import decay_fit
-from isotau.sim.timescales.estimators import decay_fit as resampling
-from isotau.sim.timescales.estimators.decay_fit import DecayFit, Shapes
-from isotau.sim.timescales.estimators.exponential import (
+from isotau.sim.timescales.estimators.decay_fit import Shapes
+from isotau.sim.timescales.estimators.judgement import NeuronFits, estimate
+from isotau.sim.timescales.records.autocorrelation import (
     BIN_WIDTH,
     MAX_LAG,
-    judged,
-    quiet,
-)
-from isotau.sim.timescales.records.autocorrelation import (
     autocovariance,
     expected_autocovariance,
     lags_within,
 )
 from isotau.sim.timescales.records.record import Timescales
-from isotau.sim.timescales.records.series import Source, as_series, mean_rates
+from isotau.sim.timescales.records.series import Source, as_series
 
 NAMES = {False: "direct", True: "direct corrected"}
 
@@ -81,51 +74,39 @@ def direct(
         ValueError: too few bins or lags.
     """
     series = as_series(source, bin_width)
-    assert series.observed is not None
-    width, first = series.bin_width, int(series.kind == "counts")
+    width, counts = series.bin_width, series.kind == "counts"
     lags = lags_within(max_lag, width, series.bins)
-    taus = decay_fit.tried(width, max_tau, min_tau)
+    taus = decay_fit.timescale_grid(width, max_tau, min_tau)
     frequency = None
     if oscillation is not None:
         frequency = validation.number("oscillation", oscillation, positive=True)
     if corrected:
-        shapes = _expected(taus, width, series.bins, lags, frequency, white=first > 0)
-        pairs = series.bins - np.arange(lags + 1.0)
-        used = partial(_averaged, 0, shapes, pairs)
+        # Lag 0 is of use again: the fit knows the spikes' noise in it.
+        first, pairs = 0, series.bins - np.arange(lags + 1.0)
+        shapes = _expected(taus, width, series.bins, lags, frequency, white=counts)
     else:
+        first, pairs = int(counts), np.ones(lags + 1)
         shapes = _plain(taus, np.arange(first, lags + 1) * width, frequency)
-        used = partial(_averaged, first, shapes, np.ones(lags + 1))
-    draws = resampling.resamples(series.observed, bootstrap, rng)
     covariance = autocovariance(series.values, lags)
-    found = used(covariance, series.observed.astype(np.float64))
-    low, high = np.full((2, series.n), np.nan)
-    if bootstrap:
-        fits = (used(covariance, weights) for weights in draws)
-        low, high = resampling.of_fits(fits, taus[0], taus[-1], level)
-    # The only other terms are a cosine and noise: no level that outlasts the trial.
-    return judged(
-        found._replace(offset=np.full(series.n, np.nan)), low, high,
-        quiet(series, min_rate), mean_rates(series),
-        method=NAMES[corrected], bin_width=width, lags=lags, level=level,
+
+    def fit(weights: np.ndarray) -> NeuronFits:
+        total = np.einsum("lbn,bn->ln", covariance, weights)
+        varies = total[0] > 0
+        # (T42)
+        y = np.divide(total, total[0], out=np.full_like(total, np.nan), where=varies)
+        heavy = np.broadcast_to(pairs[first:, None], y[first:].shape)
+        fits = decay_fit.fit_shapes(y[first:], heavy, shapes)
+        # The other terms are a cosine and noise: no level that outlasts the trial.
+        return fits._replace(offset=np.full(series.n, np.nan))
+
+    return estimate(
+        fit, series, method=NAMES[corrected], lags=lags, min_rate=min_rate,
+        bootstrap=bootstrap, rng=rng, level=level,
     )  # fmt: skip
 
 
-def _averaged(
-    first: int,
-    shapes: Shapes,
-    pairs: np.ndarray,
-    covariance: Float64[np.ndarray, "lags batch n"],
-    weights: Float64[np.ndarray, "batch n"],
-) -> DecayFit:
-    """Return the fit to the mean over trials, from lag `first` on."""
-    total = np.einsum("lbn,bn->ln", covariance, weights)
-    varies = total[0] > 0
-    y = np.divide(total, total[0], out=np.full_like(total, np.nan), where=varies)
-    heavy = np.broadcast_to(pairs[first:, None], y[first:].shape)
-    return decay_fit.fit(y[first:], heavy, shapes)
-
-
 def _plain(taus: np.ndarray, times: np.ndarray, frequency: float | None) -> Shapes:
+    """Return a decay and a cosine as they are."""
     others = np.zeros((0, times.size))
     if frequency is not None:
         others = np.cos(2 * np.pi * frequency * times)[None]

@@ -7,19 +7,20 @@ bounded, and a bootstrap over trials says how far to trust it.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from isotau.convert.ground import validation
 from isotau.sim.timescales.estimators import decay_fit
-from isotau.sim.timescales.estimators import decay_fit as resampling
-from isotau.sim.timescales.estimators.decay_fit import DecayFit
-from isotau.sim.timescales.records.autocorrelation import correlate, lags_within
-from isotau.sim.timescales.records.record import Status, Timescales
-from isotau.sim.timescales.records.series import Series, Source, as_series, mean_rates
+from isotau.sim.timescales.estimators.judgement import NeuronFits, estimate
+from isotau.sim.timescales.records.autocorrelation import (
+    BIN_WIDTH,
+    MAX_LAG,
+    correlate,
+    lags_within,
+)
+from isotau.sim.timescales.records.record import Timescales
+from isotau.sim.timescales.records.series import Source, as_series
 
 NAME = "exponential"
-BIN_WIDTH = 0.05
-MAX_LAG = 0.7
 
 
 def exponential(
@@ -66,70 +67,17 @@ def exponential(
         ValueError: too few trials, bins or lags.
     """
     series = as_series(source, bin_width)
-    assert series.observed is not None
     lags = lags_within(max_lag, series.bin_width, series.bins)
     times = np.arange(1, lags + 1) * series.bin_width
-    taus = decay_fit.tried(series.bin_width, max_tau, min_tau)
+    taus = decay_fit.timescale_grid(series.bin_width, max_tau, min_tau)
     validation.choice("offset", offset, decay_fit.OFFSETS)
 
-    def fitted(weights: np.ndarray) -> DecayFit:
-        found = correlate(series.values, lags, weights)
-        return decay_fit.offset_fit(found.rho, found.pairs, taus, times, offset)
+    def fit(weights: np.ndarray) -> NeuronFits:
+        # (T1), then (T12): a lag with few pairs of bins is a noisy one.
+        rho, pairs = correlate(series.values, lags, weights)
+        return decay_fit.fit_exponential(rho, pairs, taus, times, offset)
 
-    draws = resampling.resamples(series.observed, bootstrap, rng)
-    found = fitted(series.observed.astype(np.float64))
-    low, high = np.full((2, series.n), np.nan)
-    if bootstrap:
-        fits = map(fitted, draws)
-        low, high = resampling.of_fits(fits, taus[0], taus[-1], level)
-    return judged(
-        found, low, high, quiet(series, min_rate), mean_rates(series),
-        method=NAME, bin_width=series.bin_width, lags=lags, level=level,
+    return estimate(
+        fit, series, method=NAME, lags=lags, min_rate=min_rate,
+        bootstrap=bootstrap, rng=rng, level=level,
     )  # fmt: skip
-
-
-def quiet(series: Series, min_rate: float) -> Bool[np.ndarray, " n"]:
-    """Return which neurons fire too little: not at all, or below `min_rate` Hz."""
-    if series.kind != "counts":
-        return np.zeros(series.n, dtype=bool)
-    rate = np.nan_to_num(mean_rates(series))
-    return (rate < min_rate) | (rate == 0)
-
-
-def judged(
-    found: DecayFit,
-    low: Float64[np.ndarray, " n"],
-    high: Float64[np.ndarray, " n"],
-    silent: Bool[np.ndarray, " n"],
-    rate: Float64[np.ndarray, " n"],
-    *,
-    method: str,
-    bin_width: float,
-    lags: int,
-    level: float,
-) -> Timescales:
-    """Return the record of a fit, τ kept where the fit and its interval allow it."""
-    status = [
-        Status.TOO_FEW_SPIKES
-        if silent[k]
-        else Status.NOT_IDENTIFIABLE
-        if fit is Status.OK and low[k] == 0
-        else fit
-        for k, fit in enumerate(found.status)
-    ]
-    ok = np.array([one is Status.OK for one in status])
-    return Timescales(
-        tau=np.where(ok, found.tau, np.nan),
-        status=tuple(status),
-        amplitude=found.amplitude,
-        offset=found.offset,
-        rate=rate,
-        method=method,
-        bin_width=bin_width,
-        lags=lags,
-        low=low,
-        high=high,
-        estimate=found.tau,
-        goodness=found.goodness,
-        level=level,
-    )

@@ -4,27 +4,78 @@ R. Kim & T. J. Sejnowski, doi:10.1038/s41593-020-00753-w; the rules are those of
 authors' analysis script. It is noisy: with 50 trials of a second, τ of one and the same
 neuron scatters by a factor of about 1.6 from run to run, and 8 to 10 % of pure Poisson
 neurons, which have no timescale, pass all rules.
+
+The fit is Levenberg and Marquardt's from A = k = B = 0, as published. There the
+gradient in k and B vanishes and only A can move; the first step makes it about the mean
+of ρ, and from then on all three move. The authors used MATLAB's lsqcurvefit; this is
+the damping that its manual describes, run until nothing improves (MATLAB stops at
+changes of 1e-6) or 600 evaluations are used up. It agrees with MINPACK wherever there
+is a minimum. They end apart in valleys without one (k → 0 with A → ∞, k → −∞ with A eᵏ
+constant), where the fit runs until it is out of evaluations; here it ends at the same
+bits each time. The start costs neurons: where the mean of ρ is negative, A turns
+negative first and k ends at 0 or above, even if ρ is an exact exponential with B < 0.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int64
 
 from isotau.convert.records import spikes
 from isotau.convert.records.spikes import Spikes, SpikeTimes
-from isotau.sim.timescales.estimators import decay_fit as resampling
-from isotau.sim.timescales.estimators.kim_fit import decay_times, fitted, judged
-from isotau.sim.timescales.records.autocorrelation import autocorrelation
-from isotau.sim.timescales.records.record import Timescales
-from isotau.sim.timescales.records.series import Series, Source, as_series, mean_rates
+from isotau.sim.timescales.estimators import estimator_kernels as kernels
+from isotau.sim.timescales.estimators.judgement import (
+    Interval,
+    NeuronFits,
+    fit_trials,
+    judge,
+)
+from isotau.sim.timescales.records.autocorrelation import (
+    BIN_WIDTH,
+    LAGS,
+    autocorrelation,
+)
+from isotau.sim.timescales.records.record import Status, Timescales
+from isotau.sim.timescales.records.series import (
+    Series,
+    Source,
+    as_series,
+    mean_rates,
+    spike_rates,
+)
 
 NAME = "kim"
-BIN_WIDTH = 0.05
-LAGS = 14
 SKIPPED_BINS = 1
 MIN_RATE = 3.0
 MAX_TAU = 0.5
+LATEST_PEAK = 3
+"""The fall must begin at one of the first three lags."""
 SETTLING = 0.005
 """Spikes of the first 5 ms do not count for the rate (sample 100 of 0.05 ms)."""
+VERDICTS = np.array(
+    [
+        Status.UNDEFINED,
+        Status.LATE_PEAK,
+        Status.FIT_FAILED,
+        Status.NO_DECAY,
+        Status.NEGATIVE_AMPLITUDE,
+        Status.TOO_LONG,
+        Status.OK,
+    ],
+    dtype=object,
+)
+"""Of rules 3, 4 and 6, the first that a neuron fails."""
+
+
+class Decay(NamedTuple):
+    """A fitted ρ(x) = A (exp(k x) + B); x = 1, 2, … counts lags from the first used."""
+
+    amplitude: float
+    rate: float
+    """k, per lag."""
+    offset: float
+    """B, a multiple of the amplitude."""
 
 
 def kim(
@@ -48,7 +99,7 @@ def kim(
     3. ρ(k), k = 1 … 14: see `correlate`. A neuron with a ρ(k) that does not exist has
        none.
     4. The fit starts at the first m with ρ(m + 1) < ρ(m); m must be 1, 2 or 3.
-    5. A (exp(k x) + B) is fitted to ρ(m), ρ(m + 1), … (see `fit_decay`); τ = −50 ms/k.
+    5. A (exp(k x) + B) is fitted to ρ(m), ρ(m + 1), … at x = 1, 2, …; τ = −50 ms/k.
     6. Neurons with τ < 0, A < 0 or τ > 500 ms have none. As in the script, a fit that
        ran out of evaluations counts for what it reached.
 
@@ -70,49 +121,144 @@ def kim(
         ValueError: too few trials, bins or lags.
     """
     series = as_series(source, bin_width)
-    assert series.observed is not None
     values = series.values[SKIPPED_BINS:]
-    draws = resampling.resamples(series.observed, bootstrap, rng)
-    rate = settled_rate(source)
-    low, high = np.full((2, series.n), np.nan)
-    fits = fitted(autocorrelation(values, lags, series.observed.astype(float)))
-    if bootstrap:
-        taus = [_resampled(values, lags, weights, series) for weights in draws]
-        lows, highs = np.array(taus).transpose(1, 0, 2)
-        low, high = resampling.percentiles(lows, highs, level)
-    slow = rate < min_rate  # never a signal, whose rate is NaN
-    return judged(
-        fits, rate, slow, series.bin_width, max_tau,
-        low=low, high=high, method=NAME, lags=lags, level=level,
+    rate = settled_rates(source)
+
+    def fit(weights: np.ndarray) -> NeuronFits:
+        rho = autocorrelation(values, lags, weights)
+        return fit_published(rho, series.bin_width, max_tau)
+
+    fits, ends = fit_trials(fit, series.recorded, bootstrap, rng, level)
+    return judge_published(
+        fits, ends, slow=rate < min_rate,  # never a signal, whose rate is NaN
+        rate=rate, method=NAME, bin_width=series.bin_width, lags=lags, level=level,
     )  # fmt: skip
 
 
-def settled_rate(source: Source) -> Float64[np.ndarray, " n"]:
-    """Return each neuron's rate in Hz: spikes after 5 ms, over the trial's length.
+def settled_rates(source: Source) -> Float64[np.ndarray, " n"]:
+    """Return each neuron's rate in Hz: spikes after 5 ms, over whole trials. (T11)
 
     That of a series is of all its bins; NaN for a signal.
     """
     if isinstance(source, Series):
         return mean_rates(source)
     if isinstance(source, SpikeTimes):
-        late = source.neuron[source.times >= SETTLING]
-        events = np.bincount(late, minlength=source.n)
-        return events / np.maximum(source.trials * source.duration, 1e-300)
+        return spike_rates(source, SETTLING)
     return _settled(source)
 
 
 def _settled(recording: Spikes) -> np.ndarray:
+    # Trials of a single coarse step keep it.
     start = min(round(SETTLING / recording.dt), recording.steps - 1)
     late = spikes.window(recording, start)
     events = spikes.count(late, width=late.steps).sum(axis=(0, 1))
     return events / (recording.batch * recording.steps * recording.dt)
 
 
-def _resampled(
-    values: np.ndarray, lags: int, weights: np.ndarray, series: Series
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what one resample says of the lower and of the upper end of each τ."""
-    amplitude, rate, _ = fitted(autocorrelation(values, lags, weights)).decay
-    tau = decay_times(rate, series.bin_width)
+def fit_published(
+    rho: Float64[np.ndarray, "lags n"],
+    bin_width: float,
+    max_tau: float,
+    *,
+    signed: bool = False,
+) -> NeuronFits:
+    """Return the fits of rules 3 to 6 to each neuron's ρ.
+
+    As one of many resampled ones a fit without a decay or with an A below 0 may stand
+    for any τ.
+
+    Args:
+        rho: from lag 1 on.
+        bin_width: in seconds.
+        max_tau: in seconds.
+        signed: whether an A below 0 is allowed.
+
+    Raises:
+        ValueError: fewer than 5 lags.
+    """
+    lags, n = rho.shape
+    if lags < LATEST_PEAK + 2:
+        raise ValueError(f"lags: got {lags}, need at least {LATEST_PEAK + 2}")
+    undefined = np.isnan(rho).any(axis=0)
+    start = np.where(undefined, -1, first_falls(rho))
+    decays = np.full((3, n), np.nan)
+    kernels.fit_columns(np.ascontiguousarray(rho), start, decays)
+    amplitude, rate, offset = decays
+    tau = decay_times(rate, bin_width)
     flat = (rate >= 0) | (amplitude < 0)
-    return np.where(flat, 0.0, tau), np.where(flat, np.inf, tau)
+    negative = (amplitude < 0) & (not signed)
+    unbounded = ~np.isfinite(decays).all(axis=0)
+    rules = [undefined, start < 0, unbounded, rate >= 0, negative, tau > max_tau]
+    goodness = [
+        explained(rho[at:, k], Decay(*decays[:, k])) if at >= 0 else math.nan
+        for k, at in enumerate(start)
+    ]
+    return NeuronFits(
+        np.where(np.isfinite(tau), tau, np.nan),
+        amplitude=np.where(np.isfinite(amplitude), amplitude, np.nan),
+        offset=np.where(np.isfinite(offset), offset, np.nan),
+        goodness=np.array(goodness),
+        status=VERDICTS[np.select(rules, range(len(rules)), len(rules))],
+        least=np.where(flat, 0.0, tau),
+        most=np.where(flat, np.inf, tau),
+    )
+
+
+def first_falls(rho: Float64[np.ndarray, "lags n"]) -> Int64[np.ndarray, " n"]:
+    """Return the row of the first m with ρ(m + 1) < ρ(m), −1 beyond the third. (T8)"""
+    falls = np.diff(rho, axis=0) < 0
+    first = np.argmax(falls, axis=0)
+    return np.where(falls.any(axis=0) & (first < LATEST_PEAK), first, -1)
+
+
+def decay_times(
+    rate: Float64[np.ndarray, " n"], bin_width: float
+) -> Float64[np.ndarray, " n"]:
+    """Return τ in seconds for k per lag; infinite where nothing decays. (T10)"""
+    decays = rate < 0
+    with np.errstate(over="ignore"):  # a k next to 0
+        tau = np.divide(-bin_width, rate, out=np.full_like(rate, np.inf), where=decays)
+    return np.where(np.isnan(rate), np.nan, tau)
+
+
+def explained(y: Float64[np.ndarray, " points"], decay: Decay) -> float:
+    """Return R² of a fit, NaN where it ended at infinity or y does not vary."""
+    x = np.arange(1.0, y.size + 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        curve = decay.amplitude * (np.exp(decay.rate * x) + decay.offset)
+        total = np.sum((y - y.mean()) ** 2)
+        share = np.sum((y - curve) ** 2) / total if total > 0 else math.nan
+    return float(1 - share) if math.isfinite(share) else math.nan
+
+
+def judge_published(
+    fits: NeuronFits,
+    ends: Interval | None,
+    *,
+    slow: Bool[np.ndarray, " n"],
+    rate: Float64[np.ndarray, " n"],
+    method: str,
+    bin_width: float,
+    lags: int,
+    level: float = 0.95,
+) -> Timescales:
+    """Return the record of published fits: rule 2 for `slow` neurons, which show none.
+
+    Args:
+        fits: of all neurons.
+        ends: of the interval, None for none.
+        slow: which neurons rule 2 refuses.
+        rate: in Hz, for the record.
+        method: name of the estimator.
+        bin_width: in seconds.
+        lags: number of lags.
+        level: of the interval.
+    """
+    numbers = {
+        name: np.where(slow, np.nan, getattr(fits, name))
+        for name in ("tau", "amplitude", "offset", "goodness")
+    }
+    return judge(
+        fits._replace(**numbers), ends, few=slow, rate=rate, method=method,
+        bin_width=bin_width, lags=lags, level=level, decisive=False,
+    )  # fmt: skip

@@ -14,20 +14,21 @@ and some of them harm; `kim_pfc` keeps them for comparison:
 import numpy as np
 from jaxtyping import Float64
 
-from isotau.convert.records import spikes as spike_times
-from isotau.convert.records.spikes import Spikes, SpikeTimes
-from isotau.sim.timescales.estimators.kim_fit import fitted, judged
-from isotau.sim.timescales.records.autocorrelation import autocorrelation
+from isotau.convert.records.spikes import SpikeTimes
+from isotau.sim.timescales.estimators.kim import (
+    MAX_TAU,
+    fit_published,
+    judge_published,
+)
+from isotau.sim.timescales.records.autocorrelation import BIN_WIDTH, autocorrelation
 from isotau.sim.timescales.records.record import Timescales
-from isotau.sim.timescales.records.series import Series, Source
+from isotau.sim.timescales.records.series import Source, as_spike_times, spike_rates
 
 NAME = "kim_pfc"
-BIN_WIDTH = 0.05
 BINS = 21
 LAGS = 15
 MIN_TRIAL_RATE = 1.0
 MIN_TRIALS = 11
-MAX_TAU = 0.5
 
 
 def kim_pfc(source: Source) -> Timescales:
@@ -46,13 +47,7 @@ def kim_pfc(source: Source) -> Timescales:
         ValueError: a series, which has no spike times; a window below 1 s; no neuron
             with more than 10 trials.
     """
-    if isinstance(source, Series):
-        raise ValueError(
-            "source: got a Series, need spike times; pass SpikeTimes or Spikes"
-        )
-    recording = source
-    if isinstance(recording, Spikes):
-        recording = spike_times.from_spikes(recording)
+    recording = as_spike_times(source)
     if recording.duration < 1 - 1e-9:
         raise ValueError(
             f"duration: got {recording.duration} s, need at least 1 s of fixation"
@@ -68,24 +63,14 @@ def kim_pfc(source: Source) -> Timescales:
     chosen = per_trial > MIN_TRIAL_RATE * recording.duration
     counts = centred_counts(recording)
     few = chosen.sum(axis=0) < MIN_TRIALS
+    # Correlations need 3 trials of some neuron; with none there is nothing to fit.
     rho = np.full((LAGS, recording.n), np.nan)
     if not few.all():
         rho = autocorrelation(counts, LAGS, chosen.astype(np.float64))
-    none = np.full(recording.n, np.nan)
-    seconds = recording.trials * recording.duration
-    return judged(
-        fitted(rho),
-        per_trial.sum(axis=0) / np.where(seconds > 0, seconds, 1),
-        few,
-        BIN_WIDTH,
-        MAX_TAU,
-        low=none,
-        high=none,
-        method=NAME,
-        lags=LAGS,
-        level=0.95,
-        signed=True,
-    )
+    return judge_published(
+        fit_published(rho, BIN_WIDTH, MAX_TAU, signed=True), None, slow=few,
+        rate=spike_rates(recording), method=NAME, bin_width=BIN_WIDTH, lags=LAGS,
+    )  # fmt: skip
 
 
 def centred_counts(recording: SpikeTimes) -> Float64[np.ndarray, "21 batch n"]:

@@ -14,22 +14,33 @@ from jaxtyping import Float64
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.estimators import decay_fit
-from isotau.sim.timescales.estimators import decay_fit as resampling
-from isotau.sim.timescales.estimators.exponential import MAX_LAG, quiet
-from isotau.sim.timescales.estimators.exponential import judged as judge_exponential
+from isotau.sim.timescales.estimators.judgement import (
+    NeuronFits,
+    find_quiet,
+    interval,
+    judge,
+    resamples,
+)
 from isotau.sim.timescales.estimators.kim import (
-    BIN_WIDTH,
-    LAGS,
     MAX_TAU,
     MIN_RATE,
     SKIPPED_BINS,
-    settled_rate,
+    fit_published,
+    judge_published,
+    settled_rates,
 )
-from isotau.sim.timescales.estimators.kim_fit import fitted
-from isotau.sim.timescales.estimators.kim_fit import judged as judge_kim
-from isotau.sim.timescales.records.autocorrelation import autocorrelation, lags_within
+from isotau.sim.timescales.records.autocorrelation import (
+    BIN_WIDTH,
+    LAGS,
+    MAX_LAG,
+    autocorrelation,
+    lags_within,
+)
 from isotau.sim.timescales.records.record import Status, Timescales
-from isotau.sim.timescales.records.series import Source, as_series
+from isotau.sim.timescales.records.series import Source, as_series, mean_rates
+
+SHARED = ("tau", "low", "high", "estimate", "amplitude", "offset", "goodness")
+"""Numbers that a neuron and a population have alike."""
 
 
 @short_repr
@@ -90,18 +101,16 @@ def population_kim(
     Arguments and errors are those of `kim`.
     """
     series = as_series(source, bin_width)
-    assert series.observed is not None
-    rate = settled_rate(source)
-    kept = np.flatnonzero(~(rate < min_rate))
+    slow = settled_rates(source) < min_rate  # never a signal, whose rate is NaN
     values = series.values[SKIPPED_BINS:]
-    rho = autocorrelation(values, lags, series.observed.astype(np.float64))
-    mean, neurons = _mean(rho[:, kept])
-    none = np.full(1, np.nan)
-    found = judge_kim(
-        fitted(mean[:, None]), none, np.array([not neurons]), series.bin_width,
-        max_tau, low=none, high=none, method="kim", lags=lags, level=0.95,
+    rho = autocorrelation(values, lags, series.recorded.astype(np.float64))
+    mean, neurons = _mean(rho[:, ~slow])
+    fits = fit_published(mean[:, None], series.bin_width, max_tau)
+    record = judge_published(
+        fits, None, slow=np.array([not neurons]), rate=np.full(1, np.nan),
+        method="kim", bin_width=series.bin_width, lags=lags,
     )  # fmt: skip
-    return _population(found, neurons, mean)
+    return _population(record, neurons, mean)
 
 
 def population_exponential(
@@ -125,61 +134,56 @@ def population_exponential(
     Arguments, statuses and errors are those of `exponential`.
     """
     series = as_series(source, bin_width)
-    assert series.observed is not None
     lags = lags_within(max_lag, series.bin_width, series.bins)
     times = np.arange(1, lags + 1) * series.bin_width
-    taus = decay_fit.tried(series.bin_width, max_tau, min_tau)
+    taus = decay_fit.timescale_grid(series.bin_width, max_tau, min_tau)
     validation.choice("offset", offset, decay_fit.OFFSETS)
+    # The pairs of bins of a neuron that varies in all of them.
     pairs = (series.bins - np.arange(1, lags + 1))[:, None]
-    kept = np.flatnonzero(~quiet(series, min_rate))
-    observed = series.observed.astype(np.float64)
-    draws = resampling.resamples(series.observed, bootstrap, rng)
-    mean, neurons = _mean(autocorrelation(series.values, lags, observed)[:, kept])
+    quiet = find_quiet(mean_rates(series), min_rate, series.kind)
+    active = np.flatnonzero(~quiet)
+    recorded = series.recorded.astype(np.float64)
+    draws = resamples(series.recorded, bootstrap, rng)
+    mean, neurons = _mean(autocorrelation(series.values, lags, recorded)[:, active])
 
-    def fit(rho: np.ndarray) -> decay_fit.DecayFit:
-        return decay_fit.offset_fit(rho[:, None], pairs, taus, times, offset)
+    def fit(rho: np.ndarray) -> NeuronFits:
+        return decay_fit.fit_exponential(rho[:, None], pairs, taus, times, offset)
 
-    def drawn(weights: np.ndarray) -> decay_fit.DecayFit:
+    def fit_drawn(weights: np.ndarray) -> NeuronFits:
         assert rng is not None
         rho = autocorrelation(series.values, lags, weights)
-        chosen = kept[rng.integers(kept.size, size=kept.size)]
-        return fit(_mean(rho[:, chosen])[0])
+        neurons_drawn = active[rng.integers(active.size, size=active.size)]
+        return fit(_mean(rho[:, neurons_drawn])[0])
 
-    low, high = np.full((2, 1), np.nan)
-    if bootstrap and neurons:
-        low, high = resampling.of_fits(map(drawn, draws), taus[0], taus[-1], level)
-    found = judge_exponential(
-        fit(mean), low, high, np.array([not neurons]), np.full(1, np.nan),
+    # Without a correlation there is nothing to draw from.
+    ends = interval(map(fit_drawn, draws), level) if neurons else None
+    record = judge(
+        fit(mean), ends, few=np.array([not neurons]), rate=np.full(1, np.nan),
         method="exponential", bin_width=series.bin_width, lags=lags, level=level,
     )  # fmt: skip
-    return _population(found, neurons, mean)
+    return _population(record, neurons, mean)
 
 
 def _mean(rho: Float64[np.ndarray, "lags n"]) -> tuple[np.ndarray, int]:
-    """Return the mean over neurons at each lag, NaN left out, and how many had any."""
+    """Return the mean over neurons, NaN left out, and how many had any value. (T41)"""
     known = ~np.isnan(rho)
-    many = known.sum(axis=1)
+    count = known.sum(axis=1)
     total = np.where(known, rho, 0.0).sum(axis=1)
-    mean = np.divide(total, many, out=np.full(len(rho), np.nan), where=many > 0)
+    mean = np.divide(total, count, out=np.full(len(rho), np.nan), where=count > 0)
     return mean, int(known.any(axis=0).sum())
 
 
 def _population(
-    found: Timescales, neurons: int, rho: Float64[np.ndarray, " lags"]
+    timescales: Timescales, neurons: int, rho: Float64[np.ndarray, " lags"]
 ) -> PopulationTimescale:
     """Return the record of a fit to one curve."""
-    numbers = {
-        name: float(getattr(found, name)[0])
-        for name in (
-            "tau", "low", "high", "estimate", "amplitude", "offset", "goodness",
-        )
-    }  # fmt: skip
+    numbers = {name: float(getattr(timescales, name)[0]) for name in SHARED}
     return PopulationTimescale(
         **numbers,
-        status=found.status[0],
+        status=timescales.status[0],
         neurons=neurons,
         rho=rho,
-        method=found.method,
-        bin_width=found.bin_width,
-        level=found.level,
+        method=timescales.method,
+        bin_width=timescales.bin_width,
+        level=timescales.level,
     )

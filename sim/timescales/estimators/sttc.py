@@ -13,15 +13,17 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotau.convert.ground import validation
-from isotau.convert.records import spikes as spike_times
-from isotau.convert.records.spikes import Spikes, SpikeTimes
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.estimators import decay_fit
-from isotau.sim.timescales.estimators import decay_fit as resampling
 from isotau.sim.timescales.estimators import estimator_kernels as kernels
-from isotau.sim.timescales.estimators.decay_fit import DecayFit
-from isotau.sim.timescales.estimators.exponential import judged
+from isotau.sim.timescales.estimators.judgement import (
+    NeuronFits,
+    find_quiet,
+    fit_trials,
+    judge,
+)
 from isotau.sim.timescales.records.record import Timescales
-from isotau.sim.timescales.records.series import Series, Source
+from isotau.sim.timescales.records.series import Source, as_spike_times, spike_rates
 
 NAME = "sttc"
 LAG = 0.05
@@ -67,50 +69,24 @@ def sttc(
     Raises:
         ValueError: a series, which has no spike times; no trials; too few lags.
     """
-    if isinstance(source, Series):
-        raise ValueError(
-            "source: got a Series, need spike times; pass SpikeTimes or Spikes"
-        )
-    recording = source
-    if isinstance(recording, Spikes):
-        recording = spike_times.from_spikes(recording)
+    recording = as_spike_times(source)
     times = _lags(lag, lags, recording.duration)
-    taus = decay_fit.tried(lag, max_tau, min_tau)
+    taus = decay_fit.timescale_grid(lag, max_tau, min_tau)
     validation.choice("offset", offset, decay_fit.OFFSETS)
     sums = tile_sums(recording, times, dt)
     ones = np.ones((times.size, recording.n))
 
-    def fitted(weights: np.ndarray) -> DecayFit:
+    def fit(weights: np.ndarray) -> NeuronFits:
         rho = coefficient(np.einsum("nblk,bn->lnk", sums, weights))
-        return decay_fit.offset_fit(rho, ones, taus, times, offset)
+        return decay_fit.fit_exponential(rho, ones, taus, times, offset)
 
-    observed = np.arange(sums.shape[1])[:, None] < recording.trials
-    draws = resampling.resamples(observed, bootstrap, rng)
-    found = fitted(observed.astype(np.float64))
-    low, high = np.full((2, recording.n), np.nan)
-    if bootstrap:
-        fits = map(fitted, draws)
-        low, high = resampling.of_fits(fits, taus[0], taus[-1], level)
-    seconds = recording.trials * recording.duration
-    events = np.bincount(recording.neuron, minlength=recording.n)
-    rate = events / np.where(seconds > 0, seconds, 1)
-    return judged(
-        found, low, high, (rate < min_rate) | (rate == 0), rate,
+    recorded = np.arange(sums.shape[1])[:, None] < recording.trials
+    fits, ends = fit_trials(fit, recorded, bootstrap, rng, level)
+    rate = spike_rates(recording)
+    return judge(
+        fits, ends, few=find_quiet(rate, min_rate), rate=rate,
         method=NAME, bin_width=lag, lags=times.size, level=level,
     )  # fmt: skip
-
-
-def tiling(
-    recording: SpikeTimes, lags: Float64[np.ndarray, " lags"], dt: float
-) -> Float64[np.ndarray, "lags n"]:
-    """Return each neuron's coefficient with itself, moved by each lag.
-
-    Args:
-        recording: spikes.
-        lags: in seconds, ascending, from 0 to below the window's length.
-        dt: Δt, in seconds.
-    """
-    return coefficient(tile_sums(recording, lags, dt).sum(axis=1).transpose(1, 0, 2))
 
 
 def tile_sums(
@@ -130,15 +106,15 @@ def tile_sums(
     place = recording.neuron * batch + recording.trial
     edges = np.searchsorted(place, np.arange(recording.n * batch + 1))
     for k in range(recording.n):
-        own = edges[k * batch : (k + 1) * batch + 1]
-        kernels.tile(recording.times, own, recording.duration, steps, width, sums[k])
+        trains = edges[k * batch : (k + 1) * batch + 1]
+        kernels.tile(recording.times, trains, recording.duration, steps, width, sums[k])
     return sums
 
 
 def coefficient(
     sums: Float64[np.ndarray, "lags n seven"],
 ) -> Float64[np.ndarray, "lags n"]:
-    """Return STTC from spikes and times added up over trials; NaN without spikes.
+    """Return STTC from spikes and times added up over trials; NaN without spikes. (T20)
 
     Where all spikes of one train are near the other, whose tiles cover all the time,
     the quotient is 0/0 and stands for 1.

@@ -9,6 +9,10 @@ from isotau.convert.ground import validation
 from isotau.convert.records import spikes
 from isotau.convert.records.spikes import Spikes
 
+BIN_WIDTH = 0.05
+LAGS = 14
+MAX_LAG = 0.7
+"""As Kim & Sejnowski 2021 have them: lags of 14 bins of 50 ms, in seconds."""
 ROUNDING = 1e-20
 """A variance below this share of the mean square is rounding."""
 
@@ -163,13 +167,3 @@ def expected_autocovariance(
     sums = np.cumsum(rows, axis=-1)[..., bins - 1 - k]
     mean = rows.mean(axis=-1, keepdims=True)
     return covariance[..., : lags + 1] + mean - 2 * sums / (bins - k)
-
-
-def share_of_mean(tau: float, duration: float) -> float:
-    """Return Var(x̄)/Var(x), what taking away a trial's mean costs a correlation.
-
-    (2τ/T) [1 − (τ/T)(1 − exp(−T/τ))] for a process with correlation exp(−t/τ) and
-    trials of T seconds: to first order, C(k) falls by so much at every lag.
-    """
-    x = tau / duration
-    return float(2 * x * (1 + x * np.expm1(-1 / x)))

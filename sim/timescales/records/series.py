@@ -76,6 +76,12 @@ class Series:
         """Number of neurons."""
         return self.values.shape[2]
 
+    @property
+    def recorded(self) -> Bool[np.ndarray, "batch n"]:
+        """`observed`, which a record always has once it is made."""
+        assert self.observed is not None
+        return self.observed
+
 
 Source: TypeAlias = Spikes | SpikeTimes | Series
 """Whatever an estimator takes."""
@@ -102,6 +108,19 @@ def as_series(source: Source, bin_width: float) -> Series:
     )
 
 
+def as_spike_times(source: Source) -> SpikeTimes:
+    """Return spikes as times.
+
+    Raises:
+        ValueError: a series, which has no spike times.
+    """
+    if isinstance(source, Series):
+        raise ValueError(
+            "source: got a Series, need spike times; pass SpikeTimes or Spikes"
+        )
+    return spike_times.from_spikes(source) if isinstance(source, Spikes) else source
+
+
 def from_signal(values: Float64[np.ndarray, "steps batch n"], dt: float) -> Series:
     """Return a continuous signal, sampled every `dt` seconds, as a series."""
     return Series(values=values, bin_width=dt, kind="signal")
@@ -110,8 +129,7 @@ def from_signal(values: Float64[np.ndarray, "steps batch n"], dt: float) -> Seri
 def of_neuron(series: Series, k: int) -> Float64[np.ndarray, "bins trials"]:
     """Return neuron k's values in the trials in which it was recorded."""
     k = validation.whole("k", k, 0, series.n - 1)
-    assert series.observed is not None
-    return series.values[:, series.observed[:, k], k]
+    return series.values[:, series.recorded[:, k], k]
 
 
 def mean_rates(series: Series) -> Float64[np.ndarray, " n"]:
@@ -121,7 +139,17 @@ def mean_rates(series: Series) -> Float64[np.ndarray, " n"]:
     """
     if series.kind != "counts":
         return np.full(series.n, np.nan)
-    assert series.observed is not None
-    spikes = np.einsum("ibn,bn->n", series.values, series.observed)
-    seconds = series.observed.sum(axis=0) * series.bins * series.bin_width
+    spikes = np.einsum("ibn,bn->n", series.values, series.recorded)
+    seconds = series.recorded.sum(axis=0) * series.bins * series.bin_width
     return np.divide(spikes, seconds, out=np.full(series.n, np.nan), where=seconds > 0)
+
+
+def spike_rates(recording: SpikeTimes, since: float = 0.0) -> Float64[np.ndarray, " n"]:
+    """Return each neuron's spikes from `since` seconds on, over all its time, in Hz.
+
+    0 for a neuron without trials.
+    """
+    late = recording.neuron[recording.times >= since]
+    seconds = recording.trials * recording.duration
+    events = np.bincount(late, minlength=recording.n)
+    return events / np.where(seconds > 0, seconds, 1)

@@ -9,7 +9,6 @@ from scipy.optimize import curve_fit
 from scipy.signal import lfilter
 
 from isotau.sim.timescales.estimators.direct_fit import direct
-from isotau.sim.timescales.records.autocorrelation import share_of_mean
 from isotau.sim.timescales.records.record import Status
 from isotau.sim.timescales.records.series import Series, from_signal
 
@@ -19,6 +18,15 @@ def process(rng, keep, n, steps=1000, trials=500):
     noise = rng.standard_normal((steps, trials, n))
     noise[1:] *= math.sqrt(1 - keep**2)
     return lfilter([1.0], [1.0, -keep], noise, axis=0)
+
+
+def share_of_mean(tau, duration):
+    """Return Var(x̄)/Var(x) of a process with correlation exp(−t/τ).
+
+    To first order taking away a trial's mean makes C(k) fall by so much at every lag.
+    """
+    x = tau / duration
+    return 2 * x * (1 + x * np.expm1(-1 / x))
 
 
 def test_the_published_bias_of_one_timescale():

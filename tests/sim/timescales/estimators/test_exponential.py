@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.timescales.estimators.exponential import exponential, quiet
+from isotau.sim.timescales.estimators.exponential import exponential
 from isotau.sim.timescales.records.record import Status
 from isotau.sim.timescales.records.series import Series, from_signal
 
@@ -95,7 +95,6 @@ def test_neurons_that_cannot_be_measured_say_why():
         Status.TOO_FEW_SPIKES,
     )
     assert exponential(series).status[2] is not Status.TOO_FEW_SPIKES
-    assert quiet(series, 1.0).tolist() == [True, False, True, False]
 
 
 def test_neurons_of_different_sessions():

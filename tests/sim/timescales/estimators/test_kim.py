@@ -1,5 +1,6 @@
-"""Kim & Sejnowski's estimator: its rules one by one, then on neurons of known τ."""
+"""Kim & Sejnowski's estimator: neurons of known τ, its rules one by one, its fit."""
 
+import importlib
 import math
 import re
 
@@ -8,11 +9,21 @@ import pytest
 
 from isotau.convert.records.spikes import Spikes, SpikeTimes, from_spikes, pack
 from isotau.sim.timescales import ESTIMATORS, Status, kim
-from isotau.sim.timescales.estimators.kim import settled_rate
-from isotau.sim.timescales.estimators.kim_fit import fit_decay
+from isotau.sim.timescales.estimators.estimator_kernels import levenberg_marquardt
+from isotau.sim.timescales.estimators.kim import (
+    Decay,
+    decay_times,
+    explained,
+    first_falls,
+    fit_published,
+    judge_published,
+    settled_rates,
+)
 from isotau.sim.timescales.records.autocorrelation import autocorrelation, binned
 from isotau.sim.timescales.records.series import Series, from_signal
 
+# The package has a function of the same name.
+MODULE = importlib.import_module("isotau.sim.timescales.estimators.kim")
 DT = 0.001
 STEPS = 1050
 
@@ -41,16 +52,16 @@ def test_the_rate_leaves_out_the_first_5_ms_of_spikes_but_not_of_time():
     raster[:5] = True
     raster[[5, 999]] = True
     spikes = Spikes(bits=pack(raster), n=1, dt=DT, engine="recorded")
-    assert settled_rate(spikes).tolist() == [2.0]
-    assert settled_rate(from_spikes(spikes)).tolist() == [2.0]
+    assert settled_rates(spikes).tolist() == [2.0]
+    assert settled_rates(from_spikes(spikes)).tolist() == [2.0]
     coarse = Spikes(bits=pack(raster), n=1, dt=0.02, engine="recorded")
-    assert settled_rate(coarse) == pytest.approx([7 / 20])
+    assert settled_rates(coarse) == pytest.approx([7 / 20])
 
 
 def test_the_rate_of_a_series_is_that_of_all_bins():
     counts = Series(values=np.ones((10, 4, 2)), bin_width=0.05)
-    assert settled_rate(counts) == pytest.approx([20, 20])
-    assert np.isnan(settled_rate(from_signal(np.ones((10, 4, 2)), 0.05))).all()
+    assert settled_rates(counts) == pytest.approx([20, 20])
+    assert np.isnan(settled_rates(from_signal(np.ones((10, 4, 2)), 0.05))).all()
 
 
 def test_a_neuron_without_trials_has_too_few_spikes():
@@ -236,3 +247,157 @@ def test_refusals(trials, settings, text):
 
 def test_three_trials_will_do():
     assert kim(poisson(np.random.default_rng(0), 10.0, n=3, trials=3)).n == 3
+
+
+def fit_decay(y):
+    return Decay(*levenberg_marquardt(y))
+
+
+@pytest.mark.parametrize("tau", [0.03, 0.1, 0.4])
+@pytest.mark.parametrize(
+    ("amplitude", "offset"), [(0.4, 0.0), (0.1, 0.5), (2.0, -0.01)]
+)
+def test_an_exact_exponential_is_found_from_zero(tau, amplitude, offset):
+    k = -0.05 / tau
+    y = amplitude * (np.exp(k * np.arange(1, 15)) + offset)
+    fit = fit_decay(y)
+    assert fit.rate == pytest.approx(k, rel=1e-5)
+    assert fit.amplitude == pytest.approx(amplitude, rel=1e-5)
+    assert fit.offset == pytest.approx(offset, abs=1e-5)
+    assert explained(y, fit) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("offset", [-0.3, -0.25])
+def test_the_published_start_misses_a_decay_around_a_negative_mean(offset):
+    """A starts at 0 and takes the sign of the mean; the decay is plain to see."""
+    y = np.exp(-0.5 * np.arange(1, 15)) + offset
+    assert y.mean() < 0
+    assert fit_decay(y).rate >= 0
+
+
+def test_the_fit_is_a_least_squares_minimum():
+    """The best A and B for any k follow from linear regression; scan k for the best."""
+    rng = np.random.default_rng(0)
+    x = np.arange(1, 15)
+    y = 0.3 * np.exp(-0.5 * x) + 0.1 + 0.01 * rng.standard_normal(14)
+    fit = fit_decay(y)
+
+    def loss(k):
+        terms = np.stack((np.exp(k * x), np.ones(14)), axis=1)
+        return np.linalg.lstsq(terms, y, rcond=None)[1][0]
+
+    grid = np.linspace(-2, -0.05, 3901)
+    best = grid[np.argmin([loss(k) for k in grid])]
+    assert fit.rate == pytest.approx(best, abs=1e-3)
+    found = np.sum((fit.amplitude * (np.exp(fit.rate * x) + fit.offset) - y) ** 2)
+    assert found == pytest.approx(loss(fit.rate), rel=1e-6)
+    assert explained(y, fit) == pytest.approx(1 - found / np.sum((y - y.mean()) ** 2))
+
+
+@pytest.mark.parametrize("y", [np.zeros(14), np.arange(14.0), np.eye(1, 14)[0]])
+def test_curves_without_a_decay_end_quietly(y):
+    fit = fit_decay(y)
+    assert np.isnan(explained(y, fit)) or explained(y, fit) <= 1
+
+
+def test_a_fit_at_infinity_explains_nothing():
+    assert np.isnan(explained(np.arange(5.0), Decay(1.0, 1e3, np.nan)))
+    assert np.isnan(explained(np.arange(5.0), Decay(1.0, 1e3, 0.0)))
+
+
+@pytest.mark.parametrize(
+    ("rho", "row"),
+    [([3, 2, 1], 0), ([1, 2, 1], 1), ([1, 1, 0], 1), ([1, 2, 3], -1), ([2, 1, 5], 0)],
+)
+def test_first_fall(rho, row):
+    assert first_falls(np.array(rho, dtype=float)[:, None]).tolist() == [row]
+
+
+def test_each_curve_is_fitted_from_its_first_fall():
+    fall = 0.3 * np.exp(-0.4 * np.arange(14))
+    late = fall.copy()
+    late[1], late[2] = 0.35, 0.36  # the third lag is the highest
+    later = late.copy()
+    later[3] = 0.37
+    gap = np.where(np.arange(14) == 9, np.nan, fall)
+    rho = np.stack((fall, late, later, np.arange(14.0), gap), axis=1)
+    found = fit_published(rho, 0.05, 0.5)
+    assert tuple(found.status) == (
+        Status.OK,
+        Status.OK,
+        Status.LATE_PEAK,
+        Status.LATE_PEAK,
+        Status.UNDEFINED,
+    )
+    for name in ("tau", "amplitude", "offset", "goodness", "least", "most"):
+        assert np.isnan(getattr(found, name)[2:]).all()
+    expected = fit_decay(late[2:])
+    assert (found.amplitude[1], found.offset[1]) == (expected[0], expected[2])
+    assert found.tau[1] == -0.05 / expected.rate
+    assert found.tau[0] == pytest.approx(0.05 / 0.4)
+    with pytest.raises(ValueError, match="lags: got 4, need at least 5"):
+        fit_published(np.ones((4, 2)), 0.05, 0.5)
+
+
+DECAYS = {
+    (0.1, -0.5, 0.0): Status.OK,
+    (0.1, -0.09, 0.0): Status.TOO_LONG,
+    (0.1, 0.0, 0.0): Status.NO_DECAY,
+    (0.1, 0.5, 0.0): Status.NO_DECAY,
+    (-0.1, -0.5, 0.0): Status.NEGATIVE_AMPLITUDE,
+    (np.inf, -0.5, 0.0): Status.FIT_FAILED,
+    (0.1, -1e-320, 0.0): Status.TOO_LONG,
+}
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_the_last_rules(signed, monkeypatch):
+    """Whatever decays the fits end at: what they are taken for."""
+    n = len(DECAYS)
+
+    def end_there(rho, start, decays):
+        decays[:] = np.array(list(DECAYS)).T
+
+    monkeypatch.setattr(MODULE.kernels, "fit_columns", end_there)
+    falling = np.repeat(np.linspace(1, 0, 14)[:, None], n, axis=1)
+    fits = fit_published(falling, 0.05, 0.5, signed=signed)
+    np.testing.assert_allclose(fits.least, [0.1, 0.05 / 0.09, 0, 0, 0, 0.1, np.inf])
+    np.testing.assert_allclose(fits.most[2:5], np.inf)
+    np.testing.assert_array_equal(fits.most[[0, 1, 5]], fits.least[[0, 1, 5]])
+
+    def judge(slow):
+        return judge_published(
+            fits, None, slow=np.full(n, slow), rate=np.full(n, 9.0),
+            method="kim", bin_width=0.05, lags=14,
+        )  # fmt: skip
+
+    found = judge(False)
+    for status, expected in zip(found.status, DECAYS.values(), strict=True):
+        if signed and expected is Status.NEGATIVE_AMPLITUDE:
+            expected = Status.OK
+        assert status is expected
+    np.testing.assert_allclose(
+        found.estimate, [0.1, 0.05 / 0.09, np.nan, np.nan, 0.1, 0.1, np.nan]
+    )
+    assert found.tau[0] == pytest.approx(0.1)
+    assert np.isnan(found.amplitude[5])
+    silent = judge(True)
+    assert set(silent.status) == {Status.TOO_FEW_SPIKES}
+    for name in ("estimate", "goodness", "amplitude", "offset"):
+        assert np.isnan(getattr(silent, name)).all()
+
+
+def test_times_of_decays():
+    rates = np.array([-0.5, 0.0, 0.5, np.nan, -1e-320])
+    np.testing.assert_allclose(
+        decay_times(rates, 0.05), [0.1, np.inf, np.inf, np.nan, np.inf]
+    )
+
+
+def test_an_interval_that_reaches_down_to_0_refuses_nobody():
+    fits = fit_published(0.3 * np.exp(-0.4 * np.arange(14))[:, None], 0.05, 0.5)
+    record = judge_published(
+        fits, (np.zeros(1), np.ones(1)), slow=np.zeros(1, bool), rate=np.full(1, 9.0),
+        method="kim", bin_width=0.05, lags=14,
+    )  # fmt: skip
+    assert record.status == (Status.OK,)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.spikes import Spikes, SpikeTimes, pack
-from isotau.sim.timescales.estimators.kim_fit import fit_decay
+from isotau.sim.timescales.estimators.estimator_kernels import levenberg_marquardt
 from isotau.sim.timescales.estimators.pfc import centred_counts, kim_pfc
 from isotau.sim.timescales.records.record import Status
 from isotau.sim.timescales.records.series import Series
@@ -74,7 +74,7 @@ def by_the_rules(trains, duration):
         return Status.UNDEFINED, None
     if not falls or falls[0] > 3:
         return Status.LATE_PEAK, None
-    k = fit_decay(np.array(rho[falls[0] - 1 :])).rate
+    _, k, _ = levenberg_marquardt(np.array(rho[falls[0] - 1 :]))
     if k >= 0:
         return Status.NO_DECAY, None
     return (Status.OK, -0.05 / k) if -0.05 / k <= 0.5 else (Status.TOO_LONG, None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.spikes import Spikes, SpikeTimes, pack
-from isotau.sim.timescales.estimators.sttc import coefficient, sttc, tile_sums, tiling
+from isotau.sim.timescales.estimators.sttc import coefficient, sttc, tile_sums
 from isotau.sim.timescales.records.record import Status
 from isotau.sim.timescales.records.series import Series
 
@@ -22,6 +22,11 @@ def gather(neurons, duration=1.0):
         trials=np.array([len(own) for own in neurons]),
         duration=duration,
     )
+
+
+def tiling(recording, lags, dt):
+    """Return each neuron's coefficient with itself, moved by each lag, lag × neuron."""
+    return coefficient(tile_sums(recording, lags, dt).sum(axis=1).transpose(1, 0, 2))
 
 
 def equation(trains, duration, lag, dt):

@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy.integrate import dblquad
 
 from isotau.convert.records.spikes import Spikes, pack
 from isotau.sim.timescales.records.autocorrelation import (
@@ -15,7 +14,6 @@ from isotau.sim.timescales.records.autocorrelation import (
     correlate,
     expected_autocovariance,
     lags_within,
-    share_of_mean,
 )
 
 
@@ -136,16 +134,6 @@ def test_expected_autocovariance_is_that_of_the_centred_covariance_matrix():
     np.testing.assert_allclose(
         expected_autocovariance(both, 9)[1], expected_autocovariance(both[1], 9)
     )
-
-
-@pytest.mark.parametrize(("tau", "shift"), [(0.02, 0.04), (0.2, 0.32)])
-def test_share_of_mean(tau, shift):
-    """The variance of a mean is the mean of the correlation over all pairs of times."""
-    found = share_of_mean(tau, 1.0)
-    assert found == pytest.approx(shift, abs=0.005)
-    # Twice the half of the square where s < t, on which the integrand is smooth.
-    half, _ = dblquad(lambda s, t: np.exp(-(t - s) / tau), 0, 1, 0, lambda t: t)
-    assert found == pytest.approx(2 * half, rel=1e-6)
 
 
 def recording(dt, steps=100):
