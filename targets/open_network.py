@@ -9,7 +9,8 @@ import h5py
 
 from isotau.convert.ground.errors import Finding, UnreadableFile
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.read.read_rate import HDF5, read_rate
+from isotau.convert.read.kinds import HDF5
+from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork

@@ -33,12 +33,11 @@ from isotau.convert.read.conventions import (
     start_state,
     whose,
 )
+from isotau.convert.read.kinds import OLD_TORCH
 from isotau.convert.read.read_plain import MAX_BYTES, Arrays, is_part
 
 Source = str | os.PathLike[str] | nn.Module | Mapping[str, Any]
 """A `.pt` file, a module, or its state dict."""
-LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files of torch before 1.6 begin."""
 SMALL = 1 << 16
 """Numbers up to which nobody asks what they are."""
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
@@ -107,7 +106,7 @@ def _load(path: str | os.PathLike[str]) -> Mapping[Any, Any]:
             warnings.simplefilter("ignore")
             if content.startswith(b"PK"):
                 _check_zip(content, path)
-            elif content.startswith(LEGACY):
+            elif content.startswith(OLD_TORCH):
                 _check_numbers(content)
             else:
                 raise UnreadableFile(
@@ -154,7 +153,7 @@ def _check_numbers(content: bytes) -> None:
 
     torch takes memory for what tensors claim before it looks for their content.
     """
-    stream, most = io.BytesIO(content[len(LEGACY) :]), max(len(content), SMALL)
+    stream, most = io.BytesIO(content[len(OLD_TORCH) :]), max(len(content), SMALL)
     for _ in range(3):  # pickles: two with versions, one with the tensors
         for _, value, _ in pickletools.genops(stream):
             if isinstance(value, int) and value > most:

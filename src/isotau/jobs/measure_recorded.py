@@ -15,12 +15,13 @@ import isotau
 from isotau.convert.ground import files, validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.read.kinds import find_reader
 from isotau.convert.records.spikes import SpikeTimes, of_neuron
 from isotau.sim.plot import draw as plot
 from isotau.sim.plot.plot_lowrank import picture
 from isotau.sim.plot.plot_timescales import identified
 from isotau.sim.recorded.read_arrays import from_trials
-from isotau.sim.recorded.read_spike_times import ACCEPTED, find_family, read_spike_times
+from isotau.sim.recorded.read_spike_times import GROUP, READERS, read_spike_times
 from isotau.sim.timescales import ESTIMATORS
 from isotau.sim.timescales.estimators.ml import BIN_WIDTH
 from isotau.sim.timescales.estimators.two_timescales import (
@@ -253,7 +254,7 @@ def in_ms(found: Sequence[float] | None) -> str:
 
 def _read(path: Path, request: MeasureRequest) -> SpikeTimes | Series:
     reading, ends = dict(request.reading), (request.start, request.stop)
-    by_reader = "window" in ACCEPTED[find_family(path)]
+    by_reader = "window" in find_reader(path, READERS, GROUP).assumptions()
     if by_reader and ends != (None, None):
         if None in ends:
             raise ValueError(f"{path}: window: got one end, need a start and a stop")

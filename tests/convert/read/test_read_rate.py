@@ -10,14 +10,15 @@ import torch
 from torch import nn
 
 from isotau.convert.ground.errors import UnreadableFile
-from isotau.convert.read.read_rate import ACCEPTED, find_family, read_rate
+from isotau.convert.read.kinds import READERS, find_reader
+from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.storage import same, save
 from isotau.targets.onnx_model.model_file import write_onnx as write_model
 from isotau.targets.onnx_model.rate_to_onnx import rate_to_onnx
 
 N = 6
-SHIPPED = Path(__file__).resolve().parents[2] / "examples/data/go_nogo_N200.mat"
+SHIPPED = Path(__file__).resolve().parents[3] / "examples/data/go_nogo_N200.mat"
 
 
 def network():
@@ -128,8 +129,9 @@ WRITERS = {
 def test_the_content_decides_and_not_the_name(tmp_path, kind):
     path = tmp_path / "network.bin"
     WRITERS[kind](path)
-    family = next(name for name in ACCEPTED if kind.startswith(name))
-    assert find_family(path) == family
+    names = [reader.name for reader in READERS]
+    family = next(name for name in names if kind.startswith(name))
+    assert find_reader(path).name == family
     net, said = read_rate(path)
     assert net.n == N
     lines = said.describe().splitlines()

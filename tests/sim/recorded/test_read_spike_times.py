@@ -4,10 +4,11 @@ import pytest
 from scipy.io import savemat
 
 from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.read.kinds import find_reader
 from isotau.convert.records import storage
 from isotau.sim.recorded import read_spike_times as face
 from isotau.sim.recorded.read_arrays import from_trials, write_arrays
-from isotau.sim.recorded.read_spike_times import find_family, read_spike_times
+from isotau.sim.recorded.read_spike_times import GROUP, READERS, read_spike_times
 
 RECORDING = from_trials([[[0.1, 0.5], [0.2]]], window=(0, 1), source="lab")
 
@@ -42,7 +43,7 @@ def test_a_folder_is_of_neurons(tmp_path):
 def test_hdf5_files_differ_by_an_attribute(attribute, family, tmp_path):
     with h5py.File(tmp_path / "a", "w") as file:
         file.attrs[attribute] = "2.8.0"
-    assert find_family(tmp_path / "a") == family
+    assert find_reader(tmp_path / "a", READERS, GROUP).name == family
 
 
 def test_arguments_of_other_families_are_refused(tmp_path):
