@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +53,16 @@ def save(record: Record, path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
-def load(path: str | os.PathLike[str], kind: type[R]) -> R:
-    """Read a record of the given kind, checking everything its constructor checks.
+@overload
+def load(path: str | os.PathLike[str]) -> Record: ...
+@overload
+def load(path: str | os.PathLike[str], kind: type[R]) -> R: ...
+def load(path: str | os.PathLike[str], kind: type[Any] | None = None) -> Record:
+    """Return the record in a file, checking everything its constructor checks.
+
+    Args:
+        path: of the file.
+        kind: which kind of record it has to be; whichever the file holds where None.
 
     Raises:
         UnreadableFile: no `.npz`, another kind of record, a newer format, a missing
@@ -67,25 +75,29 @@ def load(path: str | os.PathLike[str], kind: type[R]) -> R:
     _check_header(path, arrays["isotau"].nbytes)
     try:
         header = json.loads(str(arrays.pop("isotau")))
-        format_, name, plain = header["format"], header["kind"], header["fields"]
+        version, name, plain = header["format"], header["kind"], header["fields"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableFile(
             f"{path}: its isotau header is damaged ({error})"
         ) from error
-    if format_ != FORMAT:
+    if version != FORMAT:
         raise UnreadableFile(
-            f"{path}: got format {format_}, need {FORMAT}; update isotau to read it"
+            f"{path}: got format {version}, need {FORMAT}; update isotau to read it"
         )
-    if name != kind.__name__:
-        raise UnreadableFile(f"{path}: got a {name}, need a {kind.__name__}")
+    # A damaged header may have a list where the name belongs.
+    record_type = kind or KINDS.get(str(name))
+    if record_type is None or name != record_type.__name__:
+        need = f"a {kind.__name__}" if kind else f"one of {', '.join(KINDS)}"
+        raise UnreadableFile(f"{path}: got a {name}, need {need}")
     try:
-        if kind is RateRNN:
+        if record_type is RateRNN:
             plain = _with_old_ceiling(plain)
-        return _build(kind, arrays, plain, str(path))
+        record: Record = _build(record_type, arrays, plain, str(path))
     except UnreadableFile:
         raise
     except (TypeError, ValueError) as error:
         raise UnreadableFile(f"{path}: {error}") from error
+    return record
 
 
 def kind_of(path: str | os.PathLike[str]) -> str:

@@ -125,7 +125,7 @@ def test_a_reader_of_another_package_is_asked(tmp_path, install, arrays):
     with pytest.raises(ValueError, match="got alpha, need lab file files read with dt"):
         read_rate(tmp_path / "net.lab", alpha=0.1)
     (tmp_path / "a").write_bytes(b"hello")
-    with pytest.raises(UnreadableFile, match="ONNX, lab file$"):
+    with pytest.raises(UnreadableFile, match=r"ONNX, lab file$"):
         read_rate(tmp_path / "a")
 
 

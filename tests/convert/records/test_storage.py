@@ -413,3 +413,19 @@ def test_files_get_the_usual_permissions(tmp_path):
     assert path.read_bytes() == "µ ± 1".encode()
     mode = stat.S_IMODE(path.stat().st_mode)
     assert mode == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_a_file_says_itself_which_record_it_holds(tmp_path, kind):
+    path = storage.save(RECORDS[kind], tmp_path / "record.npz")
+    record = storage.load(path)
+    assert type(record).__name__ == kind
+    assert storage.same(record, RECORDS[kind])
+
+
+@pytest.mark.parametrize("kind", ["Timescales", ["RateRNN"], None])
+def test_other_records_are_refused_by_name(tmp_path, kind):
+    header = json.dumps({"format": storage.FORMAT, "kind": kind, "fields": {}})
+    np.savez(tmp_path / "a.npz", isotau=np.array(header))
+    with pytest.raises(UnreadableFile, match=r"got a .*, need one of RateRNN, LIFNet"):
+        storage.load(tmp_path / "a.npz")
