@@ -5,16 +5,13 @@ from functools import partial
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import Finding
-from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.stage import Network
 from isotau.targets.loihi.check_loihi import check_loihi
 from isotau.targets.loihi.limits import LOIHI1, LOIHI2
 from isotau.targets.nir_graph.check_nir import check_nir
 from isotau.targets.on_lava.check_lava import check_lava
 from isotau.targets.onnx_model.check_onnx import check_onnx
 
-Network = RateRNN | LIFNetwork | FixedPointNetwork
 TARGETS: dict[str, Callable[[Network], list[Finding]]] = {
     "loihi1": partial(check_loihi, chip=LOIHI1),
     "loihi2": partial(check_loihi, chip=LOIHI2),

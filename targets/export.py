@@ -10,8 +10,8 @@ from isotau.convert.ground.errors import CannotExport, Finding, Severity, of_sev
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.stage import Network, need_fixed, need_spiking
 from isotau.targets.check import check
-from isotau.targets.open_network import Network, need_fixed, need_spiking
 
 CHIPS = ("loihi1", "loihi2")
 STAGES = (".rate", ".lif", ".fixed")

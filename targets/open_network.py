@@ -12,15 +12,7 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.kinds import HDF5
 from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records import storage
-from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.records.rate import RateRNN
-
-Network = RateRNN | LIFNetwork | FixedPointNetwork
-STAGES: dict[str, type[Network]] = {
-    kind.__name__: kind for kind in (RateRNN, LIFNetwork, FixedPointNetwork)
-}
-STAGE_NAMES = {RateRNN: "rate", LIFNetwork: "lif", FixedPointNetwork: "fixed"}
+from isotau.convert.records.stage import STAGES, Network
 
 
 @short_repr
@@ -50,11 +42,12 @@ def open_network(path: str | os.PathLike[str], **reading: Any) -> Opened:
         UnreadableFile: no network that can be read, or options for another kind.
     """
     kind = storage.kind_of(path)
-    if kind in STAGES:
+    networks = {stage.__name__: stage for stage in STAGES.values()}
+    if kind in networks:
         _refuse(path, reading)
-        return Opened(storage.load(path, STAGES[kind]), f"read as: isotau {kind}")
+        return Opened(storage.load(path, networks[kind]), f"read as: isotau {kind}")
     if kind:
-        known = ", ".join(STAGES)
+        known = ", ".join(networks)
         raise UnreadableFile(f"{path}: got {kind}, need a network ({known})")
     if is_nir(path):
         from isotau.targets.nir_graph.from_nir import from_nir
@@ -65,51 +58,6 @@ def open_network(path: str | os.PathLike[str], **reading: Any) -> Opened:
     _refuse(path, reading)
     plain = read_rate(path)
     return Opened(plain.net, plain.conventions.describe())
-
-
-def stage_name(net: Network) -> str:
-    """Return "rate", "lif" or "fixed"."""
-    return STAGE_NAMES[type(net)]
-
-
-def need_lif(net: Network, path: str | os.PathLike[str]) -> LIFNetwork:
-    """Return a network that is one of LIF neurons.
-
-    Raises:
-        ValueError: it is of another stage; the message says how to go on.
-    """
-    if isinstance(net, LIFNetwork):
-        return net
-    if isinstance(net, RateRNN):
-        raise ValueError(
-            f"{path}: got a rate network, need LIF neurons; use isotau convert"
-        )
-    raise ValueError(f"{path}: got integers already, need a network in floats")
-
-
-def need_spiking(
-    net: Network, path: str | os.PathLike[str]
-) -> LIFNetwork | FixedPointNetwork:
-    """Return a network that spikes.
-
-    Raises:
-        ValueError: it is a rate network.
-    """
-    return need_lif(net, path) if isinstance(net, RateRNN) else net
-
-
-def need_fixed(net: Network, path: str | os.PathLike[str]) -> FixedPointNetwork:
-    """Return a network in the chip's integers.
-
-    Raises:
-        ValueError: it is of another stage; the message says how to go on.
-    """
-    if isinstance(net, FixedPointNetwork):
-        return net
-    command = "isotau quantize" if isinstance(net, LIFNetwork) else "isotau convert"
-    raise ValueError(
-        f"{path}: got a network in floats, need the chip's integers; use {command}"
-    )
 
 
 def is_nir(path: str | os.PathLike[str]) -> bool:

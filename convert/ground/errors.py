@@ -40,6 +40,36 @@ class Finding:
     action: str
 
 
+Place = str | npt.NDArray[np.bool_]
+"""Of a finding: text, or a mask over neurons."""
+
+
+def error(place: Place, message: str, action: str) -> Finding:
+    """Return a finding on what cannot be done.
+
+    Args:
+        place: block, node or field; a mask over neurons stands for its `neuron_range`.
+        message: what: got X, need Y.
+        action: what to do.
+    """
+    return _finding(Severity.ERROR, place, message, action)
+
+
+def warning(place: Place, message: str, action: str) -> Finding:
+    """Return a finding on what becomes another thing; arguments as for `error`."""
+    return _finding(Severity.WARNING, place, message, action)
+
+
+def info(place: Place, message: str, action: str) -> Finding:
+    """Return a finding on what should be known; arguments as for `error`."""
+    return _finding(Severity.INFO, place, message, action)
+
+
+def _finding(severity: Severity, place: Place, message: str, action: str) -> Finding:
+    where = place if isinstance(place, str) else neuron_range(place)
+    return Finding(severity, where, message, action)
+
+
 def neuron_range(chosen: npt.ArrayLike) -> str:
     """Return "neurons 3-7, 12" for a mask over neurons or for their indices."""
     given = np.asarray(chosen)
@@ -76,6 +106,14 @@ def describe_findings(findings: Sequence[Finding]) -> str:
     )
 
 
+def list_errors(findings: Sequence[Finding]) -> str:
+    """Return the errors among the findings in one line."""
+    return " | ".join(
+        f"{finding.place}: {finding.message}; {finding.action}"
+        for finding in of_severity(findings, Severity.ERROR)
+    )
+
+
 def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     """Return the findings as plain data."""
     return [asdict(f) | {"severity": f.severity.value} for f in findings]
@@ -99,8 +137,4 @@ class CannotExport(ValueError):
     def __init__(self, target: str, findings: Sequence[Finding]) -> None:
         """Name the target and every finding that is an error."""
         self.findings = tuple(findings)
-        lacks = [
-            f"{finding.place}: {finding.message}; {finding.action}"
-            for finding in of_severity(findings, Severity.ERROR)
-        ]
-        super().__init__(f"{target}: cannot export: " + " | ".join(lacks))
+        super().__init__(f"{target}: cannot export: {list_errors(findings)}")

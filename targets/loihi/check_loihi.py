@@ -7,6 +7,7 @@ from isotau.convert.ground.errors import DoesNotFit, Finding, Severity, neuron_r
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.stage import Network
 from isotau.targets.loihi import demand as synapses
 from isotau.targets.loihi.demand import Demand, demand
 from isotau.targets.loihi.lif_outlook import lif_outlook, sketch
@@ -20,9 +21,7 @@ MERGE = (
 )
 
 
-def check_loihi(
-    net: RateRNN | LIFNetwork | FixedPointNetwork, chip: Chip
-) -> list[Finding]:
+def check_loihi(net: Network, chip: Chip) -> list[Finding]:
     """Return everything that a chip cannot hold of a network, or holds otherwise.
 
     A `LIFNetwork` is looked at as quantizing would leave it, as far as that can be

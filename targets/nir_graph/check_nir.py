@@ -8,12 +8,13 @@ from isotau.convert.ground.errors import Finding, Severity, neuron_range, of_sev
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.stage import Network
 from isotau.convert.to_fixed.dequantize import dequantize, findings_of_dequantizing
 
 ASIDE = "kept in the metadata, which other readers ignore"
 
 
-def check_nir(net: RateRNN | LIFNetwork | FixedPointNetwork) -> list[Finding]:
+def check_nir(net: Network) -> list[Finding]:
     """Return everything that NIR cannot hold, or holds in another way."""
     if isinstance(net, RateRNN):
         return [

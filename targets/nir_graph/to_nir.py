@@ -20,6 +20,7 @@ from isotau.convert.ground.errors import CannotExport, Severity, of_severity
 from isotau.convert.ground.files import atomic
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
+from isotau.convert.records.stage import SpikingNetwork
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.to_fixed.dequantize import dequantize
 from isotau.targets.nir_graph import nir_metadata
@@ -65,7 +66,7 @@ READERS: dict[str, Reader] = {
 
 
 def to_nir(
-    net: LIFNetwork | FixedPointNetwork,
+    net: SpikingNetwork,
     *,
     scheme: str = "euler",
     layout: str | None = None,
@@ -124,7 +125,7 @@ def to_nir(
 
 
 def write_nir(
-    net: LIFNetwork | FixedPointNetwork,
+    net: SpikingNetwork,
     path: str | os.PathLike[str],
     *,
     scheme: str = "euler",

@@ -7,6 +7,7 @@ from isotau.convert.ground.errors import DoesNotFit, Finding, Severity, neuron_r
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.stage import Network
 from isotau.targets.on_lava.profiles import (
     COMPARTMENTS,
     THRESHOLDS,
@@ -21,9 +22,7 @@ IN_SIMULATION = (
 )
 
 
-def check_lava(
-    net: RateRNN | LIFNetwork | FixedPointNetwork, *, chip: str = "loihi2"
-) -> list[Finding]:
+def check_lava(net: Network, *, chip: str = "loihi2") -> list[Finding]:
     """Return every finding about running a network in Lava.
 
     Warnings are about a chip: Lava's simulation runs every `FixedPointNetwork`. Of

@@ -4,6 +4,7 @@ from isotau.convert.ground.errors import Finding, Severity, neuron_range
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.stage import FloatNetwork, Network
 from isotau.targets.onnx_model.graph import IR_VERSION, OPSET
 
 MAX_BYTES = (1 << 31) - 1
@@ -14,7 +15,7 @@ RUNTIME = "1.18"
 """Oldest onnxruntime that is tested."""
 
 
-def check_onnx(net: RateRNN | LIFNetwork | FixedPointNetwork) -> list[Finding]:
+def check_onnx(net: Network) -> list[Finding]:
     """Return what is to be known before a network becomes an ONNX file."""
     kinds = (RateRNN, LIFNetwork, FixedPointNetwork)
     if not isinstance(net, kinds):
@@ -30,7 +31,7 @@ def check_onnx(net: RateRNN | LIFNetwork | FixedPointNetwork) -> list[Finding]:
     return [*_of_size(net), *found, _of_runtime(net)]
 
 
-def _of_size(net: RateRNN | LIFNetwork | FixedPointNetwork) -> list[Finding]:
+def _of_size(net: Network) -> list[Finding]:
     if isinstance(net, FixedPointNetwork):
         size = sum(block.weights.size for block in net.blocks)
     else:
@@ -101,7 +102,7 @@ def _of_lif(net: LIFNetwork) -> list[Finding]:
     return found
 
 
-def _of_floats(net: RateRNN | LIFNetwork) -> list[Finding]:
+def _of_floats(net: FloatNetwork) -> list[Finding]:
     found = []
     if net.noise_std:
         found.append(
@@ -149,7 +150,7 @@ def _of_fixed(net: FixedPointNetwork) -> list[Finding]:
     return found
 
 
-def _of_runtime(net: RateRNN | LIFNetwork | FixedPointNetwork) -> Finding:
+def _of_runtime(net: Network) -> Finding:
     fixed = isinstance(net, FixedPointNetwork)
     return Finding(
         Severity.INFO,

@@ -15,11 +15,11 @@ from isotau.convert.ground import npz, validation
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.supervision import Unfinished, supervise
 from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.stage import Network
 from isotau.convert.records.storage import fingerprint
 from isotau.targets.onnx_model import verify_child
 from isotau.targets.onnx_model.verify_result import (
     Engine,
-    Network,
     Trial,
     Verified,
     agreement,

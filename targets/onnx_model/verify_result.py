@@ -16,6 +16,7 @@ from isotau.convert.records import spikes
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.stage import FloatNetwork, Network
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import read_out
@@ -29,7 +30,6 @@ PART = 0.5
 WILD = 2.0**16
 """Further factor on the strongest messages, so that sums and states overflow."""
 MESSAGE_MAX = 2**31 - 1
-Network = RateRNN | LIFNetwork | FixedPointNetwork
 Engine = Callable[..., Any]
 """`run` of one of `isotau.sim.engines`: (net, messages, seed=, record=) → run."""
 
@@ -174,7 +174,7 @@ def _lif(net: LIFNetwork, inputs: npt.NDArray[np.float64], seed: int) -> Trial:
 
 
 def _noise(
-    net: RateRNN | LIFNetwork, steps: int, batch: int, seed: int
+    net: FloatNetwork, steps: int, batch: int, seed: int
 ) -> dict[str, npt.NDArray[Any]]:
     if not net.noise_std:
         return {}

@@ -11,16 +11,11 @@ import pytest
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records import storage
 from isotau.convert.records.lif import Ranges
+from isotau.convert.records.stage import stage_name
 from isotau.convert.records.trials import Trials
 from isotau.convert.to_fixed.quantize import quantize
 from isotau.targets.nir_graph.to_nir import write_nir
-from isotau.targets.open_network import (
-    need_fixed,
-    need_lif,
-    need_spiking,
-    open_network,
-    stage_name,
-)
+from isotau.targets.open_network import open_network
 
 SHIPPED = Path(__file__).resolve().parents[2] / "examples/data/go_nogo_N200.mat"
 
@@ -79,16 +74,3 @@ def test_what_is_no_network_is_named(tmp_path, rate_net):
         file["x"] = 1.0
     with pytest.raises(UnreadableFile, match=r"c\.h5"):
         open_network(tmp_path / "c.h5")
-
-
-def test_a_command_that_needs_a_stage_says_how_to_get_it(rate_net, lif_net, fixed):
-    assert need_lif(lif_net, "a") is lif_net and need_fixed(fixed, "a") is fixed
-    assert need_spiking(lif_net, "a") is lif_net and need_spiking(fixed, "a") is fixed
-    with pytest.raises(ValueError, match="got a rate network, need LIF neuro"):
-        need_spiking(rate_net, "a")
-    with pytest.raises(ValueError, match="a: got integers already"):
-        need_lif(fixed, "a")
-    with pytest.raises(ValueError, match="need the chip's integers; use isotau q"):
-        need_fixed(lif_net, "a")
-    with pytest.raises(ValueError, match="need the chip's integers; use isotau c"):
-        need_fixed(rate_net, "a")

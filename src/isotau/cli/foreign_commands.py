@@ -55,11 +55,12 @@ def quantize(
     from isotau.convert.ground import files
     from isotau.convert.read.read_inputs import read_inputs
     from isotau.convert.records import storage
+    from isotau.convert.records.stage import need_lif
     from isotau.convert.to_fixed.quantization_report import summarize as parameters
     from isotau.convert.to_fixed.quantize import QuantizeConfig
     from isotau.jobs.quantize_foreign import describe as tell
     from isotau.jobs.quantize_foreign import quantize_on, summarize
-    from isotau.targets.open_network import need_lif, open_network
+    from isotau.targets.open_network import open_network
 
     options.check_folder(out)
     told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
@@ -111,9 +112,10 @@ def simulate(
     from isotau.cli.progress import bars
     from isotau.convert.read.read_inputs import read_inputs
     from isotau.convert.records import storage
+    from isotau.convert.records.stage import need_spiking
     from isotau.jobs.simulate_on import describe as tell
     from isotau.jobs.simulate_on import simulate_on
-    from isotau.targets.open_network import need_spiking, open_network
+    from isotau.targets.open_network import open_network
 
     told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
     opened = open_network(network, **told)

@@ -36,9 +36,10 @@ def check(
     Each finding names its place, what was found and what is done about it. Status 0:
     nothing is lost; 1: it can be handed over and will not be the same; 2: it cannot.
     """
+    from isotau.convert.records.stage import stage_name
     from isotau.targets.check import check as find
     from isotau.targets.nir_graph.operations import CannotImport
-    from isotau.targets.open_network import open_network, stage_name
+    from isotau.targets.open_network import open_network
 
     try:
         told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
@@ -179,9 +180,10 @@ def place(
     """
     from isotau.cli.progress import bars
     from isotau.convert.read.read_inputs import read_inputs
+    from isotau.convert.records.stage import need_fixed
     from isotau.jobs.place_network import describe as tell
     from isotau.jobs.place_network import place_network, write
-    from isotau.targets.open_network import need_fixed, open_network
+    from isotau.targets.open_network import open_network
 
     options.check_folder(out)
     net = need_fixed(open_network(network).net, network)

@@ -13,10 +13,11 @@ from isotau.convert.ground.errors import describe_findings
 if TYPE_CHECKING:
     from isotau.convert.read.conventions import Conventions
     from isotau.convert.records.rate import RateRNN
+    from isotau.convert.records.stage import Network
     from isotau.convert.to_fixed.quantize import QuantizeConfig
     from isotau.jobs.run_config import TuningPlan
     from isotau.jobs.tuning_outcome import Tuning
-    from isotau.targets.open_network import Network, Opened
+    from isotau.targets.open_network import Opened
 
 CHECKPOINT = "tuning.checkpoint.npz"
 AS_IT_IS = (
@@ -206,10 +207,10 @@ def _of_lif(net: "Network", asked: dict[str, Any]) -> "Tuning":
     """
     from isotau.cli.progress import bars
     from isotau.convert.ground import validation
+    from isotau.convert.records.stage import need_lif
     from isotau.jobs.tune_foreign import tune_foreign
     from isotau.jobs.tune_lesson import lesson_of_task, read_lesson
     from isotau.sim.tasks import TASKS
-    from isotau.targets.open_network import need_lif
 
     lif, seed = need_lif(net, asked["network"]), asked["seed"]
     task, inputs = asked["task"], asked["inputs"]

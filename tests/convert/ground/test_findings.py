@@ -9,9 +9,13 @@ from isotau.convert.ground.errors import (
     Severity,
     as_json,
     describe_findings,
+    error,
     exit_status,
+    info,
+    list_errors,
     neuron_range,
     of_severity,
+    warning,
 )
 
 NOTE = Finding(Severity.INFO, "readout", "got a, need b", "runs off the chip")
@@ -30,6 +34,20 @@ def test_the_worst_come_first_and_none_is_left_out():
     assert [line.split(":")[0] for line in lines] == ["error", "warning", "info"]
     assert lines[1] == "warning: neuron 3: got 40 profiles, need 32; grouped"
     assert describe_findings([]) == ""
+
+
+def test_findings_are_made_by_severity_on_text_or_on_neurons():
+    assert info(NOTE.place, NOTE.message, NOTE.action) == NOTE
+    mask = np.arange(5) == 3
+    assert warning(mask, LOSS.message, LOSS.action) == LOSS
+    assert error(LACK.place, LACK.message, LACK.action) == LACK
+
+
+def test_errors_stand_in_one_line():
+    assert list_errors([NOTE, LACK, LOSS]) == (
+        "blocks[1]: got a delay of 9, need 0; remove it"
+    )
+    assert list_errors([LACK, LACK]).count(" | ") == 1
 
 
 def test_json_is_plain():
