@@ -14,25 +14,26 @@ import numpy as np
 
 import isotau
 from isotau.sim import recorded
-from isotau.sim.timescales import generators
 
-TAUS, TRIALS, EVERY = (0.05, 0.1, 0.2), 80, 4.0
+TAUS, RATE, TRIALS, EVERY, DT = (0.05, 0.1, 0.2, 1e-9), 15.0, 80, 4.0, 1e-3
+"""The last neuron's rate is new in every step: it has no timescale."""
 
 
 def write_session(folder: Path) -> Path:
-    """Write three neurons with timescales and a Poisson one, 80 trials of 1 s."""
+    """Write neurons whose log rates wander, each with its τ: 80 trials of 1 s."""
     rng = np.random.default_rng(1)
-    law = generators.log_gaussian(15.0, 12.0, TAUS)
-    made = generators.doubly_stochastic(law, trials=TRIALS, duration=1.0, rng=rng)
-    none = generators.poisson(15.0, trials=TRIALS, duration=1.0, rng=rng)
-    session = recorded.join([made.data, none.data])
+    x, keep = rng.standard_normal((1000, TRIALS, 4)), np.exp(-DT / np.array(TAUS))
+    for t in range(1, len(x)):  # an Ornstein-Uhlenbeck process, exact at its steps
+        x[t] = keep * x[t - 1] + np.sqrt(1 - keep**2) * x[t]
+    spikes = rng.random(x.shape) < DT * RATE * np.exp(0.7 * x - 0.7**2 / 2)
+    trains = [[DT * np.flatnonzero(trial) for trial in neuron] for neuron in spikes.T]
+    session = recorded.from_trials(trains, window=(0.0, 1.0))
     try:
         import pynwb
     except ModuleNotFoundError:
         return recorded.write_arrays(session, folder / "session.npz")
     starts = EVERY * np.arange(TRIALS)
-    date = datetime(2020, 1, 1, tzinfo=timezone.utc)
-    nwb = pynwb.NWBFile("generated", "1", date)
+    nwb = pynwb.NWBFile("made up", "1", datetime(2020, 1, 1, tzinfo=timezone.utc))
     for start in starts:
         nwb.add_trial(start_time=start, stop_time=start + 3.0)
     for k in range(session.n):

@@ -163,6 +163,11 @@ def test_every_module_has_a_test_of_its_name():
                 assert path.stem in tests, f"{path.relative_to(ROOT)} has no test file"
 
 
+def test_no_module_is_there_twice():
+    """The root is on the path for `benchmarks`; a bare `sim` would be a second copy."""
+    assert not set(FOLDERS) & set(sys.modules)
+
+
 def test_nothing_unsafe_is_called():
     unsafe = re.compile(
         r"\bpickle\.loads?\(|allow_pickle=True|weights_only=False|\beval\(|\bexec\("

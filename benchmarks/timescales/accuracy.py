@@ -7,6 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.synthetic import (
+    doubly_stochastic,
+    gamma_renewal,
+    hawkes_benchmark,
+    ornstein_uhlenbeck,
+    poisson,
+    rectified,
+)
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales import (
     ESTIMATORS,
@@ -19,14 +27,6 @@ from isotau.sim.timescales import (
 from isotau.sim.timescales import ml as estimate_ml
 from isotau.sim.timescales.estimators.direct_fit import direct
 from isotau.sim.timescales.estimators.two_timescales import two_timescales
-from isotau.sim.timescales.generators import (
-    doubly_stochastic,
-    gamma_renewal,
-    hawkes_benchmark,
-    ornstein_uhlenbeck,
-    poisson,
-    rectified,
-)
 
 FINE, COARSE = 0.025, 0.05
 TRIALS, DURATION = 50, 1.0

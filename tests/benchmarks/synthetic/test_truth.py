@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from isotau.sim.timescales.generators.covariance import single_exponential
-from isotau.sim.timescales.generators.truth import (
+from benchmarks.synthetic.covariance import single_exponential
+from benchmarks.synthetic.truth import (
     Truth,
     autocorrelation,
     bin_correlation,

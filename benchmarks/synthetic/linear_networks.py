@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.linalg import expm, solve_continuous_lyapunov
 
+from benchmarks.synthetic.covariance import Exponentials
+from benchmarks.synthetic.parameters import count_trials, whole_bins
+from benchmarks.synthetic.truth import Generated, Truth
 from isotau.convert.ground import validation
-from isotau.sim.timescales.generators.covariance import Exponentials
-from isotau.sim.timescales.generators.parameters import count_trials, whole_bins
-from isotau.sim.timescales.generators.truth import Generated, Truth
 from isotau.sim.timescales.records.series import Series
 
 Factor = Float64[np.ndarray, "units rank"]

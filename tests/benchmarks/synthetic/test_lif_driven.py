@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.linalg import expm, solve_continuous_lyapunov
 
+from benchmarks.synthetic.lif_driven import lif_membrane, lif_spikes
+from benchmarks.synthetic.truth import bin_covariance
 from isotau.convert.records import spikes as spike_times
-from isotau.sim.timescales.generators.lif_driven import lif_membrane, lif_spikes
-from isotau.sim.timescales.generators.truth import bin_covariance
 
 
 @pytest.mark.parametrize(("tau_s", "tau_mem"), [(0.1, 0.01), (0.005, 0.02)])

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from isotau.convert.records import spikes as spike_times
-from isotau.sim.timescales.generators.covariance import single_exponential
-from isotau.sim.timescales.generators.renewal import (
+from benchmarks.synthetic.covariance import single_exponential
+from benchmarks.synthetic.renewal import (
     GammaRenewal,
     gamma_renewal,
     poisson,
 )
-from isotau.sim.timescales.generators.truth import bin_covariance, bin_mean
+from benchmarks.synthetic.truth import bin_covariance, bin_mean
+from isotau.convert.records import spikes as spike_times
 
 
 @pytest.mark.parametrize("shape", [0.5, 2.0, 7.5])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from isotau.sim.timescales.generators.parameters import (
+from benchmarks.synthetic.parameters import (
     count_trials,
     count_units,
     fraction,

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from isotau.convert.records import spikes as spike_times
-from isotau.sim.timescales.generators.doubly_stochastic import doubly_stochastic
-from isotau.sim.timescales.generators.rate_laws import log_gaussian, rectified
-from isotau.sim.timescales.generators.truth import (
+from benchmarks.synthetic.doubly_stochastic import doubly_stochastic
+from benchmarks.synthetic.rate_laws import log_gaussian, rectified
+from benchmarks.synthetic.truth import (
     bin_covariance,
     bin_covariance_matrix,
     bin_mean,
 )
+from isotau.convert.records import spikes as spike_times
 
 LAWS = {
     "rectified": rectified(20, 20, 0.1, units=400),

@@ -7,17 +7,17 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from isotau.convert.ground import validation
-from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.timescales.generators.covariance import Autocovariance, Lagged
-from isotau.sim.timescales.generators.parameters import (
+from benchmarks.synthetic.covariance import Autocovariance, Lagged
+from benchmarks.synthetic.parameters import (
     count_trials,
     per_unit,
     whole_bins,
 )
-from isotau.sim.timescales.generators.rate_laws import RateLaw
-from isotau.sim.timescales.generators.truth import Generated, Truth, onset_integral
+from benchmarks.synthetic.rate_laws import RateLaw
+from benchmarks.synthetic.truth import Generated, Truth, onset_integral
+from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.records.series import Series
 
 SOURCE = "doubly stochastic Poisson"

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-import isotau.sim.timescales.generators as generators
+import benchmarks.synthetic as generators
 from isotau.convert.records.spikes import SpikeTimes
 
 FACTORS = np.ones((3, 1)), np.full((3, 1), 0.5)

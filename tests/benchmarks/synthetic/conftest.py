@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from benchmarks.synthetic.truth import Generated
 from isotau.convert.records import spikes as spike_times
 from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.timescales.generators.truth import Generated
 from isotau.sim.timescales.records.series import Series
 
 

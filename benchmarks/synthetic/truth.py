@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from benchmarks.synthetic.covariance import Autocovariance
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.timescales.generators.covariance import Autocovariance
 from isotau.sim.timescales.records.series import Series
 
 

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from isotau.convert.ground import validation
-from isotau.sim.timescales.generators import generator_kernels as kernels
-from isotau.sim.timescales.generators.covariance import Exponentials
-from isotau.sim.timescales.generators.parameters import (
+from benchmarks.synthetic import generator_kernels as kernels
+from benchmarks.synthetic.covariance import Exponentials
+from benchmarks.synthetic.parameters import (
     count_trials,
     count_units,
     per_unit,
     whole_bins,
 )
-from isotau.sim.timescales.generators.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth
+from isotau.convert.ground import validation
 from isotau.sim.timescales.records.series import Series
 
 BEFORE = 20.0

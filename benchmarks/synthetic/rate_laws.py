@@ -13,10 +13,10 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from scipy.special import ndtr, owens_t
 
+from benchmarks.synthetic.covariance import Lagged, quadrature
+from benchmarks.synthetic.gaussian import two_taus
+from benchmarks.synthetic.parameters import count_units, fraction, per_unit
 from isotau.convert.ground.representation import short_repr
-from isotau.sim.timescales.generators.covariance import Lagged, quadrature
-from isotau.sim.timescales.generators.gaussian import two_taus
-from isotau.sim.timescales.generators.parameters import count_units, fraction, per_unit
 
 
 @runtime_checkable

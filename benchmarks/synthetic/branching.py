@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from isotau.convert.ground import validation
-from isotau.convert.ground.representation import short_repr
-from isotau.sim.timescales.generators.covariance import Lagged
-from isotau.sim.timescales.generators.parameters import (
+from benchmarks.synthetic.covariance import Lagged
+from benchmarks.synthetic.parameters import (
     count_trials,
     count_units,
     fraction,
     per_unit,
     whole_bins,
 )
-from isotau.sim.timescales.generators.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth
+from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.records.series import Series
 
 BEFORE = 10.0

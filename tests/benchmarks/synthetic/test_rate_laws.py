@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import eval_hermitenorm
 
-from isotau.sim.timescales.generators.rate_laws import (
+from benchmarks.synthetic.rate_laws import (
     latent_correlation,
     log_gaussian,
     rectified,

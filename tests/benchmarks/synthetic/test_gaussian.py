@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from isotau.sim.timescales.generators.gaussian import (
+from benchmarks.synthetic.gaussian import (
     binned_ou,
     ornstein_uhlenbeck,
     ou_with_oscillation,
     two_timescale_ou,
 )
-from isotau.sim.timescales.generators.truth import bin_covariance
+from benchmarks.synthetic.truth import bin_covariance
 
 SIZE = {"trials": 20, "units": 200}
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from isotau.sim.timescales.generators.branching import Geometric, branching
-from isotau.sim.timescales.generators.truth import bin_covariance, bin_mean
+from benchmarks.synthetic.branching import Geometric, branching
+from benchmarks.synthetic.truth import bin_covariance, bin_mean
 
 
 @pytest.mark.parametrize("observed", [1.0, 0.2])

@@ -1,19 +1,19 @@
 import numpy as np
 import pytest
 
-from isotau.convert.records import spikes as spike_times
-from isotau.sim.timescales.generators.hawkes import (
+from benchmarks.synthetic.hawkes import (
     ALPHAS,
     RATES,
     TAUS,
     hawkes,
     hawkes_benchmark,
 )
-from isotau.sim.timescales.generators.truth import (
+from benchmarks.synthetic.truth import (
     autocorrelation,
     bin_covariance,
     bin_mean,
 )
+from isotau.convert.records import spikes as spike_times
 
 
 @pytest.mark.parametrize(("alpha", "tau"), [(0.3, 0.05), (0.8, 0.1)])

@@ -7,17 +7,17 @@ time constant τ_s, all in volts above rest.
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert.ground import validation
-from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.timescales.generators import generator_kernels as kernels
-from isotau.sim.timescales.generators.covariance import Exponentials
-from isotau.sim.timescales.generators.parameters import (
+from benchmarks.synthetic import generator_kernels as kernels
+from benchmarks.synthetic.covariance import Exponentials
+from benchmarks.synthetic.parameters import (
     count_trials,
     count_units,
     per_unit,
     whole_bins,
 )
-from isotau.sim.timescales.generators.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.records.series import Series
 
 SOURCE = "LIF driven by OU noise"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from isotau.sim.timescales.generators.covariance import (
+from benchmarks.synthetic.covariance import (
     Exponentials,
     quadrature,
     single_exponential,

@@ -3,7 +3,7 @@ import pytest
 from scipy import integrate
 from scipy.linalg import expm, solve_continuous_lyapunov
 
-from isotau.sim.timescales.generators.linear_networks import (
+from benchmarks.synthetic.linear_networks import (
     kappa,
     linear_network,
     mean_gain,

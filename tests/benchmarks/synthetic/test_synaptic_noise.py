@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import integrate, signal
 
-from isotau.sim.timescales.generators.synaptic_noise import (
+from benchmarks.synthetic.synaptic_noise import (
     impulse_response,
     response_autocovariance,
     response_weights,

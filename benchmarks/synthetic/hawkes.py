@@ -9,16 +9,16 @@ doi:10.1093/biomet/58.1.83.
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert.ground import validation
-from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.timescales.generators import generator_kernels as kernels
-from isotau.sim.timescales.generators.covariance import single_exponential
-from isotau.sim.timescales.generators.parameters import (
+from benchmarks.synthetic import generator_kernels as kernels
+from benchmarks.synthetic.covariance import single_exponential
+from benchmarks.synthetic.parameters import (
     count_trials,
     count_units,
     per_unit,
 )
-from isotau.sim.timescales.generators.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth
+from isotau.convert.ground import validation
+from isotau.convert.records.spikes import SpikeTimes
 
 SOURCE = "Hawkes"
 BEFORE = 20.0

@@ -5,16 +5,16 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert.ground import validation
-from isotau.sim.timescales.generators.covariance import Exponentials, single_exponential
-from isotau.sim.timescales.generators.parameters import (
+from benchmarks.synthetic.covariance import Exponentials, single_exponential
+from benchmarks.synthetic.parameters import (
     count_trials,
     count_units,
     fraction,
     per_unit,
     whole_bins,
 )
-from isotau.sim.timescales.generators.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth
+from isotau.convert.ground import validation
 from isotau.sim.timescales.records.series import Series
 
 

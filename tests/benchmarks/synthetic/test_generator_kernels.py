@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isotau.sim.timescales.generators import generator_kernels as kernels
+from benchmarks.synthetic import generator_kernels as kernels
 
 
 def test_an_array_grows_only_when_it_must():

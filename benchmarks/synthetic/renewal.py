@@ -7,21 +7,21 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from scipy.special import gammainc, gammaln
 
-from isotau.convert.ground import validation
-from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.timescales.generators import generator_kernels as kernels
-from isotau.sim.timescales.generators.covariance import (
+from benchmarks.synthetic import generator_kernels as kernels
+from benchmarks.synthetic.covariance import (
     Autocovariance,
     Lagged,
     single_exponential,
 )
-from isotau.sim.timescales.generators.parameters import (
+from benchmarks.synthetic.parameters import (
     count_trials,
     count_units,
     per_unit,
 )
-from isotau.sim.timescales.generators.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth
+from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
+from isotau.convert.records.spikes import SpikeTimes
 
 
 @short_repr
