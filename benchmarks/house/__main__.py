@@ -18,10 +18,11 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.house.checkout import HERE, Checkout
+from benchmarks.house.checkout import Checkout
 from benchmarks.house.chips import measure_chips
 from benchmarks.house.classes import measure_classes
 from benchmarks.house.duplicates import measure_duplicates
+from benchmarks.house.equations import measure_equations
 from benchmarks.house.folders import measure_folders
 from benchmarks.house.lines import measure_comments, measure_lines
 from benchmarks.house.names import measure_names
@@ -30,8 +31,9 @@ from benchmarks.house.questions import measure_questions
 from benchmarks.house.tree import BENCHMARKS, ROOMS, Module, read_modules
 from benchmarks.house.walk import measure_walk
 from benchmarks.house.words import measure_words
+from benchmarks.repository import RESULTS, ROOT
 
-BEFORE = HERE / "docs" / "results" / "house-before.json"
+BEFORE = RESULTS / "house-before.json"
 OF_SOURCES: dict[str, Callable[[Sequence[Module]], dict[str, Any]]] = {
     "comments": measure_comments,
     "lines": measure_lines,
@@ -47,7 +49,7 @@ BY_RUNNING: dict[str, Callable[[Checkout], dict[str, Any]]] = {
     "chips": measure_chips,
     "walk": measure_walk,
 }
-NAMES = (*OF_ALL, *OF_SOURCES, *BY_RUNNING, "questions")
+NAMES = (*OF_ALL, *OF_SOURCES, *BY_RUNNING, "equations", "questions")
 
 
 def measure(checkout: Checkout, only: Sequence[str] = NAMES) -> dict[str, Any]:
@@ -70,6 +72,8 @@ def measure(checkout: Checkout, only: Sequence[str] = NAMES) -> dict[str, Any]:
             measures[name] = OF_ALL[name](everything)
         elif name in BY_RUNNING:
             measures[name] = BY_RUNNING[name](checkout)
+        elif name == "equations":
+            measures[name] = measure_equations(checkout.root, sources)
         else:
             measures[name] = measure_questions(checkout.root)
     return {
@@ -82,7 +86,7 @@ def measure(checkout: Checkout, only: Sequence[str] = NAMES) -> dict[str, Any]:
 def main(words: Sequence[str] | None = None) -> None:
     """Read the arguments, measure, and write what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.house")
-    parser.add_argument("--root", type=Path, default=HERE, help="checkout to measure")
+    parser.add_argument("--root", type=Path, default=ROOT, help="checkout to measure")
     parser.add_argument("--python", default=sys.executable, help="runs its isotau")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--before", type=Path, default=BEFORE, help="earlier figures")

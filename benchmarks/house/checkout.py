@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-HERE = Path(__file__).resolve().parents[2]
-"""The root of the repository that this file is in."""
+from benchmarks.repository import ROOT
 
 
 class Checkout(NamedTuple):
     """A tree of the repository at whatever commit, and what runs it."""
 
-    root: Path = HERE
+    root: Path = ROOT
     python: str = sys.executable
 
     def run(
@@ -28,7 +27,7 @@ class Checkout(NamedTuple):
             words: the arguments.
             folder: to run in; the checkout's if not given.
         """
-        paths = os.pathsep.join(map(str, (self.root / "src", HERE)))
+        paths = os.pathsep.join(map(str, (self.root / "src", ROOT)))
         return subprocess.run(
             [self.python, *words],
             cwd=folder or self.root,

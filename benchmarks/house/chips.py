@@ -25,7 +25,7 @@ NETWORK = "examples/data/go_nogo_N200.mat"
 TRIALS = 30
 
 
-class Calibration(NamedTuple):
+class Preparation(NamedTuple):
     """A LIF network, and the input on which it is brought to the chip."""
 
     lif: Any
@@ -37,28 +37,28 @@ class Watch:
     """A profile hook that finds what `isotau run` prepares the chip with.
 
     Attributes:
-        calibration: the arguments of the last `simulate_lif` before the first
+        preparation: the arguments of the last `simulate_lif` before the first
             `quantize`, once there was one.
     """
 
     def __init__(self) -> None:
         """Begin before any call."""
-        self.calibration: Calibration | None = None
-        self._last: Calibration | None = None
+        self.preparation: Preparation | None = None
+        self._last: Preparation | None = None
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
         """Look at a call; what `sys.setprofile` calls."""
-        if event != "call" or self.calibration is not None:
+        if event != "call" or self.preparation is not None:
             return
         name = frame.f_code.co_name
         if name == "simulate_lif":
             values = frame.f_locals
-            self._last = Calibration(values["net"], values["inputs"])
+            self._last = Preparation(values["net"], values["inputs"])
         elif name == "quantize":
-            self.calibration = self._last
+            self.preparation = self._last
 
 
-def of_run(root: Path) -> tuple[Calibration, Any]:
+def of_run(root: Path) -> tuple[Preparation, Any]:
     """Return what `isotau run` prepares the chip with, and its chip network.
 
     Args:
@@ -81,17 +81,17 @@ def of_run(root: Path) -> tuple[Calibration, Any]:
         result = carry(rate, config)
     finally:
         sys.setprofile(None)
-    if watch.calibration is None:
+    if watch.preparation is None:
         raise RuntimeError("isotau run: got no call of quantize, need one")
-    return watch.calibration, result.fixed
+    return watch.preparation, result.fixed
 
 
-def of_readme(text: str, calibration: Calibration) -> Any:
+def of_readme(text: str, preparation: Preparation) -> Any:
     """Return the `chip` of README's Python, begun with a given `lif` and `inputs`.
 
     Args:
         text: of README; its block of Python assigns `inputs`, and later `chip`.
-        calibration: what to begin with.
+        preparation: what to begin with.
     """
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     block = next(block for block in blocks if re.search(r"(?m)^chip\b.* = ", block))
@@ -102,10 +102,10 @@ def of_readme(text: str, calibration: Calibration) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "readme.py")
         path.write_text("\n".join(map(ast.unparse, (*heads, *middle))))
-        return runpy.run_path(str(path), init_globals=calibration._asdict())["chip"]
+        return runpy.run_path(str(path), init_globals=preparation._asdict())["chip"]
 
 
-def of_quantize(root: Path, calibration: Calibration) -> Any:
+def of_quantize(root: Path, preparation: Preparation) -> Any:
     """Return the chip network of `isotau quantize`.
 
     Its first half of the trials calibrates: it gets all of them twice.
@@ -113,16 +113,16 @@ def of_quantize(root: Path, calibration: Calibration) -> Any:
     import numpy as np
 
     inputs, quantize_on = defined(root, "Inputs"), defined(root, "quantize_on")
-    values = np.concatenate([calibration.inputs] * 2, axis=1)
-    return quantize_on(calibration.lif, inputs(values, None, None)).fixed
+    values = np.concatenate([preparation.inputs] * 2, axis=1)
+    return quantize_on(preparation.lif, inputs(values, None, None)).fixed
 
 
-def of_tune(root: Path, calibration: Calibration, *, quantized: bool) -> Any:
+def of_tune(root: Path, preparation: Preparation, *, quantized: bool) -> Any:
     """Return the chip network of `isotau tune` before its first update.
 
     Args:
         root: of the checkout.
-        calibration: the network to tune, and the trials.
+        preparation: the network to tune, and the trials.
         quantized: whether the chip's arithmetic is in the forward pass.
     """
     import numpy as np
@@ -133,7 +133,7 @@ def of_tune(root: Path, calibration: Calibration, *, quantized: bool) -> Any:
     trials, lesson_of, near, tune, plan, settings = (
         defined(root, name) for name in names
     )
-    lif, inputs = calibration
+    lif, inputs = preparation
     steps, batch = inputs.shape[:2]
     typical = trials(
         inputs=inputs,
@@ -157,14 +157,14 @@ def chips_of(root: Path) -> dict[str, Any]:
     Args:
         root: of the checkout.
     """
-    calibration, chip = of_run(root)
+    preparation, chip = of_run(root)
     text = (root / "README.md").read_text(encoding="utf-8")
     return {
-        "README's Python": of_readme(text, calibration),
+        "README's Python": of_readme(text, preparation),
         "isotau run": chip,
-        "isotau quantize": of_quantize(root, calibration),
-        "isotau tune": of_tune(root, calibration, quantized=False),
-        "isotau tune --quantized": of_tune(root, calibration, quantized=True),
+        "isotau quantize": of_quantize(root, preparation),
+        "isotau tune": of_tune(root, preparation, quantized=False),
+        "isotau tune --quantized": of_tune(root, preparation, quantized=True),
     }
 
 

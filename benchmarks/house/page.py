@@ -93,6 +93,12 @@ def _details(measures: Measures) -> Iterator[tuple[str, list[str]]]:
                 for place, part in measures["comments"]["poorest"].items()
             ],
         )
+    if "equations" in measures:
+        absent = measures["equations"]["absent"].items()
+        yield (
+            "Equations that are cited and are not there",
+            [f"- ({number}): {', '.join(places)}" for number, places in absent],
+        )
     if "classes" in measures:
         repeated = measures["classes"]["with_benchmarks"].items()
         yield (

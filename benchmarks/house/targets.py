@@ -67,6 +67,13 @@ TARGETS = (
         lambda m: m["kernels"],
         least=10,
     ),
+    Target("citations of numbered equations", "equations", lambda m: m["citations"]),
+    Target(
+        "equations that are cited and are not there",
+        "equations",
+        lambda m: len(m["absent"]),
+        most=0,
+    ),
     Target(
         "class names defined more than once",
         "classes",

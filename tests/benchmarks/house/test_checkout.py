@@ -1,6 +1,7 @@
 import pytest
 
-from benchmarks.house.checkout import HERE, Checkout
+from benchmarks.house.checkout import Checkout
+from benchmarks.repository import ROOT
 
 
 def test_python_runs_with_the_isotau_of_the_checkout(tree):
@@ -15,4 +16,4 @@ def test_an_error_is_passed_on(tree):
 
 
 def test_the_commit_is_that_of_the_checkout():
-    assert len(Checkout(HERE).commit().rstrip("+")) >= 7
+    assert len(Checkout(ROOT).commit().rstrip("+")) >= 7

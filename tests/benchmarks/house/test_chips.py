@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.house.checkout import Checkout
 from benchmarks.house.chips import (
-    Calibration,
+    Preparation,
     Watch,
     defined,
     measure_chips,
@@ -31,7 +31,7 @@ spikes = chip.missing
 
 
 def test_the_lines_of_the_readme_begin_where_the_inputs_are():
-    assert of_readme(README, Calibration(2, 3)) == 6
+    assert of_readme(README, Preparation(2, 3)) == 6
 
 
 def simulate_lif(net, inputs):
@@ -51,7 +51,7 @@ def test_the_last_network_before_the_first_chip_is_watched():
     simulate_lif("third", 3)
     quantize("third")
     sys.setprofile(None)
-    assert watch.calibration == Calibration("second", 2)
+    assert watch.preparation == Preparation("second", 2)
 
 
 def test_definitions_are_there_wherever_they_stand(tree):
