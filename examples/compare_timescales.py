@@ -25,7 +25,7 @@ def main(path: Path) -> None:
     run = isotau.simulate_lif(
         lif, silence, generator=torch.Generator().manual_seed(1), burn_in=BURN_IN
     )
-    fixed = isotau.quantize(lif, run.ranges, input_peak=1.0)
+    fixed = isotau.prepare(lif, silence, run=run, input_peak=1.0).fixed
     longer = np.zeros((BURN_IN + STEPS, TRIALS, rate.n_in))
     chip = reference.run(fixed, isotau.messages(fixed, longer), seed=2).spikes
 

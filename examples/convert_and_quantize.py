@@ -24,21 +24,22 @@ def main(path: Path) -> None:
     print(f"1/λ = {best.inverse_lambda:.1f} Hz, accuracy {best.accuracy:.2f} in search")
 
     # The state's range on typical input decides the scale of the integers.
+    inputs = isotau.refine(trials, found.network.dt).inputs
     run = isotau.simulate_lif(
         found.network,
-        isotau.refine(trials, found.network.dt).inputs,
+        inputs,
         generator=torch.Generator().manual_seed(3),
         burn_in=found.constants.burn_in_steps,
     )
-    fixed = isotau.quantize(found.network, run.ranges, input_peak=1.0)
+    prepared = isotau.prepare(found.network, inputs, run=run)
 
-    for block in fixed.blocks:
+    for block in prepared.fixed.blocks:
         n, columns = block.weights.shape
         print(
             f"{block.source:9} {block.sign_mode.value:10} {n} × {columns}, "
             f"exponent {block.weight_exp}"
         )
-    report = isotau.report_quantization(found.network, fixed, run.ranges)
+    report = prepared.report
     for parameter in report.parameters:
         print(
             f"{parameter.name:8} rms error {parameter.rms:.1e}, "

@@ -5,7 +5,6 @@ listens to the first and is read out. Usage: python examples/convert_low_rank.py
 """
 
 import numpy as np
-import torch
 
 import isotau
 from isotau.sim.engines import compiled
@@ -41,9 +40,7 @@ def main() -> None:
             net, shown, score=RDM.score_strict, seed=2, config=config
         )
         lif, unit = found.network, found.constants.unit
-        inputs, noise = isotau.refine(shown, lif.dt).inputs, torch.Generator()
-        ranges = isotau.simulate_lif(lif, inputs, generator=noise).ranges
-        chip = isotau.quantize(lif, ranges, input_peak=1.0)
+        chip = isotau.prepare(lif, isotau.refine(shown, lif.dt).inputs).fixed
         sent = isotau.messages(chip, fine.inputs)
         spikes = compiled.run(chip, sent, seed=3).spikes
         outputs = isotau.read_out(

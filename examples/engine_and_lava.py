@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import isotau
 from isotau.sim.engines import reference
@@ -20,10 +19,7 @@ def main(path: Path) -> None:
     rate = isotau.read_rate(path).net
     trials = isotau.refine(GO_NOGO.draw(4, np.random.default_rng(1)), 1e-3)
     lif = isotau.rate_to_lif(rate, inverse_lambda=25.0)
-    run = isotau.simulate_lif(
-        lif, trials.inputs, generator=torch.Generator().manual_seed(2)
-    )
-    fixed = isotau.quantize(lif, run.ranges, input_peak=1.0)
+    fixed = isotau.prepare(lif, trials.inputs, seed=2).fixed
 
     sent = isotau.messages(fixed, trials.inputs)
     engine = reference.run(fixed, sent, seed=3).spikes

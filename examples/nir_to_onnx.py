@@ -27,8 +27,7 @@ def main(path: Path) -> None:
         labels = file["test_labels"]
     test, labels = test[:, :200], labels[:200]
 
-    run = isotau.simulate_lif(read.net, calibration, generator=None)
-    fixed = isotau.quantize(read.net, run.ranges, input_peak=1.0)
+    fixed = isotau.prepare(read.net, calibration).fixed
     model = isotau.fixed_to_onnx(fixed)
     isotau.write_onnx(model, path)
     print(f"{path}: {path.stat().st_size} bytes")

@@ -37,7 +37,7 @@ def main() -> None:
 
     # Input events are 0 or 1: as spikes they also suit Loihi 1.
     config = isotau.QuantizeConfig(spiking_input=True)
-    fixed = isotau.quantize(lif, run.ranges, input_peak=1.0, config=config)
+    fixed = isotau.prepare(lif, events, config=config, run=run).fixed
     for chip in ("loihi1", "loihi2"):
         print(f"{chip}:\n{isotau.describe_findings(isotau.check(fixed, chip))}")
     sent = isotau.messages(fixed, events)

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import isotau
 from isotau.sim.engines import reference
@@ -20,9 +19,7 @@ def main(path: Path, picture: Path) -> None:
     rate = isotau.read_rate(path).net
     trials = isotau.refine(GO_NOGO.draw(4, np.random.default_rng(1)), 1e-3)
     lif = isotau.rate_to_lif(rate, inverse_lambda=25.0)
-    generator = torch.Generator().manual_seed(2)
-    run = isotau.simulate_lif(lif, trials.inputs, generator=generator)
-    fixed = isotau.quantize(lif, run.ranges, input_peak=1.0)
+    fixed = isotau.prepare(lif, trials.inputs, seed=2).fixed
 
     placement = isotau.place(fixed, isotau.LOIHI1)
     print(isotau.describe_placement(placement))

@@ -13,8 +13,8 @@ from isotau.convert.records.trials import Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import read_out
-from isotau.convert.to_fixed.quantize import messages, quantize
-from isotau.convert.to_fixed.truncation import restore_drive
+from isotau.convert.to_fixed.prepare import prepare
+from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion
 from isotau.convert.to_lif.convert_rate import ConvertConfig, convert_rate
 from isotau.sim.engines import compiled
@@ -83,8 +83,8 @@ def _stages(
 
     inputs, some = shown(test), shown(subset(fit, slice(0, RANGED)))
     seen = lif_run(some, seed + 400)
-    fixed = quantize(net, seen.ranges, input_peak=float(np.abs(fit.inputs).max()))
-    fixed = restore_drive(fixed, seen.spikes, some)
+    peak = float(np.abs(fit.inputs).max())
+    fixed = prepare(net, some, run=seen, input_peak=peak).fixed
     run = lif_run(inputs, seed + 100)
     chip = compiled.run(
         fixed, messages(fixed, inputs), seed=seed + 200, count_overflow=True

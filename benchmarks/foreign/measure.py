@@ -13,10 +13,8 @@ from benchmarks.foreign.training import CALIBRATION, DATA_SEED, fit, spikes, spl
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import Spikes, pack, unpack
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.to_fixed.quantization_report import report_quantization
-from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
-from isotau.convert.to_fixed.start_state import await_input
-from isotau.convert.to_fixed.truncation import restore_drive
+from isotau.convert.to_fixed.prepare import prepare
+from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.sim.engines import compiled
 from isotau.sim.spikes.raster_agreement import compare_rasters
 from isotau.targets.nir_graph.to_nir import to_nir
@@ -133,9 +131,8 @@ def on_chip(net: LIFNetwork, task: Task, bits: int, outliers: str) -> dict[str, 
     calibration, test = padded(task.calibration), padded(task.test)
     seen = simulate_lif(net, calibration, generator=None)
     ours = simulate_lif(net, test, generator=None).spikes
-    begin = await_input(net)
-    fixed = quantize(begin, seen.ranges, input_peak=1.0, config=config)
-    fixed = restore_drive(fixed, seen.spikes, calibration)
+    prepared = prepare(net, calibration, config=config, run=seen, input_peak=1.0)
+    fixed = prepared.fixed
     run = compiled.run(fixed, messages(fixed, test), count_overflow=True)
     steps, first = len(task.test), net.n - task.readout.shape[2]
     counted = [
@@ -144,8 +141,7 @@ def on_chip(net: LIFNetwork, task: Task, bits: int, outliers: str) -> dict[str, 
     ]
     change = counted[1].astype(float) - counted[0]
     error = Z * change.std() / np.sqrt(len(change))
-    report = report_quantization(net, fixed, seen.ranges)
-    zeroed = {p.name: p.zeroed / p.total for p in report.parameters if p.total}
+    zeroed = {p.name: p.zeroed / p.total for p in prepared.report.parameters if p.total}
     return {
         "bits": bits,
         "outliers": outliers,

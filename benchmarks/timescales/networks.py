@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from joblib import Parallel, delayed
 from rich.progress import track
 from threadpoolctl import threadpool_limits
@@ -16,8 +15,7 @@ from isotau.cli.progress import bars
 from isotau.convert.ground.progress import silent
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.to_fixed.quantize import quantize
+from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.preserve import (
@@ -130,8 +128,7 @@ def _off(result: Result, error: float) -> Result:
     if not error and not storage.same(lif, result.conversion.network):
         raise ValueError("network: got another one at no error of λ, need the same")
     silence = np.zeros((round(1.0 / lif.dt), 20, lif.n_in))
-    seen = simulate_lif(lif, silence, generator=torch.Generator().manual_seed(0))
-    return replace(result, fixed=quantize(lif, seen.ranges, input_peak=1.0))
+    return replace(result, fixed=prepare(lif, silence, input_peak=1.0).fixed)
 
 
 def compared(measured: Sequence[Measured], seed: int) -> dict[str, Any]:

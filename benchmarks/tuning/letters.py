@@ -16,9 +16,8 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import unpack
 from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
-from isotau.convert.to_fixed.start_state import await_input
-from isotau.convert.to_fixed.truncation import fold_drive, restore_drive
+from isotau.convert.to_fixed.prepare import prepare
+from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.loop import tune
 from isotau.convert.tuning.loss.batch import answer_is_label, from_trials
@@ -66,15 +65,13 @@ def measure(bits: Sequence[int] = BITS) -> list[dict[str, Any]]:
         }
         for way in ("split", "clip", "fit"):
             config = QuantizeConfig(num_weight_bits=number, outliers=way)
-            fixed = quantize(await_input(net), seen.ranges, input_peak=1, config=config)
-            fixed = restore_drive(fixed, seen.spikes, shown)
+            fixed = prepare(net, shown, config=config, run=seen, input_peak=1).fixed
             row[way] = accuracy(fixed, data.test)
         started = time.perf_counter()
         config = QuantizeConfig(num_weight_bits=number, outliers="fit")
-        begin = await_input(net)
-        rounded = quantize(begin, seen.ranges, input_peak=1, config=config)
+        prepared = prepare(net, shown, config=config, run=seen, input_peak=1)
         tuned = tune(
-            fold_drive(begin, rounded, seen.spikes, shown),
+            prepared.folded,
             from_trials(as_trials(data.train, net), answer_is_label),
             objective=Objective(task="labels"),
             config=CONFIG,

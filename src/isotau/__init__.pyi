@@ -32,6 +32,9 @@ from .convert.simulate.norse_module import LIFModule as LIFModule
 from .convert.simulate.rate_dynamics import simulate_rate as simulate_rate
 from .convert.simulate.readout import read_out as read_out
 from .convert.to_fixed.dequantize import dequantize as dequantize
+from .convert.to_fixed.prepare import PreparedNetwork as PreparedNetwork
+from .convert.to_fixed.prepare import prepare as prepare
+from .convert.to_fixed.prepare import with_silence as with_silence
 from .convert.to_fixed.quantization_report import (
     report_quantization as report_quantization,
 )

@@ -18,13 +18,12 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials, refine
-from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.prepare import PreparedNetwork, prepare, with_silence
 from isotau.convert.to_fixed.quantization_report import (
     QuantizationReport,
     report_quantization,
 )
-from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
-from isotau.convert.to_fixed.truncation import restore_drive
 from isotau.convert.to_lif.conversion import Conversion
 from isotau.convert.to_lif.convert_rate import convert_rate
 from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics
@@ -51,8 +50,6 @@ from isotau.sim.tasks import TASKS, Task, fixation
 
 SPIKERNN = "spikeRNN .mat"
 DEFAULT_TASK = "go-nogo"
-QUIET_SHARE = 5
-"""One trial without input for so many of the task's, where ranges are recorded."""
 
 
 @short_repr
@@ -188,23 +185,22 @@ def carry(
         lava_trials=config.lava_trials,
         progress=progress,
     )
-    inputs, seen = _calibration(conversion.network, search, plan)
-    tuned = None
+    calibration = with_silence(plan.shown(search, plan.dt))
+    prepared = _prepare(conversion.network, calibration, plan, config)
+    fixed, quality, tuned = prepared.fixed, prepared.report, None
     if config.tuning is not None:
         tuned = tune_conversion(
             rate,
             conversion,
             plan,
             config.tuning,
-            (inputs, seen),
+            prepared,
             config.quantization,
             checkpoint=checkpoint,
         )
         conversion = replace(conversion, network=tuned.network)
-        inputs, seen = _calibration(conversion.network, search, plan)
+        fixed, quality = _tuned_chip(tuned, calibration, plan, config)
     lif = conversion.network
-    chosen = None if tuned is None else tuned.fixed
-    fixed, quality = _on_chip(lif, inputs, seen, config.quantization, chosen)
     stages = {
         "rate": rate_stage(rate, conversion, plan),
         "lif": lif_stage(lif, plan),
@@ -247,36 +243,30 @@ def _draw(task: Task, rate: RateRNN, batch: int, seed: int) -> Trials:
     return refine(task.draw(batch, np.random.default_rng(seed)), rate.dt)
 
 
-def _calibration(
-    lif: LIFNetwork, search: Trials, plan: Plan
-) -> tuple[np.ndarray, LIFRun]:
-    """Return the inputs of the task's trials and some without, and a run on them."""
-    shown = plan.shown(search, lif.dt)
-    silence = np.zeros((len(shown), -(-search.batch // QUIET_SHARE), lif.n_in))
-    inputs = np.concatenate([shown, silence], axis=1)
-    run = simulate_lif(
+def _prepare(
+    lif: LIFNetwork, calibration: np.ndarray, plan: Plan, config: RunConfig
+) -> PreparedNetwork:
+    return prepare(
         lif,
-        inputs,
-        generator=torch.Generator().manual_seed(plan.seeds.calibration),
+        calibration,
+        config=config.quantization,
+        seed=plan.seeds.calibration,
         progress=plan.progress,
     )
-    return inputs, run
 
 
-def _on_chip(
-    lif: LIFNetwork,
-    inputs: np.ndarray,
-    seen: LIFRun,
-    config: QuantizeConfig,
-    tuned: FixedPointNetwork | None,
+def _tuned_chip(
+    tuned: Tuned, calibration: np.ndarray, plan: Plan, config: RunConfig
 ) -> tuple[FixedPointNetwork, QuantizationReport]:
-    """Return a network in the chip's integers, those of its tuning if there are any."""
-    if tuned is not None:
-        return tuned, report_quantization(lif, tuned, seen.ranges)
-    peak = float(np.abs(inputs).max())
-    rounded = quantize(lif, seen.ranges, input_peak=peak, config=config)
-    quality = report_quantization(lif, rounded, seen.ranges)
-    return restore_drive(rounded, seen.spikes, inputs), quality
+    """Return the integers that were tuned, or those of the network that was."""
+    if tuned.fixed is None:
+        prepared = _prepare(tuned.network, calibration, plan, config)
+        return prepared.fixed, prepared.report
+    noise = torch.Generator().manual_seed(plan.seeds.calibration)
+    run = simulate_lif(
+        tuned.network, calibration, generator=noise, progress=plan.progress
+    )
+    return tuned.fixed, report_quantization(tuned.network, tuned.fixed, run.ranges)
 
 
 def _unlike(rate: RateRNN, task: Task) -> str:

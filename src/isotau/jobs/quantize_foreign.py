@@ -14,15 +14,10 @@ from isotau.convert.read.read_inputs import Inputs
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import Spikes
-from isotau.convert.records.storage import fingerprint
-from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
-from isotau.convert.to_fixed.quantization_report import (
-    QuantizationReport,
-    report_quantization,
-)
-from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
-from isotau.convert.to_fixed.start_state import await_input
-from isotau.convert.to_fixed.truncation import restore_drive
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.prepare import prepare
+from isotau.convert.to_fixed.quantization_report import QuantizationReport
+from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.jobs.simulate_on import check_inputs, classify
 from isotau.sim.engines import compiled
 from isotau.sim.engines.run import Run
@@ -99,9 +94,6 @@ def quantize_on(
     head-rooms and ways with outliers and takes the one whose chip run is most accurate,
     or, without labels and among equals, has the largest share of coincident spikes.
 
-    The start state is set back by a step where that costs no resolution, so that the
-    chip does everything one step later, and not only what its input makes it do.
-
     Args:
         net: the network.
         inputs: what it is shown; labels are classes, numbers of outputs.
@@ -127,17 +119,17 @@ def quantize_on(
     shown = simulate_lif(net, second.values, generator=generator, progress=progress)
     tried: list[Tried] = []
     for choice in _choices(config) if search else ():
-        made = restore_drive(_make(net, first, seen, choice), seen.spikes, first.values)
+        made = prepare(net, first.values, config=choice, run=seen).fixed
         chip = engine(made, messages(made, first.values), seed=seed).spikes
         tried.append(_score(net, first, seen.spikes, made, chip, choice))
     best = max(tried, key=_rank).config if tried else config
-    rounded = _make(net, first, seen, best)
-    made = restore_drive(rounded, seen.spikes, first.values)
+    prepared = prepare(net, first.values, config=best, run=seen)
+    made = prepared.fixed
     chip = engine(made, messages(made, second.values), seed=seed + 1).spikes
     return Quantized(
         fixed=made,
         config=best,
-        report=report_quantization(net, rounded, seen.ranges),
+        report=prepared.report,
         agreement=compare_rasters(shown.spikes, chip, lags=_lags(shown.spikes)),
         accuracy=_accuracy(net, second, shown.spikes, made, chip),
         tried=tuple(tried),
@@ -218,18 +210,6 @@ def _choices(config: QuantizeConfig) -> list[QuantizeConfig]:
         replace(config, headroom=headroom, outliers=outliers, percentile=percentile)
         for headroom, (outliers, percentile) in itertools.product(HEADROOMS, OUTLIERS)
     ]
-
-
-def _make(
-    net: LIFNetwork, inputs: Inputs, seen: LIFRun, config: QuantizeConfig
-) -> FixedPointNetwork:
-    peak = float(np.abs(inputs.values).max())
-    made = quantize(net, seen.ranges, input_peak=peak, config=config)
-    late = quantize(await_input(net), seen.ranges, input_peak=peak, config=config)
-    # A start state far away would cost the states their resolution.
-    if (late.state_scale >= 0.9 * made.state_scale).all():
-        return replace(late, made_from=fingerprint(net))
-    return made
 
 
 def _lags(spikes: Spikes) -> range:

@@ -2,21 +2,20 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.convert.records.lif import LIFNetwork, Ranges
+from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import Spikes, mean_rate, window
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
 from isotau.convert.simulate.readout import read_out
-from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
-from isotau.convert.to_fixed.start_state import await_input
-from isotau.convert.to_fixed.truncation import fold_drive, restore_drive
+from isotau.convert.to_fixed.prepare import prepare
+from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.loop import tune
 from isotau.convert.tuning.loss.objective import Objective
@@ -46,8 +45,7 @@ def tune_foreign(
 ) -> Tuning:
     """Return a LIF network tuned on a lesson, scored before and after on its test.
 
-    Quantized, the network starts a step early (`await_input`) where that costs no
-    resolution, before and after alike.
+    Before and after alike the network comes to the chip by `prepare`.
 
     Args:
         net: the network.
@@ -66,13 +64,18 @@ def tune_foreign(
         raise ValueError(
             f"reference: got {plan.reference!r} for a LIF network, need 'lif'"
         )
-    seeds = draw_seeds(seed)
-    seen = _typical(net, lesson, seeds, progress)
-    before = _chip(net, lesson, seen, quantization)
-    start, chip = net, None
+    seeds, inputs = draw_seeds(seed), lesson.typical.inputs
+    recipe: dict[str, Any] = {
+        "config": quantization,
+        "seed": seeds.ranges,
+        "input_peak": lesson.peak,
+        "progress": progress,
+    }
+    before = prepare(net, inputs, **recipe)
+    start, chip, seen = net, None, before.run
     if plan.quantized:
-        start = _folded(net, lesson, seen, quantization)
-        chip = Quantization(seen.ranges, lesson.peak, quantization)
+        start = before.folded
+        chip = Quantization(seen.ranges, before.input_peak, quantization)
     config = _choosing(plan.config, lesson)
     gain = sharpness(net, lesson, seen.spikes) if lesson.loss == "labels" else 1.0
     tuned = tune(
@@ -88,15 +91,13 @@ def tune_foreign(
     made = replace(tuned.network, i0=net.i0, v0=net.v0, f0=net.f0)
     made = _louder(made, 1 / gain)
     if tuned.fixed is None:
-        after = _chip(
-            made, lesson, _typical(made, lesson, seeds, progress), quantization
-        )
+        after = prepare(made, inputs, **recipe).fixed
     else:
         after = replace(_louder(tuned.fixed, 1 / gain), made_from=fingerprint(made))
     return Tuning(
         tuned=replace(tuned, network=made),
         fixed=after,
-        before=_scores(net, before, lesson, seeds, progress),
+        before=_scores(net, before.fixed, lesson, seeds, progress),
         after=_scores(made, after, lesson, seeds, progress),
         plan=replace(plan, config=config),
         quantization=quantization,
@@ -159,12 +160,6 @@ def _objective(
     return Objective(task=lesson.loss, rates=rates, timescales=timescales)
 
 
-def _typical(
-    net: LIFNetwork, lesson: Lesson, seeds: Seeds, progress: Progress
-) -> LIFRun:
-    return _simulate(net, lesson.typical.inputs, seeds.ranges, progress)
-
-
 def _simulate(
     net: LIFNetwork, inputs: np.ndarray, seed: int, progress: Progress
 ) -> LIFRun:
@@ -181,37 +176,6 @@ def _timescales(
     silence = np.zeros((steps, plan.reference_trials, net.n_in))
     spikes = _simulate(net, silence, seeds.silence, progress).spikes
     return reference_curves(window(spikes, settle), weight=plan.timescale_weight)
-
-
-def _early(
-    net: LIFNetwork, peak: float, ranges: Ranges, config: QuantizeConfig
-) -> LIFNetwork:
-    """Return the network a step earlier, if its state keeps its resolution."""
-    early = await_input(net)
-    scales = [
-        quantize(each, ranges, input_peak=peak, config=config).state_scale
-        for each in (early, net)
-    ]
-    return early if (scales[0] >= 0.9 * scales[1]).all() else net
-
-
-def _folded(
-    net: LIFNetwork, lesson: Lesson, seen: LIFRun, config: QuantizeConfig
-) -> LIFNetwork:
-    """Return the network as tuning with the chip's arithmetic begins with it."""
-    early = _early(net, lesson.peak, seen.ranges, config)
-    rounded = quantize(early, seen.ranges, input_peak=lesson.peak, config=config)
-    return fold_drive(early, rounded, seen.spikes, lesson.typical.inputs)
-
-
-def _chip(
-    net: LIFNetwork, lesson: Lesson, seen: LIFRun, config: QuantizeConfig
-) -> FixedPointNetwork:
-    """Return the network as plain quantization brings it to the chip."""
-    early = _early(net, lesson.peak, seen.ranges, config)
-    rounded = quantize(early, seen.ranges, input_peak=lesson.peak, config=config)
-    made = restore_drive(rounded, seen.spikes, lesson.typical.inputs)
-    return replace(made, made_from=fingerprint(net))
 
 
 def _scores(

@@ -1,5 +1,6 @@
 """Tuning between conversion and quantization, on the task that a run is about."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,10 @@ import numpy as np
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, count, window
+from isotau.convert.records.storage import fingerprint
 from isotau.convert.records.trials import Trials, refine
-from isotau.convert.simulate.lif_dynamics import LIFRun
-from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
-from isotau.convert.to_fixed.truncation import fold_drive
+from isotau.convert.to_fixed.prepare import PreparedNetwork
+from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.to_lif.conversion import Conversion
 from isotau.convert.tuning.loop import Tuned, tune
 from isotau.convert.tuning.loss.batch import Source
@@ -33,7 +34,7 @@ def tune_conversion(
     conversion: Conversion,
     plan: Plan,
     tuning: TuningPlan,
-    calibration: tuple[np.ndarray, LIFRun],
+    prepared: PreparedNetwork,
     quantization: QuantizeConfig,
     *,
     checkpoint: Path | None = None,
@@ -48,29 +49,32 @@ def tune_conversion(
         conversion: of it.
         plan: what the stages are shown.
         tuning: how to tune.
-        calibration: inputs, and what the LIF network did with them.
+        prepared: the conversion's network, as it comes to the chip without tuning.
         quantization: of the chip's arithmetic, if the plan asks for it.
         checkpoint: see `tune`.
 
     Raises:
         DoesNotFit: the network does not fit the chip.
     """
-    net, (inputs, seen) = conversion.network, calibration
-    chip = None
-    peak = float(np.abs(inputs).max())
+    net, begin, chip = conversion.network, conversion.network, None
     if tuning.quantized:
-        rounded = quantize(net, seen.ranges, input_peak=peak, config=quantization)
-        net = fold_drive(net, rounded, seen.spikes, inputs)
-        chip = Quantization(seen.ranges, peak, quantization)
-    return tune(
-        net,
+        begin = prepared.folded
+        chip = Quantization(prepared.run.ranges, prepared.input_peak, quantization)
+    tuned = tune(
+        begin,
         source_of(plan, rate.dt),
-        objective=objective_of(rate, conversion, plan, tuning, seen.spikes),
+        objective=objective_of(rate, conversion, plan, tuning, prepared.run.spikes),
         config=tuning.config,
         quantization=chip,
         checkpoint=checkpoint,
         progress=plan.progress,
     )
+    # Only the chip starts a step early.
+    network = replace(tuned.network, i0=net.i0, v0=net.v0, f0=net.f0)
+    if tuned.fixed is None:
+        return replace(tuned, network=network)
+    fixed = replace(tuned.fixed, made_from=fingerprint(network))
+    return replace(tuned, network=network, fixed=fixed)
 
 
 def source_of(plan: Plan, dt: float) -> Source:

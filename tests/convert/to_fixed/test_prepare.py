@@ -1,15 +1,28 @@
+"""One recipe for a chip network, and what it puts back into the biases."""
+
 import dataclasses
 import math
 
 import numpy as np
 import pytest
+import torch
 
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.spikes import Spikes
-from isotau.convert.to_fixed.truncation import mean_loss, restore_drive
+from isotau.convert.records.storage import fingerprint
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.prepare import (
+    fold_drive,
+    mean_loss,
+    prepare,
+    restore_drive,
+    with_silence,
+)
+from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
+from isotau.convert.to_fixed.start_state import await_input
 from isotau.sim.engines import reference
 
 N, STEPS, BATCH = 12, 60, 5
@@ -92,8 +105,9 @@ def test_a_binary_block_counts_messages_that_are_not_zero(rng):
 def test_nothing_is_lost_without_negative_exponents(rng):
     net = network((block(rng, "recurrent", N, 0), block(rng, "input", 3, 2)))
     _, spikes, inputs = activity(rng)
-    assert not mean_loss(net, spikes, inputs).any()
-    assert restore_drive(net, spikes, inputs) is net
+    loss = mean_loss(net, spikes, inputs)
+    assert not loss.any()
+    assert restore_drive(net, loss) is net
 
 
 def test_the_restored_network_has_the_drive_of_exact_sums(rng):
@@ -112,7 +126,7 @@ def test_the_restored_network_has_the_drive_of_exact_sums(rng):
         if t:
             u = u * keep + sent[t - 1, 0] @ net.blocks[0].weights.T
         total += u
-    restored = restore_drive(net, spikes, inputs)
+    restored = restore_drive(net, mean_loss(net, spikes, inputs))
     added = restored.bias_mant.astype(float) * 2.0**restored.bias_exp - net.bias_mant
     before = np.abs(run.u.mean(axis=(0, 1)) - total / steps)
     after = np.abs(run.u.mean(axis=(0, 1)) + added - total / steps)
@@ -124,7 +138,7 @@ def test_the_restored_network_has_the_drive_of_exact_sums(rng):
 def test_only_biases_change(rng):
     net = network((block(rng, "recurrent", N, -5),))
     _, spikes, inputs = activity(rng)
-    restored = restore_drive(net, spikes, inputs)
+    restored = restore_drive(net, mean_loss(net, spikes, inputs))
     assert (restored.bias_mant != net.bias_mant).any()
     again = dataclasses.replace(
         restored, bias_mant=net.bias_mant, bias_exp=net.bias_exp
@@ -152,4 +166,89 @@ def test_a_bias_that_no_register_holds_is_refused(rng):
     )
     _, spikes, inputs = activity(rng)
     with pytest.raises((DoesNotFit, ValueError), match="bias_mant"):
-        restore_drive(net, spikes, inputs)
+        restore_drive(net, mean_loss(net, spikes, inputs))
+
+
+@pytest.fixture
+def quiet_net(lif_net):
+    """Without noise, whose steps of two in the scale would hide a smaller one."""
+    return dataclasses.replace(lif_net, noise_std=0.0, i0=np.linspace(-2e-3, 2e-3, 20))
+
+
+@pytest.fixture
+def inputs(rng):
+    return rng.random((200, 6, 2))
+
+
+def test_the_recipe_is_the_sum_of_its_steps(quiet_net, inputs):
+    config = QuantizeConfig(num_weight_bits=4)
+    made = prepare(quiet_net, inputs, config=config, seed=3)
+    noise = torch.Generator().manual_seed(3)
+    run = simulate_lif(quiet_net, inputs, generator=noise)
+    np.testing.assert_array_equal(made.run.spikes.bits, run.spikes.bits)
+    early = await_input(quiet_net)
+    assert fingerprint(made.early) == fingerprint(early) != fingerprint(quiet_net)
+    rounded = quantize(early, run.ranges, input_peak=inputs.max(), config=config)
+    loss = mean_loss(rounded, run.spikes, inputs)
+    assert (loss > 0).any()
+    expected = restore_drive(rounded, loss)
+    again = dataclasses.replace(expected, made_from=fingerprint(quiet_net))
+    assert fingerprint(made.fixed) == fingerprint(again)
+    assert fingerprint(made.folded) == fingerprint(fold_drive(early, rounded, loss))
+    assert made.input_peak == inputs.max()
+
+
+def test_folded_drive_is_the_restored_one(quiet_net, inputs):
+    made = prepare(quiet_net, inputs, config=QuantizeConfig(num_weight_bits=4))
+    folded = quantize(made.folded, made.run.ranges, input_peak=made.input_peak)
+    biases = [
+        net.bias_mant * 2.0**net.bias_exp / net.state_scale
+        for net in (folded, made.fixed)
+    ]
+    np.testing.assert_allclose(*biases, rtol=1e-3)
+
+
+def test_a_run_that_is_at_hand_is_not_made_again(lif_net, inputs):
+    made = prepare(lif_net, inputs, seed=3)
+    noise = torch.Generator().manual_seed(3)
+    run = simulate_lif(lif_net, inputs, generator=noise)
+    same = prepare(lif_net, inputs, run=run)
+    assert fingerprint(made.fixed) == fingerprint(same.fixed)
+    assert same.run is run and made.fixed.made_from == fingerprint(lif_net)
+    with pytest.raises(ValueError, match="inputs: got shape"):
+        prepare(lif_net, inputs[:, :3], run=run)
+
+
+def test_a_start_that_costs_resolution_stays(quiet_net, inputs):
+    """A fast current of the start state was many times as large a step before."""
+    for tau, i0 in ((1e-4, 2e-2), (5e-4, 1.0)):
+        fast = dataclasses.replace(
+            quiet_net, tau_syn=np.full(20, tau), i0=np.full(20, i0)
+        )
+        made = prepare(fast, inputs)
+        assert made.early is fast
+        plain = quantize(fast, made.run.ranges, input_peak=made.input_peak)
+        np.testing.assert_array_equal(made.fixed.u0, plain.u0)
+        np.testing.assert_array_equal(made.fixed.state_scale, plain.state_scale)
+
+
+def test_a_start_that_does_not_fit_stays(lif_net, inputs):
+    """With noise, too small a scale is none at all."""
+    fast = dataclasses.replace(lif_net, tau_syn=np.full(20, 8e-5), i0=np.full(20, 2e-2))
+    made = prepare(fast, inputs)
+    with pytest.raises(DoesNotFit, match=r"noise_std: got 0\.001 V"):
+        quantize(await_input(fast), made.run.ranges, input_peak=made.input_peak)
+    assert made.early is fast
+
+
+def test_inputs_may_grow_later(lif_net, inputs):
+    plain, large = prepare(lif_net, inputs), prepare(lif_net, inputs, input_peak=9.0)
+    assert large.fixed.input_scale < plain.fixed.input_scale
+    assert large.input_peak == 9.0
+
+
+def test_silence_is_one_trial_for_five(inputs):
+    longer = with_silence(inputs)
+    assert longer.shape == (200, 8, 2)
+    np.testing.assert_array_equal(longer[:, :6], inputs)
+    assert not longer[:, 6:].any()

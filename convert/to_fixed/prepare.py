@@ -1,0 +1,229 @@
+"""The one recipe by which a LIF network becomes a network in the chip's integers.
+
+1. Record on given inputs how far the network's states go (`simulate_lif`).
+2. Start a step earlier (`await_input`), unless that costs the states resolution.
+3. Quantize with those ranges (`quantize`).
+4. Put what truncated inputs lose into the biases (`restore_drive`).
+
+A block with a negative exponent delivers ⌊Σ weights · message · 2^exp⌋, in units of 2^6
+of u: half a unit less, on average, in every step in which it is active. With a slow
+current that decays by (du + 1)/4096 a step, such losses add up to millivolts.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+
+from isotau.convert.chip import arithmetic as chip
+from isotau.convert.ground import validation
+from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.spikes import Spikes, unpack
+from isotau.convert.records.storage import fingerprint
+from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
+from isotau.convert.to_fixed.quantization_report import (
+    QuantizationReport,
+    report_quantization,
+)
+from isotau.convert.to_fixed.quantize import (
+    QuantizeConfig,
+    fit_bias,
+    messages,
+    quantize,
+)
+from isotau.convert.to_fixed.start_state import await_input
+
+USUAL = QuantizeConfig()
+RESOLUTION = 0.9
+"""Share of its state scale that a network keeps, at least, if it starts early."""
+MOST_SAMPLES = 8192
+"""Trial-steps that are looked at for what truncation takes; a mean needs no more."""
+SILENT_SHARE = 5
+"""One trial without input for so many with, where ranges are recorded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PreparedNetwork:
+    """A LIF network in the chip's integers, and what was found out on the way.
+
+    Attributes:
+        fixed: the network on the chip; `made_from` names the LIF network.
+        report: every parameter before and after, without the correction of the biases.
+        run: the LIF network on the inputs: its spikes and the ranges of its states.
+        input_peak: largest |input| that was reckoned with.
+        early: the LIF network as it was quantized: a step before its start where that
+            cost no resolution, the network itself otherwise.
+        folded: `early` with the correction of the biases in its v_leak: what tuning
+            through the chip's arithmetic begins with.
+    """
+
+    fixed: FixedPointNetwork
+    report: QuantizationReport
+    run: LIFRun
+    input_peak: float
+    early: LIFNetwork
+    folded: LIFNetwork
+
+
+def prepare(
+    net: LIFNetwork,
+    inputs: Float64[np.ndarray, "steps batch n_in"],
+    *,
+    config: QuantizeConfig = USUAL,
+    run: LIFRun | None = None,
+    seed: int = 0,
+    input_peak: float | None = None,
+    progress: Progress = silent,
+) -> PreparedNetwork:
+    """Return a LIF network in the chip's integers, calibrated on typical inputs.
+
+    Args:
+        net: the network.
+        inputs: typical ones, in steps of `net.dt`; `with_silence` adds trials of rest.
+        config: choices of the quantizer.
+        run: of the network on these inputs; None to make it here.
+        seed: of the membrane noise of that run.
+        input_peak: largest |input| that the network will be shown; None for the
+            largest in `inputs`.
+        progress: is given the steps of the run as they pass.
+
+    Raises:
+        ValueError: inputs of another shape than the network's or the run's.
+        DoesNotFit: the network does not fit the chip; the message names the limit.
+    """
+    if run is None:
+        noise = torch.Generator().manual_seed(seed)
+        run = simulate_lif(net, inputs, generator=noise, progress=progress)
+    peak = float(np.abs(inputs).max()) if input_peak is None else input_peak
+    early, rounded = _start_early(net, run, peak, config)
+    lost = mean_loss(rounded, run.spikes, inputs)
+    return PreparedNetwork(
+        fixed=dataclasses.replace(
+            restore_drive(rounded, lost), made_from=fingerprint(net)
+        ),
+        report=report_quantization(net, rounded, run.ranges),
+        run=run,
+        input_peak=peak,
+        early=early,
+        folded=fold_drive(early, rounded, lost),
+    )
+
+
+def with_silence(
+    inputs: Float64[np.ndarray, "steps batch n_in"],
+) -> Float64[np.ndarray, "steps more n_in"]:
+    """Return trials, and after them one without input for every `SILENT_SHARE`.
+
+    At rest other neurons may lead than in a task, and their states go elsewhere.
+    """
+    steps, batch, channels = inputs.shape
+    silence = np.zeros((steps, -(-batch // SILENT_SHARE), channels))
+    return np.concatenate([inputs, silence], axis=1)
+
+
+def mean_loss(
+    net: FixedPointNetwork,
+    spikes: Spikes,
+    inputs: Float64[np.ndarray, "steps batch n_in"],
+) -> Float64[np.ndarray, " n"]:
+    """Return what truncation takes from each neuron's u in a step, on average.
+
+    Args:
+        net: the network.
+        spikes: typical ones, of the LIF network it was made from or of its own.
+        inputs: that were shown at the same time, at the network's dt.
+
+    Raises:
+        ValueError: spikes of another number of neurons, inputs of another shape.
+    """
+    if spikes.n != net.n:
+        raise ValueError(f"spikes: got {spikes.n} neurons, need {net.n}")
+    shape = (spikes.steps, spikes.batch, net.n_in)
+    inputs = validation.floats("inputs", inputs, shape, "steps × batch × channel")
+    # Steps evenly apart, so that the start, the stimulus and the end all count.
+    every = max(1, -(-spikes.steps * spikes.batch // MOST_SAMPLES))
+    samples = slice(0, None, every)
+    fired = unpack(spikes.bits[samples], net.n).reshape(-1, net.n)
+    sent = messages(net, inputs[samples]).reshape(-1, net.n_in)
+    loss = np.zeros(net.n)
+    for block in net.blocks:
+        if block.weight_exp >= 0:
+            continue  # whole numbers: the floor takes nothing
+        source = fired if block.source == "recurrent" else sent
+        source = source != 0 if block.binary else source
+        total = source[:, block.pre].astype(np.float64) @ block.weights.T.astype(float)
+        exact = total * 2.0**block.weight_exp
+        loss += (exact - np.floor(exact)).mean(axis=0)
+    return loss * (1 << chip.INPUT_SHIFT)
+
+
+def restore_drive(
+    net: FixedPointNetwork, loss: Float64[np.ndarray, " n"]
+) -> FixedPointNetwork:
+    """Return the network with biases that make up for what truncation takes.
+
+    Args:
+        net: the network.
+        loss: from `mean_loss`.
+
+    Raises:
+        DoesNotFit: a bias leaves its register; quantize with more headroom.
+    """
+    if not loss.any():
+        return net
+    bias = chip.effective_bias(net.bias_mant, net.bias_exp) + _lost_drive(net, loss)
+    mantissa, exponent = fit_bias(bias)
+    return dataclasses.replace(net, bias_mant=mantissa, bias_exp=exponent)
+
+
+def fold_drive(
+    net: LIFNetwork, fixed: FixedPointNetwork, loss: Float64[np.ndarray, " n"]
+) -> LIFNetwork:
+    """Return the LIF network with what `restore_drive` would add in its v_leak.
+
+    Quantized again, its biases make up for what truncation takes: a point from which
+    tuning with the chip's arithmetic can go on.
+
+    Args:
+        net: the network.
+        fixed: what it was quantized to.
+        loss: from `mean_loss`, of `fixed`.
+    """
+    per_volt = fixed.state_scale * fixed.dv / chip.DECAY_UNITY
+    lost = _lost_drive(fixed, loss) / per_volt
+    return dataclasses.replace(net, v_leak=net.v_leak + lost)
+
+
+def _start_early(
+    net: LIFNetwork, run: LIFRun, peak: float, config: QuantizeConfig
+) -> tuple[LIFNetwork, FixedPointNetwork]:
+    """Return the network as it is to start, and its integers.
+
+    A fast current or filter set back by a step may be many times as large, and no
+    state that the network ever visits would be worth its loss of resolution.
+    """
+
+    def integers(start: LIFNetwork) -> FixedPointNetwork:
+        # Only the network that was given is hashed: that takes most of the time.
+        return quantize(start, run.ranges, input_peak=peak, config=config, traced=False)
+
+    plain, early = integers(net), await_input(net)
+    try:
+        rounded = integers(early)
+    except DoesNotFit:
+        # The network itself fits: a start that does not has no resolution at all.
+        return net, plain
+    if (rounded.state_scale >= RESOLUTION * plain.state_scale).all():
+        return early, rounded
+    return net, plain
+
+
+def _lost_drive(net: FixedPointNetwork, loss: np.ndarray) -> np.ndarray:
+    """Return by how much the bias must rise: a loss of a in every step of u leaves
+    u lower by a · 4096/(du + 1)."""
+    return loss * (chip.DECAY_UNITY / (net.du.astype(np.int64) + chip.DU_OFFSET))
