@@ -21,6 +21,7 @@ from isotau.convert.chip import arithmetic as chip
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import Spikes, unpack
@@ -47,6 +48,7 @@ SILENT_SHARE = 5
 """One trial without input for so many with, where ranges are recorded."""
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PreparedNetwork:
     """A LIF network in the chip's integers, and what was found out on the way.
