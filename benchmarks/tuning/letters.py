@@ -18,11 +18,11 @@ from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
-from isotau.convert.tuning.learner.config import TuneConfig
-from isotau.convert.tuning.loop import tune
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import answer_is_label, from_trials
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.session import Quantization
+from isotau.convert.tuning.tune_loop import tune
 from isotau.sim.engines import compiled
 from isotau.targets.nir_graph.from_nir import from_nir
 

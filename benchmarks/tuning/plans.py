@@ -1,6 +1,6 @@
 """How the networks of the tuning benchmark are tuned."""
 
-from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.jobs.pipeline import Result
 from isotau.jobs.run_config import TuningPlan
 from isotau.sim.tasks import Task

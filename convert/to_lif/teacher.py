@@ -24,7 +24,7 @@ CHUNK = 1 << 14
 """Samples that are summed at a time."""
 
 
-class Moments(NamedTuple):
+class SampleMoments(NamedTuple):
     """Means and second moments of regressors F and targets Y over samples."""
 
     samples: int
@@ -35,18 +35,18 @@ class Moments(NamedTuple):
     yy: Float64[np.ndarray, " k"]
 
 
-class Fit(NamedTuple):
+class LinearFit(NamedTuple):
     """Y ≈ weights F + offset."""
 
     weights: Float64[np.ndarray, "k n"]
     offset: Float64[np.ndarray, " k"]
 
 
-def moments(f: np.ndarray, y: np.ndarray) -> Moments:
+def moments(f: np.ndarray, y: np.ndarray) -> SampleMoments:
     """Return the moments of samples × n regressors and samples × k targets."""
     n, k = f.shape[1], y.shape[1]
     shapes = (n, k, (n, n), (n, k), k)
-    total = Moments(len(f), *(np.zeros(shape) for shape in shapes))
+    total = SampleMoments(len(f), *(np.zeros(shape) for shape in shapes))
     for start in range(0, len(f), CHUNK):
         a = f[start : start + CHUNK].astype(np.float64)
         b = y[start : start + CHUNK].astype(np.float64)
@@ -60,7 +60,7 @@ def moments(f: np.ndarray, y: np.ndarray) -> Moments:
     return total
 
 
-def pool(parts: list[Moments]) -> Moments:
+def pool(parts: list[SampleMoments]) -> SampleMoments:
     """Return the moments of several sets of samples taken together."""
     samples = sum(part.samples for part in parts)
     shares = [part.samples / samples for part in parts]
@@ -68,10 +68,12 @@ def pool(parts: list[Moments]) -> Moments:
         np.tensordot(shares, np.stack(kind), axes=1)
         for kind in list(zip(*parts, strict=True))[1:]
     ]
-    return Moments(samples, *means)
+    return SampleMoments(samples, *means)
 
 
-def ridge(seen: Moments, *, prior: Float64[np.ndarray, "k n"], strength: float) -> Fit:
+def ridge(
+    seen: SampleMoments, *, prior: Float64[np.ndarray, "k n"], strength: float
+) -> LinearFit:
     """Return the weights that minimize ⟨|Y − wF − b|²⟩ + ρ|w − prior|².
 
     ρ is `strength` times the mean variance of a regressor, so that it means the same
@@ -80,12 +82,12 @@ def ridge(seen: Moments, *, prior: Float64[np.ndarray, "k n"], strength: float) 
     gram, cross, penalty = _centred(seen, strength)
     factor = cho_factor(gram + penalty * np.eye(len(gram)))
     weights = cho_solve(factor, cross + penalty * prior.T).T
-    return Fit(weights, seen.y - weights @ seen.f)
+    return LinearFit(weights, seen.y - weights @ seen.f)
 
 
 def signed_ridge(
-    seen: Moments, *, prior: Float64[np.ndarray, "k n"], strength: float
-) -> Fit:
+    seen: SampleMoments, *, prior: Float64[np.ndarray, "k n"], strength: float
+) -> LinearFit:
     """Return the same where every weight keeps the prior's sign, zeros staying zero.
 
     Each row is a non-negative least-squares problem over the prior's support.
@@ -103,10 +105,10 @@ def signed_ridge(
         upper = cholesky(part)
         goal = solve_triangular(upper, wanted, trans="T")
         weights[row, kept] = signs * nnls(upper, goal)[0]
-    return Fit(weights, seen.y - weights @ seen.f)
+    return LinearFit(weights, seen.y - weights @ seen.f)
 
 
-def left_over(seen: Moments, fit: Fit) -> float:
+def left_over(seen: SampleMoments, fit: LinearFit) -> float:
     """Return the share of the targets' variance that a fit leaves; 0 if none varies."""
     gram, cross, _ = _centred(seen, 0.0)
     total = float((seen.yy - seen.y**2).sum())
@@ -115,7 +117,9 @@ def left_over(seen: Moments, fit: Fit) -> float:
     return left / total if total > 0 else 0.0
 
 
-def _centred(seen: Moments, strength: float) -> tuple[np.ndarray, np.ndarray, float]:
+def _centred(
+    seen: SampleMoments, strength: float
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Return covariances of F with F and with Y, and ρ."""
     gram = seen.ff - np.outer(seen.f, seen.f)
     cross = seen.fy - np.outer(seen.f, seen.y)
@@ -123,11 +127,11 @@ def _centred(seen: Moments, strength: float) -> tuple[np.ndarray, np.ndarray, fl
     return gram, cross, strength * max(scale, 1e-12)
 
 
-class Lesson(NamedTuple):
+class FitLesson(NamedTuple):
     """What the fits look at: spikes filtered two ways, the drive and the outputs."""
 
-    drive: Moments
-    output: Moments
+    drive: SampleMoments
+    output: SampleMoments
 
 
 class Teacher:
@@ -175,7 +179,7 @@ class Teacher:
                 between = before * (1 - share) + after * share
                 yield self.neuron.unit * (between - self.rate.bias)
 
-    def lesson(self, spikes: Spikes, x: np.ndarray, outputs: np.ndarray) -> Lesson:
+    def lesson(self, spikes: Spikes, x: np.ndarray, outputs: np.ndarray) -> FitLesson:
         """Return what there is to learn from spikes at the states x."""
         rate = self.rate
         r = activate(0.5 * (x[:-1] + x[1:]), rate.activation, rate.ceiling)
@@ -188,7 +192,7 @@ class Teacher:
             target[t] = y
         f = self._filtered(spikes, self.filter)
         g = f if np.all(self.tau == self.filter) else self._filtered(spikes, self.tau)
-        return Lesson(
+        return FitLesson(
             drive=moments(_flat(f), _flat(target)),
             output=moments(_flat(g), _flat(outputs)),
         )
@@ -196,7 +200,7 @@ class Teacher:
     def _filtered(self, spikes: Spikes, tau: np.ndarray | float) -> np.ndarray:
         return filter_spikes(spikes, tau=tau, every=self.every, f0=self.f0)
 
-    def fit(self, lessons: list[Lesson]) -> tuple[Fit, Fit, float]:
+    def fit(self, lessons: list[FitLesson]) -> tuple[LinearFit, LinearFit, float]:
         """Return the fits of drive and output, and what the first leaves."""
         rate, strength = self.rate, self.strength
         seen = pool([lesson.drive for lesson in lessons])
@@ -207,13 +211,13 @@ class Teacher:
         output = ridge(shown, prior=self.gain * rate.w_out, strength=strength)
         return drive, output, left_over(seen, drive)
 
-    def constant(self, drive: Fit) -> np.ndarray:
+    def constant(self, drive: LinearFit) -> np.ndarray:
         """Return the constant part of each unit's x: its bias and the fit's offset."""
         rate = self.rate
         spread = rate.m_vectors @ drive.offset if rate.rank else drive.offset
         return np.asarray(rate.bias + spread)
 
-    def network(self, drive: Fit | None, output: Fit | None) -> LIFNetwork:
+    def network(self, drive: LinearFit | None, output: LinearFit | None) -> LIFNetwork:
         """Return the LIF network with these weights, or with none."""
         rate, neuron = self.rate, self.neuron
         n, every = rate.n, np.ones(rate.n)

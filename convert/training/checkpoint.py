@@ -15,9 +15,9 @@ from isotau.convert.ground.npz import read_npz
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.storage import MAX_BYTES, fingerprint
 from isotau.convert.records.trials import Trials
-from isotau.convert.training.config import TrainConfig, describe
 from isotau.convert.training.parameters import Stack
-from isotau.convert.training.state import Chance, State
+from isotau.convert.training.state import Chance, TrainingState
+from isotau.convert.training.train_config import TrainConfig, describe
 
 FORMAT = 1
 DAMAGED = (KeyError, IndexError, TypeError, RuntimeError, json.JSONDecodeError)
@@ -42,7 +42,7 @@ def identity(
     }
 
 
-def save_state(state: State, whose: dict[str, Any], path: Path) -> None:
+def save_state(state: TrainingState, whose: dict[str, Any], path: Path) -> None:
     """Write a state and whose it is; the file appears whole or not."""
     header = {
         "whose": whose,
@@ -64,7 +64,7 @@ def save_state(state: State, whose: dict[str, Any], path: Path) -> None:
         np.savez(stream, **arrays)
 
 
-def load_state(path: Path, whose: dict[str, Any], like: State) -> State:
+def load_state(path: Path, whose: dict[str, Any], like: TrainingState) -> TrainingState:
     """Return the state that a file holds.
 
     Args:
@@ -114,7 +114,7 @@ def load_state(path: Path, whose: dict[str, Any], like: State) -> State:
     )
 
 
-def _tensors(state: State) -> dict[str, Any]:
+def _tensors(state: TrainingState) -> dict[str, Any]:
     """Return the state's groups of tensors under the names of the file."""
     return {
         "trained": state.stack.trained,

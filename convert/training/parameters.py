@@ -14,7 +14,7 @@ from torch import Tensor
 from isotau.convert.ground import validation
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials
-from isotau.convert.training.config import TrainConfig
+from isotau.convert.training.train_config import TrainConfig
 from isotau.convert.training.unroll import Steps
 
 EDGE = 1e-4

@@ -12,7 +12,6 @@ from torch import Tensor
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials
-from isotau.convert.training.config import TrainConfig
 from isotau.convert.training.parameters import (
     Stack,
     as_rate_rnn,
@@ -20,6 +19,7 @@ from isotau.convert.training.parameters import (
     initial,
     join,
 )
+from isotau.convert.training.train_config import TrainConfig
 
 Draw = Callable[[int, np.random.Generator], Trials]
 Score = Callable[[Any, Trials], np.ndarray]
@@ -37,7 +37,7 @@ class Chance(NamedTuple):
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class State:
+class TrainingState:
     """All that the next update needs; K networks, those that ended among them.
 
     An update returns a new state and leaves the old one as it is, so that an interrupt
@@ -71,7 +71,7 @@ class State:
         return np.flatnonzero(self.ended == RUNNING).tolist()
 
 
-class Evaluation(NamedTuple):
+class TrainEvaluation(NamedTuple):
     """How a network did on fresh trials after some updates."""
 
     iteration: int
@@ -95,7 +95,7 @@ class Trained:
 
     net: RateRNN
     losses: Float64[np.ndarray, " iterations"]
-    evaluations: tuple[Evaluation, ...]
+    evaluations: tuple[TrainEvaluation, ...]
     status: str
 
     @property
@@ -109,7 +109,7 @@ def begin(
     config: TrainConfig,
     seeds: Sequence[int],
     start: Sequence[RateRNN] | None = None,
-) -> tuple[State, Trials]:
+) -> tuple[TrainingState, Trials]:
     """Return the state before the first update, and one trial of the task.
 
     Raises:
@@ -133,7 +133,7 @@ def begin(
         chances.append(Chance(dict(rng.bit_generator.state), noise.get_state()))
     stack, nets = join(stacks), len(seeds)
     evaluations = config.max_iterations // config.evaluate_every
-    state = State(
+    state = TrainingState(
         iteration=0,
         stack=stack,
         previous=dict(stack.trained),
@@ -147,7 +147,7 @@ def begin(
     return state, first
 
 
-def finish(state: State, config: TrainConfig, dt: float) -> tuple[Trained, ...]:
+def finish(state: TrainingState, config: TrainConfig, dt: float) -> tuple[Trained, ...]:
     """Return the networks as they stand."""
     found = []
     for k, (ended, updates) in enumerate(
@@ -155,7 +155,7 @@ def finish(state: State, config: TrainConfig, dt: float) -> tuple[Trained, ...]:
     ):
         scores = state.scores[k, : updates // config.evaluate_every]
         evaluations = tuple(
-            Evaluation((i + 1) * config.evaluate_every, *score)
+            TrainEvaluation((i + 1) * config.evaluate_every, *score)
             for i, score in enumerate(scores.tolist())
             if not np.isnan(score[1])  # it had failed before
         )

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.trials import Trials
-from isotau.convert.training.config import TrainConfig
 from isotau.convert.training.parameters import Stack, as_steps, effective, pick
 from isotau.convert.training.state import (
     CONVERGED,
@@ -26,8 +25,9 @@ from isotau.convert.training.state import (
     Chance,
     Draw,
     Score,
-    State,
+    TrainingState,
 )
+from isotau.convert.training.train_config import TrainConfig
 from isotau.convert.training.unroll import read, run, unroll
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
@@ -35,7 +35,7 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def adam(
-    state: State,
+    state: TrainingState,
     config: TrainConfig,
     places: Tensor,
     grads: dict[str, Tensor],
@@ -72,7 +72,7 @@ def placed(old: Tensor, places: Tensor, new: Tensor) -> Tensor:
     return old.index_copy(0, places, new)
 
 
-class Batch(NamedTuple):
+class StackedTrials(NamedTuple):
     """The trials of K networks, as one; shorter ones are padded and do not count.
 
     Attributes:
@@ -94,7 +94,7 @@ def as_batch(
     x0: Tensor,
     config: TrainConfig,
     noise_std: float | None = None,
-) -> Batch:
+) -> StackedTrials:
     """Return one network's trials after another's in one batch, noise drawn for each.
 
     `noise_std` is the training's if it is None.
@@ -118,10 +118,10 @@ def as_batch(
         inputs[: one.steps, k, :, :n_in] = torch.tensor(one.inputs)
         targets[: one.steps, k] = torch.tensor(one.targets)
         mask[: one.steps, k] = torch.tensor(one.mask)
-    return Batch(trace, inputs, targets, mask)
+    return StackedTrials(trace, inputs, targets, mask)
 
 
-def task_loss(outputs: Tensor, batch: Batch, config: TrainConfig) -> Tensor:
+def task_loss(outputs: Tensor, batch: StackedTrials, config: TrainConfig) -> Tensor:
     """Return each network's loss for its outputs, steps × K × batch × n_out."""
     error = ((outputs - batch.targets) ** 2).sum(dim=3) * batch.mask
     if config.loss == "mse":
@@ -140,7 +140,7 @@ T = TypeVar("T")
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Job:
+class TrainingSetup:
     """What the updates are made with.
 
     Attributes:
@@ -158,7 +158,7 @@ class Job:
     workers: int
 
 
-def update(state: State, job: Job) -> State:
+def update(state: TrainingState, job: TrainingSetup) -> TrainingState:
     """Return the state after one more update of each network that still trains."""
     config, running = job.config, state.running
     places = torch.tensor(running)
@@ -212,7 +212,9 @@ def gradient(
     return loss.detach(), dict(zip(leaves, found, strict=True))
 
 
-def losses_of(stack: Stack, config: TrainConfig, batch: Batch, dt: float) -> Tensor:
+def losses_of(
+    stack: Stack, config: TrainConfig, batch: StackedTrials, dt: float
+) -> Tensor:
     """Return each network's loss, to be differentiated; uses the batch's trace up."""
     nets = effective(stack, config)
     outputs, penalty = unroll(
@@ -241,7 +243,9 @@ def _generators(
     return rngs, noises
 
 
-def _spread(work: Callable[[slice], T], job: Job, trials: Sequence[Trials]) -> list[T]:
+def _spread(
+    work: Callable[[slice], T], job: TrainingSetup, trials: Sequence[Trials]
+) -> list[T]:
     """Return what the work gives for each group of networks, in order."""
     each = max(one.steps * one.batch for one in trials) * job.config.n * 4
     most = max(1, min(GROUP, GROUP_BYTES // each))
@@ -255,7 +259,7 @@ def _spread(work: Callable[[slice], T], job: Job, trials: Sequence[Trials]) -> l
 
 
 def _accept(
-    state: State,
+    state: TrainingState,
     running: list[int],
     good: np.ndarray,
     losses: np.ndarray,
@@ -280,11 +284,11 @@ def _accept(
 
 
 def _judge(
-    state: State,
-    job: Job,
+    state: TrainingState,
+    job: TrainingSetup,
     rngs: Sequence[np.random.Generator],
     noises: Sequence[torch.Generator],
-) -> State:
+) -> TrainingState:
     """Return the state after an evaluation, at which networks may end."""
     config, running = job.config, state.running
     places = torch.tensor(running)

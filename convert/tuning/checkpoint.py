@@ -16,8 +16,8 @@ from isotau.convert.ground.npz import read_npz
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.storage import MAX_BYTES, fingerprint
 from isotau.convert.training.checkpoint import check_identity
-from isotau.convert.tuning.evaluate import Evaluation
-from isotau.convert.tuning.learner.config import TuneConfig, describe
+from isotau.convert.tuning.evaluate import TuneEvaluation
+from isotau.convert.tuning.learner.tune_config import TuneConfig, describe
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.session import Quantization, Session
 
@@ -153,7 +153,7 @@ def _fill(
     session.rng.bit_generator.state = header["rng"]
     session.update = int(header["update"])
     session.losses[:] = [dict(parts) for parts in header["losses"]]
-    session.evaluations[:] = [Evaluation(**told) for told in header["evaluations"]]
+    session.evaluations[:] = [TuneEvaluation(**told) for told in header["evaluations"]]
     for told in session.evaluations:
         if told.update == header["best"]:
             session.best_evaluation = told

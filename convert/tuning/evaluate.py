@@ -10,7 +10,7 @@ from isotau.convert.tuning.loss.batch import Batch, Source
 from isotau.convert.tuning.loss.observe import observe
 
 
-class Evaluation(NamedTuple):
+class TuneEvaluation(NamedTuple):
     """How a network did on held-out trials after some updates.
 
     Attributes:
@@ -25,7 +25,7 @@ class Evaluation(NamedTuple):
     accuracy: float
     rate: float
 
-    def better_than(self, other: "Evaluation | None") -> bool:
+    def better_than(self, other: "TuneEvaluation | None") -> bool:
         """Return whether it is more accurate, or as accurate with less loss.
 
         One whose loss is no finite number is better than nothing only.
@@ -40,7 +40,7 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     learner: Learner, source: Source, held: Batch, quiet: Batch | None, update: int
-) -> Evaluation:
+) -> TuneEvaluation:
     """Return how the learner's module does, without the noise of a device.
 
     Args:
@@ -61,7 +61,7 @@ def evaluate(
     told = {name: float(part) for name, part in parts.items()}
     right = source.score(trace.outputs.double().cpu().numpy(), held.trials)
     assert trace.fired is not None
-    return Evaluation(
+    return TuneEvaluation(
         update,
         told | {"total": sum(told.values())},
         float(right.mean()),

@@ -13,15 +13,15 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.simulate.norse_module import LIFModule, to_network
 from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.convert.tuning.evaluate import Evaluation
+from isotau.convert.tuning.evaluate import TuneEvaluation
 from isotau.convert.tuning.forward.chip import Chip
 from isotau.convert.tuning.forward.dynamics import Dynamics, NorseLoop
 from isotau.convert.tuning.forward.fused import Fused, applies
 from isotau.convert.tuning.forward.units import in_units, in_volts, unit_of
-from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.learner.constraints import constraints_of, typical_sizes
 from isotau.convert.tuning.learner.device_noise import remember_peaks
 from isotau.convert.tuning.learner.learner import Learner, Method
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Batch, Source, as_batch, silent_batch
 from isotau.convert.tuning.loss.objective import Objective
 
@@ -71,9 +71,9 @@ class Session:
     held_quiet: Batch | None
     update: int = 0
     losses: list[dict[str, float]] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
+    evaluations: list[TuneEvaluation] = field(default_factory=list)
     best: dict[str, torch.Tensor] = field(default_factory=dict)
-    best_evaluation: Evaluation | None = None
+    best_evaluation: TuneEvaluation | None = None
 
     def draw(self) -> tuple[Batch, Batch | None]:
         """Return the next update's trials, and those without input if it wants some."""

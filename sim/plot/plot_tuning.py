@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from isotau.convert.tuning.evaluate import Evaluation
+from isotau.convert.tuning.evaluate import TuneEvaluation
 from isotau.sim.plot.draw import GREY, STAGE_COLOURS
 from isotau.sim.plot.plot_lowrank import picture
 
@@ -34,7 +34,7 @@ BEST: Any = {"color": GREY, "ls": ":", "lw": 1.2, "zorder": 0}
 def curves(
     path: str | os.PathLike[str],
     losses: Sequence[Mapping[str, float]],
-    evaluations: Sequence[Evaluation],
+    evaluations: Sequence[TuneEvaluation],
     *,
     best: int,
 ) -> Path:
@@ -56,7 +56,7 @@ def curves(
 def loss_curves(
     axes: Axes,
     losses: Sequence[Mapping[str, float]],
-    evaluations: Sequence[Evaluation],
+    evaluations: Sequence[TuneEvaluation],
     *,
     best: int,
 ) -> Axes:
@@ -89,7 +89,9 @@ def loss_curves(
     return axes
 
 
-def accuracy_curve(axes: Axes, evaluations: Sequence[Evaluation], *, best: int) -> Axes:
+def accuracy_curve(
+    axes: Axes, evaluations: Sequence[TuneEvaluation], *, best: int
+) -> Axes:
     """Draw the accuracy on held-out trials over updates, the best one marked."""
     where = [e.update for e in evaluations]
     right = [e.accuracy for e in evaluations]
@@ -102,7 +104,7 @@ def accuracy_curve(axes: Axes, evaluations: Sequence[Evaluation], *, best: int) 
     return _over_updates(axes, best)
 
 
-def rate_curve(axes: Axes, evaluations: Sequence[Evaluation], *, best: int) -> Axes:
+def rate_curve(axes: Axes, evaluations: Sequence[TuneEvaluation], *, best: int) -> Axes:
     """Draw the mean firing rate on held-out trials over updates.
 
     Trials shorter than a bin of 50 ms have none, and the axes say so.

@@ -10,9 +10,9 @@ from torch import Tensor
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.tuning.forward.dynamics import Dynamics
-from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.learner.constraints import Constraints, hold
 from isotau.convert.tuning.learner.device_noise import perturbed, round_update
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.objective import Objective
 

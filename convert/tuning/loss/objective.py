@@ -10,7 +10,7 @@ from torch import Tensor
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.tuning.loss.batch import Batch
-from isotau.convert.tuning.loss.observe import Trace
+from isotau.convert.tuning.loss.observe import Observation
 from isotau.convert.tuning.loss.rate_loss import RateTarget, rate_error
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, loss_of
 
@@ -48,7 +48,7 @@ class Objective:
                 "task: got 'none' without rates and timescales, need one of the three"
             )
 
-    def task_parts(self, trace: Trace, batch: Batch) -> dict[str, Tensor]:
+    def task_parts(self, trace: Observation, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of trials of the task, "task" and "rates", weighted.
 
         Args:
@@ -69,7 +69,7 @@ class Objective:
             parts["rates"] = rate_error(trace.counts, width, self.rates)
         return parts
 
-    def quiet_parts(self, trace: Trace, batch: Batch) -> dict[str, Tensor]:
+    def quiet_parts(self, trace: Observation, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of trials without input, "timescales", weighted.
 
         Args:

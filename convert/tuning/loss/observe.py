@@ -32,7 +32,7 @@ WHOLE = Segments()
 """Nothing is cut."""
 
 
-class Trace(NamedTuple):
+class Observation(NamedTuple):
     """What a network did in a batch's trials, without the lead.
 
     Attributes:
@@ -54,7 +54,7 @@ def observe(
     module: LIFModule,
     batch: Batch,
     segments: Segments = WHOLE,
-) -> Trace:
+) -> Observation:
     """Return what a network does with a batch; differentiable.
 
     A segment ends with a bin, so its length is rounded up to whole bins. The readout's
@@ -92,7 +92,7 @@ def observe(
         counts.append(count)
     each = state.v.numel() * (batch.inputs.shape[0] - batch.lead)
     fired = torch.stack(spikes).sum() / each
-    return Trace(torch.cat(outputs), torch.cat(counts), width, fired)
+    return Observation(torch.cat(outputs), torch.cat(counts), width, fired)
 
 
 def bin_steps(dt: float) -> int:

@@ -110,7 +110,7 @@ class TimescaleTarget:
         return self.covariance.shape[0]
 
 
-class Moments(NamedTuple):
+class CountMoments(NamedTuple):
     """Unbiased estimates from some trials, differentiable."""
 
     mean: Tensor
@@ -173,7 +173,7 @@ def reference_curves(
     )
 
 
-def estimate(counts: Tensor, lags: int) -> Moments:
+def estimate(counts: Tensor, lags: int) -> CountMoments:
     """Return the mean, and the covariance over trials at lags of 0 to `lags` bins.
 
     C(k) = Σ_i Σ_trials (x_i − x̄_i)(x_{i+k} − x̄_{i+k}) / (bins − k)(trials − 1), with
@@ -199,7 +199,7 @@ def estimate(counts: Tensor, lags: int) -> Moments:
         (centred[: bins - k] * centred[k:]).sum(dim=(0, 1)) / (bins - k)
         for k in range(lags + 1)
     ]
-    return Moments(counts.mean(dim=(0, 1)), torch.stack(sums) / (trials - 1))
+    return CountMoments(counts.mean(dim=(0, 1)), torch.stack(sums) / (trials - 1))
 
 
 def loss_of(counts: Tensor, target: TimescaleTarget) -> Tensor:
@@ -258,7 +258,9 @@ class _Errors(NamedTuple):
     others: Tensor
 
 
-def _errors(moments: Moments, target: TimescaleTarget, kept: np.ndarray) -> _Errors:
+def _errors(
+    moments: CountMoments, target: TimescaleTarget, kept: np.ndarray
+) -> _Errors:
     variance, mean = target.variance[kept], target.mean[kept]
     wanted = target.covariance[:, kept]
     length = np.sqrt((wanted * wanted).sum(axis=0))

@@ -11,7 +11,7 @@ from isotau.convert.simulate.norse_module import LIFModule, to_network
 from isotau.convert.tuning.forward.chip import Chip
 from isotau.convert.tuning.learner.learner import Learner, Progressed
 from isotau.convert.tuning.loss.batch import Batch
-from isotau.convert.tuning.loss.observe import Trace, bin_steps
+from isotau.convert.tuning.loss.observe import Observation, bin_steps
 from isotau.convert.tuning.methods.bptt import check_finite
 from isotau.convert.tuning.methods.eventprop_simulation import (
     gradients,
@@ -80,7 +80,7 @@ class EventProp:
         )
         outputs = filtered @ module.w_out.T + module.b_out
         no_counts = filtered.new_zeros(0, *filtered.shape[1:])
-        trace = Trace(outputs, no_counts, bin_steps(module.dt))
+        trace = Observation(outputs, no_counts, bin_steps(module.dt))
         parts = learner.objective.task_parts(trace, batch)
         check_finite(parts)
         outer = [trains[name] for name in OUTPUTS if name in trains]

@@ -35,7 +35,7 @@ class Adjoint(NamedTuple):
     """Where a trial's gradients go: added to, or filled in.
 
     Attributes:
-        w: with respect to `Neurons.w`, pre × post; added to.
+        w: with respect to `EventNeurons.w`, pre × post; added to.
         constants: 4 × n, with respect to threshold, reset, τ_mem and τ_syn (through the
             dynamics alone); added to.
         start: 2 × n, with respect to u and i at the start; filled in.
@@ -141,8 +141,8 @@ def retrace(net, train, k, least, kept, adjoint, now):
     """Bring every neuron one step back.
 
     Args:
-        net: `Neurons`.
-        train: the trial's `Train`.
+        net: `EventNeurons`.
+        train: the trial's `SpikeTrain`.
         k: number of the step.
         least: smallest u' before a spike that is divided by, per neuron.
         kept: u and i at the step's start, 2 × n; of no neurons if not wanted.
@@ -221,7 +221,7 @@ def retrace_trial(net, train, pull, lead, cuts, least, kept, adjoint):
     """Add a trial's gradients to `adjoint`.
 
     Args:
-        net: `Neurons`.
+        net: `EventNeurons`.
         train: from `run_trial`.
         pull: the loss's derivative with respect to the filter's means, steps − lead ×
             neuron.

@@ -25,7 +25,7 @@ PER_STEP = 3
 inline = njit(nogil=True, cache=True, error_model="numpy")
 
 
-class Neurons(NamedTuple):
+class EventNeurons(NamedTuple):
     """Constants of n neurons; voltages relative to v_leak.
 
     Attributes:
@@ -55,7 +55,7 @@ class Neurons(NamedTuple):
     dt: float
 
 
-class Train(NamedTuple):
+class SpikeTrain(NamedTuple):
     """Spikes of one trial in the order of time.
 
     Attributes:
@@ -146,7 +146,7 @@ def integrate(net, states, arriving, pre, made, last, log):
     """Bring every neuron one step further; return the number of the next spike.
 
     Args:
-        net: `Neurons`.
+        net: `EventNeurons`.
         states: u, i (after the inputs' jump), and the offset at which a neuron's reset
             ends, 0 where it is not held; changed in place.
         arriving: offsets of the spikes that arrive, ascending.
@@ -209,10 +209,10 @@ def grown(x, size):
 
 @inline
 def run_trial(net, u, i, drive, lead, filtered, kept):
-    """Return the `Train` of a trial, and fill in what its readout filters.
+    """Return the `SpikeTrain` of a trial, and fill in what its readout filters.
 
     Args:
-        net: `Neurons`.
+        net: `EventNeurons`.
         u: at the start, per neuron; changed in place.
         i: the same.
         drive: what the inputs add to i at each step's start, steps × neuron.

@@ -32,7 +32,11 @@ from isotau.convert.tuning.methods.eventprop_adjoint_kernels import (
     Adjoint,
     retrace_trial,
 )
-from isotau.convert.tuning.methods.eventprop_kernels import Neurons, Train, run_trial
+from isotau.convert.tuning.methods.eventprop_kernels import (
+    EventNeurons,
+    SpikeTrain,
+    run_trial,
+)
 
 GROUPS = 8
 """Groups of trials whose gradients are added up one after another; the sum does not
@@ -55,13 +59,13 @@ class Events(NamedTuple):
         lead: steps before the filter begins.
     """
 
-    trains: list[Train]
+    trains: list[SpikeTrain]
     filtered: Float64[np.ndarray, "counted batch n"]
     kept: list[np.ndarray]
     lead: int
 
 
-def neurons_of(net: LIFNetwork) -> Neurons:
+def neurons_of(net: LIFNetwork) -> EventNeurons:
     """Return a network's constants as the continuous one has them.
 
     Raises:
@@ -76,7 +80,7 @@ def neurons_of(net: LIFNetwork) -> Neurons:
             "another method"
         )
     rates = 1 / net.tau_mem, 1 / net.tau_syn
-    return Neurons(
+    return EventNeurons(
         w=np.ascontiguousarray((net.w_rec * charge(net.tau_syn, net.dt)[:, None]).T),
         threshold=net.v_th - net.v_leak,
         reset=net.v_reset - net.v_leak,
@@ -127,10 +131,10 @@ def simulate_events(
     filtered[:1] = net.f0
     kept = [np.empty((2, steps if keep else 0, net.n)) for _ in range(batch)]
 
-    def run(b: int) -> Train:
+    def run(b: int) -> SpikeTrain:
         u, i = net.v0 - net.v_leak, net.i0 * c
         view = filtered[:, b]
-        return Train(*run_trial(neurons, u, i, drive[:, b], lead, view, kept[b]))
+        return SpikeTrain(*run_trial(neurons, u, i, drive[:, b], lead, view, kept[b]))
 
     return Events(_share(run, batch, threads), filtered, kept, lead)
 

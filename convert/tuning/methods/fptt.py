@@ -19,7 +19,7 @@ from isotau.convert.tuning.forward.dynamics import Prepared, State, detach
 from isotau.convert.tuning.forward.filtered_readout import read_filtered
 from isotau.convert.tuning.learner.learner import Learner, Progressed, gradient_norm
 from isotau.convert.tuning.loss.batch import Batch
-from isotau.convert.tuning.loss.observe import Trace, bin_steps
+from isotau.convert.tuning.loss.observe import Observation, bin_steps
 from isotau.convert.tuning.methods.bptt import check_finite
 
 
@@ -257,7 +257,7 @@ class _Place(NamedTuple):
 
 def _look(
     learner: Learner, batch: Batch, window: slice, place: _Place | None
-) -> tuple[Trace, _Place]:
+) -> tuple[Observation, _Place]:
     """Return what the network does in a window, and where it then stands.
 
     No gradient leads to the window before. The trial begins without a place.
@@ -279,7 +279,7 @@ def _look(
     outputs, f = read_filtered(module, spikes, f)
     bins = len(spikes) // width
     binned = spikes[: bins * width].reshape(bins, width, *spikes.shape[1:])
-    trace = Trace(outputs, binned.sum(dim=1), width)
+    trace = Observation(outputs, binned.sum(dim=1), width)
     return trace, _Place(prepared, state, f)
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.learner.learner import Method
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.methods.bptt import BPTT
 from isotau.convert.tuning.methods.eprop import EProp
 from isotau.convert.tuning.methods.eventprop import EventProp

@@ -240,7 +240,7 @@ def _of_lif(net: "Network", asked: dict[str, Any]) -> "Tuning":
 def _plan(asked: dict[str, Any], reference: str) -> "tuple[TuningPlan, QuantizeConfig]":
     """Return how to tune and to quantize; the reference is for want of another."""
     from isotau.convert.to_fixed.quantize import QuantizeConfig
-    from isotau.convert.tuning.learner.config import TuneConfig
+    from isotau.convert.tuning.learner.tune_config import TuneConfig
     from isotau.convert.tuning.loss.observe import Segments
     from isotau.jobs.run_config import TuningPlan
 

@@ -27,7 +27,7 @@ from isotau.convert.to_fixed.quantization_report import (
 from isotau.convert.to_lif.conversion import Conversion
 from isotau.convert.to_lif.convert_rate import convert_rate
 from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics
-from isotau.convert.tuning.loop import Tuned
+from isotau.convert.tuning.tune_loop import Tuned
 from isotau.jobs.comparisons import (
     KappaReading,
     compare_units,

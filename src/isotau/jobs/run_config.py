@@ -13,7 +13,7 @@ from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.to_lif.calibrate import CalibrateConfig
 from isotau.convert.to_lif.convert_rate import ConvertConfig
-from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.sim.engines.engine import ENGINES
 from isotau.sim.tasks import TASKS
 

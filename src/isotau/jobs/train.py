@@ -16,7 +16,7 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.training import Trained, train_many, truncate
-from isotau.convert.training.config import describe
+from isotau.convert.training.train_config import describe
 from isotau.sim.tasks.recipes import RECIPES, UNBOUNDED, Stage
 
 CURVES = "curves.json"

@@ -16,12 +16,12 @@ from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
 from isotau.convert.simulate.readout import read_out
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
-from isotau.convert.tuning.learner.config import TuneConfig
-from isotau.convert.tuning.loop import tune
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.rate_loss import reference_rates
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, reference_curves
 from isotau.convert.tuning.session import Quantization
+from isotau.convert.tuning.tune_loop import tune
 from isotau.jobs.run_config import TuningPlan
 from isotau.jobs.tune_lesson import Lesson, Seeds, draw_seeds
 from isotau.jobs.tuning_outcome import Scored, Tuning

@@ -13,12 +13,12 @@ from isotau.convert.records.trials import Trials, refine
 from isotau.convert.to_fixed.prepare import PreparedNetwork
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.to_lif.conversion import Conversion
-from isotau.convert.tuning.loop import Tuned, tune
 from isotau.convert.tuning.loss.batch import Source
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.rate_loss import RateTarget
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, reference_curves
 from isotau.convert.tuning.session import Quantization
+from isotau.convert.tuning.tune_loop import Tuned, tune
 from isotau.jobs.run_config import TuningPlan
 from isotau.jobs.stages import Plan, lif_spikes, observe_rate
 from isotau.sim.tasks import fixation, lead_in

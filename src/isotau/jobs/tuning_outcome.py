@@ -10,7 +10,7 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import mean_rate
 from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.convert.tuning.loop import Tuned
+from isotau.convert.tuning.tune_loop import Tuned
 from isotau.jobs.pipeline import Result
 from isotau.jobs.run_config import TuningPlan, draw_seeds
 from isotau.jobs.stages import Stage

@@ -12,8 +12,8 @@ from rich.table import Table
 import isotau
 from isotau.convert.ground import files
 from isotau.convert.records import storage
-from isotau.convert.tuning.evaluate import Evaluation
-from isotau.convert.tuning.learner.config import describe
+from isotau.convert.tuning.evaluate import TuneEvaluation
+from isotau.convert.tuning.learner.tune_config import describe
 from isotau.jobs.tuning_outcome import Scored, Tuning, compare
 from isotau.reports.report import versions
 from isotau.sim.plot import plot_tuning
@@ -139,7 +139,7 @@ def _numbers(scored: Scored) -> dict[str, float]:
     return {"accuracy": accuracy, "mean_rate_hz": scored.rate}
 
 
-def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+def _evaluation(evaluation: TuneEvaluation) -> dict[str, Any]:
     return {
         "update": evaluation.update,
         "accuracy": evaluation.accuracy,

@@ -6,7 +6,7 @@ from scipy.optimize import lsq_linear
 
 from isotau.convert.to_lif import teacher as regression
 from isotau.convert.to_lif.teacher import (
-    Fit,
+    LinearFit,
     left_over,
     moments,
     pool,
@@ -142,4 +142,4 @@ def test_what_is_left_over_is_the_residuals_share(solve):
 def test_nothing_is_left_over_of_targets_that_do_not_vary():
     f, _, _ = some_data()
     seen = moments(f, np.zeros((SAMPLES, K)))
-    assert left_over(seen, Fit(np.zeros((K, N)), np.zeros(K))) == 0
+    assert left_over(seen, LinearFit(np.zeros((K, N)), np.zeros(K))) == 0

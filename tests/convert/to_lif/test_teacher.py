@@ -10,7 +10,7 @@ from isotau.convert.neuron.activation import activate
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, pack
-from isotau.convert.to_lif.teacher import Fit, Teacher
+from isotau.convert.to_lif.teacher import LinearFit, Teacher
 
 NEURON = LIFConstants(unit=2e-3, v_leak=-38e-3, burn_in=0.0)
 N = 6
@@ -44,7 +44,7 @@ def teacher_of(net, neuron=NEURON, **changed):
 
 def some_fit(rows, seed=1):
     rng = np.random.default_rng(seed)
-    return Fit(rng.standard_normal((rows, N)), rng.standard_normal(rows))
+    return LinearFit(rng.standard_normal((rows, N)), rng.standard_normal(rows))
 
 
 def test_states_are_joined_by_straight_lines():

@@ -4,19 +4,19 @@ import torch
 
 from isotau.convert.training import TrainConfig
 from isotau.convert.training.parameters import Stack
-from isotau.convert.training.state import RUNNING, State
+from isotau.convert.training.state import RUNNING, TrainingState
 from isotau.convert.training.update import adam, norms, placed
 
 SHAPES = {"w": (3, 4, 4), "b": (3, 4)}
 
 
-def begun(seed: int) -> State:
+def begun(seed: int) -> TrainingState:
     chance = torch.Generator().manual_seed(seed)
     trained = {
         name: torch.randn(shape, generator=chance) for name, shape in SHAPES.items()
     }
     zeros = {name: torch.zeros(shape) for name, shape in SHAPES.items()}
-    return State(
+    return TrainingState(
         iteration=0,
         stack=Stack(trained, {}),
         previous=trained,

@@ -4,7 +4,7 @@ import torch
 
 from isotau.convert.records.trials import Trials, subset
 from isotau.convert.training import TrainConfig
-from isotau.convert.training.update import Batch, as_batch, task_loss
+from isotau.convert.training.update import StackedTrials, as_batch, task_loss
 from isotau.sim.tasks import GO_NOGO
 
 
@@ -23,7 +23,7 @@ def generators(*seeds: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def both(config: TrainConfig) -> tuple[Batch, tuple[Trials, Trials]]:
+def both(config: TrainConfig) -> tuple[StackedTrials, tuple[Trials, Trials]]:
     trials = GO_NOGO.draw(8, np.random.default_rng(0))
     short = cut(trials, 150)
     x0 = torch.tensor([[0.0], [5.0]]).repeat(1, config.n)
@@ -72,7 +72,9 @@ def test_losses_are_those_of_a_loop_over_trials(loss: str) -> None:
     mask = rng.random((steps, 2, size)) < 0.6
     outputs = rng.standard_normal(targets.shape)
     empty = torch.zeros(0)
-    batch = Batch(empty, empty, torch.tensor(targets), torch.tensor(mask).double())
+    batch = StackedTrials(
+        empty, empty, torch.tensor(targets), torch.tensor(mask).double()
+    )
     config = TrainConfig(loss=loss)
     found = task_loss(torch.tensor(outputs), batch, config)
     for k in range(2):
@@ -96,5 +98,5 @@ def test_a_slice_of_trials_gives_a_slice_of_the_loss() -> None:
             [subset(trials, some)], generators(0), torch.zeros(1, 10), config
         )
         losses.append(float(task_loss(outputs[:, :, some], part, config)))
-    whole = Batch(*(part[:, 1:] for part in batch))
+    whole = StackedTrials(*(part[:, 1:] for part in batch))
     assert float(task_loss(outputs, whole, config)) == pytest.approx(np.mean(losses))

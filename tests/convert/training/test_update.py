@@ -11,9 +11,9 @@ from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.training import TrainConfig
 from isotau.convert.training.parameters import Stack, as_rate_rnn
-from isotau.convert.training.state import CONVERGED, FAILED, State, begin
+from isotau.convert.training.state import CONVERGED, FAILED, TrainingState, begin
 from isotau.convert.training.update import (
-    Job,
+    TrainingSetup,
     as_batch,
     evaluate,
     gradient,
@@ -32,8 +32,10 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def job(config: TrainConfig, pool: ThreadPoolExecutor, workers: int = 1) -> Job:
-    return Job(
+def job(
+    config: TrainConfig, pool: ThreadPoolExecutor, workers: int = 1
+) -> TrainingSetup:
+    return TrainingSetup(
         draw=GO_NOGO.draw,
         score=GO_NOGO.score_strict,
         config=config,
@@ -46,7 +48,7 @@ def chance(seed: int = 7) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed)]
 
 
-def begun(config: TrainConfig, seeds: tuple[int, ...] = (0,)) -> State:
+def begun(config: TrainConfig, seeds: tuple[int, ...] = (0,)) -> TrainingState:
     return begin(GO_NOGO.draw, config, seeds)[0]
 
 
@@ -156,7 +158,7 @@ def test_an_update_leaves_the_old_state_alone(few: Any, pool: Any) -> None:
     assert np.isfinite(after.losses[:, 0]).all() and np.isnan(after.losses[:, 1]).all()
 
 
-def spoiled(state: State, name: str, k: int, value: float) -> State:
+def spoiled(state: TrainingState, name: str, k: int, value: float) -> TrainingState:
     trained = {key: part.clone() for key, part in state.stack.trained.items()}
     trained[name][k] = value
     return dataclasses.replace(state, stack=Stack(trained, state.stack.fixed))

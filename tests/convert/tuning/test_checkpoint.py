@@ -8,9 +8,9 @@ import pytest
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.tuning.checkpoint import digest
-from isotau.convert.tuning.learner.config import TuneConfig
-from isotau.convert.tuning.loop import tune
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.tune_loop import tune
 
 QUICK = TuneConfig(batch=4, updates=2, evaluate_every=2, evaluate_trials=4)
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.tuning.evaluate import Evaluation, evaluate
-from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.evaluate import TuneEvaluation, evaluate
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.methods.bptt import BPTT
 from isotau.convert.tuning.session import begin
 
 
 def told(accuracy, loss, update=0):
-    return Evaluation(update, {"task": loss, "total": loss}, accuracy, 10.0)
+    return TuneEvaluation(update, {"task": loss, "total": loss}, accuracy, 10.0)
 
 
 @pytest.mark.parametrize(

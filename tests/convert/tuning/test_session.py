@@ -12,7 +12,7 @@ from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.forward.chip import Chip
 from isotau.convert.tuning.forward.dynamics import NorseLoop
 from isotau.convert.tuning.forward.fused import Fused
-from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.methods.bptt import BPTT
 from isotau.convert.tuning.session import Quantization, begin

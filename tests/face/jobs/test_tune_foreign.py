@@ -10,7 +10,7 @@ from isotau.convert.records.storage import fingerprint, same
 from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import answer_is_label
 from isotau.jobs.run_config import TuningPlan
 from isotau.jobs.simulate_on import simulate_on

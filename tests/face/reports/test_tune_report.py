@@ -14,9 +14,9 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
-from isotau.convert.tuning.evaluate import Evaluation
-from isotau.convert.tuning.learner.config import TuneConfig
-from isotau.convert.tuning.loop import Tuned
+from isotau.convert.tuning.evaluate import TuneEvaluation
+from isotau.convert.tuning.learner.tune_config import TuneConfig
+from isotau.convert.tuning.tune_loop import Tuned
 from isotau.jobs.run_config import TuningPlan
 from isotau.jobs.tuning_outcome import Scored, Tuning, compare
 from isotau.reports import tune_report
@@ -30,8 +30,8 @@ def tuning(lif_net):
     net = dataclasses.replace(lif_net, noise_std=0.0)
     run = simulate_lif(net, np.zeros((50, 1, 2)), generator=None)
     evaluations = (
-        Evaluation(0, {"task": 0.5, "total": 0.5}, 0.5, 12.0),
-        Evaluation(2, {"task": 0.25, "total": 0.25}, 0.9, math.nan),
+        TuneEvaluation(0, {"task": 0.5, "total": 0.5}, 0.5, 12.0),
+        TuneEvaluation(2, {"task": 0.25, "total": 0.25}, 0.9, math.nan),
     )
     tuned = Tuned(
         network=net,

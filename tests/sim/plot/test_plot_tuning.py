@@ -7,12 +7,14 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from isotau.convert.tuning.evaluate import Evaluation
+from isotau.convert.tuning.evaluate import TuneEvaluation
 from isotau.sim.plot import plot_tuning as draw
 
 LOSSES = [{"task": 2.0 / (k + 1), "total": 2.0 / (k + 1)} for k in range(30)]
 EVALUATIONS = [
-    Evaluation(k, {"task": 3.0 / (k + 1), "total": 3.0 / (k + 1)}, accuracy, 10.0 + k)
+    TuneEvaluation(
+        k, {"task": 3.0 / (k + 1), "total": 3.0 / (k + 1)}, accuracy, 10.0 + k
+    )
     for k, accuracy in ((0, 0.5), (10, 0.9), (20, 0.8), (30, 0.85))
 ]
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.learner.learner import NotFinite, gradient_norm
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.methods.bptt import BPTT
 from isotau.convert.tuning.session import begin

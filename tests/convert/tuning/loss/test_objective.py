@@ -9,10 +9,10 @@ from scipy.special import logsumexp
 
 from isotau.convert.records.trials import Trials
 from isotau.convert.training import update as rate_batch
-from isotau.convert.training.config import TrainConfig
+from isotau.convert.training.train_config import TrainConfig
 from isotau.convert.tuning.loss.batch import Source, as_batch, silent_batch
 from isotau.convert.tuning.loss.objective import Objective
-from isotau.convert.tuning.loss.observe import Trace
+from isotau.convert.tuning.loss.observe import Observation
 from isotau.convert.tuning.loss.rate_loss import RateTarget, rate_error
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, loss_of
 
@@ -48,7 +48,7 @@ def batch(trials, lif_net):
 @pytest.fixture
 def trace(lif_net):
     rng = np.random.default_rng(1)
-    return Trace(
+    return Observation(
         outputs=torch.tensor(rng.standard_normal((STEPS, BATCH, 2))),
         counts=torch.tensor(rng.poisson(1.0, (4, BATCH, lif_net.n)).astype(float)),
         bin_steps=WIDTH,

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.learner.learner import NotFinite
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.methods.bptt import BPTT, check_finite, losses
 from isotau.convert.tuning.session import begin

@@ -17,11 +17,11 @@ from isotau.convert.simulate.norse_module import (
 )
 from isotau.convert.tuning.forward.chip import Chip
 from isotau.convert.tuning.forward.dynamics import NorseLoop, draw_noise
-from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.learner.learner import NotFinite
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Source, as_batch
 from isotau.convert.tuning.loss.objective import Objective
-from isotau.convert.tuning.loss.observe import Trace, observe
+from isotau.convert.tuning.loss.observe import Observation, observe
 from isotau.convert.tuning.loss.rate_loss import RateTarget
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget
 from isotau.convert.tuning.methods.eprop import Chunk, EProp, cut, stream
@@ -96,7 +96,7 @@ def cut_off(module, batch):
 def autograd(module, batch, objective):
     outputs, spikes = cut_off(module, batch)
     counts = spikes.reshape(3, STEPS // 3, BATCH, N).sum(dim=1)
-    parts = objective.task_parts(Trace(outputs, counts, STEPS // 3), batch)
+    parts = objective.task_parts(Observation(outputs, counts, STEPS // 3), batch)
     assert spikes.mean() > 0.01
     module.zero_grad()
     sum(parts.values()).backward()
@@ -288,7 +288,7 @@ def test_random_feedback_stands_for_w_out_on_the_way_back():
     for name in ("w_out", "b_out"):
         assert torch.equal(told.gradients[name], exact.gradients[name])
     outputs, spikes = cut_off(module, batch)
-    loss = Objective().task_parts(Trace(outputs, spikes, 1), batch)["task"]
+    loss = Objective().task_parts(Observation(outputs, spikes, 1), batch)["task"]
     (errors,) = torch.autograd.grad(loss, outputs, retain_graph=True)
     swapped = LIFModule(replace(network(), w_out=weights.numpy()))
     (errors * swapped.read_out(list(spikes))).sum().backward()

@@ -8,8 +8,8 @@ import torch
 
 from isotau.convert.records.lif import Ranges
 from isotau.convert.simulate.norse_module import TRAINABLE
-from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.learner.learner import Learner, NotFinite
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.observe import Segments
 from isotau.convert.tuning.loss.rate_loss import RateTarget

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import expm
 
 from isotau.convert.tuning.methods.eventprop_kernels import (
-    Neurons,
+    EventNeurons,
     crossing,
     factors,
     one,
@@ -26,7 +26,7 @@ PAIRS = {
 def neuron(tau_mem, tau_syn):
     tau_mem, tau_syn = np.array([tau_mem]), np.array([tau_syn])
     anything = np.zeros(1)
-    net = Neurons(
+    net = EventNeurons(
         w=np.zeros((1, 1)),
         threshold=anything,
         reset=anything,

@@ -14,9 +14,9 @@ from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.forward.chip import Chip
 from isotau.convert.tuning.forward.dynamics import NorseLoop
 from isotau.convert.tuning.forward.units import in_units, unit_of
-from isotau.convert.tuning.learner.config import TuneConfig
 from isotau.convert.tuning.learner.constraints import constraints_of, typical_sizes
 from isotau.convert.tuning.learner.learner import Learner, NotFinite
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Source, as_batch
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.observe import Segments, observe

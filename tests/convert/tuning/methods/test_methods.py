@@ -2,8 +2,8 @@
 
 import pytest
 
-from isotau.convert.tuning.learner.config import METHODS as NAMES
-from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.learner.tune_config import METHODS as NAMES
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.methods.methods import METHODS
 
 

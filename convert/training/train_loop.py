@@ -11,9 +11,9 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.training.checkpoint import identity, load_state, save_state
-from isotau.convert.training.config import TrainConfig
 from isotau.convert.training.state import Draw, Score, Trained, begin, finish
-from isotau.convert.training.update import Job, update
+from isotau.convert.training.train_config import TrainConfig
+from isotau.convert.training.update import TrainingSetup, update
 
 
 def train_many(
@@ -69,7 +69,9 @@ def train_many(
         state = load_state(checkpoint, whose, state)
     left = range(state.iteration, config.max_iterations)
     with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
-        job = Job(draw=draw, score=score, config=config, pool=pool, workers=workers)
+        job = TrainingSetup(
+            draw=draw, score=score, config=config, pool=pool, workers=workers
+        )
         try:
             for _ in progress(left, "training"):
                 if not state.running or (stop is not None and stop()):

@@ -6,7 +6,7 @@ import pytest
 
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.training import TrainConfig
-from isotau.convert.training.config import describe
+from isotau.convert.training.train_config import describe
 
 
 @pytest.mark.parametrize(

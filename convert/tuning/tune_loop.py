@@ -10,9 +10,9 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.tuning.checkpoint import identity, restore, snapshot, write
-from isotau.convert.tuning.evaluate import Evaluation, evaluate
-from isotau.convert.tuning.learner.config import TuneConfig
+from isotau.convert.tuning.evaluate import TuneEvaluation, evaluate
 from isotau.convert.tuning.learner.learner import NotFinite
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Source
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.methods.methods import METHODS
@@ -44,8 +44,8 @@ class Tuned:
 
     network: LIFNetwork
     fixed: FixedPointNetwork | None
-    evaluations: tuple[Evaluation, ...]
-    best: Evaluation
+    evaluations: tuple[TuneEvaluation, ...]
+    best: TuneEvaluation
     losses: tuple[dict[str, float], ...]
     status: str
     problem: str = ""

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from isotau.convert.records.storage import same
-from isotau.convert.tuning.learner.config import TuneConfig
-from isotau.convert.tuning.loop import tune
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.rate_loss import RateTarget
+from isotau.convert.tuning.tune_loop import tune
 
 QUICK = TuneConfig(
     batch=8, updates=12, evaluate_every=4, evaluate_trials=32, learning_rate=0.05

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from isotau.convert.tuning.learner.config import TuneConfig, describe
+from isotau.convert.tuning.learner.tune_config import TuneConfig, describe
 from isotau.convert.tuning.loss.observe import Segments
 
 
