@@ -1,6 +1,6 @@
 """The table of the targets, printed and as a page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.table import Table
@@ -82,67 +82,81 @@ def page(after: Mapping[str, Any], before: Mapping[str, Any]) -> str:
 
 def _details(measures: Measures) -> Iterator[tuple[str, list[str]]]:
     """Yield headings and lists of what the figures count in the tree as it is now."""
-    if "folders" in measures:
-        over = measures["folders"]["over"].items()
-        yield "Folders with more than 15 modules", [f"- `{f}`: {n}" for f, n in over]
-    if "comments" in measures:
-        yield (
-            "Files with the fewest comments",
-            [
-                f"- `{place}`: {part['density']:g} in 100 of {part['code']} lines"
-                for place, part in measures["comments"]["poorest"].items()
-            ],
-        )
-    if "equations" in measures:
-        absent = measures["equations"]["absent"].items()
-        yield (
-            "Equations that are cited and are not there",
-            [f"- ({number}): {', '.join(places)}" for number, places in absent],
-        )
-    if "classes" in measures:
-        repeated = measures["classes"]["with_benchmarks"].items()
-        yield (
-            "Class names defined more than once",
-            [f"- `{name}`: {', '.join(places)}" for name, places in repeated],
-        )
-    if "names" in measures:
-        names = measures["names"]
-        unseen = sorted({*names["not_in_dir"], *names["unknown_to_mypy"]})
-        yield (
-            "Public names that tools do not see",
-            [", ".join(f"`{name}`" for name in unseen) + "."] if unseen else [],
-        )
-    if "chips" in measures:
-        entries = measures["chips"]["entries"].items()
-        yield (
-            "Fingerprints of one LIF network on the chip",
-            [f"- {name}: `{digest[:12]}`" for name, digest in entries],
-        )
-    if "walk" in measures:
-        walk = [name.removeprefix("isotau.") for name in measures["walk"]["walk"]]
-        yield "The walk", [" → ".join(walk) + "."] if walk else []
-    if "duplicates" in measures:
-        places = measures["duplicates"]["places"]
-        pairs = sorted((*places["exact"], *places["shape"]), key=lambda pair: -pair[2])
-        yield (
-            "Longest duplicates",
-            [f"- {one} and {other}: {n} lines" for one, other, n in pairs[:LISTED]],
-        )
-    if "words" in measures:
-        words = measures["words"]["words"].items()
-        yield (
-            "Pronouns and participles",
-            [", ".join(f"`{name}` {n}" for name, n in words) + "."] if words else [],
-        )
-    if "questions" in measures:
-        yield (
-            "Ten questions",
-            [
-                f"- {part['question']} `{part['guess']}`: "
-                + (f"`{part['answer']}`" if part["answered"] else "no answer there")
-                for part in measures["questions"]["questions"]
-            ],
-        )
+    for heading, (name, items) in DETAILS.items():
+        if name in measures:
+            yield heading, items(measures[name])
+
+
+def _folders(part: Measures) -> list[str]:
+    return [f"- `{folder}`: {count}" for folder, count in part["over"].items()]
+
+
+def _poorest(part: Measures) -> list[str]:
+    return [
+        f"- `{place}`: {file['density']:g} in 100 of {file['code']} lines"
+        for place, file in part["poorest"].items()
+    ]
+
+
+def _absent(part: Measures) -> list[str]:
+    return [f"- ({n}): {', '.join(places)}" for n, places in part["absent"].items()]
+
+
+def _classes(part: Measures) -> list[str]:
+    repeated = part["with_benchmarks"].items()
+    return [f"- `{name}`: {', '.join(places)}" for name, places in repeated]
+
+
+def _unseen(part: Measures) -> list[str]:
+    names = sorted({*part["not_in_dir"], *part["unknown_to_mypy"]})
+    return _in_one(f"`{name}`" for name in names)
+
+
+def _fingerprints(part: Measures) -> list[str]:
+    return [f"- {way}: `{digest[:12]}`" for way, digest in part["entries"].items()]
+
+
+def _walk(part: Measures) -> list[str]:
+    return _in_one((name.removeprefix("isotau.") for name in part["walk"]), " → ")
+
+
+def _duplicates(part: Measures) -> list[str]:
+    places = part["places"]
+    pairs = sorted((*places["exact"], *places["shape"]), key=lambda pair: -pair[2])
+    return [f"- {one} and {other}: {n} lines" for one, other, n in pairs[:LISTED]]
+
+
+def _words(part: Measures) -> list[str]:
+    return _in_one(f"`{word}` {count}" for word, count in part["words"].items())
+
+
+def _questions(part: Measures) -> list[str]:
+    return [
+        f"- {row['question']} `{row['guess']}`: "
+        + (f"`{row['answer']}`" if row["answered"] else "no answer there")
+        for row in part["questions"]
+    ]
+
+
+DETAILS: dict[str, tuple[str, Callable[[Measures], list[str]]]] = {
+    "Folders with more than 15 modules": ("folders", _folders),
+    "Files with the fewest comments": ("comments", _poorest),
+    "Equations that are cited and are not there": ("equations", _absent),
+    "Class names defined more than once": ("classes", _classes),
+    "Public names that tools do not see": ("names", _unseen),
+    "Fingerprints of one LIF network on the chip": ("chips", _fingerprints),
+    "The walk": ("walk", _walk),
+    "Longest duplicates": ("duplicates", _duplicates),
+    "Pronouns and participles": ("words", _words),
+    "Ten questions": ("questions", _questions),
+}
+"""Of what measure, and how, the lists below the table are made."""
+
+
+def _in_one(parts: Iterable[str], between: str = ", ") -> list[str]:
+    """Return a sentence of all parts; nothing if there are none."""
+    text = between.join(parts)
+    return [f"{text}."] if text else []
 
 
 def _number(value: float | None) -> str:
