@@ -6,19 +6,15 @@ from functools import partial
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import Finding
 from isotau.convert.records.stage import Network
+from isotau.targets.export import EXPORTERS, exporters
 from isotau.targets.loihi.check_loihi import check_loihi
-from isotau.targets.loihi.limits import LOIHI1, LOIHI2
-from isotau.targets.nir_graph.check_nir import check_nir
-from isotau.targets.on_lava.check_lava import check_lava
-from isotau.targets.onnx_model.check_onnx import check_onnx
+from isotau.targets.loihi.limits import CHIPS
 
 TARGETS: dict[str, Callable[[Network], list[Finding]]] = {
-    "loihi1": partial(check_loihi, chip=LOIHI1),
-    "loihi2": partial(check_loihi, chip=LOIHI2),
-    "lava": check_lava,
-    "nir": check_nir,
-    "onnx": check_onnx,
+    **{name: partial(check_loihi, chip=chip) for name, chip in CHIPS.items()},
+    **{name: exporter.check for name, exporter in EXPORTERS.items()},
 }
+"""Check of each chip, and of each system that isotau itself exports to."""
 
 
 def check(net: Network, target: str) -> list[Finding]:
@@ -29,9 +25,12 @@ def check(net: Network, target: str) -> list[Finding]:
 
     Args:
         net: a network of any stage.
-        target: one of `TARGETS`.
+        target: one of `TARGETS`, or the name of an exporter of another package.
 
     Raises:
-        ValueError: another target.
+        ValueError: another target; the message lists all that there are.
     """
-    return TARGETS[validation.choice("target", target, list(TARGETS))](net)
+    table = TARGETS
+    if target not in table:
+        table = table | {name: row.check for name, row in exporters().items()}
+    return table[validation.choice("target", target, list(table))](net)

@@ -1,4 +1,8 @@
-"""Networks written for other systems, each after a check that names every loss."""
+"""Networks written for other systems, each after a check that names every loss.
+
+`EXPORTERS` has a row for each system. Another package adds a row by an entry point of
+the group `GROUP` that names an `Exporter` (`isotau.convert.ground.plugins`).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,15 +11,20 @@ from typing import Any
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import CannotExport, Finding, Severity, of_severity
+from isotau.convert.ground.plugins import plugins, warn_broken
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.stage import Network, need_fixed, need_spiking
-from isotau.targets.check import check
+from isotau.convert.records.stage import STAGES, Network, need_stage
+from isotau.targets.loihi.limits import CHIPS
+from isotau.targets.nir_graph.check_nir import check_nir
+from isotau.targets.on_lava.check_lava import check_lava
+from isotau.targets.onnx_model.check_onnx import check_onnx
 
-CHIPS = ("loihi1", "loihi2")
-STAGES = (".rate", ".lif", ".fixed")
-"""Of the names of isotau's own files, before their ending."""
+GROUP = "isotau.exporters"
+"""Entry points of other packages' exporters."""
+SPECIAL = ("step", "dtype", "reader")
+"""Options of a `Request` that change what is written, each for one system."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +37,7 @@ class Request:
         step: for ONNX: one step instead of a run.
         dtype: for ONNX of a network in floats; None for its default.
         reader: for NIR: whose conventions to keep.
-        chip: for Lava: "loihi1" or "loihi2".
+        chip: for Lava: a key of `CHIPS`.
         overwrite: for Lava: whether to write into a folder with other files.
     """
 
@@ -41,118 +50,152 @@ class Request:
     overwrite: bool = False
 
 
-def to_nir_file(net: Network, request: Request) -> tuple[list[Finding], Path]:
-    """Return the findings, and the NIR file that was written.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exporter:
+    """A system that networks are written for.
 
-    Raises:
-        CannotExport: what NIR cannot hold; nothing is written.
+    Attributes:
+        check: returns all that the system cannot hold of a network of any stage. With
+            an error among it nothing is written.
+        write: writes a network to a path as a request says, and returns the path.
+        stages: keys of `STAGES`: the networks that `write` takes.
+        ending: of the name of what is written.
+        options: those of `SPECIAL` that it takes; the others are refused.
     """
+
+    check: Callable[[Network], list[Finding]]
+    write: Callable[[Any, Path, Request], Path]
+    stages: tuple[str, ...]
+    ending: str
+    options: tuple[str, ...] = ()
+
+
+# The functions that write import on use: a check needs neither nir, onnx nor torch.
+
+
+def _write_nir(net: Any, path: Path, request: Request) -> Path:
     from isotau.targets.nir_graph.to_nir import write_nir
 
-    _refuse(request, "nir", step=False, dtype=None)
-    found = _checked(net, "nir")
-    path = _path(request, ".nir")
-    spiking = need_spiking(net, request.network)
-    return found, write_nir(spiking, path, reader=request.reader)
+    return write_nir(net, path, reader=request.reader)
 
 
-def to_onnx_file(net: Network, request: Request) -> tuple[list[Finding], Path]:
-    """Return the findings, and the ONNX file that was written.
-
-    Raises:
-        CannotExport: what ONNX cannot hold; nothing is written.
-        ValueError: a dtype for a network of integers.
-    """
-    from isotau.targets.onnx_model.model_file import write_onnx
-
-    _refuse(request, "onnx", reader="any")
-    if isinstance(net, FixedPointNetwork):
-        _refuse(request, "onnx of integers", dtype=None)
-    found = _checked(net, "onnx")
-    model = _maker(net, request.step)(net, **_chosen(request))
-    return found, write_onnx(model, _path(request, ".onnx"))
-
-
-def to_lava_folder(net: Network, request: Request) -> tuple[list[Finding], Path]:
-    """Return the findings, and the folder with a stand-alone script for Lava.
-
-    Raises:
-        CannotExport: what Lava cannot hold; nothing is written.
-        FileExistsError: the folder holds something else.
-    """
-    from isotau.targets.on_lava.lava_export import export_lava
-
-    _refuse(request, "lava", step=False, dtype=None, reader="any")
-    validation.choice("--chip", request.chip, CHIPS)
-    fixed = need_fixed(net, request.network)
-    found = _checked(fixed, "lava")
-    folder = request.out or Path(_stem(request.network) + "-lava")
-    try:
-        written = export_lava(
-            fixed, folder, chip=request.chip, overwrite=request.overwrite
-        )
-    except FileExistsError:
-        raise FileExistsError(
-            f"--out: got {folder}, which holds what isotau has not written, need a new "
-            "or empty folder; with --overwrite isotau writes into it"
-        ) from None
-    return found, written
-
-
-EXPORTERS: dict[str, Callable[[Network, Request], tuple[list[Finding], Path]]] = {
-    "nir": to_nir_file,
-    "onnx": to_onnx_file,
-    "lava": to_lava_folder,
-}
-
-
-def _maker(net: Network, step: bool) -> Callable[..., Any]:
-    """Return the function that makes a network's graph."""
+def _write_onnx(net: Network, path: Path, request: Request) -> Path:
     from isotau.targets.onnx_model.lif_to_onnx import lif_step_to_onnx, lif_to_onnx
+    from isotau.targets.onnx_model.model_file import write_onnx
     from isotau.targets.onnx_model.rate_to_onnx import rate_step_to_onnx, rate_to_onnx
     from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
 
-    makers: dict[type[Network], tuple[Callable[..., Any], Callable[..., Any]]] = {
+    if isinstance(net, FixedPointNetwork):
+        _refuse(request, "dtype", "onnx of integers")
+    functions: dict[type[Network], tuple[Callable[..., Any], Callable[..., Any]]] = {
         FixedPointNetwork: (fixed_to_onnx, fixed_step_to_onnx),
         LIFNetwork: (lif_to_onnx, lif_step_to_onnx),
         RateRNN: (rate_to_onnx, rate_step_to_onnx),
     }
-    return makers[type(net)][step]
+    # Each stage has a default of its own, so that a dtype is passed only if it is set.
+    numbers = {} if request.dtype is None else {"dtype": request.dtype}
+    return write_onnx(functions[type(net)][request.step](net, **numbers), path)
 
 
-def _chosen(request: Request) -> dict[str, str]:
-    return {} if request.dtype is None else {"dtype": request.dtype}
+def _write_lava(net: FixedPointNetwork, path: Path, request: Request) -> Path:
+    from isotau.targets.on_lava.lava_export import export_lava
+
+    validation.choice("--chip", request.chip, list(CHIPS))
+    try:
+        return export_lava(net, path, chip=request.chip, overwrite=request.overwrite)
+    except FileExistsError:
+        raise FileExistsError(
+            f"--out: got {path}, which holds what isotau has not written, need a new "
+            "or empty folder; with --overwrite isotau writes into it"
+        ) from None
 
 
-def _checked(net: Network, target: str) -> list[Finding]:
-    """Return the findings for a target.
+EXPORTERS: dict[str, Exporter] = {
+    "nir": Exporter(
+        check=check_nir,
+        write=_write_nir,
+        stages=("lif", "fixed"),
+        ending=".nir",
+        options=("reader",),
+    ),
+    "onnx": Exporter(
+        check=check_onnx,
+        write=_write_onnx,
+        stages=tuple(STAGES),
+        ending=".onnx",
+        options=("step", "dtype"),
+    ),
+    "lava": Exporter(
+        check=check_lava, write=_write_lava, stages=("fixed",), ending="-lava"
+    ),
+}
+"""By the name that commands give them."""
+
+
+def exporters() -> dict[str, Exporter]:
+    """Return isotau's exporters and those of other packages, by name.
+
+    A `BrokenPlugin` warning names one that cannot be used and is left out.
+    """
+    table = dict(EXPORTERS)
+    for entry, exporter in plugins(GROUP, Exporter):
+        # A chip is no exporter, but `check` takes the names of both.
+        if entry.name in table or entry.name in CHIPS:
+            warn_broken(entry, ValueError("got a name that is taken, need another"))
+        else:
+            table[entry.name] = exporter
+    return table
+
+
+def find_exporter(name: str) -> Exporter:
+    """Return an exporter; packages are searched for names that are not isotau's.
 
     Raises:
-        CannotExport: an error is among them.
+        ValueError: no such exporter; the message lists all that there are.
     """
-    found = check(net, target)
-    if of_severity(found, Severity.ERROR):
-        raise CannotExport(target, found)
-    return found
+    table = EXPORTERS if name in EXPORTERS else exporters()
+    return table[validation.choice("--to", name, list(table))]
 
 
-def _refuse(request: Request, target: str, **expected: object) -> None:
-    """Refuse options that a target does not take."""
-    for name, value in expected.items():
-        if getattr(request, name) != value:
-            raise ValueError(
-                f"--{name}: got {getattr(request, name)!r} for {target}, which has no "
-                "such option; leave it out"
-            )
+def export(net: Network, target: str, request: Request) -> tuple[list[Finding], Path]:
+    """Return the findings about a network for a target, and what was written.
+
+    Args:
+        net: the network.
+        target: name of an exporter.
+        request: what is to be written, and how.
+
+    Raises:
+        ValueError: no such exporter, an option that it does not take, or a network of
+            another stage.
+        CannotExport: what the target cannot hold; nothing is written.
+        FileExistsError: a folder for Lava holds something else.
+    """
+    exporter = find_exporter(target)
+    for name in SPECIAL:
+        if name not in exporter.options:
+            _refuse(request, name, target)
+    findings = exporter.check(net)
+    if of_severity(findings, Severity.ERROR):
+        raise CannotExport(target, findings)
+    need_stage(net, request.network, exporter.stages)
+    path = request.out or Path(_stem(request.network) + exporter.ending)
+    return findings, exporter.write(net, path, request)
 
 
-def _path(request: Request, ending: str) -> Path:
-    return request.out or Path(_stem(request.network) + ending)
+def _refuse(request: Request, option: str, target: str) -> None:
+    """Refuse an option that a target does not take, if it is not at its default."""
+    value = getattr(request, option)
+    if value != getattr(Request(network=request.network), option):
+        raise ValueError(
+            f"--{option}: got {value!r} for {target}, which has no such option; leave "
+            "it out"
+        )
 
 
 def _stem(network: Path) -> str:
     """Return the name of a network's file without its ending and stage."""
     stem = network.stem
     for stage in STAGES:
-        stem = stem.removesuffix(stage)
+        stem = stem.removesuffix(f".{stage}")
     return stem

@@ -1,4 +1,6 @@
-"""Small networks that many tests want."""
+"""Small networks that many tests want, and packages that bring parts of isotau."""
+
+import sys
 
 import numpy as np
 import pytest
@@ -48,3 +50,28 @@ def lif_net() -> LIFNetwork:
         noise_std=1e-3,
         dt=1e-3,
     )
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Return a function that puts a package with entry points on the path.
+
+    Its arguments are the name and the code of the package's only module, the group of
+    the entry points, and what each of them names, "module:object".
+    """
+    monkeypatch.syspath_prepend(tmp_path)
+    written = []
+
+    def write(module: str, code: str, group: str, **entries: str) -> None:
+        (tmp_path / f"{module}.py").write_text(code)
+        folder = tmp_path / f"{module}-1.0.dist-info"
+        folder.mkdir()
+        name = module.replace("_", "-")
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\n")
+        lines = [f"{entry} = {value}" for entry, value in entries.items()]
+        (folder / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]))
+        written.append(module)
+
+    yield write
+    for module in written:
+        sys.modules.pop(module, None)

@@ -8,7 +8,7 @@ A package offers a part in its `pyproject.toml`; `GROUP` is that of the kind of 
 
 import warnings
 from collections.abc import Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -18,8 +18,8 @@ class BrokenPlugin(UserWarning):
     """A part that another package offers and that cannot be used; it is left out."""
 
 
-def plugins(group: str, kind: type[_T]) -> Iterator[tuple[str, _T]]:
-    """Yield name and object of every entry point of a group, loaded one by one.
+def plugins(group: str, kind: type[_T]) -> Iterator[tuple[EntryPoint, _T]]:
+    """Yield every entry point of a group and its object, loaded one by one.
 
     Args:
         group: of the entry points, such as "isotau.readers".
@@ -27,25 +27,25 @@ def plugins(group: str, kind: type[_T]) -> Iterator[tuple[str, _T]]:
             cannot be loaded or is of another type.
     """
     for entry in entry_points(group=group):
-        package = entry.dist.name if entry.dist else "a package"
-        name = f"{group} {entry.name} of {package}"
         try:
             part = entry.load()
         # Whatever code of others raises, the parts of all others stay usable.
         except Exception as error:
-            warn_broken(name, error)
+            warn_broken(entry, error)
             continue
         if isinstance(part, kind):
-            yield name, part
+            yield entry, part
         else:
             need = f"got a {type(part).__name__}, need a {kind.__name__}"
-            warn_broken(name, TypeError(need))
+            warn_broken(entry, TypeError(need))
 
 
-def warn_broken(name: str, error: Exception) -> None:
-    """Warn that a part cannot be used, and why."""
+def warn_broken(entry: EntryPoint, error: Exception) -> None:
+    """Warn that the part of an entry point cannot be used, and why."""
+    package = entry.dist.name if entry.dist else "a package"
     warnings.warn(
-        f"{name}: {type(error).__name__}: {error}; update or remove that package",
+        f"{entry.group} {entry.name} of {package}: {type(error).__name__}: {error}; "
+        "update or remove that package",
         BrokenPlugin,
         stacklevel=2,
     )

@@ -10,6 +10,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
@@ -273,7 +274,7 @@ def find_reader(
     reader = first(row for row in readers if not row.any_content)
     if reader:
         return reader
-    offered = tuple(_guarded(name, row) for name, row in plugins(group, Reader))
+    offered = tuple(_guarded(entry, row) for entry, row in plugins(group, Reader))
     reader = first((*offered, *(row for row in readers if row.any_content)))
     if reader:
         return reader
@@ -313,7 +314,7 @@ def read_file(
     return reader.resolve()(path, **stated)
 
 
-def _guarded(name: str, reader: Reader) -> Reader:
+def _guarded(entry: EntryPoint, reader: Reader) -> Reader:
     """Return a reader of another package whose `sniff` warns where it breaks down.
 
     A fault in it must not hide what isotau itself can read.
@@ -325,7 +326,7 @@ def _guarded(name: str, reader: Reader) -> Reader:
         except UnreadableFile:
             raise
         except Exception as error:
-            warn_broken(name, error)
+            warn_broken(entry, error)
             return False
 
     return reader._replace(sniff=sniff)

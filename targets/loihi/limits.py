@@ -309,3 +309,6 @@ LOIHI2 = Chip(
         }
     ),
 )
+
+CHIPS: Mapping[str, Chip] = MappingProxyType({"loihi1": LOIHI1, "loihi2": LOIHI2})
+"""By the name that commands and files give them."""

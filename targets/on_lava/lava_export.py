@@ -17,11 +17,11 @@ from isotau.convert.ground import files, validation
 from isotau.convert.ground.errors import describe_findings
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.targets.loihi.limits import CHIPS
 from isotau.targets.on_lava.check_lava import check_lava
 from isotau.targets.on_lava.profiles import Grouped, group_profiles
 from isotau.targets.on_lava.to_lava import Messages
 
-CHIPS = ("loihi1", "loihi2")
 SCRIPT = ("run", "network", "wiring")
 OWN_NEURON = {
     "noisy_lif/noisy_lif.py": "isotau.targets.on_lava.lava_lif.noisy_lif",
@@ -92,7 +92,7 @@ def export_lava(
         FileExistsError: there is such a folder, and something in it.
         ValueError: an unknown chip, or messages of another shape.
     """
-    validation.choice("chip", chip, CHIPS)
+    validation.choice("chip", chip, list(CHIPS))
     target = Path(folder)
     if target.exists() and not (overwrite or _replaceable(target)):
         raise FileExistsError(

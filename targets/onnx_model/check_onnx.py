@@ -5,8 +5,11 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import FloatNetwork, Network
-from isotau.targets.onnx_model.graph import IR_VERSION, OPSET
 
+OPSET = 18
+"""The oldest with bitwise operators, which the noise needs."""
+IR_VERSION = 8
+"""Of the same release, onnx 1.13."""
 MAX_BYTES = (1 << 31) - 1
 """Protobuf's limit on one message, which a model is."""
 OVERHEAD = 1 << 20

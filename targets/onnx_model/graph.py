@@ -9,10 +9,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-OPSET = 18
-"""The oldest with bitwise operators, which the noise needs."""
-IR_VERSION = 8
-"""Of the same release, onnx 1.13."""
+from isotau.targets.onnx_model.check_onnx import IR_VERSION, OPSET
+
 DIGEST = "graph_sha256"
 """The property that tells a model's `digest`."""
 Dims = Sequence[int | str]

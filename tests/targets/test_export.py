@@ -8,10 +8,12 @@ import onnx
 import pytest
 
 from isotau.convert.ground.errors import CannotExport, Severity
+from isotau.convert.ground.plugins import BrokenPlugin
 from isotau.convert.records import storage
 from isotau.convert.records.lif import Ranges
 from isotau.convert.to_fixed.quantize import quantize
-from isotau.targets.export import EXPORTERS, Request
+from isotau.targets.check import check
+from isotau.targets.export import EXPORTERS, GROUP, Request, export, exporters
 from isotau.targets.open_network import open_network
 
 
@@ -28,9 +30,9 @@ def fixed(quiet):
 def test_names_come_from_the_network(tmp_path, monkeypatch, quiet, fixed):
     monkeypatch.chdir(tmp_path)
     request = Request(network=Path("net.v2.lif.npz"))
-    assert EXPORTERS["nir"](quiet, request)[1] == Path("net.v2.nir")
-    assert EXPORTERS["onnx"](quiet, request)[1] == Path("net.v2.onnx")
-    assert EXPORTERS["lava"](fixed, Request(network=Path("x.npz")))[1] == Path("x-lava")
+    assert export(quiet, "nir", request)[1] == Path("net.v2.nir")
+    assert export(quiet, "onnx", request)[1] == Path("net.v2.onnx")
+    assert export(fixed, "lava", Request(network=Path("x.npz")))[1] == Path("x-lava")
     assert storage.same(open_network("net.v2.nir").net, quiet)
 
 
@@ -38,7 +40,7 @@ def test_names_come_from_the_network(tmp_path, monkeypatch, quiet, fixed):
 def test_every_stage_becomes_onnx(tmp_path, rate_net, quiet, fixed, step):
     for net in (rate_net, quiet, fixed):
         request = Request(network=Path("a"), out=tmp_path / "a.onnx", step=step)
-        _, path = EXPORTERS["onnx"](net, request)
+        _, path = export(net, "onnx", request)
         model = onnx.load(path)
         said = {entry.key: entry.value for entry in model.metadata_props}
         assert storage.fingerprint(net) in " ".join(said.values())
@@ -47,8 +49,8 @@ def test_every_stage_becomes_onnx(tmp_path, rate_net, quiet, fixed, step):
 
 
 def test_what_is_lost_is_said(tmp_path, lif_net):
-    found, _ = EXPORTERS["nir"](
-        lif_net, Request(network=Path("a"), out=tmp_path / "a.nir")
+    found, _ = export(
+        lif_net, "nir", Request(network=Path("a"), out=tmp_path / "a.nir")
     )
     told = " ".join(f.place + f.message for f in found)
     assert "noise_std" in told and "refractory" in told
@@ -58,12 +60,12 @@ def test_what_is_lost_is_said(tmp_path, lif_net):
 def test_nothing_is_written_after_an_error(tmp_path, rate_net, fixed):
     out = tmp_path / "a.nir"
     with pytest.raises(CannotExport, match="nir: cannot export"):
-        EXPORTERS["nir"](rate_net, Request(network=Path("a"), out=out))
+        export(rate_net, "nir", Request(network=Path("a"), out=out))
     delayed = dataclasses.replace(
         fixed, blocks=(dataclasses.replace(fixed.blocks[0], delay=3),)
     )
     with pytest.raises(CannotExport, match="a delay of 3 steps"):
-        EXPORTERS["nir"](delayed, Request(network=Path("a"), out=out))
+        export(delayed, "nir", Request(network=Path("a"), out=out))
     assert not out.exists()
 
 
@@ -80,9 +82,71 @@ def test_nothing_is_written_after_an_error(tmp_path, rate_net, fixed):
 def test_options_of_another_target_are_refused(tmp_path, fixed, target, options, text):
     request = Request(network=Path("a"), out=tmp_path / "a", **options)
     with pytest.raises(ValueError, match=text):
-        EXPORTERS[target](fixed, request)
+        export(fixed, target, request)
 
 
 def test_lava_needs_integers(tmp_path, quiet):
     with pytest.raises(ValueError, match="a: got a network in floats, need the chip's"):
-        EXPORTERS["lava"](quiet, Request(network=Path("a"), out=tmp_path / "a"))
+        export(quiet, "lava", Request(network=Path("a"), out=tmp_path / "a"))
+
+
+PACKAGE = """
+from isotau.convert.ground.errors import info
+from isotau.targets.check import check
+from isotau.targets.export import Exporter
+
+def check(net):
+    return [info("network", f"got {net.n} neurons, need some", "written as text")]
+
+def write(net, path, request):
+    path.write_text(f"{net.n} neurons")
+    return path
+
+TEXT = Exporter(check=check, write=write, stages=("rate",), ending=".txt")
+ODD = 3
+"""
+
+
+def test_another_package_brings_an_exporter(tmp_path, monkeypatch, install, rate_net):
+    install("lab_text", PACKAGE, GROUP, text="lab_text:TEXT")
+    monkeypatch.chdir(tmp_path)
+    findings, path = export(rate_net, "text", Request(network=Path("a.rate.npz")))
+    assert path == Path("a.txt") and path.read_text() == "24 neurons"
+    assert findings == check(rate_net, "text")
+    assert [f.message for f in findings] == ["got 24 neurons, need some"]
+
+
+def test_its_exporter_is_held_to_its_row(install, quiet):
+    install("lab_text", PACKAGE, GROUP, text="lab_text:TEXT")
+    with pytest.raises(ValueError, match="a: got LIF neurons, need a rate network"):
+        export(quiet, "text", Request(network=Path("a")))
+    with pytest.raises(ValueError, match="--step: got True for text, which has no"):
+        export(quiet, "text", Request(network=Path("a"), step=True))
+
+
+def test_an_unknown_exporter_is_answered_with_all_names(install, quiet):
+    install("lab_text", PACKAGE, GROUP, text="lab_text:TEXT")
+    with pytest.raises(ValueError, match="--to: got 'x', need one of nir, onnx, lava,"):
+        export(quiet, "x", Request(network=Path("a")))
+    with pytest.raises(ValueError, match=r"target: got 'x', need .* lava, text"):
+        check(quiet, "x")
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("odd", "lab_text:ODD", r"exporters odd of lab-text: .* need a Exporter"),
+        ("gone", "lab_text:GONE", "exporters gone of lab-text: AttributeError"),
+        ("nir", "lab_text:TEXT", r"exporters nir of lab-text: .* a name that is taken"),
+        ("loihi2", "lab_text:TEXT", r"exporters loihi2 of lab-text: .* taken"),
+    ],
+)
+def test_a_broken_exporter_is_named_and_left_out(install, entry, value, message):
+    install("lab_text", PACKAGE, GROUP, **{entry: value})
+    with pytest.warns(BrokenPlugin, match=message):
+        assert exporters() == EXPORTERS
+
+
+def test_isotaus_own_exporters_load_no_package(install, quiet, tmp_path):
+    install("lab_text", "1 / 0", GROUP, text="lab_text:TEXT")
+    export(quiet, "nir", Request(network=Path("a"), out=tmp_path / "a.nir"))

@@ -1,6 +1,7 @@
 """The commands that hand networks to targets: check, export, verify, place."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,19 @@ from isotau.convert.ground.errors import (
     describe_findings,
     exit_status,
 )
+from isotau.targets.check import TARGETS
+from isotau.targets.export import EXPORTERS
+from isotau.targets.loihi.limits import CHIPS
 
-Target = Annotated[
-    str,
-    typer.Option("--target", "--to", help="loihi1, loihi2, lava, nir or onnx."),
-]
-ChipName = Annotated[str, typer.Option("--chip", help="loihi1 or loihi2.")]
+
+def _any_of(names: Iterable[str]) -> str:
+    """Return "a, b or c."."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}."
+
+
+Target = Annotated[str, typer.Option("--target", "--to", help=_any_of(TARGETS))]
+ChipName = Annotated[str, typer.Option("--chip", help=_any_of(CHIPS))]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -73,7 +81,7 @@ def check(
 
 def export(
     network: options.AnyNetwork,
-    to: Annotated[str, typer.Option("--to", help="nir, onnx or lava.")],
+    to: Annotated[str, typer.Option("--to", help=_any_of(EXPORTERS))],
     out: Annotated[
         Path | None,
         typer.Option(help="File, or folder for Lava; named after NETWORK if left out."),
@@ -108,11 +116,11 @@ def export(
     What the target cannot hold is said, all of it, before anything is written; with an
     error nothing is.
     """
-    from isotau.targets.export import EXPORTERS, Request
+    from isotau.targets.export import Request, find_exporter
+    from isotau.targets.export import export as export_network
     from isotau.targets.open_network import open_network
 
-    if to not in EXPORTERS:
-        raise ValueError(f"--to: got {to!r}, need one of {', '.join(EXPORTERS)}")
+    find_exporter(to)  # before a large file is read in vain
     told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
     opened = open_network(network, **told)
     request = Request(
@@ -124,7 +132,7 @@ def export(
         chip=chip,
         overwrite=overwrite,
     )
-    found, written = EXPORTERS[to](opened.net, request)
+    found, written = export_network(opened.net, to, request)
     _say([*opened.findings, *found])
     typer.echo(f"Written: {written}")
 

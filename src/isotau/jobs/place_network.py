@@ -19,14 +19,12 @@ from isotau.sim.engines import compiled
 from isotau.targets.loihi import place as table
 from isotau.targets.loihi.cost import Cost, cost, describe_cost
 from isotau.targets.loihi.cost import as_json as cost_as_json
-from isotau.targets.loihi.limits import LOIHI1, LOIHI2
+from isotau.targets.loihi.limits import CHIPS
 from isotau.targets.loihi.neurobench import neurobench
 from isotau.targets.loihi.place import Placement, place
 from isotau.targets.loihi.plot_placement import plot_placement
 from isotau.targets.loihi.traffic import traffic
 from isotau.targets.on_lava.profiles import findings_of_grouping, group_profiles
-
-CHIPS = {"loihi1": LOIHI1, "loihi2": LOIHI2}
 
 
 @short_repr

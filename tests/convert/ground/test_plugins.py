@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 
 from isotau.convert.ground.plugins import BrokenPlugin, plugins
@@ -7,26 +5,10 @@ from isotau.convert.ground.plugins import BrokenPlugin, plugins
 GROUP = "isotau.parts"
 
 
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Return a function that puts a package with entry points on the path."""
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def write(code, **entries):
-        (tmp_path / "lab_parts.py").write_text(code)
-        info = tmp_path / "lab_parts-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lab-parts\n")
-        lines = [f"{name} = {value}" for name, value in entries.items()]
-        (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines]))
-
-    yield write
-    sys.modules.pop("lab_parts", None)
-
-
 def test_parts_come_with_their_names(install):
-    install("PART = 3", part="lab_parts:PART")
-    assert list(plugins(GROUP, int)) == [("isotau.parts part of lab-parts", 3)]
+    install("lab_parts", "PART = 3", GROUP, part="lab_parts:PART")
+    parts = [(entry.name, part) for entry, part in plugins(GROUP, int)]
+    assert parts == [("part", 3)]
 
 
 def test_without_packages_there_is_nothing():
@@ -43,6 +25,6 @@ def test_without_packages_there_is_nothing():
     ],
 )
 def test_broken_parts_are_named_and_left_out(install, code, entry, message):
-    install(f"FINE = 7\n{code}", broken=entry)
+    install("lab_parts", f"FINE = 7\n{code}", GROUP, broken=entry)
     with pytest.warns(BrokenPlugin, match=f"parts broken of lab-parts: {message}"):
         assert not list(plugins(GROUP, int))

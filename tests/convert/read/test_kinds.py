@@ -8,7 +8,14 @@ import torch
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.plugins import BrokenPlugin
-from isotau.convert.read.kinds import READERS, Content, Reader, find_reader, read_file
+from isotau.convert.read.kinds import (
+    GROUP,
+    READERS,
+    Content,
+    Reader,
+    find_reader,
+    read_file,
+)
 from isotau.convert.read.read_rate import read_rate
 from isotau.sim.recorded.read_spike_times import READERS as OF_RECORDINGS
 
@@ -33,21 +40,14 @@ FAULTY = Reader("faulty", ".lab", faulty, read)
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Return a function that puts a package with readers on the path."""
-    monkeypatch.syspath_prepend(tmp_path)
+def offer(install):
+    """Return a function that puts a package with some of the readers on the path."""
 
     def write(*names):
-        (tmp_path / "lab_reader.py").write_text(PACKAGE)
-        info = tmp_path / "lab_reader-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lab-reader\n")
-        lines = [f"{name.lower()} = lab_reader:{name}" for name in names]
-        text = "\n".join(["[isotau.readers]", *lines])
-        (info / "entry_points.txt").write_text(text)
+        entries = {name.lower(): f"lab_reader:{name}" for name in names}
+        install("lab_reader", PACKAGE, GROUP, **entries)
 
-    yield write
-    sys.modules.pop("lab_reader", None)
+    return write
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ def test_content_is_looked_into_only_when_asked(tmp_path):
     assert content.is_torch and content.parameters == {"w", "v"}
 
 
-def test_a_reader_of_another_package_is_asked(tmp_path, install, arrays):
-    install("READER")
+def test_a_reader_of_another_package_is_asked(tmp_path, offer, arrays):
+    offer("READER")
     (tmp_path / "net.lab").write_bytes(b"LAB 1")
     assert find_reader(tmp_path / "net.lab").name == "lab file"
     net, _ = read_rate(tmp_path / "net.lab", dt=0.02)
@@ -129,8 +129,8 @@ def test_a_reader_of_another_package_is_asked(tmp_path, install, arrays):
         read_rate(tmp_path / "a")
 
 
-def test_it_is_asked_before_those_that_take_every_file_of_a_format(tmp_path, install):
-    install("MATLAB")
+def test_it_is_asked_before_those_that_take_every_file_of_a_format(tmp_path, offer):
+    offer("MATLAB")
     head = b"MATLAB 5 of the lab".ljust(124) + b"\x00\x01IM"
     (tmp_path / "net.mat").write_bytes(head)
     assert find_reader(tmp_path / "net.mat").name == "lab .mat"
@@ -138,8 +138,8 @@ def test_it_is_asked_before_those_that_take_every_file_of_a_format(tmp_path, ins
     assert find_reader(tmp_path / "net.mat").name == "spikeRNN .mat"
 
 
-def test_it_is_not_loaded_for_files_that_isotau_knows(tmp_path, install, arrays):
-    install("READER")
+def test_it_is_not_loaded_for_files_that_isotau_knows(tmp_path, offer, arrays):
+    offer("READER")
     read_file(tmp_path / "net.npz", dt=0.02)
     assert "lab_reader" not in sys.modules
 
@@ -151,14 +151,14 @@ def test_it_is_not_loaded_for_files_that_isotau_knows(tmp_path, install, arrays)
         ("PACKAGE", "isotau.readers package of lab-reader: AttributeError: module"),
     ],
 )
-def test_a_broken_reader_is_a_warning(tmp_path, install, arrays, name, message):
-    install(name, "READER")
+def test_a_broken_reader_is_a_warning(tmp_path, offer, arrays, name, message):
+    offer(name, "READER")
     (tmp_path / "net.lab").write_bytes(b"LAB 1")
     with pytest.warns(BrokenPlugin, match=message):
         assert find_reader(tmp_path / "net.lab").name == "lab file"
 
 
-def test_what_a_reader_refuses_it_refuses(tmp_path, install):
+def test_what_a_reader_refuses_it_refuses(tmp_path, offer):
     def refuse(content):
         raise UnreadableFile(f"{content.path}: got an older lab file, need a new one")
 

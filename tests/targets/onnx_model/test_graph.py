@@ -3,10 +3,9 @@ import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
 
+from isotau.targets.onnx_model.check_onnx import IR_VERSION, OPSET
 from isotau.targets.onnx_model.graph import (
     DIGEST,
-    IR_VERSION,
-    OPSET,
     Graph,
     digest,
     to_model,

@@ -10,7 +10,7 @@ from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.readout import read_out
 from isotau.sim.engines import reference
-from isotau.targets.onnx_model.graph import IR_VERSION, OPSET
+from isotau.targets.onnx_model.check_onnx import IR_VERSION, OPSET
 from isotau.targets.onnx_model.model_file import read_properties
 from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
 from isotau.targets.onnx_model.session import run_onnx
