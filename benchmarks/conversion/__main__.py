@@ -2,14 +2,13 @@
 
     python -m benchmarks.conversion              everything, hours on two cores
     python -m benchmarks.conversion --only rdm   some of it
+    python -m benchmarks.conversion --render     the page, from its .json alone
 
 Networks and figures are kept in the work folder, so that an interrupted run goes on;
 remove the folder to begin anew. The page and its .json are written at the end from
 whatever is there.
 """
 
-import argparse
-import json
 import os
 import time
 from collections.abc import Iterable
@@ -21,14 +20,15 @@ from joblib import Parallel, delayed
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
+from benchmarks.command import add_page_options, command_parser
 from benchmarks.conversion.measure import measure
-from benchmarks.conversion.page import write_page
+from benchmarks.conversion.page import conversion_page
 from benchmarks.conversion.search import time_search
 from benchmarks.conversion.studies import STUDIES
+from benchmarks.conversion.summary import summarize
 from benchmarks.provenance import provenance
-from benchmarks.repository import RESULTS
+from benchmarks.results import read_figures, write_figures, write_page, write_results
 from isotau.cli.progress import bars
-from isotau.convert.ground import files
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.jobs.train import file_name, train_networks
@@ -36,55 +36,56 @@ from isotau.jobs.train import file_name, train_networks
 
 def main() -> None:
     """Run the studies that were asked for and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = command_parser("benchmarks.conversion", __doc__)
     parser.add_argument("--work", type=Path, default=Path("conversion-work"))
     parser.add_argument("--only", nargs="*", default=[*STUDIES, "search"])
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--train-only", action="store_true")
-    parser.add_argument("--page", type=Path, default=RESULTS)
-    chosen = parser.parse_args()
-    unknown = set(chosen.only) - {*STUDIES, "search"}
+    add_page_options(parser)
+    options = parser.parse_args()
+    unknown = set(options.only) - {*STUDIES, "search"}
     if unknown:
         parser.error(f"--only: got {sorted(unknown)}, need some of {[*STUDIES]}")
-    for name in chosen.only:
+    if options.render:
+        write_page(options.page, "conversion", conversion_page)
+        return
+    for name in options.only:
         if name == "search":
-            if not chosen.train_only:
-                keep(chosen.work / "search.json", time_search())
+            if not options.train_only:
+                write_figures(options.work / "search.json", time_search())
             continue
-        seconds = train(name, chosen.work / name, chosen.jobs)
-        if not chosen.train_only:
-            convert_all(name, chosen.work / name, seconds, chosen.jobs)
-    if not chosen.train_only:
-        results = {
-            name: json.loads((chosen.work / name / "figures.json").read_text())
-            for name in STUDIES
-            if (chosen.work / name / "figures.json").exists()
-        }
-        search = chosen.work / "search.json"
-        found = json.loads(search.read_text()) if search.exists() else None
-        write_page(chosen.page, results, found, provenance("benchmarks.conversion"))
+        training = train(name, options.work / name, options.jobs)
+        if not options.train_only:
+            convert_all(name, options.work / name, training, options.jobs)
+    if not options.train_only:
+        write_results(options.page, "conversion", gather(options.work), conversion_page)
 
 
 def train(name: str, folder: Path, jobs: int) -> dict[str, float]:
-    """Train a study's networks and return what it took, kept from the first time."""
+    """Train a study's networks; return what it took, of the run that trained them."""
     record = folder / "training.json"
     if record.exists():
-        return dict(json.loads(record.read_text()))
+        return dict(read_figures(record))
     request = STUDIES[name].train
+    # Networks are trained as one batch, so threads help; conversion runs one network
+    # in each process, where they would get in each other's way.
     torch.set_num_threads(jobs)
-    started = time.perf_counter()
-    made = train_networks(request, folder, progress=bars)
-    seconds = time.perf_counter() - started
+    start = time.perf_counter()
+    training = train_networks(request, folder, progress=bars)
+    seconds = time.perf_counter() - start
     torch.set_num_threads(1)
-    updates = [sum(s[k].losses.size for s in made.stages) for k in range(request.count)]
+    updates = [
+        sum(stages[k].losses.size for stages in training.stages)
+        for k in range(request.count)
+    ]
     figures = {
         "networks": request.count,
         "seconds": seconds,
         "threads": jobs,
-        "converged": made.converged,
+        "converged": training.converged,
         "median_updates": float(sorted(updates)[len(updates) // 2]),
     }
-    keep(record, figures)
+    write_figures(record, figures)
     return figures
 
 
@@ -92,27 +93,46 @@ def convert_all(name: str, folder: Path, training: dict[str, float], jobs: int) 
     """Convert and score a study's networks, several at once."""
     study = STUDIES[name]
 
-    def one(k: int) -> dict[str, Any]:
-        kept = folder / f"figures_{k:03d}.json"
-        if not kept.exists():
+    def network_figures(k: int) -> dict[str, Any]:
+        path = folder / f"figures_{k:03d}.json"
+        if not path.exists():
             torch.set_num_threads(1)
             net = storage.load(folder / file_name(k), RateRNN)
             with threadpool_limits(1):
-                keep(kept, measure(net, study, seed=k, scaled=k < study.scaled))
-        return dict(json.loads(kept.read_text()))
+                figures = measure(net, study, seed=k, scaled=k < study.scaled)
+            write_figures(path, figures)
+        return dict(read_figures(path))
 
-    tasks: Iterable[Any] = (delayed(one)(k) for k in range(study.train.count))
-    found = track(
-        Parallel(n_jobs=jobs, return_as="generator")(tasks),
+    jobs_of_networks: Iterable[Any] = (
+        delayed(network_figures)(k) for k in range(study.train.count)
+    )
+    networks = track(
+        Parallel(n_jobs=jobs, return_as="generator")(jobs_of_networks),
         description=name,
         total=study.train.count,
     )
-    keep(folder / "figures.json", {"training": training, "networks": list(found)})
+    content = {"training": training, "networks": list(networks)}
+    write_figures(folder / "figures.json", content)
 
 
-def keep(path: Path, figures: Any) -> None:
-    """Write figures to a file, whole or not at all."""
-    files.write_text(path, json.dumps(figures, indent=1, allow_nan=False) + "\n")
+def gather(work: Path) -> dict[str, Any]:
+    """Return the figures of every study and of the search that the work folder has."""
+    results = {
+        name: read_figures(work / name / "figures.json")
+        for name in STUDIES
+        if (work / name / "figures.json").exists()
+    }
+    search = work / "search.json"
+    return {
+        "provenance": provenance("benchmarks.conversion"),
+        "summary": {name: summarize(name, part) for name, part in results.items()},
+        "search": read_figures(search) if search.exists() else None,
+        "networks": results,
+        "trials": {
+            name: {"fit": study.fit, "test": study.test, "seed": study.train.seed}
+            for name, study in STUDIES.items()
+        },
+    }
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.conversion.studies import Study
+from benchmarks.conversion.studies import ConversionStudy
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, mean_rate, window
 from isotau.convert.records.trials import Trials, refine, subset
@@ -26,9 +26,12 @@ RANGED = 32
 """Trials of the fit that the quantizer's ranges and losses come from."""
 
 
-def measure(net: RateRNN, study: Study, *, seed: int, scaled: bool) -> dict[str, Any]:
+def measure(
+    net: RateRNN, study: ConversionStudy, *, seed: int, scaled: bool
+) -> dict[str, Any]:
     """Return the figures of one network; every stage sees the same test trials."""
     task = TASKS[study.task]
+    # A stream of its own for each purpose: more trials to fit change no test trial.
     fit = task.draw(study.fit, np.random.default_rng([seed, 1]))
     test = task.draw(study.test, np.random.default_rng([seed, 2]))
     rng = np.random.default_rng([seed, 3])
@@ -39,52 +42,49 @@ def measure(net: RateRNN, study: Study, *, seed: int, scaled: bool) -> dict[str,
         "rate": _answers(run.outputs, test, test, run.outputs, task),
     }
     for method in ("calibrate", "scale") if scaled else ("calibrate",):
-        started = time.perf_counter()
-        found = convert_rate(
-            net,
-            fit,
-            score=task.score,
-            seed=seed,
-            config=ConvertConfig(method=method),
-        )
-        seconds = time.perf_counter() - started
-        figures[method] = _stages(found, fit, test, run.outputs, task, seed) | {
+        config = ConvertConfig(method=method)
+        start = time.perf_counter()
+        conversion = convert_rate(net, fit, score=task.score, seed=seed, config=config)
+        seconds = time.perf_counter() - start
+        figures[method] = _stages(conversion, fit, test, run.outputs, task, seed) | {
             "seconds": seconds,
-            "inverse_lambda": found.chosen.inverse_lambda,
-            "unit_mv": 1e3 * found.constants.unit,
-            "candidates": len(found.candidates),
-            "membrane_noise_mv": 1e3 * found.network.noise_std,
+            "inverse_lambda": conversion.chosen.inverse_lambda,
+            "unit_mv": 1e3 * conversion.constants.unit,
+            "candidates": len(conversion.candidates),
+            "membrane_noise_mv": 1e3 * conversion.network.noise_std,
         }
         if net.rank and method == "calibrate":
             assert run.x is not None
-            figures["kappa"] = _kappa(net, found, test, run.x, seed)
+            figures["kappa"] = _kappa(net, conversion, test, run.x, seed)
     return figures
 
 
 def _stages(
-    found: Conversion,
+    conversion: Conversion,
     fit: Trials,
     test: Trials,
-    theirs: np.ndarray,
+    rate_outputs: np.ndarray,
     task: Task,
     seed: int,
 ) -> dict[str, Any]:
     """Return what the LIF and the fixed-point network do."""
-    net, constants = found.network, found.constants
+    net, constants = conversion.network, conversion.constants
     fine = refine(test, constants.dt)
     lead = constants.burn_in_steps
 
-    def shown(trials: Trials) -> np.ndarray:
+    def lif_inputs(trials: Trials) -> np.ndarray:
+        # Steps before the trial, in which synapses and membranes leave their start.
         return lead_in(task, refine(trials, constants.dt).inputs, lead)
 
     def lif_run(inputs: np.ndarray, seed: int) -> LIFRun:
         generator = torch.Generator().manual_seed(seed)
         return simulate_lif(net, inputs, generator=generator)
 
-    inputs, some = shown(test), shown(subset(fit, slice(0, RANGED)))
-    seen = lif_run(some, seed + 400)
+    # Ranges come from trials of the fit: the chip network must not know the test.
+    inputs, ranging = lif_inputs(test), lif_inputs(subset(fit, slice(0, RANGED)))
+    ranged = lif_run(ranging, seed + 400)
     peak = float(np.abs(fit.inputs).max())
-    fixed = prepare(net, some, run=seen, input_peak=peak).fixed
+    fixed = prepare(net, ranging, run=ranged, input_peak=peak).fixed
     run = lif_run(inputs, seed + 100)
     chip = compiled.run(
         fixed, messages(fixed, inputs), seed=seed + 200, count_overflow=True
@@ -98,50 +98,62 @@ def _stages(
         outputs = read_out(
             spikes, w_out=stage.w_out, b_out=stage.b_out, tau=tau, f0=stage.f0
         )[lead:]
-        seen: Spikes = window(spikes, lead) if lead else spikes
-        figures[name] = _answers(outputs, fine, test, theirs, task) | {
-            "rate_hz": mean_rate(seen)
+        trial_spikes: Spikes = window(spikes, lead) if lead else spikes
+        figures[name] = _answers(outputs, fine, test, rate_outputs, task) | {
+            "rate_hz": mean_rate(trial_spikes)
         }
     figures["fixed"]["u_wraps"] = int(chip.overflow.u_wraps.sum())
     return figures
 
 
 def _answers(
-    outputs: np.ndarray, trials: Trials, coarse: Trials, theirs: np.ndarray, task: Task
+    outputs: np.ndarray,
+    trials: Trials,
+    coarse: Trials,
+    rate_outputs: np.ndarray,
+    task: Task,
 ) -> dict[str, Any]:
-    """Return accuracies, amplitude and the distance to the rate network's output."""
-    every = round(coarse.dt / trials.dt)
+    """Return accuracies, amplitude and the distance to the rate network's output.
+
+    Args:
+        outputs: time × batch × outputs, in steps of `trials`.
+        trials: that gave the outputs.
+        coarse: those trials in steps of the rate network.
+        rate_outputs: time × batch × outputs, in steps of `coarse`.
+        task: that scores.
+    """
+    stride = round(coarse.dt / trials.dt)
     mask = coarse.mask
-    off = outputs[every - 1 :: every][mask] - theirs[mask]
-    asked = np.abs(trials.targets).max(axis=(0, 2)) > 0
-    wanted = np.abs(trials.targets).max(axis=(0, 2))[asked]
+    # The last fine step within a coarse one stands for the time at its end.
+    off = outputs[stride - 1 :: stride][mask] - rate_outputs[mask]
+    target_peaks = np.abs(trials.targets).max(axis=(0, 2))
+    # A trial whose right answer is silence has no amplitude to compare.
+    active = target_peaks > 0
     peaks = np.abs(np.where(trials.mask[:, :, None], outputs, 0)).max(axis=(0, 2))
     return {
         "accuracy": float(task.score(outputs, trials).mean()),
         "strict": float(task.score_strict(outputs, trials).mean()),
-        "amplitude": float((peaks[asked] / wanted).mean()),
+        "amplitude": float((peaks[active] / target_peaks[active]).mean()),
         "rms_to_rate": float(np.sqrt((off**2).mean())),
     }
 
 
 def _kappa(
-    net: RateRNN, found: Conversion, test: Trials, x: np.ndarray, seed: int
+    net: RateRNN, conversion: Conversion, test: Trials, x: np.ndarray, seed: int
 ) -> dict[str, Any]:
     """Return how the latent trajectories of rate and LIF network agree."""
-    few = slice(0, min(32, test.batch))
-    fine = refine(test, found.constants.dt)
-    lif, constants = found.network, found.constants
-    spikes = simulate_lif(
-        lif,
-        fine.inputs[:, few],
-        generator=torch.Generator().manual_seed(seed + 300),
-    ).spikes
+    lif, constants = conversion.network, conversion.constants
+    # A few tens of trials hold thousands of steps, enough for a correlation.
+    batch = slice(0, min(32, test.batch))
+    inputs = refine(test, constants.dt).inputs[:, batch]
+    generator = torch.Generator().manual_seed(seed + 300)
+    spikes = simulate_lif(lif, inputs, generator=generator).spikes
     m = factors(net).m_vectors
-    rate_kappa = kappa(x[:, few], m, inputs=net.w_in, offset=net.bias)
+    rate_kappa = kappa(x[:, batch], m, inputs=net.w_in, offset=net.bias)
     spiking = spiking_kappa(
         spikes,
         lif,
-        fine.inputs[:, few],
+        inputs,
         m,
         inputs=net.w_in,
         unit=constants.unit,

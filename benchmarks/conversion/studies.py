@@ -7,13 +7,17 @@ from isotau.jobs.train import TrainRequest
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class ConversionStudy:
     """Networks of one kind.
 
-    `fit` trials are for the conversion, fit and choice together, `test` other trials
-    are for the figures; `scaled` of the networks are also converted by the published
-    mapping with one λ; `needed` is the accuracy at which a network counts as right, or
-    None where it must keep to within 0.03 of the rate network's.
+    Attributes:
+        task: name of the task.
+        train: what the networks are trained by.
+        fit: trials for the conversion, fit and choice together.
+        test: other trials, for the figures.
+        needed: accuracy at which a network counts as right; None where it must keep to
+            within 0.03 of the rate network's.
+        scaled: networks that are also converted by the published mapping with one λ.
     """
 
     task: str
@@ -29,49 +33,54 @@ def _train(task: str, count: int, **changes: Any) -> TrainRequest:
 
 
 SPAN = {"tau_min": 0.020, "tau_max": 0.050}
-STUDIES: dict[str, Study] = {
-    "go-nogo": Study(
+"""Range of τ that the published Go-NoGo networks have, in seconds."""
+STUDIES: dict[str, ConversionStudy] = {
+    "go-nogo": ConversionStudy(
         task="go-nogo",
         train=_train("go-nogo", 50, **SPAN),
         fit=150,
         test=200,
         scaled=10,
     ),
-    "mante": Study(task="mante", train=_train("mante", 20), fit=90, test=200, scaled=2),
-    "dms-750": Study(
+    "mante": ConversionStudy(
+        task="mante", train=_train("mante", 20), fit=90, test=200, scaled=2
+    ),
+    "dms-750": ConversionStudy(
         task="dms-750", train=_train("dms-750", 20), fit=90, test=200, scaled=2
     ),
-    "relu": Study(
+    "relu": ConversionStudy(
         task="go-nogo",
         train=_train("go-nogo", 20, activation="relu", **SPAN),
         fit=150,
         test=200,
     ),
-    "softplus": Study(
+    "softplus": ConversionStudy(
         task="go-nogo",
         train=_train("go-nogo", 20, activation="softplus", **SPAN),
         fit=150,
         test=200,
     ),
-    "lif": Study(
+    "lif": ConversionStudy(
         task="go-nogo",
         train=_train("go-nogo", 10, activation="lif", **SPAN),
         fit=150,
         test=200,
         scaled=5,
     ),
-    "rdm": Study(task="rdm", train=_train("rdm", 5), fit=75, test=100, scaled=1),
-    "mante-lowrank": Study(
+    "rdm": ConversionStudy(
+        task="rdm", train=_train("rdm", 5), fit=75, test=100, scaled=1
+    ),
+    "mante-lowrank": ConversionStudy(
         task="mante-lowrank", train=_train("mante-lowrank", 5), fit=75, test=100
     ),
-    "romo": Study(task="romo", train=_train("romo", 5), fit=75, test=100),
-    "dms-lowrank": Study(
+    "romo": ConversionStudy(task="romo", train=_train("romo", 5), fit=75, test=100),
+    "dms-lowrank": ConversionStudy(
         task="dms-lowrank",
         train=_train("dms-lowrank", 5),
         fit=75,
         test=100,
     ),
-    "dms-full-rank": Study(
+    "dms-full-rank": ConversionStudy(
         task="dms-lowrank", train=_train("dms-full-rank", 1), fit=75, test=100
     ),
 }

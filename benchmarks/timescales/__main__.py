@@ -3,26 +3,25 @@
     python -m benchmarks.timescales                   everything, an hour on two cores
     python -m benchmarks.timescales --only hawkes     some of it
     python -m benchmarks.timescales --quick           all of it, too small to believe
+    python -m benchmarks.timescales --render          the page, from its .json alone
 
 Networks are those that `benchmarks.conversion` trains; they are trained if the folder
 has none. Figures are kept in the work folder part by part, so that an interrupted run
 goes on; remove the folder to begin anew. The page is written from whatever is there.
 """
 
-import argparse
-import json
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import add_page_options, command_parser
 from benchmarks.provenance import provenance
-from benchmarks.repository import RESULTS
+from benchmarks.results import read_figures, write_figures, write_page, write_results
 from benchmarks.timescales import accuracy
 from benchmarks.timescales import networks as study
-from benchmarks.timescales.page import write_page
-from isotau.convert.ground.files import write_text
+from benchmarks.timescales.page import timescales_page
 
 SEED = 2026
 FULL = accuracy.FULL | {"task": 80, "quiet": 300, "length": 2.0, "share": 1.0}
@@ -31,31 +30,35 @@ QUICK = accuracy.QUICK | {"task": 80, "quiet": 40, "length": 1.0, "share": 0.05}
 
 def main() -> None:
     """Measure what was asked for and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = command_parser("benchmarks.timescales", __doc__)
     parser.add_argument("--work", type=Path, default=Path("timescales-work"))
     parser.add_argument("--networks", type=Path, default=Path("conversion-work"))
     parser.add_argument("--only", nargs="*", help="some of the parts")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--page", type=Path, default=RESULTS)
-    chosen = parser.parse_args()
-    sizes = QUICK if chosen.quick else FULL
-    parts = all_parts(sizes, chosen.networks, chosen.jobs)
-    unknown = set(chosen.only or []) - set(parts)
+    add_page_options(parser)
+    options = parser.parse_args()
+    sizes = QUICK if options.quick else FULL
+    parts = all_parts(sizes, options.networks, options.jobs)
+    unknown = set(options.only or []) - set(parts)
     if unknown:
         parser.error(f"--only: got {sorted(unknown)}, need some of {[*parts]}")
-    for name in chosen.only or parts:
-        kept = chosen.work / f"{name}.json"
-        if not kept.exists():
-            text = json.dumps(parts[name](), indent=1, allow_nan=False)
-            write_text(kept, text + "\n")
-    figures = {
-        name: json.loads((chosen.work / f"{name}.json").read_text())
-        for name in parts
-        if (chosen.work / f"{name}.json").exists()
+    if options.render:
+        write_page(options.page, "timescales", timescales_page)
+        return
+    paths = {name: options.work / f"{name}.json" for name in parts}
+    for name in options.only or parts:
+        if not paths[name].exists():
+            write_figures(paths[name], parts[name]())
+    origin = provenance("benchmarks.timescales")
+    content = {
+        "provenance": origin | {"seed": SEED, "quick": options.quick},
+        "sizes": sizes,
+        "figures": {
+            name: read_figures(path) for name, path in paths.items() if path.exists()
+        },
     }
-    made = provenance("benchmarks.timescales") | {"seed": SEED, "quick": chosen.quick}
-    write_page(chosen.page, figures, made, sizes)
+    write_results(options.page, "timescales", content, timescales_page)
 
 
 def all_parts(
@@ -83,6 +86,7 @@ def of_networks(
 ) -> dict[str, Any]:
     """Return what is to be said of a study's networks, carried by one method."""
     nets = study.networks(name, folder)
+    # An interval over networks needs two at least.
     nets = nets[: max(2, round(sizes["share"] * len(nets)))]
     measured = study.measure_all(name, method, nets, sizes, jobs)
     return {

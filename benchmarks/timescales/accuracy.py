@@ -29,6 +29,7 @@ from isotau.sim.timescales.estimators.direct_fit import direct
 from isotau.sim.timescales.estimators.two_timescales import two_timescales
 
 FINE, COARSE = 0.025, 0.05
+"""Widths of bins in seconds: those that `ml` is given, and those of published rules."""
 TRIALS, DURATION = 50, 1.0
 METHODS = ("ml", "exponential", "kim", "acw", "sttc")
 CELLS = [
@@ -47,67 +48,69 @@ def timed(
     estimator: Callable[..., Timescales], source: Source, **options: Any
 ) -> tuple[Timescales, float]:
     """Return what an estimator finds, and its seconds per neuron."""
-    started = time.perf_counter()
-    found = estimator(source, **options)
-    return found, (time.perf_counter() - started) / found.n
+    start = time.perf_counter()
+    timescales = estimator(source, **options)
+    return timescales, (time.perf_counter() - start) / timescales.n
 
 
-def score(found: Timescales, truth: np.ndarray, seconds: float) -> dict[str, Any]:
+def score(timescales: Timescales, truth: np.ndarray, seconds: float) -> dict[str, Any]:
     """Return the accuracy of an estimator, over all neurons and over those it keeps.
 
     "all" counts its best value whatever the status, and neurons without one as wrong.
     """
-    tau = np.broadcast_to(truth, found.n)
+    tau = np.broadcast_to(truth, timescales.n)
     with np.errstate(invalid="ignore"):
-        error = np.abs(found.estimate / tau - 1)
-        ratio = found.estimate / tau
+        error = np.abs(timescales.estimate / tau - 1)
+        ratio = timescales.estimate / tau
+    # No value is wrong by any measure: leaving such neurons out would reward silence.
     error = np.where(np.isnan(error), np.inf, error)
-    kept = np.array([status is Status.OK for status in found.status])
-    has = np.isfinite(found.low)
-    inside = (found.low <= tau) & (tau <= found.high)
+    valid = np.array([status is Status.OK for status in timescales.status])
+    bounded = np.isfinite(timescales.low)
+    inside = (timescales.low <= tau) & (tau <= timescales.high)
     return {
-        "n": found.n,
+        "n": timescales.n,
         "within_25": float(np.mean(error < 0.25)),
         "within_50": float(np.mean(error < 0.5)),
         "within_100": float(np.mean(error < 1.0)),
         "no_value": float(np.mean(np.isinf(error))),
-        "kept": float(kept.mean()),
-        "kept_within_25": _mean(error[kept] < 0.25),
+        "kept": float(valid.mean()),
+        "kept_within_25": _mean(error[valid] < 0.25),
         "median_bias": _median(ratio[np.isfinite(ratio)]),
-        "kept_median_bias": _median(ratio[kept]),
-        "kept_sd_log": float(np.std(np.log(ratio[kept]))) if kept.any() else None,
-        "coverage": _mean(inside[has]),
-        "kept_coverage": _mean(inside[has & kept]),
-        "interval_open": _mean(np.isinf(found.high[has])),
+        "kept_median_bias": _median(ratio[valid]),
+        "kept_sd_log": float(np.std(np.log(ratio[valid]))) if valid.any() else None,
+        "coverage": _mean(inside[bounded]),
+        "kept_coverage": _mean(inside[bounded & valid]),
+        "interval_open": _mean(np.isinf(timescales.high[bounded])),
         "seconds_per_neuron": seconds,
     }
 
 
 def hawkes(sizes: dict[str, int], seed: int) -> dict[str, Any]:
     """Return the scores on the benchmark of iSTTC: 40 × 1 s of Hawkes processes."""
-    made = hawkes_benchmark(sizes["hawkes"], np.random.default_rng([seed, 1]))
-    truth, rate = made.truth.tau, made.truth.mean
-    found = {}
+    recording = hawkes_benchmark(sizes["hawkes"], np.random.default_rng([seed, 1]))
+    truth, rate = recording.truth.tau, recording.truth.mean
+    scores = {}
     for method in METHODS:
         options = {"min_rate": 0.0} if method == "kim" else {}
-        ESTIMATORS[method](_first(made.data), **options)  # compiles
-        result, seconds = timed(ESTIMATORS[method], made.data, **options)
-        found[method] = score(result, truth, seconds)
+        # A few neurons first: what compiles then is not timed.
+        ESTIMATORS[method](_first(recording.data), **options)
+        timescales, seconds = timed(ESTIMATORS[method], recording.data, **options)
+        scores[method] = score(timescales, truth, seconds)
         if method == "ml":
-            slow = {
+            by_rate = {
                 f"{low:g} to {high:g} Hz": score(
-                    _part(result, (rate >= low) & (rate < high)),
+                    _part(timescales, (rate >= low) & (rate < high)),
                     truth[(rate >= low) & (rate < high)],
                     seconds,
                 )
                 for low, high in ((0, 2), (2, 5), (5, 10))
             }
     guess = np.abs(GUESS / truth - 1)
-    found["constant guess"] = {
+    scores["constant guess"] = {
         "n": truth.size,
         **{f"within_{k}": float(np.mean(guess < k / 100)) for k in (25, 50, 100)},
     }
-    return {"methods": found, "ml_by_rate": slow}
+    return {"methods": scores, "ml_by_rate": by_rate}
 
 
 def cells(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
@@ -115,19 +118,18 @@ def cells(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
     rows = []
     for k, (rate, sd, tau) in enumerate(CELLS):
         law = rectified(rate, sd, tau, units=sizes["cell"])
-        made = doubly_stochastic(
+        recording = doubly_stochastic(
             law, trials=TRIALS, duration=DURATION, bin_width=FINE,
             rng=np.random.default_rng([seed, 2, k]),
         )  # fmt: skip
-        fine = as_series(made.data, FINE)
+        fine = as_series(recording.data, FINE)
         pairs = fine.values.reshape(-1, 2, *fine.values.shape[1:]).sum(axis=1)
         coarse = Series(values=pairs, bin_width=COARSE)
         row: dict[str, Any] = {"rate": rate, "sd": sd, "tau": tau, "methods": {}}
         for method in ("ml", "exponential", "kim", "acw"):
             data = fine if method == "ml" else coarse
-            row["methods"][method] = score(
-                *_swap(timed(ESTIMATORS[method], data), np.array(tau))
-            )
+            timescales, seconds = timed(ESTIMATORS[method], data)
+            row["methods"][method] = score(timescales, np.array(tau), seconds)
         rows.append(row)
     return rows
 
@@ -147,23 +149,18 @@ def nulls(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
         rng = np.random.default_rng([seed, 3, k])
         options: dict[str, Any] = {"units": units, "trials": TRIALS, "rng": rng}
         if shape is None:
-            made = poisson(float(rate), duration=DURATION + COARSE, **options)
+            train = poisson(float(rate), duration=DURATION + COARSE, **options)
         else:
-            made = gamma_renewal(float(rate), shape, duration=DURATION, **options)
+            train = gamma_renewal(float(rate), shape, duration=DURATION, **options)
         row: dict[str, Any] = {"process": name, "n": units, "kept": {}}
         for method in ("ml", "exponential", "kim", "acw"):
-            found = ESTIMATORS[method](made.data)
-            row["kept"][method] = float(
-                np.mean([status is Status.OK for status in found.status])
-            )
+            timescales = ESTIMATORS[method](train.data)
+            row["kept"][method] = _share(timescales, Status.OK)
+            # A τ at an end of the range that is searched counts as none.
             if method == "ml":
-                row["at_bound"] = float(
-                    np.mean([status is Status.AT_BOUND for status in found.status])
-                )
-        resampled = ESTIMATORS["exponential"](made.data, bootstrap=100, rng=rng)
-        row["kept"]["exponential, bootstrap"] = float(
-            np.mean([status is Status.OK for status in resampled.status])
-        )
+                row["at_bound"] = _share(timescales, Status.AT_BOUND)
+        resampled = ESTIMATORS["exponential"](train.data, bootstrap=100, rng=rng)
+        row["kept"]["exponential, bootstrap"] = _share(resampled, Status.OK)
         rows.append(row)
     return rows
 
@@ -176,11 +173,11 @@ def published(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
         ("Euler steps", 0.0195, 1e-3),
     ):
         repeats = max(20, sizes["cell"] // 10)
-        made = ornstein_uhlenbeck(
+        process = ornstein_uhlenbeck(
             tau, units=repeats, dt=step, trials=500, duration=1.0,
             rng=np.random.default_rng([seed, 4]),
         )  # fmt: skip
-        plain, mended = direct(made.data), direct(made.data, corrected=True)
+        plain, corrected = direct(process.data), direct(process.data, corrected=True)
         rows.append(
             {
                 "process": name,
@@ -188,7 +185,7 @@ def published(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
                 "repeats": repeats,
                 "mean": float(np.nanmean(plain.estimate)),
                 "sd": float(np.nanstd(plain.estimate)),
-                "corrected_mean": float(np.nanmean(mended.estimate)),
+                "corrected_mean": float(np.nanmean(corrected.estimate)),
             }
         )
     return rows
@@ -197,18 +194,18 @@ def published(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
 def speed(sizes: dict[str, int], seed: int) -> dict[str, Any]:
     """Return how long `ml` with intervals takes for many networks of 200 neurons."""
     law = rectified(10.0, 8.0, 0.1, units=200)
-    made = doubly_stochastic(
+    recording = doubly_stochastic(
         law, trials=TRIALS, duration=DURATION, bin_width=FINE,
         rng=np.random.default_rng([seed, 5]),
     )  # fmt: skip
-    data = as_series(made.data, FINE)
-    started = time.perf_counter()
+    data = as_series(recording.data, FINE)
+    start = time.perf_counter()
     for _ in range(sizes["networks"]):
         estimate_ml(data)
     return {
         "networks": sizes["networks"],
         "neurons": 200,
-        "seconds": time.perf_counter() - started,
+        "seconds": time.perf_counter() - start,
     }
 
 
@@ -220,18 +217,18 @@ def several(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
             40.0, 35.0, 0.02 if tau_slow else 0.1, tau_slow=tau_slow,
             units=max(20, sizes["cell"] // 5),
         )  # fmt: skip
-        made = doubly_stochastic(
+        recording = doubly_stochastic(
             law, trials=200, duration=2.0, bin_width=FINE,
             rng=np.random.default_rng([seed, 6, k]),
         )  # fmt: skip
-        found = two_timescales(made.data)
+        fits = two_timescales(recording.data)
         rows.append(
             {
                 "process": name,
-                "n": found.number.size,
-                "said": [int(np.sum(found.number == count)) for count in range(3)],
+                "n": fits.number.size,
+                "said": [int(np.sum(fits.number == count)) for count in range(3)],
                 "median_taus": [
-                    _median(found.tau[found.number == (1 + (tau_slow is not None)), j])
+                    _median(fits.tau[fits.number == (1 + (tau_slow is not None)), j])
                     for j in range(2)
                 ],
             }
@@ -239,32 +236,35 @@ def several(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _swap(pair: tuple[Timescales, float], truth: np.ndarray) -> tuple[Any, ...]:
-    return pair[0], truth, pair[1]
-
-
 def _first(source: SpikeTimes) -> SpikeTimes:
     """Return the first neurons alone."""
-    few = source.neuron < 3
+    few_neurons = source.neuron < 3
     return SpikeTimes(
-        times=source.times[few],
-        trial=source.trial[few],
-        neuron=source.neuron[few],
+        times=source.times[few_neurons],
+        trial=source.trial[few_neurons],
+        neuron=source.neuron[few_neurons],
         trials=source.trials[:3],
         duration=source.duration,
     )
 
 
-def _part(found: Timescales, mask: np.ndarray) -> Timescales:
+def _part(timescales: Timescales, mask: np.ndarray) -> Timescales:
     """Return some of the neurons alone."""
     names = (
         "tau", "low", "high", "estimate", "amplitude", "offset", "goodness", "rate",
     )  # fmt: skip
     return replace(
-        found,
-        status=tuple(s for s, wanted in zip(found.status, mask, strict=True) if wanted),
-        **{name: getattr(found, name)[mask] for name in names},
+        timescales,
+        status=tuple(
+            s for s, keep in zip(timescales.status, mask, strict=True) if keep
+        ),
+        **{name: getattr(timescales, name)[mask] for name in names},
     )
+
+
+def _share(timescales: Timescales, status: Status) -> float:
+    """Return the share of the neurons that have a status."""
+    return float(np.mean([each is status for each in timescales.status]))
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -41,16 +41,22 @@ ERRORS = (0.0, 0.1, 0.2, 0.3, 0.5)
 SWEPT = 5
 """Networks on which λ is set wrong."""
 CODED = "dms-750"
-WIDE = 0.01
+SAMPLE_S = 0.01
 """Seconds between samples of the smoothed spikes."""
 
 
-class Measured(NamedTuple):
-    """One network by one method."""
+class CarriedNetwork(NamedTuple):
+    """One network, carried to the chip by one method, as far as it was measured.
+
+    Attributes:
+        timescales: at every stage.
+        responses: of the memory task at every stage; empty for other tasks.
+        sweep: the chip's timescales by the error of λ; empty if λ was not varied.
+    """
 
     timescales: NetworkTimescales
     responses: Mapping[str, Responses]
-    swept: Mapping[float, StageTimescales]
+    sweep: Mapping[float, StageTimescales]
 
 
 def networks(name: str, folder: Path) -> list[RateRNN]:
@@ -65,26 +71,27 @@ def networks(name: str, folder: Path) -> list[RateRNN]:
 
 def measure_all(
     name: str, method: str, nets: Sequence[RateRNN], sizes: Mapping[str, Any], jobs: int
-) -> list[Measured]:
+) -> list[CarriedNetwork]:
     """Return every network of a study carried by a method, and measured."""
 
-    def one(k: int) -> Measured:
+    def carried(k: int) -> CarriedNetwork:
         config = PreserveConfig(
             run=RunConfig(task=name, method=method, trials=sizes["task"], seed=k),
             trials=sizes["quiet"],
             length=sizes["length"],
         )
+        # Processes run side by side; threads within them would compete for the cores.
         with threadpool_limits(1):
-            return _measure_one(f"{name} {k}", nets[k], config, sweep=k < SWEPT)
+            return _measure_network(f"{name} {k}", nets[k], config, sweep=k < SWEPT)
 
-    tasks = (delayed(one)(k) for k in range(len(nets)))
-    found = Parallel(n_jobs=jobs, return_as="generator")(tasks)
-    return list(track(found, description=f"{name}, {method}", total=len(nets)))
+    tasks = (delayed(carried)(k) for k in range(len(nets)))
+    networks = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    return list(track(networks, description=f"{name}, {method}", total=len(nets)))
 
 
-def _measure_one(
+def _measure_network(
     name: str, net: RateRNN, config: PreserveConfig, *, sweep: bool
-) -> Measured:
+) -> CarriedNetwork:
     result = carry(net, config.run, progress=silent)
     timing = {
         "trials": config.trials,
@@ -93,14 +100,14 @@ def _measure_one(
         "seed": config.run.seed,
     }
     quiet = run_quiet(result, **timing)
-    swept = {}
+    by_error = {}
+    # Only `scale` has one λ for the whole network that could be wrong.
     if sweep and config.run.method == "scale" and name.startswith(CODED):
-        swept = {
-            error: measure_stage(
-                run_quiet(_off(result, error), **timing | {"seed": 1000})["fixed"]
-            )
-            for error in ERRORS
-        }
+        # Another seed than the runs above, against which these are held.
+        again = timing | {"seed": 1000}
+        for error in ERRORS:
+            runs = run_quiet(_with_wrong_lambda(result, error), **again)
+            by_error[error] = measure_stage(runs["fixed"])
     responses = {}
     if name.startswith(CODED):
         responses = {
@@ -108,150 +115,158 @@ def _measure_one(
                 result.stages[stage].spikes,
                 result.stages[stage].trials.labels,
                 FIRST_STIMULUS,
-                every=WIDE,
+                every=SAMPLE_S,
             )
             for stage in STAGES
         }
-    return Measured(describe_network(name, result, quiet), responses, swept)
+    return CarriedNetwork(describe_network(name, result, quiet), responses, by_error)
 
 
-def _off(result: Result, error: float) -> Result:
+def _with_wrong_lambda(result: Result, error: float) -> Result:
     """Return a scaled network whose 1/λ is too large by a share."""
-    chosen, constants = result.conversion.chosen, result.conversion.constants
+    choice, constants = result.conversion.chosen, result.conversion.constants
     lif = rate_to_lif(
         result.conversion.rate,
-        inverse_lambda=chosen.inverse_lambda * (1 + error),
-        output_gain=chosen.output_gain,
-        drive=chosen.drive,
+        inverse_lambda=choice.inverse_lambda * (1 + error),
+        output_gain=choice.output_gain,
+        drive=choice.drive,
         constants=constants,
     )
+    # At no error the network must come out as it was, or the sweep compares others.
     if not error and not storage.same(lif, result.conversion.network):
         raise ValueError("network: got another one at no error of λ, need the same")
+    # Ranges at rest: the sweep looks at timescales without input alone.
     silence = np.zeros((round(1.0 / lif.dt), 20, lif.n_in))
     return replace(result, fixed=prepare(lif, silence, input_peak=1.0).fixed)
 
 
-def compared(measured: Sequence[Measured], seed: int) -> dict[str, Any]:
+def compared(measured: Sequence[CarriedNetwork], seed: int) -> dict[str, Any]:
     """Return the verdict on every pair of stages, and what stands beside it."""
-    nets = [one.timescales for one in measured]
-    said: dict[str, Any] = {
+    nets = [network.timescales for network in measured]
+    figures: dict[str, Any] = {
         "networks": len(nets),
         "accuracy": {stage: [net.accuracy[stage] for net in nets] for stage in STAGES},
-        "timescales": {stage: _found(nets, stage) for stage in STAGES},
+        "timescales": {stage: _quartiles(nets, stage) for stage in STAGES},
         "tau_syn_effective": _effective(nets),
         "comparisons": {},
     }
     for a, b in COMPARED:
-        found = compare_stages(nets, a, b, seed=seed)
-        curve = found.curves.endpoint.estimate if found.curves.endpoint else None
-        said["comparisons"][f"{a} to {b}"] = {
-            "verdict": found.conclusion.verdict.value,
-            "reason": found.conclusion.reason,
+        comparison = compare_stages(nets, a, b, seed=seed)
+        curves = comparison.curves
+        distance = curves.endpoint.estimate if curves.endpoint else None
+        figures["comparisons"][f"{a} to {b}"] = {
+            "verdict": comparison.conclusion.verdict.value,
+            "reason": comparison.conclusion.reason,
             "curves": {
-                "verdict": found.curves.verdict.value,
-                "reason": found.curves.reason,
-                "distance": None if curve is None else _number(curve.value),
+                "verdict": curves.verdict.value,
+                "reason": curves.reason,
+                "distance": None if distance is None else _finite(distance.value),
             },
             "methods": {
                 method: summary(result) | {"numbers": _numbers(result)}
-                for method, result in found.by_method.items()
+                for method, result in comparison.by_method.items()
             },
         }
-    return said
+    return figures
 
 
-def swept(measured: Sequence[Measured], seed: int) -> dict[str, Any] | None:
+def swept(measured: Sequence[CarriedNetwork], seed: int) -> dict[str, Any] | None:
     """Return the distances to the chip network with the right λ, by the error of λ."""
-    some = [one for one in measured if one.swept]
-    if not some:
+    networks = [network for network in measured if network.sweep]
+    if not networks:
         return None
 
     def pairs(error: float) -> list[Pair]:
-        return [
-            Pair(
-                name=one.timescales.name,
-                a=one.timescales.stages["fixed"].timescales["ml"][0],
-                a_again=one.timescales.stages["fixed"].timescales["ml"][1],
-                b=one.swept[error].timescales["ml"][0],
-                b_again=one.swept[error].timescales["ml"][1],
+        pairs = []
+        for network in networks:
+            chip = network.timescales.stages["fixed"].timescales["ml"]
+            wrong = network.sweep[error].timescales["ml"]
+            name = network.timescales.name
+            # Each side with its repeat, which says what chance alone does.
+            pair = Pair(
+                name=name, a=chip[0], a_again=chip[1], b=wrong[0], b_again=wrong[1]
             )
-            for one in some
-        ]
+            pairs.append(pair)
+        return pairs
 
-    found = sensitivity(
+    results = sensitivity(
         ERRORS, [pairs(error) for error in ERRORS], rng=np.random.default_rng(seed)
     )
     return {
-        "networks": len(some),
+        "networks": len(networks),
         "errors": list(ERRORS),
-        "verdicts": [verdict.value for verdict in found.verdicts],
-        "trends": {name: trend.kendall for name, trend in found.trends.items()},
+        "verdicts": [verdict.value for verdict in results.verdicts],
+        "trends": {name: trend.kendall for name, trend in results.trends.items()},
         **{
-            name: [_number(x) for x in getattr(found, name)]
+            name: [_finite(x) for x in getattr(results, name)]
             for name in ("shift", "scatter", "loss", "wasserstein", "distance")
         },
     }
 
 
-def coded(measured: Sequence[Measured], seed: int) -> dict[str, Any] | None:
+def coded(measured: Sequence[CarriedNetwork], seed: int) -> dict[str, Any] | None:
     """Return the memory code at each stage, long and short by its own timescales."""
     if not measured or not measured[0].responses:
         return None
     stages = {
         stage: StageData(
-            responses=[one.responses[stage] for one in measured],
+            responses=[network.responses[stage] for network in measured],
             timescales=[
-                one.timescales.stages[stage].timescales["ml"][0] for one in measured
+                network.timescales.stages[stage].timescales["ml"][0]
+                for network in measured
             ],
         )
         for stage in STAGES
     }
     config = CodingConfig(draws=3, splits=5)
-    said: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for stage, data in stages.items():
         try:
             code = measure(data, np.random.default_rng(seed), config)
         except ValueError as error:  # too few neurons have a timescale
-            said[stage] = {"refused": str(error)}
+            figures[stage] = {"refused": str(error)}
         else:
-            said[stage] = numbers(code)
-    return said
+            figures[stage] = numbers(code)
+    return figures
 
 
-def _found(nets: Sequence[NetworkTimescales], stage: str) -> dict[str, Any]:
+def _quartiles(nets: Sequence[NetworkTimescales], stage: str) -> dict[str, Any]:
     """Return how many neurons have a timescale, and which."""
-    said = {}
+    figures = {}
     for method in nets[0].stages[stage].timescales:
         runs = [net.stages[stage].timescales[method][0] for net in nets]
         taus = np.concatenate([run.tau for run in runs])
         taus = taus[np.isfinite(taus)]
-        said[method] = {
+        figures[method] = {
             "neurons": int(sum(run.n for run in runs)),
             "identified": int(taus.size),
-            "quartiles_s": [_number(x) for x in np.quantile(taus, (0.25, 0.5, 0.75))]
+            "quartiles_s": [_finite(x) for x in np.quantile(taus, (0.25, 0.5, 0.75))]
             if taus.size
             else None,
             "rate_hz": float(np.mean([np.nanmean(run.rate) for run in runs])),
         }
-    return said
+    return figures
 
 
 def _effective(nets: Sequence[NetworkTimescales]) -> dict[str, Any]:
     """Return what the chip's truncation leaves of the synapses' time constants."""
     nominal = np.concatenate([net.tau_syn for net in nets])
-    left = np.concatenate([net.tau_syn_effective for net in nets]) / nominal
+    effective = np.concatenate([net.tau_syn_effective for net in nets])
+    # NaN where the current stayed below one unit of u.
+    ratios = effective / nominal
     return {
         "nominal_median_s": float(np.median(nominal)),
-        "ratio_quantiles": [float(x) for x in np.nanquantile(left, (0.05, 0.5, 0.95))],
+        "ratio_quantiles": np.nanquantile(ratios, (0.05, 0.5, 0.95)).tolist(),
     }
 
 
 def _numbers(result: Preservation) -> dict[str, Any]:
     return {
-        name: [_number(x) for x in (found.value, found.low, found.high)]
-        for name, found in result.numbers.items()
+        name: [_finite(x) for x in (figure.value, figure.low, figure.high)]
+        for name, figure in result.numbers.items()
     }
 
 
-def _number(value: float) -> float | None:
+def _finite(value: float) -> float | None:
+    """Return a number as JSON has it, which knows no NaN."""
     return float(value) if np.isfinite(value) else None
