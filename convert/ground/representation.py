@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from isotau.convert.ground.fields import Size
+
 MOST_CHARACTERS = 40
 """Of a text or of an object that is no record; what is longer is cut."""
 SIZES = ("n", "n_in", "n_out", "steps", "batch", "dt")
@@ -98,13 +100,13 @@ def _names(record: Any) -> tuple[str, ...]:
 
 
 def _sizes(record: Any) -> Iterator[tuple[str, int]]:
-    """Yield name and value of the properties that are whole numbers by annotation."""
+    """Yield the sizes of a record: a `Size`, or a property that is an int by type."""
     for name, member in vars(type(record)).items():
-        if isinstance(member, property) and member.fget is not None:
-            if member.fget.__annotations__.get("return") in (int, "int"):
-                value = getattr(record, name, None)
-                if value is not None:
-                    yield name, value
+        hints = getattr(getattr(member, "fget", None), "__annotations__", {})
+        if isinstance(member, Size) or hints.get("return") in (int, "int"):
+            size = getattr(record, name, None)
+            if size is not None:
+                yield name, size
 
 
 def _units(record: type) -> dict[str, str]:

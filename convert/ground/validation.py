@@ -73,10 +73,9 @@ def integers(
     _check_shape(name, array, shape, layout)
     outside = (array < low) | (array > high)
     if outside.any():
-        where = first(outside)
-        place = f" at {list(where)}" if where else ""
+        k = first(outside)
         raise DoesNotFit(
-            f"{name}: got {array[where]}{place}, need {low} to {high}"
+            f"{name}: got {array[k]}{at(k)}, need {low} to {high}"
             + (f"; {remedy}" if remedy else "")
         )
     narrow = array.astype(dtype)
@@ -155,6 +154,11 @@ def first(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
 
 
+def at(index: tuple[int, ...]) -> str:
+    """Return " at [3, 7]" for messages; "" for the index of a single number."""
+    return f" at {list(index)}" if index else ""
+
+
 def _whole(array: npt.NDArray[Any]) -> bool:
     return array.dtype.kind == "f" and bool(np.all(array == np.floor(array)))
 
@@ -172,6 +176,5 @@ def _refuse(
     name: str, array: npt.NDArray[Any], bad: npt.NDArray[np.bool_], need: str
 ) -> None:
     if bad.any():
-        where = first(bad)
-        place = f" at {list(where)}" if where else ""
-        raise ValueError(f"{name}: got {array[where]}{place}, {need}")
+        k = first(bad)
+        raise ValueError(f"{name}: got {array[k]}{at(k)}, {need}")

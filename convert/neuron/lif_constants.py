@@ -2,7 +2,18 @@
 
 from dataclasses import dataclass
 
-from isotau.convert.ground import validation
+import numpy as np
+import numpy.typing as npt
+
+from isotau.convert.ground.fields import Numbers, check_fields
+from isotau.convert.ground.validation import at, first
+
+RULES = {
+    **dict.fromkeys(("tau_mem", "unit", "dt"), Numbers(positive=True)),
+    **dict.fromkeys(("refractory", "noise_std", "burn_in"), Numbers(minimum=0)),
+    **dict.fromkeys(("v_th", "v_reset", "v_leak"), Numbers()),
+}
+"""What the numbers of `LIFConstants` have to be."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,33 +46,8 @@ class LIFConstants:
 
     def __post_init__(self) -> None:
         """Check every number."""
-        validation.freeze(
-            self,
-            {
-                **{
-                    name: validation.number(name, getattr(self, name), positive=True)
-                    for name in ("tau_mem", "unit", "dt")
-                },
-                **{
-                    name: validation.number(name, getattr(self, name), minimum=0)
-                    for name in ("refractory", "noise_std", "burn_in")
-                },
-                **{
-                    name: validation.number(name, getattr(self, name))
-                    for name in ("v_th", "v_reset", "v_leak")
-                },
-            },
-        )
-        if self.v_reset >= self.v_th:
-            raise ValueError(
-                f"v_reset: got {self.v_reset} V, need less than v_th = {self.v_th} V"
-            )
-        steps = self.refractory / self.dt
-        if abs(steps - round(steps)) > 1e-6:
-            raise ValueError(
-                f"refractory: got {self.refractory} s, need a multiple of "
-                f"dt = {self.dt} s"
-            )
+        check_fields(self, RULES)
+        check_neurons(self.v_reset, self.v_th, self.refractory, self.dt)
 
     @property
     def burn_in_steps(self) -> int:
@@ -72,6 +58,38 @@ class LIFConstants:
     def refractory_steps(self) -> int:
         """Steps that a neuron stays at reset after a spike."""
         return round(self.refractory / self.dt)
+
+
+def check_neurons(
+    v_reset: npt.ArrayLike, v_th: npt.ArrayLike, refractory: npt.ArrayLike, dt: float
+) -> None:
+    """Check what has to hold between the constants of one neuron or of many.
+
+    Args:
+        v_reset: potential after a spike, in volts.
+        v_th: threshold, in volts.
+        refractory: absolute refractory period, in seconds.
+        dt: step, in seconds.
+
+    Raises:
+        ValueError: a neuron is reset to its threshold or above, or its refractory
+            period is no whole number of steps; the message names the first.
+    """
+    reset, threshold, period = np.broadcast_arrays(v_reset, v_th, refractory)
+    above = reset >= threshold
+    if above.any():
+        k = first(above)
+        raise ValueError(
+            f"v_reset: got {reset[k]} V{at(k)}, need less than v_th = {threshold[k]} V"
+        )
+    steps = period / dt
+    # Periods come from files in decimal seconds: 0.002/0.001 need not be 2 exactly.
+    partial = np.abs(steps - np.rint(steps)) > 1e-6
+    if partial.any():
+        k = first(partial)
+        raise ValueError(
+            f"refractory: got {period[k]} s{at(k)}, need a multiple of dt = {dt} s"
+        )
 
 
 PUBLISHED = LIFConstants()

@@ -1,27 +1,88 @@
 """`FixedPointNetwork`: the hub. Every engine and every exporter takes one."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int8, Int16, Int32, Int64, UInt8, UInt16
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.chip.arithmetic import SignMode
-from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import (
+    choice,
+    first,
+    freeze,
+    length,
+    population,
+)
 
 SOURCES = ("input", "recurrent")
-REGISTERS: dict[str, tuple[type[np.integer[Any]], int, int]] = {
-    "du": (np.uint16, 0, arithmetic.DECAY_MAX),
-    "dv": (np.uint16, 0, arithmetic.DECAY_MAX),
-    "vth": (np.int32, 0, arithmetic.VTH_MAX),
-    "bias_mant": (np.int16, arithmetic.BIAS_MANT_MIN, arithmetic.BIAS_MANT_MAX),
-    "bias_exp": (np.int8, arithmetic.BIAS_EXP_MIN, arithmetic.BIAS_EXP_MAX),
-    "refractory": (np.uint8, 0, arithmetic.REFRACTORY_MAX),
+SIGN_MODES = tuple(mode.value for mode in SignMode)
+BLOCK_RULES = {
+    "pre": Numbers("pre", "column of weights", dtype=np.int32),
+    "num_weight_bits": Numbers(dtype=np.int64, low=1, high=arithmetic.WEIGHT_BITS_MAX),
+    "weight_exp": Numbers(
+        dtype=np.int64, low=arithmetic.WEIGHT_EXP_MIN, high=arithmetic.WEIGHT_EXP_MAX
+    ),
+    "delay": Numbers(dtype=np.int64, high=arithmetic.DELAY_MAX),
 }
-"""Type and range of what every neuron has."""
+"""What the numbers of a `WeightBlock` have to be, but for its weights."""
+REGISTERS = {
+    "du": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
+    "dv": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
+    "vth": Numbers("n", "neuron", dtype=np.int32, high=arithmetic.VTH_MAX),
+    "bias_mant": Numbers(
+        "n",
+        "neuron",
+        dtype=np.int16,
+        low=arithmetic.BIAS_MANT_MIN,
+        high=arithmetic.BIAS_MANT_MAX,
+    ),
+    "bias_exp": Numbers(
+        "n",
+        "neuron",
+        dtype=np.int8,
+        low=arithmetic.BIAS_EXP_MIN,
+        high=arithmetic.BIAS_EXP_MAX,
+    ),
+    "refractory": Numbers(
+        "n", "neuron", dtype=np.uint8, high=arithmetic.REFRACTORY_MAX
+    ),
+}
+"""Type and range of what every neuron has in the chip."""
+STATE = Numbers(
+    "n",
+    "neuron",
+    dtype=np.int32,
+    low=1 - arithmetic.STATE_LIMIT,
+    high=arithmetic.STATE_LIMIT - 1,
+    remedy="lower state_scale",
+    empty=0,
+)
+RULES = REGISTERS | {
+    "n_in": Numbers(dtype=np.int64, low=1, high=1 << 20),
+    "noise_exp": Numbers(
+        dtype=np.int64,
+        low=arithmetic.NOISE_EXP_MIN,
+        high=arithmetic.NOISE_EXP_MAX,
+        optional=True,
+    ),
+    "v_reset": Numbers("n", "neuron"),
+    "w_out": Numbers("n_out n", "output × neuron"),
+    "b_out": Numbers("n_out", "output"),
+    "tau_out": Numbers("n", "neuron", positive=True),
+    "reset_interval": Numbers(dtype=np.int64),
+    "reset_offset": Numbers(dtype=np.int64),
+    "u0": STATE,
+    "v0": STATE,
+    "f0": Numbers("n", "neuron", empty=0.0),
+    "state_scale": Numbers("n", "neuron", positive=True),
+    "input_scale": Numbers(positive=True),
+    "dt": Numbers(positive=True),
+}
+"""What the numbers of a `FixedPointNetwork` have to be."""
 
 
 @short_repr
@@ -57,64 +118,45 @@ class WeightBlock:
     delay: int = 0
     binary: bool = False
 
+    n = Size("weights")
+    """Number of neurons that the connection leads to."""
+
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        n = validation.length("weights", self.weights)
-        columns = validation.length("weights", self.weights, axis=1)
+        n = length("weights", self.weights)
+        columns = length("weights", self.weights, axis=1)
         mode = SignMode(
-            validation.choice("sign_mode", self.sign_mode, [m.value for m in SignMode])
+            choice("sign_mode", self.sign_mode, [m.value for m in SignMode])
         )
-        bits = validation.whole(
-            "num_weight_bits", self.num_weight_bits, 1, arithmetic.WEIGHT_BITS_MAX
-        )
-        exponent = validation.whole(
-            "weight_exp",
-            self.weight_exp,
-            arithmetic.WEIGHT_EXP_MIN,
-            arithmetic.WEIGHT_EXP_MAX,
-        )
-        weights = validation.integers(
-            "weights",
-            self.weights,
-            (n, columns),
+        # A mixed block spends a bit on two's complement, which reaches one further
+        # down (F16).
+        lowest = -256 if mode is SignMode.MIXED else -255
+        weights = Numbers(
+            "n pre",
             "post × pre",
             dtype=np.int16,
-            low=0
-            if mode is SignMode.EXCITATORY
-            else -256 + (mode is not SignMode.MIXED),
+            low=0 if mode is SignMode.EXCITATORY else lowest,
             high=0 if mode is SignMode.INHIBITORY else 255,
             remedy="raise weight_exp or clip",
         )
-        off = arithmetic.on_grid(weights, bits, mode) != weights
+        check_fields(self, BLOCK_RULES | {"weights": weights}, n=n, pre=columns)
+        freeze(self, {"sign_mode": mode, "binary": bool(self.binary)})
+        choice("source", self.source, SOURCES)
+        if (np.diff(self.pre) <= 0).any():
+            raise ValueError(f"pre: got {self.pre.tolist()}, need ascending indices")
+        self._check_grid()
+
+    def _check_grid(self) -> None:
+        """Refuse weights that the synapse memory would change (F16)."""
+        bits, mode = self.num_weight_bits, self.sign_mode
+        off = arithmetic.on_grid(self.weights, bits, mode) != self.weights
         if off.any():
-            where = validation.first(off)
-            step = arithmetic.grid_step(bits, mode)
+            k = first(off)
             raise DoesNotFit(
-                f"weights: got {weights[where]} at {list(where)}, need multiples of "
-                f"{step} ({bits} bits, {mode.value}); use arithmetic.on_grid"
+                f"weights: got {self.weights[k]} at {list(k)}, need multiples of "
+                f"{arithmetic.grid_step(bits, mode)} ({bits} bits, {mode.value}); use "
+                "arithmetic.on_grid"
             )
-        pre = validation.integers(
-            "pre",
-            self.pre,
-            (columns,),
-            "column of weights",
-            dtype=np.int32,
-            low=0,
-            high=2**31 - 1,
-        )
-        if (np.diff(pre) <= 0).any():
-            raise ValueError(f"pre: got {pre.tolist()}, need ascending indices")
-        fields: dict[str, Any] = {
-            "source": validation.choice("source", self.source, SOURCES),
-            "pre": pre,
-            "weights": weights,
-            "weight_exp": exponent,
-            "num_weight_bits": bits,
-            "sign_mode": mode,
-            "delay": validation.whole("delay", self.delay, 0, arithmetic.DELAY_MAX),
-            "binary": bool(self.binary),
-        }
-        validation.freeze(self, fields)
 
 
 @short_repr
@@ -185,90 +227,35 @@ class FixedPointNetwork:
         default_factory=lambda: np.zeros(0, np.int64)
     )
 
+    n = Size("du")
+    """Number of neurons."""
+    n_out = Size("w_out")
+    """Number of outputs."""
+
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        n = validation.length("du", self.du, ndim=1)
-        n_out = validation.length("w_out", self.w_out)
-        fields: dict[str, Any] = {
-            name: validation.integers(
-                name,
-                getattr(self, name),
-                (n,),
-                "neuron",
-                dtype=kind,
-                low=low,
-                high=high,
-            )
-            for name, (kind, low, high) in REGISTERS.items()
-        }
-        fields |= {
-            "blocks": tuple(self.blocks),
-            "n_in": validation.whole("n_in", self.n_in, 1, 1 << 20),
-            "noise_exp": None
-            if self.noise_exp is None
-            else validation.whole(
-                "noise_exp",
-                self.noise_exp,
-                arithmetic.NOISE_EXP_MIN,
-                arithmetic.NOISE_EXP_MAX,
-            ),
-            "v_reset": validation.floats("v_reset", self.v_reset, (n,), "neuron"),
-            "w_out": validation.floats(
-                "w_out", self.w_out, (n_out, n), "output × neuron"
-            ),
-            "b_out": validation.floats("b_out", self.b_out, (n_out,), "output"),
-            "tau_out": validation.floats(
-                "tau_out", self.tau_out, (n,), "neuron", positive=True
-            ),
-            "made_from": str(self.made_from),
-            "reset_interval": validation.whole(
-                "reset_interval", self.reset_interval, 0, 2**31 - 1
-            ),
-            "reset_offset": validation.whole(
-                "reset_offset", self.reset_offset, 0, 2**31 - 1
-            ),
-        }
-        fields |= self._start(n)
-        scale: Any = self.state_scale
-        scale = scale if np.ndim(scale) else np.full(n, scale)
-        fields["state_scale"] = validation.floats(
-            "state_scale", scale, (n,), "neuron", positive=True
+        n, scale = length("du", self.du, ndim=1), np.asarray(self.state_scale)
+        freeze(
+            self,
+            {
+                "blocks": tuple(self.blocks),
+                "state_scale": scale if scale.ndim else np.full(n, scale),
+                "made_from": str(self.made_from),
+            },
         )
-        fields["population"] = validation.population(self.population, n)
-        for name in ("input_scale", "dt"):
-            fields[name] = validation.number(name, getattr(self, name), positive=True)
-        validation.freeze(self, fields)
+        check_fields(self, RULES, n=n, n_out=length("w_out", self.w_out))
+        freeze(self, {"population": population(self.population, n)})
         for k, block in enumerate(self.blocks):
             self._check_block(k, block)
-
-    def _start(self, n: int) -> dict[str, np.ndarray]:
-        """Return the state at power-up, checked."""
-        given = {name: np.asarray(getattr(self, name)) for name in ("u0", "v0", "f0")}
-        given = {name: v if v.size else np.zeros(n) for name, v in given.items()}
-        checked = {
-            name: validation.integers(
-                name,
-                given[name],
-                (n,),
-                "neuron",
-                dtype=np.int32,
-                low=1 - arithmetic.STATE_LIMIT,
-                high=arithmetic.STATE_LIMIT - 1,
-                remedy="lower state_scale",
-            )
-            for name in ("u0", "v0")
-        }
-        return checked | {"f0": validation.floats("f0", given["f0"], (n,), "neuron")}
 
     def _check_block(self, k: int, block: WeightBlock) -> None:
         if not isinstance(block, WeightBlock):
             raise TypeError(
                 f"blocks[{k}]: got {type(block).__name__}, need WeightBlock"
             )
-        if block.weights.shape[0] != self.n:
+        if block.n != self.n:
             raise ValueError(
-                f"blocks[{k}].weights: got {block.weights.shape[0]} rows, need "
-                f"{self.n} (post × pre)"
+                f"blocks[{k}].weights: got {block.n} rows, need {self.n} (post × pre)"
             )
         limit = self.n if block.source == "recurrent" else self.n_in
         if block.pre[-1] >= limit:
@@ -276,16 +263,6 @@ class FixedPointNetwork:
                 f"blocks[{k}].pre: got index {block.pre[-1]}, need less than {limit} "
                 f"(source {block.source})"
             )
-
-    @property
-    def n(self) -> int:
-        """Number of neurons."""
-        return self.du.shape[0]
-
-    @property
-    def n_out(self) -> int:
-        """Number of outputs."""
-        return self.w_out.shape[0]
 
     @property
     def slots(self) -> int:

@@ -1,16 +1,38 @@
 """`LIFNetwork`: a recurrent network of leaky integrate-and-fire neurons, in floats."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from isotau.convert.ground import validation
+from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import freeze, length, population
+from isotau.convert.neuron.lif_constants import check_neurons
 
 MEMORYLESS = 50.0
 """Steps per τ of something without memory: 1 − exp(−50) is 1 in double precision."""
+
+
+RULES = {
+    "w_in": Numbers("n n_in", "post × input"),
+    "w_rec": Numbers("n n", "post × pre"),
+    "w_out": Numbers("n_out n", "output × neuron"),
+    "b_out": Numbers("n_out", "output"),
+    "noise_std": Numbers(minimum=0),
+    "dt": Numbers(positive=True),
+    "refractory": Numbers("n", "neuron", minimum=0),
+    "tau_syn": Numbers("n", "neuron", positive=True),
+    "tau_mem": Numbers("n", "neuron", positive=True),
+    "v_th": Numbers("n", "neuron"),
+    "v_leak": Numbers("n", "neuron"),
+    "v_reset": Numbers("n", "neuron"),
+    "i0": Numbers("n", "neuron", empty=0.0),
+    "v0": Numbers("n", "neuron", empty="v_reset"),
+    "f0": Numbers("n", "neuron", empty=0.0),
+    "tau_out": Numbers("n", "neuron", positive=True, empty="tau_syn"),
+}
+"""What the numbers of a `LIFNetwork` have to be."""
 
 
 @short_repr
@@ -75,70 +97,25 @@ class LIFNetwork:
         default_factory=lambda: np.zeros(0, np.int64)
     )
 
+    n = Size("w_rec")
+    """Number of neurons."""
+    n_in = Size("w_in", 1)
+    """Number of input channels."""
+    n_out = Size("w_out")
+    """Number of outputs."""
+
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        n = validation.length("w_rec", self.w_rec)
-        n_in = validation.length("w_in", self.w_in, axis=1)
-        n_out = validation.length("w_out", self.w_out)
-        fields: dict[str, Any] = {
-            "w_in": validation.floats("w_in", self.w_in, (n, n_in), "post × input"),
-            "w_rec": validation.floats("w_rec", self.w_rec, (n, n), "post × pre"),
-            "w_out": validation.floats(
-                "w_out", self.w_out, (n_out, n), "output × neuron"
-            ),
-            "b_out": validation.floats("b_out", self.b_out, (n_out,), "output"),
-            "noise_std": validation.number("noise_std", self.noise_std, minimum=0),
-            "dt": validation.number("dt", self.dt, positive=True),
-            "refractory": validation.floats(
-                "refractory", self.refractory, (n,), "neuron", minimum=0
-            ),
-        }
-        for name in ("tau_syn", "tau_mem"):
-            fields[name] = validation.floats(
-                name, getattr(self, name), (n,), "neuron", positive=True
-            )
-        for name in ("v_th", "v_leak", "v_reset"):
-            fields[name] = validation.floats(name, getattr(self, name), (n,), "neuron")
-        for name, usual in (("i0", None), ("v0", fields["v_reset"]), ("f0", None)):
-            given = np.asarray(getattr(self, name))
-            value = given if given.size else np.zeros(n) if usual is None else usual
-            fields[name] = validation.floats(name, value, (n,), "neuron")
-        out = np.asarray(self.tau_out)
-        fields["tau_out"] = validation.floats(
-            "tau_out", out if out.size else self.tau_syn, (n,), "neuron", positive=True
+        n = length("w_rec", self.w_rec)
+        check_fields(
+            self,
+            RULES,
+            n=n,
+            n_in=length("w_in", self.w_in, axis=1),
+            n_out=length("w_out", self.w_out),
         )
-        fields["population"] = validation.population(self.population, n)
-        validation.freeze(self, fields)
-        wrong = self.v_reset >= self.v_th
-        if wrong.any():
-            neuron = int(np.argmax(wrong))
-            raise ValueError(
-                f"v_reset: got {self.v_reset[neuron]} V at [{neuron}], need less than "
-                f"v_th = {self.v_th[neuron]} V"
-            )
-        steps = self.refractory / self.dt
-        wrong = np.abs(steps - np.rint(steps)) > 1e-6
-        if wrong.any():
-            neuron = int(np.argmax(wrong))
-            raise ValueError(
-                f"refractory: got {self.refractory[neuron]} s at [{neuron}], need a "
-                f"multiple of dt = {self.dt} s"
-            )
-
-    @property
-    def n(self) -> int:
-        """Number of neurons."""
-        return self.w_rec.shape[0]
-
-    @property
-    def n_in(self) -> int:
-        """Number of input channels."""
-        return self.w_in.shape[1]
-
-    @property
-    def n_out(self) -> int:
-        """Number of outputs."""
-        return self.w_out.shape[0]
+        freeze(self, {"population": population(self.population, n)})
+        check_neurons(self.v_reset, self.v_th, self.refractory, self.dt)
 
 
 @short_repr

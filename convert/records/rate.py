@@ -1,15 +1,32 @@
 """`RateRNN`: a trained rate network, as every reader returns it."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int8
 
-from isotau.convert.ground import validation
+from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import choice, floats, freeze, length
 from isotau.convert.neuron.activation import ACTIVATIONS as ACTIVATIONS
 from isotau.convert.neuron.activation import activate as activate
+
+RULES = {
+    "w_rec": Numbers("n n", "post × pre"),
+    "w_in": Numbers("n n_in", "post × input"),
+    "w_out": Numbers("n_out n", "output × unit"),
+    "bias": Numbers("n", "unit"),
+    "b_out": Numbers("n_out", "output"),
+    "tau": Numbers("n", "unit", positive=True),
+    "dale": Numbers("n", "unit", dtype=np.int8, low=-1, high=1),
+    "noise_std": Numbers(minimum=0),
+    "dt": Numbers(positive=True),
+    "ceiling": Numbers(positive=True, optional=True),
+    "x0_std": Numbers(minimum=0),
+    "x0": Numbers("n", "unit", empty=0.0),
+    "readout_bias": Numbers("n", "unit", empty=0.0),
+}
+"""What the numbers of a `RateRNN` have to be."""
 
 
 @short_repr
@@ -65,80 +82,51 @@ class RateRNN:
         default_factory=lambda: np.zeros((0, 0))
     )
 
+    rank = Size("m_vectors", 1)
+    """Number of factors; 0 for a network without."""
+    n = Size("w_rec")
+    """Number of units."""
+    n_in = Size("w_in", 1)
+    """Number of input channels."""
+    n_out = Size("w_out")
+    """Number of outputs."""
+
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        n = validation.length("w_rec", self.w_rec)
-        n_in = validation.length("w_in", self.w_in, axis=1)
-        n_out = validation.length("w_out", self.w_out)
-        fields: dict[str, Any] = {
-            "w_rec": validation.floats("w_rec", self.w_rec, (n, n), "post × pre"),
-            "w_in": validation.floats("w_in", self.w_in, (n, n_in), "post × input"),
-            "w_out": validation.floats(
-                "w_out", self.w_out, (n_out, n), "output × unit"
-            ),
-            "bias": validation.floats("bias", self.bias, (n,), "unit"),
-            "b_out": validation.floats("b_out", self.b_out, (n_out,), "output"),
-            "tau": validation.floats("tau", self.tau, (n,), "unit", positive=True),
-            "dale": validation.integers(
-                "dale", self.dale, (n,), "unit", dtype=np.int8, low=-1, high=1
-            ),
-            "activation": validation.choice("activation", self.activation, ACTIVATIONS),
-            "noise_std": validation.number("noise_std", self.noise_std, minimum=0),
-            "dt": validation.number("dt", self.dt, positive=True),
-            "ceiling": None
-            if self.ceiling is None
-            else validation.number("ceiling", self.ceiling, positive=True),
-            "x0_std": validation.number("x0_std", self.x0_std, minimum=0),
-        }
-        for name in ("x0", "readout_bias"):
-            given = np.asarray(getattr(self, name))
-            value = given if given.size else np.zeros(n)
-            fields[name] = validation.floats(name, value, (n,), "unit")
-        fields |= self._factors(n, fields["w_rec"])
-        validation.freeze(self, fields)
-        against = (self.w_rec * self.dale < 0).any(axis=0)
-        if against.any():
-            unit = int(np.argmax(against))
+        check_fields(
+            self,
+            RULES,
+            n=length("w_rec", self.w_rec),
+            n_in=length("w_in", self.w_in, axis=1),
+            n_out=length("w_out", self.w_out),
+        )
+        choice("activation", self.activation, ACTIVATIONS)
+        self._check_factors()
+        contradicted = (self.w_rec * self.dale < 0).any(axis=0)
+        if contradicted.any():
+            unit = int(np.argmax(contradicted))
             raise ValueError(
                 f"dale: got {self.dale[unit]} for unit {unit} whose outgoing weights "
                 "have the other sign, need agreement; set dale to 0 for mixed signs"
             )
 
-    def _factors(self, n: int, w_rec: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the factors, checked against the weights."""
-        given = np.asarray(self.m_vectors)
-        rank = given.shape[1] if given.ndim == 2 and given.size else 0
-        checked = {}
+    def _check_factors(self) -> None:
+        """Check and freeze the factors, which have to give the weights (R9)."""
+        m = np.asarray(self.m_vectors)
+        rank = m.shape[1] if m.ndim == 2 and m.size else 0
+        factors: dict[str, np.ndarray] = {}
         for name in ("m_vectors", "n_vectors"):
             value = np.asarray(getattr(self, name))
-            value = value if value.size else np.zeros((n, 0))
-            checked[name] = validation.floats(name, value, (n, rank), "unit × rank")
-        if rank:
-            product = checked["m_vectors"] @ checked["n_vectors"].T / n
-            off = float(np.abs(product - w_rec).max())
-            if off > 1e-6 * max(float(np.abs(w_rec).max()), 1e-300):
-                raise ValueError(
-                    f"m_vectors: got factors whose product is {off:.3g} off w_rec, "
-                    "need w_rec = m_vectors @ n_vectors.T / n; leave them out"
-                )
-        return checked
-
-    @property
-    def rank(self) -> int:
-        """Rank of the factors; 0 if the network has none."""
-        return self.m_vectors.shape[1]
-
-    @property
-    def n(self) -> int:
-        """Number of units."""
-        return self.w_rec.shape[0]
-
-    @property
-    def n_in(self) -> int:
-        """Number of input channels."""
-        return self.w_in.shape[1]
-
-    @property
-    def n_out(self) -> int:
-        """Number of outputs."""
-        return self.w_out.shape[0]
+            value = value if value.size else np.zeros((self.n, 0))
+            factors[name] = floats(name, value, (self.n, rank), "unit × rank")
+        freeze(self, factors)
+        if not rank:
+            return
+        product = self.m_vectors @ self.n_vectors.T / self.n
+        error = float(np.abs(product - self.w_rec).max())
+        # Files keep weights and factors rounded to float32, each on its own.
+        if error > 1e-6 * max(float(np.abs(self.w_rec).max()), 1e-300):
+            raise ValueError(
+                f"m_vectors: got factors whose product is {error:.3g} off w_rec, "
+                "need w_rec = m_vectors @ n_vectors.T / n; leave them out"
+            )

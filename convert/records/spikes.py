@@ -3,13 +3,15 @@
 `SpikeTimes`: when each neuron spiked, in trials that may differ between neurons.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import freeze, length
 
 
 @short_repr
@@ -33,6 +35,11 @@ class Spikes:
     engine: str
     network: str = ""
 
+    steps = Size("bits")
+    """Number of time steps."""
+    batch = Size("bits", 1)
+    """Number of trials."""
+
     def __post_init__(self) -> None:
         """Check and freeze every field."""
         n = validation.whole("n", self.n, 1, 2**31 - 1)
@@ -53,26 +60,9 @@ class Spikes:
             raise ValueError(
                 f"bits: got spikes beyond neuron {n - 1}, need zeros there"
             )
-        validation.freeze(
-            self,
-            {
-                "bits": bits,
-                "n": n,
-                "dt": validation.number("dt", self.dt, positive=True),
-                "engine": str(self.engine),
-                "network": str(self.network),
-            },
-        )
-
-    @property
-    def steps(self) -> int:
-        """Number of time steps."""
-        return self.bits.shape[0]
-
-    @property
-    def batch(self) -> int:
-        """Number of trials."""
-        return self.bits.shape[1]
+        names = {"engine": str(self.engine), "network": str(self.network)}
+        freeze(self, {"bits": bits, "n": n} | names)
+        check_fields(self, {"dt": Numbers(positive=True)})
 
 
 def pack(raster: Bool[np.ndarray, "*shape n"]) -> np.ndarray:
@@ -104,24 +94,12 @@ def count(spikes: Spikes, *, width: int) -> Int64[np.ndarray, "bins batch n"]:
 
 def window(spikes: Spikes, start: int, stop: int | None = None) -> Spikes:
     """Return the steps `start` to `stop` alone."""
-    return Spikes(
-        bits=spikes.bits[start:stop],
-        n=spikes.n,
-        dt=spikes.dt,
-        engine=spikes.engine,
-        network=spikes.network,
-    )
+    return replace(spikes, bits=spikes.bits[start:stop])
 
 
 def select(spikes: Spikes, trials: slice) -> Spikes:
     """Return some of the trials alone."""
-    return Spikes(
-        bits=spikes.bits[:, trials],
-        n=spikes.n,
-        dt=spikes.dt,
-        engine=spikes.engine,
-        network=spikes.network,
-    )
+    return replace(spikes, bits=spikes.bits[:, trials])
 
 
 def mean_rate(spikes: Spikes) -> float:
@@ -134,6 +112,14 @@ def mean_rate(spikes: Spikes) -> float:
         held @ np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], 1).sum(1)
     )
     return events / (spikes.n * spikes.batch * spikes.steps * spikes.dt)
+
+
+EVENT_RULES = {
+    "trials": Numbers("n", "neuron", dtype=np.int64),
+    "duration": Numbers(positive=True),
+    "times": Numbers("events", "spike", minimum=0),
+}
+"""What the numbers of `SpikeTimes` have to be, but for those that others limit."""
 
 
 @short_repr
@@ -163,67 +149,48 @@ class SpikeTimes:
     trials: Int64[np.ndarray, " n"]
     duration: float
     names: tuple[str, ...] = ()
-    source: str = field(default="")
+    source: str = ""
+
+    n = Size("trials")
+    """Number of neurons."""
 
     def __post_init__(self) -> None:
         """Check, order and freeze every field."""
-        trials = validation.integers(
-            "trials", self.trials, (validation.length("trials", self.trials, ndim=1),),
-            "neuron", dtype=np.int64, low=0, high=2**31 - 1,
-        )  # fmt: skip
-        duration = validation.number("duration", self.duration, positive=True)
-        times = self._times(duration)
-        neuron = self._index("neuron", trials.size - 1)
-        trial = self._index("trial", int(trials.max()) - 1)
-        late = trial >= trials[neuron]
-        if late.any():
-            k = int(np.argmax(late))
-            raise ValueError(
-                f"trial: got {trial[k]} at [{k}], need less than {trials[neuron[k]]} "
-                f"(the trials of neuron {neuron[k]})"
-            )
+        n, events = length("trials", self.trials, ndim=1), np.size(self.times)
+        check_fields(self, EVENT_RULES, n=n, events=events)
+        index = Numbers("events", "spike", dtype=np.int64)
+        highest = {"neuron": n - 1, "trial": max(int(self.trials.max()) - 1, 0)}
+        rules = {name: index._replace(high=high) for name, high in highest.items()}
+        check_fields(self, rules, n=n, events=events)
+        self._check_ends()
         names = tuple(str(name) for name in self.names)
-        if names and len(names) != trials.size:
+        if names and len(names) != n:
             raise ValueError(
-                f"names: got {len(names)}, need {trials.size} (one per neuron) or none"
+                f"names: got {len(names)}, need {n} (one per neuron) or none"
             )
-        order = np.lexsort((times, trial, neuron))
-        ordered = {"times": times, "trial": trial, "neuron": neuron}
-        for name, array in ordered.items():
-            ordered[name] = array[order]
-            ordered[name].setflags(write=False)
-        validation.freeze(
-            self,
-            ordered
-            | {"trials": trials, "duration": duration, "names": names}
-            | {"source": str(self.source)},
-        )
+        order = np.lexsort((self.times, self.trial, self.neuron))
+        arrays = {k: getattr(self, k)[order] for k in ("times", "trial", "neuron")}
+        for array in arrays.values():
+            array.setflags(write=False)
+        freeze(self, arrays | {"names": names, "source": str(self.source)})
 
-    def _times(self, duration: float) -> np.ndarray:
-        shape = (np.size(self.times),)
-        times = validation.floats("times", self.times, shape, "spike", minimum=0)
-        late = times >= duration
+    def _check_ends(self) -> None:
+        """Refuse spikes after the window, or in trials that a neuron does not have."""
+        late = self.times >= self.duration
         if late.any():
             k = int(np.argmax(late))
             raise ValueError(
-                f"times: got {times[k]} s at [{k}], need less than {duration} s (the "
-                "duration)"
+                f"times: got {self.times[k]} s at [{k}], need less than "
+                f"{self.duration} s (the duration)"
             )
-        return times
-
-    def _index(self, name: str, high: int) -> np.ndarray:
-        shape = (np.size(self.times),)
-        value = getattr(self, name)
-        if not shape[0]:
-            return np.zeros(0, dtype=np.int64)
-        return validation.integers(
-            name, value, shape, "spike", dtype=np.int64, low=0, high=max(high, 0)
-        )
-
-    @property
-    def n(self) -> int:
-        """Number of neurons."""
-        return self.trials.shape[0]
+        trials = self.trials[self.neuron]
+        absent = self.trial >= trials
+        if absent.any():
+            k = int(np.argmax(absent))
+            raise ValueError(
+                f"trial: got {self.trial[k]} at [{k}], need less than {trials[k]} (the "
+                f"trials of neuron {self.neuron[k]})"
+            )
 
 
 def from_spikes(recording: Spikes) -> SpikeTimes:

@@ -1,13 +1,23 @@
 """`Trials`: what a task shows a network and what it expects back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from isotau.convert.ground import validation
+from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import freeze, length
+
+RULES = {
+    "inputs": Numbers("steps batch n_in", "steps × batch × input"),
+    "targets": Numbers("steps batch n_out", "steps × batch × output"),
+    "mask": Numbers("steps batch", "steps × batch", dtype=np.uint8, high=1),
+    "labels": Numbers("batch", "batch", dtype=np.int64, low=-(2**31)),
+    "dt": Numbers(positive=True),
+}
+"""What the numbers of `Trials` have to be."""
 
 
 @short_repr
@@ -31,47 +41,24 @@ class Trials:
     dt: float
     task: str
 
+    steps = Size("inputs")
+    """Number of time steps."""
+    batch = Size("inputs", 1)
+    """Number of trials."""
+
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        steps = validation.length("inputs", self.inputs, ndim=3)
-        batch = validation.length("inputs", self.inputs, axis=1, ndim=3)
-        n_in = validation.length("inputs", self.inputs, axis=2, ndim=3)
-        n_out = validation.length("targets", self.targets, axis=2, ndim=3)
-        axes = "steps × batch"
-        fields: dict[str, Any] = {
-            "inputs": validation.floats(
-                "inputs", self.inputs, (steps, batch, n_in), f"{axes} × input"
-            ),
-            "targets": validation.floats(
-                "targets", self.targets, (steps, batch, n_out), f"{axes} × output"
-            ),
-            "mask": validation.integers(
-                "mask", self.mask, (steps, batch), axes, dtype=np.uint8, low=0, high=1
-            ).astype(bool),
-            "labels": validation.integers(
-                "labels",
-                self.labels,
-                (batch,),
-                "batch",
-                dtype=np.int64,
-                low=-(2**31),
-                high=2**31 - 1,
-            ),
-            "dt": validation.number("dt", self.dt, positive=True),
-            "task": str(self.task),
-        }
-        fields["mask"].setflags(write=False)
-        validation.freeze(self, fields)
-
-    @property
-    def steps(self) -> int:
-        """Number of time steps."""
-        return self.inputs.shape[0]
-
-    @property
-    def batch(self) -> int:
-        """Number of trials."""
-        return self.inputs.shape[1]
+        check_fields(
+            self,
+            RULES,
+            steps=length("inputs", self.inputs, ndim=3),
+            batch=length("inputs", self.inputs, axis=1, ndim=3),
+            n_in=length("inputs", self.inputs, axis=2, ndim=3),
+            n_out=length("targets", self.targets, axis=2, ndim=3),
+        )
+        mask = self.mask.astype(bool)
+        mask.setflags(write=False)
+        freeze(self, {"mask": mask, "task": str(self.task)})
 
 
 def refine(trials: Trials, dt: float) -> Trials:
@@ -85,23 +72,19 @@ def refine(trials: Trials, dt: float) -> Trials:
         raise ValueError(
             f"dt: got {dt} s, need a whole fraction of the trials' {trials.dt} s"
         )
-    return Trials(
-        inputs=np.repeat(trials.inputs, factor, axis=0),
-        targets=np.repeat(trials.targets, factor, axis=0),
-        mask=np.repeat(trials.mask, factor, axis=0),
-        labels=trials.labels,
-        dt=dt,
-        task=trials.task,
-    )
+    finer: dict[str, Any] = {
+        name: np.repeat(getattr(trials, name), factor, axis=0)
+        for name in ("inputs", "targets", "mask")
+    }
+    return replace(trials, dt=dt, **finer)
 
 
-def subset(trials: Trials, some: slice | Int64[np.ndarray, " k"]) -> Trials:
+def subset(trials: Trials, chosen: slice | Int64[np.ndarray, " k"]) -> Trials:
     """Return some of the trials alone: a slice, or their numbers in any order."""
-    return Trials(
-        inputs=trials.inputs[:, some],
-        targets=trials.targets[:, some],
-        mask=trials.mask[:, some],
-        labels=trials.labels[some],
-        dt=trials.dt,
-        task=trials.task,
+    return replace(
+        trials,
+        inputs=trials.inputs[:, chosen],
+        targets=trials.targets[:, chosen],
+        mask=trials.mask[:, chosen],
+        labels=trials.labels[chosen],
     )
