@@ -270,6 +270,15 @@ class FixedPointNetwork:
         return 1 + max((block.delay for block in self.blocks), default=0)
 
 
+def u_per_volt(net: FixedPointNetwork) -> Float64[np.ndarray, " n"]:
+    """Return the integers of u that a volt of current is, for each neuron.
+
+    What the membrane takes of a current in a step, dv/4096 of it, the chip adds whole:
+    the factor S·α_v of (F1) is in its weights and biases instead.
+    """
+    return net.state_scale * net.dv / arithmetic.DECAY_UNITY
+
+
 def resets(net: FixedPointNetwork, step: int) -> bool:
     """Return whether u and v are reset at the start of a step, counted from 0."""
     interval = net.reset_interval

@@ -15,7 +15,11 @@ from isotau.convert.ground.errors import (
     neuron_range,
     of_severity,
 )
-from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.fixedpoint import (
+    FixedPointNetwork,
+    WeightBlock,
+    u_per_volt,
+)
 from isotau.convert.records.lif import MEMORYLESS, LIFNetwork
 from isotau.convert.to_fixed.quantization_report import dense_weights
 from isotau.convert.to_fixed.quantize import NOISE_SD
@@ -85,7 +89,7 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
         raise CannotExport("LIFNetwork", found)
     a_mem = net.dv / chip.DECAY_UNITY
     a_syn = (net.du + float(chip.DU_OFFSET)) / chip.DECAY_UNITY
-    volt = net.state_scale * a_mem
+    volt = u_per_volt(net)
     unit = ((1 << chip.INPUT_SHIFT) / volt)[:, None]
     bias = chip.effective_bias(net.bias_mant, net.bias_exp)
     threshold = net.vth * float(1 << chip.INPUT_SHIFT)

@@ -22,7 +22,7 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.records.storage import fingerprint
@@ -196,8 +196,7 @@ def fold_drive(
         fixed: what it was quantized to.
         loss: from `mean_loss`, of `fixed`.
     """
-    per_volt = fixed.state_scale * fixed.dv / chip.DECAY_UNITY
-    lost = _lost_drive(fixed, loss) / per_volt
+    lost = _lost_drive(fixed, loss) / u_per_volt(fixed)
     return dataclasses.replace(net, v_leak=net.v_leak + lost)
 
 

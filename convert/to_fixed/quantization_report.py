@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from isotau.convert.chip import arithmetic as chip
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
 from isotau.convert.to_fixed.quantize import NOISE_SD
 
@@ -67,7 +67,7 @@ def report_quantization(
     """Return how `after` differs from `before`; `ranges` as given to `quantize`."""
     a_mem = after.dv / chip.DECAY_UNITY
     keep_u = after.du.astype(np.int64) + chip.DU_OFFSET
-    per_volt = after.state_scale * a_mem
+    per_volt = u_per_volt(after)
     gain = decay_fraction(before.tau_syn, before.dt) / (keep_u / chip.DECAY_UNITY)
     unit = (gain * (1 << chip.INPUT_SHIFT) / per_volt)[:, None]
     w_in = after.input_scale * dense_weights(after, "input") * unit

@@ -17,7 +17,12 @@ from jaxtyping import Float64, Int64
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
+from isotau.convert.records.fixedpoint import (
+    FixedPointNetwork,
+    WeightBlock,
+    resets,
+    u_per_volt,
+)
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.spikes import Spikes, unpack
 
@@ -88,7 +93,7 @@ def _of_chip(
 ) -> Iterator[np.ndarray]:
     """Yield u / (state_scale · a_mem): dv/4096 of a volt's integers reach v a step."""
     du = net.du.astype(np.int64)
-    volt = net.state_scale * net.dv / arithmetic.DECAY_UNITY
+    volt = u_per_volt(net)
     u = np.tile(net.u0.astype(np.int64), (spikes.batch, 1))
     if i0 is not None:
         # The chip decays u before it adds; where du is full, nothing is left of it.

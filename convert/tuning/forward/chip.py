@@ -14,7 +14,7 @@ from torch import Tensor
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
 from isotau.convert.simulate.norse_module import TRAINABLE, LIFModule, to_network
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
@@ -219,8 +219,7 @@ def _clipped(net: LIFNetwork, fixed: FixedPointNetwork) -> Clipped:
     """Return the weights that quantization cut at the top of their block."""
     kept = (fixed.du + float(arithmetic.DU_OFFSET)) / arithmetic.DECAY_UNITY
     gain = kept / decay_fraction(net.tau_syn, net.dt)
-    per_volt = fixed.state_scale * fixed.dv / arithmetic.DECAY_UNITY * gain
-    wanted = (per_volt / (1 << arithmetic.INPUT_SHIFT))[:, None]
+    wanted = (u_per_volt(fixed) * gain / (1 << arithmetic.INPUT_SHIFT))[:, None]
     return Clipped(
         clipped("input", fixed.blocks, net.w_in * wanted / fixed.input_scale),
         clipped("recurrent", fixed.blocks, net.w_rec * wanted),

@@ -8,7 +8,7 @@ import pytest
 
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import DoesNotFit
-from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, u_per_volt
 
 BLOCK = {
     "source": "recurrent",
@@ -151,6 +151,11 @@ def test_it_is_frozen_and_its_blocks_are_a_tuple():
     assert isinstance(net.blocks, tuple)
     with pytest.raises(FrozenInstanceError):
         net.dt = 1.0
+
+
+def test_a_volt_of_current_is_as_much_of_u_as_reaches_v_in_a_step():
+    per_volt = u_per_volt(FixedPointNetwork(**NETWORK))
+    assert per_volt.tolist() == [0, 1e7 * 100 / 4096, 1e7 * 4095 / 4096]
 
 
 def test_without_a_start_it_powers_up_at_zero():
