@@ -36,7 +36,8 @@ FIELD = 0.5
 """Standard deviation of the Gaussian field in which a taxel feels a dot."""
 EVENT_STEP = 0.16
 """Rise or fall, in units of one dot right under a taxel, that makes an event."""
-LOST, FALSE_PER_STEP = 0.15, 0.006
+LOSS, FALSE_PER_STEP = 0.15, 0.006
+"""Chance that an event is lost, and that a channel has one in a step for no reason."""
 
 
 class Sweeps(NamedTuple):
@@ -51,16 +52,16 @@ class Sweeps(NamedTuple):
 def draw(sweeps: int, rng: np.random.Generator) -> Sweeps:
     """Return sweeps over letters that are as frequent as can be, in random order."""
     labels = rng.permutation(np.arange(sweeps) % len(LETTERS))
-    felt = _felt(labels, rng)
-    events = _events(felt)
-    events &= rng.random(events.shape) >= LOST
+    events = _events(_pressure(labels, rng))
+    events &= rng.random(events.shape) >= LOSS
     events |= rng.random(events.shape) < FALSE_PER_STEP
     return Sweeps(events.astype(np.uint8), labels)
 
 
-def _felt(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _pressure(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return what the taxels feel, steps × sweeps × taxels."""
     shape = (1, len(labels), 1)
+    # 5.6 in 256 steps: the pad passes over the whole cell and leaves it.
     speed = 5.6 / STEPS * np.exp(rng.normal(0, 0.18, shape))
     start = -2.6 + rng.normal(0, 0.25, shape)
     height = rng.normal(0, 0.28, shape)
@@ -72,23 +73,24 @@ def _felt(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     centre = start + speed * np.arange(STEPS)[:, None, None] + wobble
     x = centre + TAXELS[:, 0] * np.cos(tilt) - TAXELS[:, 1] * np.sin(tilt)
     y = height + TAXELS[:, 0] * np.sin(tilt) + TAXELS[:, 1] * np.cos(tilt)
-    felt = np.zeros((STEPS, len(labels), len(TAXELS)))
+    pressure = np.zeros((STEPS, len(labels), len(TAXELS)))
     for dot in range(1, 7):
         raised = np.array([dot in DOTS[LETTERS[label]] for label in labels])
         column, row = divmod(dot - 1, 3)
         away = (x - (column - 0.5)) ** 2 + (y - (1 - row)) ** 2
         # Dots are worn: no two of them stand out alike.
         worn = raised[:, None] * np.exp(rng.normal(0, 0.2, shape))
-        felt += worn * np.exp(-away / (2 * FIELD**2))
-    return force * felt
+        pressure += worn * np.exp(-away / (2 * FIELD**2))
+    return force * pressure
 
 
-def _events(felt: np.ndarray) -> np.ndarray:
+def _events(pressure: np.ndarray) -> np.ndarray:
     """Return ON and OFF events, steps × sweeps × 12, as bool."""
-    level = np.zeros(felt.shape[1:])
-    events = np.zeros((*felt.shape[:2], CHANNELS), dtype=bool)
-    for t, now in enumerate(felt):
+    level = np.zeros(pressure.shape[1:])
+    events = np.zeros((*pressure.shape[:2], CHANNELS), dtype=bool)
+    for t, now in enumerate(pressure):
         risen, fallen = now - level > EVENT_STEP, level - now > EVENT_STEP
+        # By one event's worth, not to what is felt: fast changes send several.
         level += EVENT_STEP * (risen.astype(float) - fallen)
         events[t] = np.concatenate([risen, fallen], axis=1)
     return events

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.foreign import norse_letters
 from benchmarks.foreign.training import CALIBRATION, DATA_SEED, fit, spikes, split
+from benchmarks.paired import paired_difference
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import Spikes, pack, unpack
 from isotau.convert.simulate.lif_dynamics import simulate_lif
@@ -25,14 +26,17 @@ OUTLIERS = ("keep", "clip", "split")
 OUTLIER = 30.0
 """Factor on the most negative weight of the loop."""
 JITTER = 1e-3
+"""Standard deviation of weights, as a share, that shows how alike rasters can be."""
 LATER = 2
 """Steps by which the chip's readout trails the framework's: layers are a step apart in
 isotau, and on the chip input is a step late."""
-Z = 1.959964
 
 
-class Task(NamedTuple):
-    """Sweeps for calibration and test, and what the framework made of the latter."""
+class FrameworkRecord(NamedTuple):
+    """Sweeps for calibration and test, and the framework's spikes in the latter.
+
+    Arrays of events and spikes are steps × sweeps × channels or neurons.
+    """
 
     calibration: np.ndarray
     test: np.ndarray
@@ -42,10 +46,10 @@ class Task(NamedTuple):
     readout: np.ndarray
 
 
-def shipped(folder: Path) -> Task:
+def shipped(folder: Path) -> FrameworkRecord:
     """Return the sweeps and spikes that lie beside the network of snnTorch."""
     with np.load(folder / "letters_test.npz") as file:
-        some = {
+        arrays = {
             name: np.unpackbits(file[name], axis=0)
             for name in (
                 "calibration_events",
@@ -55,21 +59,21 @@ def shipped(folder: Path) -> Task:
             )
         }
         labels = file["test_labels"].astype(np.int64)
-    return Task(
-        some["calibration_events"],
-        some["test_events"],
+    return FrameworkRecord(
+        arrays["calibration_events"],
+        arrays["test_events"],
         labels,
-        some["snntorch_hidden"],
-        some["snntorch_readout"],
+        arrays["snntorch_hidden"],
+        arrays["snntorch_readout"],
     )
 
 
-def trained_in_norse(folder: Path, epochs: int) -> tuple[nir.NIRGraph, Task]:
+def trained_in_norse(folder: Path, epochs: int) -> tuple[nir.NIRGraph, FrameworkRecord]:
     """Return a network of Norse as NIR, and the sweeps with Norse's spikes."""
-    data, net = split(DATA_SEED), norse_letters.Network(SEED)
-    kept = folder / "letters_norse.pt"
-    if kept.exists():
-        net.load_state_dict(torch.load(kept, weights_only=True))
+    data, net = split(DATA_SEED), norse_letters.NorseLetters(SEED)
+    weights = folder / "letters_norse.pt"
+    if weights.exists():
+        net.load_state_dict(torch.load(weights, weights_only=True))
     else:
         fit(
             net,
@@ -80,91 +84,96 @@ def trained_in_norse(folder: Path, epochs: int) -> tuple[nir.NIRGraph, Task]:
             epochs=epochs,
         )
         folder.mkdir(parents=True, exist_ok=True)
-        torch.save(net.state_dict(), kept)
+        torch.save(net.state_dict(), weights)
     hidden, readout = spikes(net, norse_letters.run, data.test)
-    shown = data.train.events[:, :CALIBRATION]
-    task = Task(shown, data.test.events, data.test.labels, hidden, readout)
-    return to_nir(norse_letters.to_lif(net)), task
+    calibration = data.train.events[:, :CALIBRATION]
+    record = FrameworkRecord(
+        calibration, data.test.events, data.test.labels, hidden, readout
+    )
+    return to_nir(norse_letters.to_lif(net)), record
 
 
-def measure(net: LIFNetwork, task: Task) -> dict[str, Any]:
+def measure(net: LIFNetwork, record: FrameworkRecord) -> dict[str, Any]:
     """Return how a network fares in its framework, in floats and in integers."""
-    test, calibration = padded(task.test), padded(task.calibration)
-    ours = simulate_lif(net, test, generator=None).spikes
-    seen = task.hidden.shape[1]
-    raster = unpack(ours.bits, net.n)
-    steps, outputs = len(task.test), task.readout.shape[2]
+    test, calibration = padded(record.test), padded(record.calibration)
+    spikes_lif = simulate_lif(net, test, generator=None).spikes
+    # The framework's hidden spikes lie in the repository for the first sweeps only.
+    recorded = record.hidden.shape[1]
+    raster = unpack(spikes_lif.bits, net.n)
+    steps, outputs = len(record.test), record.readout.shape[2]
     hidden = net.n - outputs
-    apart = {
-        "hidden": raster[:steps, :seen, :hidden] != task.hidden,
-        "readout": raster[1 : steps + 1, :, hidden:] != task.readout,
+    # isotau's layers are a step apart, so its readout is compared a step later.
+    differs = {
+        "hidden": raster[:steps, :recorded, :hidden] != record.hidden,
+        "readout": raster[1 : steps + 1, :, hidden:] != record.readout,
     }
-    differing = {layer: where.sum() for layer, where in apart.items()}
-    differing["sweeps"] = apart["readout"].any(axis=(0, 2)).sum()
-    found: dict[str, Any] = {
+    differing = {layer: where.sum() for layer, where in differs.items()}
+    differing["sweeps"] = differs["readout"].any(axis=(0, 2)).sum()
+    figures: dict[str, Any] = {
         "sweeps": {"calibration": calibration.shape[1], "test": test.shape[1]},
         "neurons": {"hidden": hidden, "readout": outputs},
-        "framework": right(task.readout, task.labels).mean(),
-        "spikes": {"hidden": task.hidden.sum(), "readout": task.readout.sum()},
+        "framework": right(record.readout, record.labels).mean(),
+        "spikes": {"hidden": record.hidden.sum(), "readout": record.readout.sum()},
         "differing": differing,
         "spikes_per_hidden": raster[..., :hidden].sum() / (hidden * test.shape[1]),
-        "lif": right(raster[1 : steps + 1, :, hidden:], task.labels).mean(),
+        "lif": right(raster[1 : steps + 1, :, hidden:], record.labels).mean(),
     }
     jittered = simulate_lif(with_jitter(net), test, generator=None).spikes
-    found["jitter"] = {
-        "hidden": agreement(ours, jittered, slice(0, hidden), lag=0),
-        "readout": agreement(ours, jittered, slice(hidden, None), lag=0),
+    figures["jitter"] = {
+        "hidden": agreement(spikes_lif, jittered, slice(0, hidden), lag=0),
+        "readout": agreement(spikes_lif, jittered, slice(hidden, None), lag=0),
     }
-    rows = [on_chip(net, task, bits, "split") for bits in BITS]
+    rows = [on_chip(net, record, bits, "split") for bits in BITS]
     spoiled = with_outlier(net, hidden)
     rows += [
-        on_chip(spoiled, task, bits, way) | {"outlier": True}
+        on_chip(spoiled, record, bits, way) | {"outlier": True}
         for bits in BITS
         for way in OUTLIERS
     ]
-    return plain(found | {"rows": rows})
+    return plain(figures | {"rows": rows})
 
 
-def on_chip(net: LIFNetwork, task: Task, bits: int, outliers: str) -> dict[str, Any]:
+def on_chip(
+    net: LIFNetwork, record: FrameworkRecord, bits: int, outliers: str
+) -> dict[str, Any]:
     """Return what is left of a network in integers of some bits."""
     config = QuantizeConfig(num_weight_bits=bits, outliers=outliers)
-    calibration, test = padded(task.calibration), padded(task.test)
-    seen = simulate_lif(net, calibration, generator=None)
-    ours = simulate_lif(net, test, generator=None).spikes
-    prepared = prepare(net, calibration, config=config, run=seen, input_peak=1.0)
+    calibration, test = padded(record.calibration), padded(record.test)
+    ranged = simulate_lif(net, calibration, generator=None)
+    spikes_lif = simulate_lif(net, test, generator=None).spikes
+    prepared = prepare(net, calibration, config=config, run=ranged, input_peak=1.0)
     fixed = prepared.fixed
     run = compiled.run(fixed, messages(fixed, test), count_overflow=True)
-    steps, first = len(task.test), net.n - task.readout.shape[2]
-    counted = [
-        right(unpack(some.bits, net.n)[late : late + steps, :, first:], task.labels)
-        for some, late in ((ours, LATER - 1), (run.spikes, LATER))
-    ]
-    change = counted[1].astype(float) - counted[0]
-    error = Z * change.std() / np.sqrt(len(change))
+    steps, first = len(record.test), net.n - record.readout.shape[2]
+    right_lif, right_fixed = (
+        right(unpack(spikes.bits, net.n)[late : late + steps, :, first:], record.labels)
+        for spikes, late in ((spikes_lif, LATER - 1), (run.spikes, LATER))
+    )
+    difference = paired_difference(right_fixed, right_lif)
     zeroed = {p.name: p.zeroed / p.total for p in prepared.report.parameters if p.total}
     return {
         "bits": bits,
         "outliers": outliers,
         "outlier": False,
-        "lif": counted[0].mean(),
-        "fixed": counted[1].mean(),
-        "difference": change.mean(),
-        "low": change.mean() - error,
-        "high": change.mean() + error,
+        "lif": right_lif.mean(),
+        "fixed": right_fixed.mean(),
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
         "blocks": len(fixed.blocks),
         "zeroed": {name: zeroed[name] for name in ("w_in", "w_rec")},
         "overflow": sum(int(np.sum(x)) for x in dataclasses.astuple(run.overflow)),
-        "hidden": agreement(ours, run.spikes, slice(0, first)),
-        "readout": agreement(ours, run.spikes, slice(first, None)),
+        "hidden": agreement(spikes_lif, run.spikes, slice(0, first)),
+        "readout": agreement(spikes_lif, run.spikes, slice(first, None)),
     }
 
 
 def agreement(a: Spikes, b: Spikes, neurons: slice, lag: int = 1) -> dict[str, Any]:
     """Return how alike the rasters of some neurons are; `b` is `lag` steps later."""
     parts = []
-    for some in (a, b):
-        raster = unpack(some.bits, some.n)[..., neurons]
-        part = dataclasses.replace(some, bits=pack(raster), n=raster.shape[-1])
+    for spikes_all in (a, b):
+        raster = unpack(spikes_all.bits, spikes_all.n)[..., neurons]
+        part = dataclasses.replace(spikes_all, bits=pack(raster), n=raster.shape[-1])
         parts.append(part)
     near = compare_rasters(*parts, lags=(lag,), tolerance=1)
     same = compare_rasters(*parts, lags=(lag,), tolerance=0)
@@ -184,8 +193,8 @@ def padded(events: np.ndarray) -> np.ndarray:
 
 def right(readout: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return whether the letter's own neuron spikes most; the first one wins."""
-    chosen: np.ndarray = readout.sum(axis=0, dtype=np.int64).argmax(axis=1) == labels
-    return chosen
+    winners = readout.sum(axis=0, dtype=np.int64).argmax(axis=1)
+    return np.equal(winners, labels)
 
 
 def with_outlier(net: LIFNetwork, hidden: int) -> LIFNetwork:
@@ -206,10 +215,10 @@ def with_jitter(net: LIFNetwork) -> LIFNetwork:
     return dataclasses.replace(net, **weights)
 
 
-def plain(found: Any) -> Any:
+def plain(figures: Any) -> Any:
     """Return numbers of numpy as Python's own."""
-    if isinstance(found, dict):
-        return {name: plain(value) for name, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [plain(value) for value in found]
-    return found.item() if isinstance(found, np.generic) else found
+    if isinstance(figures, dict):
+        return {name: plain(value) for name, value in figures.items()}
+    if isinstance(figures, list | tuple):
+        return [plain(value) for value in figures]
+    return figures.item() if isinstance(figures, np.generic) else figures

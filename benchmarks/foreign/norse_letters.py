@@ -14,9 +14,10 @@ TAU_SYN, TAU_MEM = (2e-3, 10e-3), (5e-3, 50e-3)
 """Ranges of the hidden neurons' time constants, in seconds; evenly spaced in log."""
 TAU_READOUT = (5e-3, 20e-3)
 RATES = {"": 0.012, "loop": 0.004, "last": 0.006}
+"""Learning rates, by the name of the weights; the first is for all others."""
 
 
-class Network(nn.Module):
+class NorseLetters(nn.Module):
     """Two of Norse's recurrent cells, the second without recurrent weights.
 
     Norse steps with dt/τ; it is handed (1 − exp(−dt/τ))/dt as 1/τ, so that its decays
@@ -66,13 +67,13 @@ class Network(nn.Module):
             scale * torch.randn(post, pre, generator=generator) / pre**0.5
         )
 
-    def _constants(self, some: slice) -> LIFParameters:
-        inverse = [-torch.expm1(-DT / tau[some]) / DT for tau in self._taus()]
+    def _constants(self, neurons: slice) -> LIFParameters:
+        inverse = [
+            -torch.expm1(-DT / tau[neurons]) / DT
+            for tau in (self.tau_syn, self.tau_mem)
+        ]
         # Norse 1.1's default surrogate takes no notice of alpha, and is too wide.
         return LIFParameters(*inverse, method="circ", alpha=0.1)
-
-    def _taus(self) -> tuple[Tensor, Tensor]:
-        return self.tau_syn, self.tau_mem
 
     def forward(self, events: Tensor) -> tuple[Tensor, Tensor]:
         """Return the spikes of both layers from rest, steps × sweeps × neuron."""
@@ -91,7 +92,7 @@ def run(net: nn.Module, events: Tensor) -> tuple[Tensor, Tensor]:
     return net(events)
 
 
-def to_lif(net: Network) -> LIFNetwork:
+def to_lif(net: NorseLetters) -> LIFNetwork:
     """Return the network as one record: two populations, 40 and 7.
 
     Its readout neurons spike one step later than Norse's, whose layers pass spikes on

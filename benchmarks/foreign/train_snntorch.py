@@ -16,7 +16,6 @@ seconds with dt = 1e-4, r = τ_mem/dt, w_in = τ_syn/dt, v_reset = 0; no metadat
 neither dt nor scheme, nor that the reset comes a step after the spike.
 """
 
-import argparse
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -30,12 +29,13 @@ import torch
 from snntorch.export_nir import export_to_nir
 from torch import Tensor, nn
 
+from benchmarks.command import command_parser
 from benchmarks.foreign import letters
 from benchmarks.foreign.training import (
     CALIBRATION,
     DATA_SEED,
     HIDDEN,
-    Fitted,
+    FitResult,
     Split,
     accuracy,
     fit,
@@ -45,6 +45,7 @@ from benchmarks.foreign.training import (
 
 SEEDS = (0, 1, 2)
 RATES = {"": 5e-3, "alpha": 2e-3, "beta": 5e-4}
+"""Learning rates, by the end of a parameter's name; the first is for all others."""
 BOUNDS = {"alpha": (0.2, 0.95), "beta": (0.5, 0.99)}
 """Left alone, some β pass 1. snnTorch clamps them when it runs, but its exporter does
 not, and writes a negative τ."""
@@ -53,30 +54,31 @@ RASTERS = 20
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = command_parser("benchmarks.foreign.train_snntorch", __doc__)
     parser.add_argument("--out", type=Path, default=Path("."), help="folder to write")
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    chosen = parser.parse_args()
-    job = partial(trained, epochs=chosen.epochs)
-    with ProcessPoolExecutor(chosen.jobs) as pool:
-        all_found = list(pool.map(job, chosen.seeds))
-    for seed, (found, _) in zip(chosen.seeds, all_found, strict=True):
-        sys.stdout.write(f"seed {seed}: {found}\n")
-    _, weights = max(all_found, key=lambda each: each[0].validation)
+    options = parser.parse_args()
+    job = partial(trained, epochs=options.epochs)
+    with ProcessPoolExecutor(options.jobs) as pool:
+        networks = list(pool.map(job, options.seeds))
+    for seed, (result, _) in zip(options.seeds, networks, strict=True):
+        sys.stdout.write(f"seed {seed}: {result}\n")
+    # By validation: to choose by the test would make its accuracy too good.
+    _, weights = max(networks, key=lambda network: network[0].validation)
     net = build(0)
     net.load_state_dict(weights)
-    write(net, split(DATA_SEED), chosen.out)
+    write(net, split(DATA_SEED), options.out)
 
 
-def trained(seed: int, epochs: int) -> tuple[Fitted, dict[str, Tensor]]:
+def trained(seed: int, epochs: int) -> tuple[FitResult, dict[str, Tensor]]:
     """Return how good a network became, and its parameters."""
     torch.set_num_threads(1)
     net = build(seed)
     data = split(DATA_SEED)
-    found = fit(net, run, data, rates=RATES, bounds=BOUNDS, seed=seed, epochs=epochs)
-    return found, net.state_dict()
+    result = fit(net, run, data, rates=RATES, bounds=BOUNDS, seed=seed, epochs=epochs)
+    return result, net.state_dict()
 
 
 def build(seed: int) -> nn.Sequential:
@@ -133,6 +135,7 @@ def run(net: nn.Module, events: Tensor) -> tuple[Tensor, Tensor]:
 
 def write(net: nn.Sequential, data: Split, folder: Path) -> None:
     """Write the network and what it does."""
+    # The exporter reads shapes that snnTorch's layers have only after a first step.
     run(net, torch.zeros(1, 1, letters.CHANNELS))
     graph = export_to_nir(net, torch.zeros(1, letters.CHANNELS), ignore_dims=[0])
     nir.write(folder / "letters_snntorch.nir", graph)

@@ -35,7 +35,7 @@ class Split(NamedTuple):
     test: letters.Sweeps
 
 
-class Fitted(NamedTuple):
+class FitResult(NamedTuple):
     """What a fit came to; the accuracies are shares of right sweeps."""
 
     validation: float
@@ -61,7 +61,7 @@ def fit(
     seed: int,
     epochs: int,
     bounds: Mapping[str, tuple[float, float]] = MappingProxyType({}),
-) -> Fitted:
+) -> FitResult:
     """Train a network in place by its surrogate gradients and return how good it is.
 
     The parameters kept are those of the epoch that does best in validation.
@@ -85,13 +85,14 @@ def fit(
     events = torch.from_numpy(data.train.events).float()
     labels = torch.from_numpy(data.train.labels)
     generator = torch.Generator().manual_seed(seed)
-    best, kept = -1.0, copy.deepcopy(net.state_dict())
+    best, best_weights = -1.0, copy.deepcopy(net.state_dict())
     for epoch in range(epochs):
-        for some in torch.randperm(TRAIN, generator=generator).split(BATCH):
-            hidden, out = run(net, events[:, some])
+        for batch in torch.randperm(TRAIN, generator=generator).split(BATCH):
+            hidden, out = run(net, events[:, batch])
             logits = COUNT_GAIN * out.sum(0)
+            # Quiet neurons cost nothing: a price on every spike silences the layer.
             busy = (hidden.sum(0) - FEW_PER_SWEEP).relu().pow(2).mean()
-            loss = torch.nn.functional.cross_entropy(logits, labels[some])
+            loss = torch.nn.functional.cross_entropy(logits, labels[batch])
             optimizer.zero_grad()
             (loss + QUIET * busy).backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -101,10 +102,10 @@ def fit(
         right = accuracy(net, run, data.validation)
         sys.stderr.write(f"epoch {epoch}: loss {loss:.3f}, validation {right:.3f}\n")
         if right > best:
-            best, kept = right, copy.deepcopy(net.state_dict())
-    net.load_state_dict(kept)
+            best, best_weights = right, copy.deepcopy(net.state_dict())
+    net.load_state_dict(best_weights)
     hidden, _ = spikes(net, run, data.test)
-    return Fitted(best, accuracy(net, run, data.test), float(hidden.sum(0).mean()))
+    return FitResult(best, accuracy(net, run, data.test), float(hidden.sum(0).mean()))
 
 
 def _groups(
@@ -115,7 +116,7 @@ def _groups(
     for name, parameter in net.named_parameters():
         ends = [end for end in rates if end and name.endswith(end)]
         groups.setdefault(rates[ends[0] if ends else ""], []).append(parameter)
-    return [{"params": some, "lr": rate} for rate, some in groups.items()]
+    return [{"params": tensors, "lr": rate} for rate, tensors in groups.items()]
 
 
 def _hold(net: torch.nn.Module, bounds: Mapping[str, tuple[float, float]]) -> None:

@@ -4,18 +4,19 @@
     python -m benchmarks.tuning --only speed        one part; the others are kept
     python -m benchmarks.tuning --theirs FOLDER     also networks by others, .mat
     python -m benchmarks.tuning --networks FOLDER   also those of benchmarks.conversion
+    python -m benchmarks.tuning --render            the page, from its .json alone
 
 Every part leaves its figures in the work folder; the page is made of what is there.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import add_page_options, command_parser
 from benchmarks.provenance import provenance
-from benchmarks.repository import RESULTS
+from benchmarks.results import read_figures, write_figures, write_page, write_results
 from benchmarks.tuning import (
     bits,
     device,
@@ -26,71 +27,75 @@ from benchmarks.tuning import (
     speed,
     timescales,
 )
-from benchmarks.tuning.page import write_page
-from isotau.convert.ground.files import write_text
+from benchmarks.tuning.page import tuning_page
 
-SHOWN = ("shipped go_nogo_N200.mat", "shipped dms_750_N200.rate.npz")
+EXAMPLES = ("shipped go_nogo_N200.mat", "shipped dms_750_N200.rate.npz")
 """Networks whose bits and timescales are looked at."""
-DEVICE = SHOWN[:1]
+DEVICE = EXAMPLES[:1]
 Parts = dict[str, Callable[[argparse.Namespace], Any]]
 
 
 def main() -> None:
     """Measure what was asked for and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = command_parser("benchmarks.tuning", __doc__)
     parser.add_argument("--work", type=Path, default=Path("tuning-work"))
     parser.add_argument("--only", nargs="*", choices=[*PARTS])
     parser.add_argument("--theirs", type=Path, help="folder of .mat by others")
     parser.add_argument(
         "--networks", type=Path, help="work folder of benchmarks.conversion"
     )
-    parser.add_argument("--page", type=Path, default=RESULTS)
-    chosen = parser.parse_args()
-    for name in chosen.only or PARTS:
-        found = {"made": provenance("benchmarks.tuning"), "rows": PARTS[name](chosen)}
-        text = json.dumps(found, indent=1, allow_nan=False)
-        write_text(chosen.work / f"{name}.json", text + "\n")
-    figures = {
-        name: json.loads((chosen.work / f"{name}.json").read_text())
-        for name in PARTS
-        if (chosen.work / f"{name}.json").exists()
+    add_page_options(parser)
+    options = parser.parse_args()
+    if options.render:
+        write_page(options.page, "tuning", tuning_page)
+        return
+    paths = {name: options.work / f"{name}.json" for name in PARTS}
+    for name in options.only or PARTS:
+        # Before it is measured: the commit is that of the code that runs.
+        origin = provenance("benchmarks.tuning")
+        write_figures(paths[name], {"made": origin, "rows": PARTS[name](options)})
+    content = {
+        "provenance": provenance("benchmarks.tuning"),
+        "figures": {
+            name: read_figures(path) for name, path in paths.items() if path.exists()
+        },
     }
-    write_page(chosen.page, figures, provenance("benchmarks.tuning"))
+    write_results(options.page, "tuning", content, tuning_page)
 
 
-def _networks(chosen: argparse.Namespace) -> list[dict[str, Any]]:
-    found = networks.cases(chosen.theirs, chosen.networks)
-    return _kept(chosen.work / "networks", found, networks.measure)
+def _networks(options: argparse.Namespace) -> list[dict[str, Any]]:
+    cases = networks.cases(options.theirs, options.networks)
+    return _rows(options.work / "networks", cases, networks.measure)
 
 
-def _timescales(chosen: argparse.Namespace) -> list[dict[str, Any]]:
-    found = [
+def _timescales(options: argparse.Namespace) -> list[dict[str, Any]]:
+    cases = [
         case
-        for case in networks.cases(chosen.theirs, chosen.networks)
+        for case in networks.cases(options.theirs, options.networks)
         if (case.name, case.method) in timescales.CASES
     ]
-    return _kept(chosen.work / "timescales", found, timescales.measure)
+    return _rows(options.work / "timescales", cases, timescales.measure)
 
 
-def _kept(
+def _rows(
     folder: Path,
-    found: list[networks.Case],
-    measure: Callable[[networks.Case], dict[str, Any]],
+    cases: list[networks.TuningCase],
+    measure: Callable[[networks.TuningCase], dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return a row for each network; those in the work folder are not done again."""
     rows = []
-    for case in found:
+    for case in cases:
         name = f"{case.name} {case.method}".replace(" ", "_").replace(":", "")
         path = folder / f"{name}.json"
         if not path.exists():
             row = measure(case)
             row["commit"] = provenance("benchmarks.tuning")["commit"]
-            write_text(path, json.dumps(row, indent=1, allow_nan=False) + "\n")
-        rows.append(json.loads(path.read_text()))
+            write_figures(path, row)
+        rows.append(read_figures(path))
     return rows
 
 
-def _shown(names: tuple[str, ...]) -> list[networks.Case]:
+def _examples(names: tuple[str, ...]) -> list[networks.TuningCase]:
     return [
         case
         for case in networks.cases(None, None)
@@ -107,11 +112,13 @@ PARTS: Parts = {
     "speed": _speed,
     "memory": lambda _: gradient_memory.measure(),
     "networks": _networks,
-    "bits": lambda _: [bits.measure(case, timescales=0.0) for case in _shown(SHOWN)],
+    "bits": lambda _: [
+        bits.measure(case, timescales=0.0) for case in _examples(EXAMPLES)
+    ],
     "letters": lambda _: letters.measure(),
     "timescales": _timescales,
     "methods": lambda _: methods.measure(),
-    "device": lambda _: [device.measure(case) for case in _shown(DEVICE)],
+    "device": lambda _: [device.measure(case) for case in _examples(DEVICE)],
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.tuning.networks import Case, accuracies, paired
+from benchmarks.tuning.networks import TuningCase, accuracies, paired
 from benchmarks.tuning.plans import plan_for
 from isotau.convert.records.spikes import mean_rate
 from isotau.convert.to_fixed.quantize import QuantizeConfig
@@ -25,10 +25,11 @@ from isotau.sim.tasks import TASKS
 BITS = (8, 4, 3, 2, 1)
 TRIALS = 1000
 PRESERVE = PreserveConfig(trials=100, groups=10)
+"""Quiet trials in groups: the intervals of one network come from parts of its data."""
 
 
 def measure(
-    case: Case, *, bits: Sequence[int] = BITS, timescales: float, seed: int = 0
+    case: TuningCase, *, bits: Sequence[int] = BITS, timescales: float, seed: int = 0
 ) -> dict[str, Any]:
     """Return a row for each number of bits and each way to it.
 
@@ -44,6 +45,7 @@ def measure(
     config = RunConfig(
         task=case.task, method=case.method, trials=TRIALS, lava_trials=1, seed=seed
     )
+    # Carried once: all ways start from the same conversion.
     base = carry(case.rate, config)
     reference = reference_of(case.name, base)
     rows = []
@@ -60,10 +62,10 @@ def measure(
                 ),
             ),
         }
-        for way, chosen in ways.items():
-            started = time.perf_counter()
-            result = carry(case.rate, chosen)
-            seconds = time.perf_counter() - started
+        for way, way_config in ways.items():
+            start = time.perf_counter()
+            result = carry(case.rate, way_config)
+            seconds = time.perf_counter() - start
             rows.append(
                 {"bits": number, "way": way, "seconds": seconds}
                 | _row(reference, result)
@@ -73,17 +75,17 @@ def measure(
 
 def reference_of(name: str, base: Result) -> NetworkTimescales:
     """Return the timescales of the rate and LIF stages, as converted."""
-    quiet = run_quiet(base, seed=0, stages=("rate", "lif"), **_how())
+    quiet = run_quiet(base, seed=0, stages=("rate", "lif"), **_quiet_timing())
     return describe_network(name, base, quiet, groups=PRESERVE.groups or 0)
 
 
 def on_chip(result: Result) -> StageTimescales:
     """Return the timescales of a result's chip stage."""
-    quiet = run_quiet(result, seed=0, stages=("fixed",), **_how())
+    quiet = run_quiet(result, seed=0, stages=("fixed",), **_quiet_timing())
     return measure_stage(quiet["fixed"], groups=PRESERVE.groups or 0)
 
 
-def _how() -> dict[str, Any]:
+def _quiet_timing() -> dict[str, Any]:
     return {
         "trials": PRESERVE.trials,
         "length": PRESERVE.length,
@@ -93,14 +95,14 @@ def _how() -> dict[str, Any]:
 
 def _row(reference: NetworkTimescales, result: Result) -> dict[str, Any]:
     measured = on_chip(result)
-    found: dict[str, Any] = {
+    row: dict[str, Any] = {
         "accuracy": accuracies(result),
         "fixed_minus_rate": paired(result),
         "rate_hz": mean_rate(result.stages["fixed"].spikes),
     }
     for stage in ("rate", "lif"):
-        found[f"{stage}_to_fixed"] = verdict(reference, stage, measured)
-    return found
+        row[f"{stage}_to_fixed"] = verdict(reference, stage, measured)
+    return row
 
 
 def verdict(
@@ -129,11 +131,12 @@ def intervals(by_method: Mapping[str, Any]) -> dict[str, Any]:
                     endpoint.estimate.high,
                 )
             ]
-            for endpoint in found.endpoints
+            for endpoint in result.endpoints
         }
-        for method, found in by_method.items()
+        for method, result in by_method.items()
     }
 
 
 def _finite(number: float) -> float | None:
+    """Return a number as JSON has it, which knows no NaN; six digits say enough."""
     return float(f"{number:.6g}") if np.isfinite(number) else None

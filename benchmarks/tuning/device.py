@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.tuning.networks import Case
+from benchmarks.tuning.networks import TuningCase
 from benchmarks.tuning.plans import plan_for
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import window
@@ -20,10 +20,11 @@ from isotau.sim.tasks import TASKS
 NOISE = (0.0, 0.5, 0.75, 1.0)
 """Standard deviations of the weights' errors, as shares of the typical weight."""
 TUNED_FOR = 0.5
+"""Noise of the weights in tuning, in the same unit."""
 DEVICES, TRIALS, LEVELS = 10, 200, 32
 
 
-def measure(case: Case) -> dict[str, Any]:
+def measure(case: TuningCase) -> dict[str, Any]:
     """Return accuracies on devices whose weights err, by how the network was tuned."""
     config = RunConfig(task=case.task, method=case.method, trials=TRIALS, lava_trials=1)
     base = carry(case.rate, config)
@@ -37,16 +38,15 @@ def measure(case: Case) -> dict[str, Any]:
         ),
     }
     rows = []
-    for way, chosen in ways.items():
-        made = base
-        if chosen is not None:
-            made = carry(
-                case.rate, replace(config, tuning=replace(plan, config=chosen))
-            )
-        net = made.conversion.network
+    for way, learner in ways.items():
+        result = base
+        if learner is not None:
+            tuning = replace(plan, config=learner)
+            result = carry(case.rate, replace(config, tuning=tuning))
+        net = result.conversion.network
         accuracies = {
             str(noise): [
-                _accuracy(erring(net, noise, k), made, k) for k in range(DEVICES)
+                _accuracy(erring(net, noise, k), result, k) for k in range(DEVICES)
             ]
             for noise in NOISE
         }
@@ -64,20 +64,21 @@ def measure(case: Case) -> dict[str, Any]:
 def erring(net: LIFNetwork, noise: float, seed: int) -> LIFNetwork:
     """Return the network on a device whose synapses err, each on its own."""
     rng = np.random.default_rng(seed)
-    changed = {}
+    device_weights = {}
     for name in ("w_in", "w_rec"):
         weights = getattr(net, name)
-        there = weights != 0
-        size = noise * np.sqrt((weights[there] ** 2).mean())
-        err = size * rng.standard_normal(weights.shape) * there
-        moved = weights + err
-        # a synapse cannot change its sign
-        changed[name] = np.where(moved * weights < 0, 0.0, moved)
-    return replace(net, **changed)
+        # Absent synapses have no device that could err.
+        present = weights != 0
+        size = noise * np.sqrt((weights[present] ** 2).mean())
+        noisy = weights + size * rng.standard_normal(weights.shape) * present
+        # A synapse cannot change its sign.
+        device_weights[name] = np.where(noisy * weights < 0, 0.0, noisy)
+    return replace(net, **device_weights)
 
 
-def _accuracy(net: LIFNetwork, made: Result, seed: int) -> float:
-    plan = made.plan
+def _accuracy(net: LIFNetwork, result: Result, seed: int) -> float:
+    """Return a network's accuracy on the test trials of a result."""
+    plan = result.plan
     lead = plan.lead(net.dt)
     generator = torch.Generator().manual_seed(seed)
     shown = plan.shown(plan.test, net.dt)

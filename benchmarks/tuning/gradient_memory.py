@@ -7,7 +7,6 @@ neurons with membrane noise, 8 trials, float32, the peak of a process of its own
 e-prop's inputs are made chunk by chunk. Writes JSON, to stdout if no file is named.
 """
 
-import argparse
 import json
 import resource
 import subprocess
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.command import command_parser
 from benchmarks.provenance import provenance
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.tuning.forward.dynamics import NorseLoop
@@ -47,7 +47,7 @@ def measure(
         `WARM` steps, `peak_mib`, that after all, `grown_mib`, their difference, and
         the seconds that it took.
     """
-    # a process that has to compile would tell of the compiler's memory
+    # A process that has to compile would tell of the compiler's memory.
     for method in methods:
         _in_a_process(method, WARM)
     return [_in_a_process(method, length) for method in methods for length in steps]
@@ -63,11 +63,11 @@ def _in_a_process(method: str, steps: int) -> dict[str, Any]:
         "--steps",
         str(steps),
     ]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    process = subprocess.run(words, capture_output=True, text=True, check=True)
+    return json.loads(process.stdout)
 
 
-def one(method: str, steps: int) -> dict[str, Any]:
+def take_gradient(method: str, steps: int) -> dict[str, Any]:
     """Return what one gradient took, in this process."""
     net = from_scratch(N, N_IN, 1, seed=SEED)
     unit = unit_of(net, 0.1)
@@ -75,16 +75,16 @@ def one(method: str, steps: int) -> dict[str, Any]:
     find = eprop if method == "eprop" else bptt
     find(module, WARM, method)
     before = _peak()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     find(module, steps, method)
-    took, peak = time.perf_counter() - begun, _peak()
+    seconds, peak = time.perf_counter() - start, _peak()
     return {
         "method": method,
         "steps": steps,
         "start_mib": round(before, 1),
         "peak_mib": round(peak, 1),
         "grown_mib": round(peak - before, 1),
-        "seconds": round(took, 3),
+        "seconds": round(seconds, 3),
     }
 
 
@@ -103,11 +103,11 @@ def bptt(module: LIFModule, steps: int, method: str) -> None:
 
 def chunks(steps: int) -> Iterator[Chunk]:
     """Return noise as input, and 1 as the target, chunk after chunk."""
-    chance = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(SEED)
     for first in range(0, steps, CHUNK):
         length = min(CHUNK, steps - first)
         yield Chunk(
-            torch.randn(length, BATCH, N_IN, generator=chance),
+            torch.randn(length, BATCH, N_IN, generator=generator),
             torch.ones(length, BATCH, 1),
             torch.ones(length, BATCH),
         )
@@ -119,29 +119,29 @@ def _peak() -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser("benchmarks.tuning.gradient_memory", __doc__)
     parser.add_argument("--out", type=Path, help="file for the JSON")
     parser.add_argument("--one", choices=METHODS, help="measure this process")
     parser.add_argument("--steps", type=int, nargs="*", default=STEPS)
-    chosen = parser.parse_args()
-    if chosen.one:
-        print(json.dumps(one(chosen.one, chosen.steps[0])))
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(take_gradient(options.one, options.steps[0])))
         return 0
-    rows = measure(chosen.steps)
+    rows = measure(options.steps)
     about = {
         "neurons": N,
         "batch": BATCH,
         "seed": SEED,
         "threads": torch.get_num_threads(),
     }
-    told = {
+    content = {
         "provenance": provenance("benchmarks.tuning.gradient_memory"),
         **about,
         "rows": rows,
     }
-    text = json.dumps(told, indent=1) + "\n"
-    if chosen.out:
-        chosen.out.write_text(text)
+    text = json.dumps(content, indent=1) + "\n"
+    if options.out:
+        options.out.write_text(text)
     else:
         sys.stdout.write(text)
     return 0

@@ -48,40 +48,36 @@ def measure(bits: Sequence[int] = BITS) -> list[dict[str, Any]]:
     # The reset of snnTorch takes the step after a spike; nothing in the file says so.
     net = from_nir(NETWORKS / "letters_snntorch.nir", refractory_steps=1).net
     data = split(DATA_SEED)
-    outputs = net.n_out
+    # A letter's score is the count of its neuron's spikes, as in snnTorch's training.
     net = replace(net, w_out=COUNT_GAIN * letters.STEPS * net.w_out)
-    shown = padded(data.train.events[:, :CALIBRATION])
-    seen = simulate_lif(net, shown, generator=None)
+    calibration = padded(data.train.events[:, :CALIBRATION])
+    ranged = simulate_lif(net, calibration, generator=None)
     float_spikes = simulate_lif(net, padded(data.test.events), generator=None).spikes
     rows = []
     for number in bits:
-        row: dict[str, Any] = {
-            "bits": number,
-            "float": float(
-                right(
-                    _readout(float_spikes.bits, net, outputs), data.test.labels
-                ).mean()
-            ),
-        }
+        float_right = right(_readout(float_spikes.bits, net), data.test.labels)
+        row: dict[str, Any] = {"bits": number, "float": float(float_right.mean())}
         for way in ("split", "clip", "fit"):
             config = QuantizeConfig(num_weight_bits=number, outliers=way)
-            fixed = prepare(net, shown, config=config, run=seen, input_peak=1).fixed
-            row[way] = accuracy(fixed, data.test)
-        started = time.perf_counter()
+            prepared = prepare(
+                net, calibration, config=config, run=ranged, input_peak=1
+            )
+            row[way] = accuracy(prepared.fixed, data.test)
+        start = time.perf_counter()
         config = QuantizeConfig(num_weight_bits=number, outliers="fit")
-        prepared = prepare(net, shown, config=config, run=seen, input_peak=1)
+        prepared = prepare(net, calibration, config=config, run=ranged, input_peak=1)
         tuned = tune(
             prepared.folded,
             from_trials(as_trials(data.train, net), answer_is_label),
             objective=Objective(task="labels"),
             config=CONFIG,
-            quantization=Quantization(seen.ranges, 1.0, config),
+            quantization=Quantization(ranged.ranges, 1.0, config),
             held_out=from_trials(as_trials(data.validation, net), answer_is_label),
         )
         assert tuned.fixed is not None
         row["tuned"] = accuracy(tuned.fixed, data.test)
         row["best_update"] = tuned.best.update
-        row["seconds"] = time.perf_counter() - started
+        row["seconds"] = time.perf_counter() - start
         rows.append(row)
     return rows
 
@@ -102,11 +98,9 @@ def as_trials(sweeps: letters.Sweeps, net: LIFNetwork) -> Trials:
 def accuracy(fixed: FixedPointNetwork, sweeps: letters.Sweeps) -> float:
     """Return the share of sweeps whose letter's neuron spikes most, on the chip."""
     run = compiled.run(fixed, messages(fixed, padded(sweeps.events)))
-    outputs = fixed.n_out
-    return float(right(_readout(run.spikes.bits, fixed, outputs), sweeps.labels).mean())
+    return float(right(_readout(run.spikes.bits, fixed), sweeps.labels).mean())
 
 
-def _readout(
-    bits: np.ndarray, net: LIFNetwork | FixedPointNetwork, outputs: int
-) -> np.ndarray:
-    return unpack(bits, net.n)[..., net.n - outputs :]
+def _readout(bits: np.ndarray, net: LIFNetwork | FixedPointNetwork) -> np.ndarray:
+    """Return the spikes of the last neurons, one for each letter."""
+    return unpack(bits, net.n)[..., net.n - net.n_out :]

@@ -18,6 +18,7 @@ from isotau.sim.tasks import TASKS
 
 N, UPDATES, BATCH, SEEDS = 100, 100, 16, (0, 1, 2)
 LEAD = 0.1
+"""Seconds without input before a trial, in which the network settles."""
 BASE = TuneConfig(
     updates=UPDATES,
     batch=BATCH,
@@ -52,9 +53,9 @@ def measure() -> list[dict[str, Any]]:
     """
     rows = []
     for method in METHODS:
-        tried = {rate: _run(method, rate, SEEDS[0]) for rate in RATES}
-        best = min(RATES, key=lambda rate: tried[rate]["loss"])
-        runs = [tried[best]] + [_run(method, best, seed) for seed in SEEDS[1:]]
+        by_rate = {rate: _run(method, rate, SEEDS[0]) for rate in RATES}
+        best = min(RATES, key=lambda rate: by_rate[rate]["loss"])
+        runs = [by_rate[best]] + [_run(method, best, seed) for seed in SEEDS[1:]]
         rows.append(
             {
                 "method": method,
@@ -65,23 +66,25 @@ def measure() -> list[dict[str, Any]]:
                     name: float(np.median([run[name] for run in runs]))
                     for name in ("accuracy", "loss", "seconds_per_update")
                 },
-                "tried": {str(rate): run["loss"] for rate, run in tried.items()},
+                "tried": {str(rate): run["loss"] for rate, run in by_rate.items()},
             }
         )
     return rows
 
 
 def _run(method: str, rate: float, seed: int) -> dict[str, Any]:
+    # Constant input holds v just above threshold: without noise no neuron would spike
+    # at first, and none would have a gradient.
     silent = replace(PUBLISHED, noise_std=0.0, v_leak=PUBLISHED.v_th + 1e-3)
     net = from_scratch(N, 1, 1, constants=silent, seed=seed)
     config = replace(BASE, method=method, learning_rate=rate, seed=seed)
     if method == "eventprop":
         config = replace(config, segments=Segments(truncate=CUT))
-    started = time.perf_counter()
+    start = time.perf_counter()
     tuned = tune(net, go_nogo(), config=config)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - start
     # Not `tuned.best`: an untrained network that is right by chance would be it.
-    least = min(tuned.evaluations, key=lambda now: now.losses["total"])
+    least = min(tuned.evaluations, key=lambda point: point.losses["total"])
     return {
         "seed": seed,
         "accuracy": least.accuracy,
@@ -92,6 +95,7 @@ def _run(method: str, rate: float, seed: int) -> dict[str, Any]:
         "problem": tuned.problem,
         "seconds_per_update": seconds / max(len(tuned.losses), 1),
         "course": [
-            [e.update, e.losses["total"], e.accuracy] for e in tuned.evaluations
+            [point.update, point.losses["total"], point.accuracy]
+            for point in tuned.evaluations
         ],
     }

@@ -5,8 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from benchmarks.paired import paired_difference
 from benchmarks.repository import NETWORKS
 from benchmarks.tuning.plans import plan_for
 from isotau.convert.read.read_rate import read_rate
@@ -17,9 +16,8 @@ from isotau.sim.tasks import TASKS
 
 TRIALS, FEWER, LARGE = 1000, 400, 400
 """Trials that are scored; fewer for networks of so many units."""
-LOST = 0.01
+LOSS = 0.01
 """Loss of accuracy, rate to chip, from which a network is tuned."""
-Z = 1.959963984540054
 STUDIED = (
     ("mante", 8, "calibrate"),
     ("mante-lowrank", 2, "calibrate"),
@@ -34,7 +32,7 @@ UNSCALED = ("dms-lowrank", "scale")
 """Left out for the time that its search takes; the default conversion is in."""
 
 
-class Case(NamedTuple):
+class TuningCase(NamedTuple):
     """A network, its task, and the conversion it is to come through."""
 
     name: str
@@ -43,15 +41,15 @@ class Case(NamedTuple):
     method: str
 
 
-def cases(theirs: Path | None, work: Path | None) -> list[Case]:
+def cases(theirs: Path | None, work: Path | None) -> list[TuningCase]:
     """Return the networks that lie at hand.
 
     Args:
         theirs: folder with networks by others, spikeRNN `.mat`; None for none.
         work: work folder of `benchmarks.conversion`; None for none.
     """
-    found = [
-        Case(f"shipped {path.name}", read_rate(path).net, task, method)
+    cases = [
+        TuningCase(f"shipped {path.name}", read_rate(path).net, task, method)
         for path, task in (
             (NETWORKS / "go_nogo_N200.mat", "go-nogo"),
             (NETWORKS / "dms_750_N200.rate.npz", "dms-750"),
@@ -63,8 +61,8 @@ def cases(theirs: Path | None, work: Path | None) -> list[Case]:
     ]
     for path in sorted(theirs.glob("*.mat")) if theirs else ():
         net = read_rate(path).net
-        found += [
-            Case(f"by others: {path.name}", net, "go-nogo", method)
+        cases += [
+            TuningCase(f"by others: {path.name}", net, "go-nogo", method)
             for method in ("calibrate", "scale")
         ]
     for study, number, method in STUDIED if work else ():
@@ -72,11 +70,13 @@ def cases(theirs: Path | None, work: Path | None) -> list[Case]:
         path = work / study / f"net_{number:03d}.rate.npz"
         if path.exists():
             net, task = read_rate(path).net, TASK_OF.get(study, study)
-            found.append(Case(f"{study} {number}", net, task, method))
-    return found
+            cases.append(TuningCase(f"{study} {number}", net, task, method))
+    return cases
 
 
-def measure(case: Case, *, quantized: bool = True, seed: int = 0) -> dict[str, Any]:
+def measure(
+    case: TuningCase, *, quantized: bool = True, seed: int = 0
+) -> dict[str, Any]:
     """Return a network's accuracies, as converted and, if it lost, as tuned."""
     config = RunConfig(
         task=case.task,
@@ -85,28 +85,29 @@ def measure(case: Case, *, quantized: bool = True, seed: int = 0) -> dict[str, A
         lava_trials=1,
         seed=seed,
     )
-    started = time.perf_counter()
+    start = time.perf_counter()
     before = carry(case.rate, config)
-    found: dict[str, Any] = {
+    row: dict[str, Any] = {
         "name": case.name,
         "task": case.task,
         "method": case.method,
         "n": case.rate.n,
         "trials": config.trials,
-        "seconds_to_convert": time.perf_counter() - started,
+        "seconds_to_convert": time.perf_counter() - start,
         "before": accuracies(before),
     }
-    lost = found["before"]["rate"] - found["before"]["fixed"]
-    found["lost"] = lost
-    if lost <= LOST:
-        return found
-    started = time.perf_counter()
+    loss = row["before"]["rate"] - row["before"]["fixed"]
+    row["lost"] = loss
+    if loss <= LOSS:
+        return row
+    start = time.perf_counter()
     plan = plan_for(TASKS[case.task], before, quantized=quantized)
     after = carry(case.rate, replace(config, tuning=plan))
     tuned = after.tuned
     assert tuned is not None
-    return found | {
-        "seconds_to_convert_and_tune": time.perf_counter() - started,
+    return row | {
+        # `carry` converts again before it tunes.
+        "seconds_to_convert_and_tune": time.perf_counter() - start,
         "after": accuracies(after),
         "lost_after": accuracies(after)["rate"] - accuracies(after)["fixed"],
         "interval": paired(after),
@@ -127,7 +128,7 @@ def accuracies(result: Result) -> dict[str, float]:
 
 
 def paired(result: Result) -> tuple[float, float]:
-    """Return the 95 % interval of fixed − rate, of paired proportions (Wald)."""
-    change = result.stages["fixed"].right.astype(float) - result.stages["rate"].right
-    error = Z * change.std() / np.sqrt(len(change))
-    return float(change.mean() - error), float(change.mean() + error)
+    """Return the 95 % interval of fixed − rate over the same trials."""
+    stages = result.stages
+    difference = paired_difference(stages["fixed"].right, stages["rate"].right)
+    return difference.low, difference.high

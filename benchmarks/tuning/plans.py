@@ -22,6 +22,7 @@ def plan_for(
     """
     whole = before.stages["lif"].whole
     size = whole.steps * whole.n
+    # The tape of a batch must fit into memory, and an update into its seconds.
     batch = 32 if size < STEPS else 16
     return TuningPlan(
         config=TuneConfig(

@@ -10,9 +10,7 @@ same inputs, one after another in turns, and only ratios of turns are compared. 
 memory is that of a process that does nothing else.
 """
 
-import argparse
 import ctypes
-import json
 import statistics
 import subprocess
 import sys
@@ -26,7 +24,9 @@ import torch
 from norse.torch import LIFParameters, LIFRecurrentCell
 from torch import Tensor
 
+from benchmarks.command import command_parser
 from benchmarks.provenance import provenance
+from benchmarks.results import write_figures
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.tuning.forward.dynamics import NorseLoop
@@ -37,12 +37,13 @@ SIZES = ((200, 1000, 32), (50, 1000, 32), (500, 1000, 32), (200, 600, 64))
 """Neurons, steps, trials."""
 CHANNELS, OUTPUTS = 2, 1
 SHARE = 0.04
+"""Of the neurons, that are to spike in a step."""
 VOLTAGES_AND_RATES = ("tau_syn_inv", "tau_mem_inv", "v_leak", "v_th", "v_reset")
 """Of Norse's parameters: one number each here, as Norse's cell has them."""
 WAYS = ("norse_cell", "norse_loop", "fused")
 
 
-class Job(NamedTuple):
+class TrainingStep(NamedTuple):
     """A training step: module, inputs, and the loss's weighting."""
 
     module: LIFModule
@@ -72,21 +73,22 @@ def network(neurons: int, drive: float) -> LIFNetwork:
     )
 
 
-def job(neurons: int, steps: int, batch: int, *, readout: bool) -> Job:
+def job(neurons: int, steps: int, batch: int, *, readout: bool) -> TrainingStep:
     """Return a training step in which about `SHARE` of the neurons spike in a step."""
-    chance = torch.Generator().manual_seed(0)
-    inputs = torch.randn(steps, batch, CHANNELS, generator=chance)
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(steps, batch, CHANNELS, generator=generator)
+    # Halving the range: activity rises with the drive.
     low, high = 0.0, 4.0
     for _ in range(12):
         drive = (low + high) / 2
         module = LIFModule(network(neurons, drive), dtype=torch.float32)
-        few = inputs[:300, :8]
+        sample = inputs[:300, :8]
         with torch.no_grad():
             run = Fused().prepare(module)
-            spikes, _ = run.run(few, run.start(few.shape[1]), seed=None, step=0)
+            spikes, _ = run.run(sample, run.start(sample.shape[1]), seed=None, step=0)
         low, high = (drive, high) if spikes.mean() < SHARE else (low, drive)
-    each = module.norse_parameters()._asdict()
-    numbers = {name: each[name][0] for name in VOLTAGES_AND_RATES}
+    parameters = module.norse_parameters()._asdict()
+    numbers = {name: parameters[name][0] for name in VOLTAGES_AND_RATES}
     cell = LIFRecurrentCell(
         CHANNELS,
         neurons,
@@ -99,10 +101,12 @@ def job(neurons: int, steps: int, batch: int, *, readout: bool) -> Job:
     for name in ("input_weights", "recurrent_weights"):
         setattr(cell, name, torch.nn.Parameter(getattr(cell, name).detach()))
     shape = (steps, batch, OUTPUTS if readout else neurons)
-    return Job(module, cell, inputs, torch.randn(shape, generator=chance), readout)
+    return TrainingStep(
+        module, cell, inputs, torch.randn(shape, generator=generator), readout
+    )
 
 
-def norse_cell(task: Job) -> tuple[Tensor, Tensor, Tensor]:
+def norse_cell(task: TrainingStep) -> tuple[Tensor, Tensor, Tensor]:
     """Do the step with Norse's cell; return spikes and the weights' gradients."""
     cell, state, spikes = task.cell, None, []
     cell.zero_grad()
@@ -124,7 +128,9 @@ def norse_cell(task: Job) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def dynamics(task: Job, way: NorseLoop | Fused) -> tuple[Tensor, Tensor, Tensor]:
+def dynamics(
+    task: TrainingStep, way: NorseLoop | Fused
+) -> tuple[Tensor, Tensor, Tensor]:
     """Do the step with one of isotau's ways; return spikes and gradients."""
     module = task.module
     module.zero_grad()
@@ -138,12 +144,12 @@ def dynamics(task: Job, way: NorseLoop | Fused) -> tuple[Tensor, Tensor, Tensor]
     return spikes.detach(), module.w_in.grad, module.w_rec.grad
 
 
-def step_of(way: str) -> Callable[[Job], tuple[Tensor, Tensor, Tensor]]:
+def step_of(way: str) -> Callable[[TrainingStep], tuple[Tensor, Tensor, Tensor]]:
     """Return the function that does the step in one of `WAYS`."""
     if way == "norse_cell":
         return norse_cell
-    chosen = NorseLoop() if way == "norse_loop" else Fused()
-    return lambda task: dynamics(task, chosen)
+    loop = NorseLoop() if way == "norse_loop" else Fused()
+    return lambda task: dynamics(task, loop)
 
 
 def measure(
@@ -171,15 +177,18 @@ def measure(
     torch.set_num_threads(threads)
     try:
         task = job(neurons, steps, batch, readout=readout)
-        found = {way: step_of(way)(task) for way in WAYS}
+        # A step of each before the clock starts compiles what has to be compiled.
+        results = {way: step_of(way)(task) for way in WAYS}
         times: dict[str, list[float]] = {way: [] for way in WAYS}
+        # In turns, so that what else the machine does slows all of them alike.
         for _ in range(repetitions):
             for way in WAYS:
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 step_of(way)(task)
-                times[way].append(time.perf_counter() - begun)
+                times[way].append(time.perf_counter() - start)
     finally:
         torch.set_num_threads(before)
+    fused, cell = results["fused"], results["norse_cell"]
     row = {
         "neurons": neurons,
         "steps": steps,
@@ -187,26 +196,26 @@ def measure(
         "readout": readout,
         "threads": threads,
         "repetitions": repetitions,
-        "share": float(found["fused"][0].mean()),
-        "spikes_that_differ": int((found["fused"][0] != found["norse_cell"][0]).sum()),
+        "share": float(fused[0].mean()),
+        "spikes_that_differ": int((fused[0] != cell[0]).sum()),
         "gradients_differ": max(
-            _apart(*pair)
-            for pair in zip(found["fused"][1:], found["norse_cell"][1:], strict=True)
+            _distance(*gradients) for gradients in zip(fused[1:], cell[1:], strict=True)
         ),
     }
     for way in WAYS:
         row[f"{way}_s"] = statistics.median(times[way])
         row[f"{way}_over_fused"] = statistics.median(
-            other / fused
-            for other, fused in zip(times[way], times["fused"], strict=True)
+            seconds / fused_seconds
+            for seconds, fused_seconds in zip(times[way], times["fused"], strict=True)
         )
         if memory:
             row[f"{way}_mib"] = _memory_of(way, neurons, steps, batch, readout, threads)
     return row
 
 
-def _apart(got: Tensor, expected: Tensor) -> float:
-    return float((got - expected).norm() / expected.norm())
+def _distance(gradient: Tensor, expected: Tensor) -> float:
+    """Return how far a gradient is from the one expected, relative to its length."""
+    return float((gradient - expected).norm() / expected.norm())
 
 
 def _memory_of(way: str, *sizes: int) -> float:
@@ -219,11 +228,11 @@ def _memory_of(way: str, *sizes: int) -> float:
         way,
         *(str(int(x)) for x in sizes),
     ]
-    found = []
+    peaks = []
     for _ in range(3):
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-        found.append(float(done.stdout.split()[-1]))
-    return max(found)
+        process = subprocess.run(words, capture_output=True, text=True, check=True)
+        peaks.append(float(process.stdout.split()[-1]))
+    return max(peaks)
 
 
 def _peak(way: str, sizes: list[str]) -> float:
@@ -237,9 +246,9 @@ def _peak(way: str, sizes: list[str]) -> float:
     step_of(way)(task._replace(inputs=task.inputs[:5], weighting=task.weighting[:5]))
     # What was freed but not given back would be used again, and not be seen.
     ctypes.CDLL(None).malloc_trim(0)
-    has = _mib("VmRSS")
+    resident = _mib("VmRSS")
     step_of(way)(task)
-    return _mib("VmHWM") - has
+    return _mib("VmHWM") - resident
 
 
 def _mib(name: str) -> float:
@@ -248,24 +257,25 @@ def _mib(name: str) -> float:
     Not `ru_maxrss`: a process starts with the one of the process that started it.
     """
     lines = Path("/proc/self/status").read_text().splitlines()
-    found = dict(line.split(":", maxsplit=1) for line in lines)
-    return int(found[name].split()[0]) / 2**10
+    entries = dict(line.split(":", maxsplit=1) for line in lines)
+    return int(entries[name].split()[0]) / 2**10
 
 
 def main() -> int:
+    # A child's call, with numbers alone: no option that a user would give.
     if sys.argv[1:2] == ["--memory"]:
         print(_peak(sys.argv[2], sys.argv[3:]))
         return 0
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser("benchmarks.tuning.speed", __doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
-    chosen = parser.parse_args()
-    options = {"repetitions": chosen.repetitions, "threads": chosen.threads}
-    rows = [measure(*size, **options) for size in SIZES]
-    rows.append(measure(*SIZES[0], readout=True, **options))
-    made = {"provenance": provenance("benchmarks.tuning.speed"), "rows": rows}
-    chosen.out.write_text(json.dumps(made, indent=1) + "\n")
+    options = parser.parse_args()
+    settings = {"repetitions": options.repetitions, "threads": options.threads}
+    rows = [measure(*size, **settings) for size in SIZES]
+    rows.append(measure(*SIZES[0], readout=True, **settings))
+    origin = provenance("benchmarks.tuning.speed")
+    write_figures(options.out, {"provenance": origin, "rows": rows})
     for row in rows:
         print(
             f"N = {row['neurons']}, T = {row['steps']}, batch {row['batch']}"

@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.tuning.bits import PRESERVE, on_chip, reference_of, verdict
-from benchmarks.tuning.networks import Case, accuracies
+from benchmarks.tuning.networks import TuningCase, accuracies
 from benchmarks.tuning.plans import plan_for
 from isotau.jobs.pipeline import carry
 from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 
 WEIGHT = 10.0
+"""Of the term that keeps autocorrelations, beside the task's loss."""
 TRIALS = 400
 UPDATES, HALVE_EVERY = 120, 40
 CASES = (
@@ -22,7 +23,7 @@ CASES = (
 """Networks and conversions: one that lost nothing, two that lost accuracy."""
 
 
-def measure(case: Case, *, seed: int = 0) -> dict[str, Any]:
+def measure(case: TuningCase, *, seed: int = 0) -> dict[str, Any]:
     """Return the comparison of stages for a network as converted and as tuned.
 
     The chip's timescales are held against those of the rate network and of the LIF
@@ -52,27 +53,27 @@ def measure(case: Case, *, seed: int = 0) -> dict[str, Any]:
         "readout tuned": replace(plan, config=replace(brief, train=("w_out", "b_out"))),
     }
     rows = []
-    for way, chosen in ways.items():
-        started = time.perf_counter()
-        made = base
-        if chosen is not None:
-            made = carry(case.rate, replace(config, tuning=chosen))
-        measured = on_chip(made)
+    for way, tuning in ways.items():
+        start = time.perf_counter()
+        result = base
+        if tuning is not None:
+            result = carry(case.rate, replace(config, tuning=tuning))
+        measured = on_chip(result)
         row = {
             "way": way,
-            "seconds": time.perf_counter() - started,
-            "accuracy": accuracies(made),
+            "seconds": time.perf_counter() - start,
+            "accuracy": accuracies(result),
             **{
                 f"{stage}_to_fixed": verdict(reference, stage, measured)
                 for stage in ("rate", "lif")
             },
         }
-        if made.tuned is not None:
-            tuned = made.tuned
+        tuned = result.tuned
+        if tuned is not None:
             row["best_update"] = tuned.best.update
             row["course"] = [
-                {"update": now.update, "accuracy": now.accuracy, **now.losses}
-                for now in tuned.evaluations
+                {"update": point.update, "accuracy": point.accuracy, **point.losses}
+                for point in tuned.evaluations
             ]
         rows.append(row)
     return {
