@@ -1,5 +1,6 @@
 """`Trials`: what a task shows a network and what it expects back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +60,12 @@ class Trials:
         mask = self.mask.astype(bool)
         mask.setflags(write=False)
         freeze(self, {"mask": mask, "task": str(self.task)})
+
+
+Draw = Callable[[int, np.random.Generator], Trials]
+"""Takes a number of trials and the source of chance; returns as many of a task."""
+Score = Callable[[Float64[np.ndarray, "steps batch n_out"], Trials], np.ndarray]
+"""Takes outputs and their trials; returns which trials were right, boolean, batch."""
 
 
 def refine(trials: Trials, dt: float) -> Trials:

@@ -1,6 +1,5 @@
 """`Conversion`: a converted network, how it was made, and what else was tried."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +13,6 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials
 
 METHODS = ("calibrate", "scale")
-Score = Callable[[np.ndarray, Trials], np.ndarray]
-"""Outputs (steps × batch × output) and trials in; who was right out (batch, bool)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

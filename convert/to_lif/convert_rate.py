@@ -10,7 +10,7 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.trials import Trials, refine, subset
+from isotau.convert.records.trials import Score, Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import read_out
@@ -20,7 +20,6 @@ from isotau.convert.to_lif.conversion import (
     METHODS,
     Candidate,
     Conversion,
-    Score,
     merit,
 )
 from isotau.convert.to_lif.search_lambda import judge, search_lambda

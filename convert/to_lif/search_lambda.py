@@ -21,7 +21,7 @@ from isotau.convert.neuron.lif_constants import LIFConstants as LIFConstants
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, select
-from isotau.convert.records.trials import Trials, refine
+from isotau.convert.records.trials import Score, Trials, refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import read_out
@@ -35,7 +35,6 @@ from isotau.convert.to_lif.change_variables import tanh_to_sigmoid
 from isotau.convert.to_lif.conversion import (
     Candidate,
     Conversion,
-    Score,
     answer_amplitude,
     merit,
 )

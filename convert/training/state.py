@@ -1,7 +1,8 @@
 """Where the training of many networks stands between two updates."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +11,18 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.settings import describe_settings
+from isotau.convert.records.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    damage_named,
+    fitting,
+    read_checkpoint,
+    write_checkpoint,
+)
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.trials import Trials
+from isotau.convert.records.storage import fingerprint
+from isotau.convert.records.trials import Draw, Trials
 from isotau.convert.training.parameters import (
     Stack,
     as_rate_rnn,
@@ -21,11 +32,11 @@ from isotau.convert.training.parameters import (
 )
 from isotau.convert.training.train_config import TrainConfig
 
-Draw = Callable[[int, np.random.Generator], Trials]
-Score = Callable[[Any, Trials], np.ndarray]
 RUNNING, CONVERGED, FAILED = 0, 1, 2
 STATUS = {CONVERGED: "converged", FAILED: "failed"}
 """What the end of a network that left the batch is called."""
+CURVES = ("losses", "scores", "ended", "ended_at")
+"""Arrays of a state that a checkpoint holds under their own names."""
 
 
 class Chance(NamedTuple):
@@ -33,6 +44,14 @@ class Chance(NamedTuple):
 
     trials: dict[str, Any]
     noise: Tensor
+
+    def generators(self) -> tuple[np.random.Generator, torch.Generator]:
+        """Return generators in these states, to be used up."""
+        rng, noise = np.random.default_rng(), torch.Generator()
+        rng.bit_generator.state = self.trials
+        # torch 2.13 crashes on a state that is a part of another tensor
+        noise.set_state(self.noise.clone())
+        return rng, noise
 
 
 @short_repr
@@ -165,6 +184,89 @@ def finish(state: TrainingState, config: TrainConfig, dt: float) -> tuple[Traine
         status = STATUS.get(ended, "exhausted" if over else "stopped")
         found.append(Trained(net, losses, evaluations, status))
     return tuple(found)
+
+
+def identity(
+    config: TrainConfig,
+    seeds: Sequence[int],
+    start: Sequence[RateRNN] | None,
+    first: Trials,
+) -> dict[str, Any]:
+    """Return what makes a training what it is, as JSON can hold it."""
+    return {
+        "format": FORMAT,
+        "task": first.task,
+        "dt": first.dt,
+        "channels": [first.inputs.shape[2], first.targets.shape[2]],
+        "seeds": [int(seed) for seed in seeds],
+        "start": None if start is None else [fingerprint(net) for net in start],
+        **describe_settings(config),
+    }
+
+
+def save_state(state: TrainingState, whose: dict[str, Any], path: Path) -> None:
+    """Write a state and whose it is; the file appears whole or not."""
+    header = {
+        "iteration": state.iteration,
+        "trials": [chance.trials for chance in state.chance],
+    }
+    arrays = {name: getattr(state, name) for name in CURVES}
+    arrays["noise"] = torch.stack([chance.noise for chance in state.chance]).numpy()
+    for group, parts in _tensors(state).items():
+        for name, part in parts.items():
+            arrays[f"{group}.{name}"] = part.numpy()
+    write_checkpoint(path, whose, Checkpoint(header, arrays))
+
+
+def load_state(path: Path, whose: dict[str, Any], like: TrainingState) -> TrainingState:
+    """Return the state that a file holds.
+
+    Args:
+        path: written by `save_state`.
+        whose: the training that wants to go on, from `identity`.
+        like: a state of that training, for names and shapes.
+
+    Raises:
+        ValueError: it belongs to another training.
+        UnreadableFile: it is damaged.
+    """
+    header, arrays = read_checkpoint(path, whose, "training")
+    with damage_named(path, "training"):
+        tensors = {
+            group: {
+                name: torch.tensor(fitting(arrays[f"{group}.{name}"], part.numpy()))
+                for name, part in parts.items()
+            }
+            for group, parts in _tensors(like).items()
+        }
+        curves = {name: fitting(arrays[name], getattr(like, name)) for name in CURVES}
+        noises = np.stack([chance.noise.numpy() for chance in like.chance])
+        noise = torch.tensor(fitting(arrays["noise"], noises))
+        chances = tuple(
+            Chance(header["trials"][k], noise[k]) for k in range(len(noise))
+        )
+        for chance in chances:  # damaged ones are refused here, not at the next update
+            chance.generators()
+        return replace(
+            like,
+            iteration=int(header["iteration"]),
+            stack=Stack(tensors["trained"], tensors["fixed"]),
+            previous=tensors["previous"],
+            moments=(tensors["first"], tensors["second"]),
+            chance=chances,
+            **curves,
+        )
+
+
+def _tensors(state: TrainingState) -> dict[str, dict[str, Tensor]]:
+    """Return the state's groups of tensors under the names of the file."""
+    return {
+        "trained": state.stack.trained,
+        "fixed": state.stack.fixed,
+        "previous": state.previous,
+        "first": state.moments[0],
+        "second": state.moments[1],
+    }
 
 
 def _check_task(net: RateRNN, first: Trials) -> None:

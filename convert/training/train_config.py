@@ -1,13 +1,11 @@
 """`TrainConfig`: how rate networks are made and trained."""
 
-import hashlib
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Int8
 
-from isotau.convert.ground import validation
+from isotau.convert.ground import settings, validation
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import ACTIVATIONS
 
@@ -15,19 +13,20 @@ LOSSES = ("norm", "mse")
 """Losses a `TrainConfig` may name."""
 TRAINED = ("fixed", "gains", "weights")
 """What may be trained of input and output weights."""
-_WHOLE = ("n", "batch", "evaluate_every", "evaluate_trials", "stop_after")
-_WHOLE_OR_ZERO = ("max_iterations", "min_trials")
-_POSITIVE = ("gain", "tau_min", "tau_max", "learning_rate", "stop_loss")
-_NOT_NEGATIVE = (
-    "inhibition",
-    "noise_std",
-    "training_noise_std",
-    "x0_std",
-    "w_in_std",
-    "w_out_std",
-    "rate_penalty",
+RULES: settings.Rules = (
+    (settings.whole(1, 1 << 20), ("n", "batch", "evaluate_every", "evaluate_trials")),
+    (settings.whole(1, 1 << 20), ("stop_after",)),
+    (settings.whole(0, 1 << 30), ("max_iterations", "min_trials")),
+    (settings.POSITIVE, ("gain", "tau_min", "tau_max", "learning_rate", "stop_loss")),
+    (settings.POSITIVE, ("clip", "ceiling")),
+    (settings.NOT_NEGATIVE, ("noise_std", "training_noise_std", "x0_std", "w_in_std")),
+    (settings.NOT_NEGATIVE, ("w_out_std", "inhibition", "rate_penalty")),
+    (settings.share, ("p_inh", "p_rec", "sst_fraction", "stop_accuracy")),
+    (settings.FINITE, ("overlap",)),
+    (settings.one_of(ACTIVATIONS), ("activation",)),
+    (settings.one_of(LOSSES), ("loss",)),
+    (settings.one_of(TRAINED), ("train_inputs", "train_outputs")),
 )
-_FRACTIONS = ("p_inh", "p_rec", "sst_fraction", "stop_accuracy")
 
 
 @short_repr
@@ -116,30 +115,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        for name in _WHOLE:
-            validation.whole(name, getattr(self, name), 1, 1 << 20)
-        for name in _WHOLE_OR_ZERO:
-            validation.whole(name, getattr(self, name), 0, 1 << 30)
-        for name in _POSITIVE:
-            validation.number(name, getattr(self, name), positive=True)
-        for name in _NOT_NEGATIVE:
-            validation.number(name, getattr(self, name), minimum=0)
-        for name in ("clip", "ceiling"):
-            if getattr(self, name) is not None:
-                validation.number(name, getattr(self, name), positive=True)
-        for name in _FRACTIONS:
-            value = getattr(self, name)
-            if value is not None and validation.number(name, value, minimum=0) > 1:
-                raise ValueError(f"{name}: got {value}, need 0 to 1")
-        validation.number("overlap", self.overlap)
+        settings.check_settings(self, RULES)
         if self.tau_max < self.tau_min:
             raise ValueError(
                 f"tau_max: got {self.tau_max} s, need at least {self.tau_min} (tau_min)"
             )
-        validation.choice("activation", self.activation, ACTIVATIONS)
-        validation.choice("loss", self.loss, LOSSES)
-        validation.choice("train_inputs", self.train_inputs, TRAINED)
-        validation.choice("train_outputs", self.train_outputs, TRAINED)
         self._check_weights()
 
     def _check_weights(self) -> None:
@@ -163,11 +143,3 @@ class TrainConfig:
                 f"rank: got {self.rank} with Dale's law or a mask, which the factors "
                 "cannot keep; set p_inh and motif_mask to None"
             )
-
-
-def describe(config: TrainConfig) -> dict[str, Any]:
-    """Return a configuration's fields as JSON can hold them; a mask by its hash."""
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
-    if config.motif_mask is not None:
-        values["motif_mask"] = hashlib.sha256(config.motif_mask.tobytes()).hexdigest()
-    return values

@@ -10,8 +10,15 @@ import torch
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.training.checkpoint import identity, load_state, save_state
-from isotau.convert.training.state import Draw, Score, Trained, begin, finish
+from isotau.convert.records.trials import Draw, Score
+from isotau.convert.training.state import (
+    Trained,
+    begin,
+    finish,
+    identity,
+    load_state,
+    save_state,
+)
 from isotau.convert.training.train_config import TrainConfig
 from isotau.convert.training.update import TrainingSetup, update
 

@@ -16,15 +16,13 @@ import torch
 from torch import Tensor
 
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.trials import Trials
+from isotau.convert.records.trials import Draw, Score, Trials
 from isotau.convert.training.parameters import Stack, as_steps, effective, pick
 from isotau.convert.training.state import (
     CONVERGED,
     FAILED,
     RUNNING,
     Chance,
-    Draw,
-    Score,
     TrainingState,
 )
 from isotau.convert.training.train_config import TrainConfig
@@ -162,7 +160,8 @@ def update(state: TrainingState, job: TrainingSetup) -> TrainingState:
     """Return the state after one more update of each network that still trains."""
     config, running = job.config, state.running
     places = torch.tensor(running)
-    rngs, noises = _generators([state.chance[k] for k in running])
+    pairs = [state.chance[k].generators() for k in running]
+    rngs, noises = [rng for rng, _ in pairs], [noise for _, noise in pairs]
     trials = [job.draw(config.batch, rng) for rng in rngs]
 
     def slopes(group: slice) -> tuple[Tensor, dict[str, Tensor]]:
@@ -226,21 +225,6 @@ def losses_of(
         config.rate_penalty,
     )
     return task_loss(outputs + nets.b_out[:, None, :], batch, config) + penalty
-
-
-def _generators(
-    chances: Sequence[Chance],
-) -> tuple[list[np.random.Generator], list[torch.Generator]]:
-    """Return generators in these states, to be used up."""
-    rngs, noises = [], []
-    for chance in chances:
-        rng = np.random.default_rng()
-        rng.bit_generator.state = chance.trials
-        rngs.append(rng)
-        noise = torch.Generator()
-        noise.set_state(chance.noise)
-        noises.append(noise)
-    return rngs, noises
 
 
 def _spread(

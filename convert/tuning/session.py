@@ -1,7 +1,9 @@
 """`Session`: where tuning stands between two updates, and how it began."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +11,18 @@ import torch
 from jaxtyping import Float64
 
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.settings import describe_settings
+from isotau.convert.records.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    damage_named,
+    digest,
+    fitting,
+    read_checkpoint,
+)
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, Ranges
+from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.norse_module import LIFModule, to_network
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.evaluate import TuneEvaluation
@@ -24,6 +36,9 @@ from isotau.convert.tuning.learner.learner import Learner, Method
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Batch, Source, as_batch, silent_batch
 from isotau.convert.tuning.loss.objective import Objective
+
+LASTING = ("updates", "patience", "stop_accuracy")
+"""What may differ between a tuning and the one that goes on from its checkpoint."""
 
 
 class Quantization(NamedTuple):
@@ -95,36 +110,33 @@ class Session:
         named = self.learner.parameters()
         return {name: part.detach().clone() for name, part in named.items()}
 
-    def network(
-        self, parameters: Mapping[str, torch.Tensor] | None = None
-    ) -> LIFNetwork:
-        """Return the network with given parameters or the present ones, in volts.
+    def network(self, parameters: Mapping[str, torch.Tensor]) -> LIFNetwork:
+        """Return the network with these parameters, in volts.
 
         What did not train is the given network's, to the bit.
         """
-        module = self.learner.module
-        present = self.parameters()
-        with torch.no_grad():
-            for name, part in (parameters or {}).items():
-                getattr(module, name).copy_(part)
-            made = in_volts(to_network(module), self.unit)
-            for name, part in present.items():
-                getattr(module, name).copy_(part)
-        return _only_trained(self.net, made, present)
+        with self._holding(parameters) as module:
+            tuned = in_volts(to_network(module), self.unit)
+        return replace(self.net, **{name: getattr(tuned, name) for name in parameters})
 
     def fixed(self, parameters: Mapping[str, torch.Tensor]) -> FixedPointNetwork | None:
         """Return the integers that these parameters ran with; None without the chip."""
-        dynamics, module = self.learner.dynamics, self.learner.module
+        dynamics = self.learner.dynamics
         if not isinstance(dynamics, Chip):
             return None
-        present = self.parameters()
+        with self._holding(parameters) as module:
+            return dynamics.fixed(module)
+
+    @contextmanager
+    def _holding(self, parameters: Mapping[str, torch.Tensor]) -> Iterator[LIFModule]:
+        """Return a context in which the module has other parameters."""
+        module, present = self.learner.module, self.parameters()
         with torch.no_grad():
-            for name, part in parameters.items():
-                getattr(module, name).copy_(part)
-            made = dynamics.fixed(module)
-            for name, part in present.items():
-                getattr(module, name).copy_(part)
-        return made
+            module.load_state_dict(parameters, strict=False)
+            try:
+                yield module
+            finally:
+                module.load_state_dict(present, strict=False)
 
 
 def begin(
@@ -249,8 +261,104 @@ def _quiet(
     )
 
 
-def _only_trained(
-    net: LIFNetwork, made: LIFNetwork, trained: Mapping[str, Any]
-) -> LIFNetwork:
-    """Return the given network with what trained from the other."""
-    return replace(net, **{name: getattr(made, name) for name in trained})
+def identity(
+    net: LIFNetwork,
+    objective: Objective,
+    config: TuneConfig,
+    quantization: Quantization | None,
+) -> dict[str, Any]:
+    """Return what makes a tuning what it is, as JSON can hold it."""
+    settings = describe_settings(config)
+    return {
+        "format": FORMAT,
+        "network": fingerprint(net),
+        "objective": digest(objective),
+        "quantization": digest(quantization),
+        **{name: value for name, value in settings.items() if name not in LASTING},
+    }
+
+
+def snapshot(session: Session) -> Checkpoint:
+    """Return a copy of where a session stands."""
+    learner, best = session.learner, session.best_evaluation
+    groups = {
+        "now": session.parameters(),
+        "best": session.best,
+        "method": session.method.state(),
+    }
+    for group in learner.optimizer.param_groups:
+        moments = learner.optimizer.state[group["params"][0]]
+        groups[f"adam.{group['name']}"] = moments
+    arrays = {
+        f"{group}.{name}": part.detach().cpu().numpy().copy()
+        for group, parts in groups.items()
+        for name, part in parts.items()
+    }
+    header = {
+        "update": session.update,
+        "rng": session.rng.bit_generator.state,
+        "losses": list(session.losses),
+        "evaluations": [e._asdict() for e in session.evaluations],
+        "best": None if best is None else best.update,
+    }
+    arrays["chance"] = learner.chance.get_state().numpy().copy()
+    return Checkpoint(header, arrays)
+
+
+def restore(session: Session, path: Path, whose: dict[str, Any]) -> None:
+    """Bring a session that has just begun to where a file's tuning stood.
+
+    Args:
+        session: of the same tuning; changed.
+        path: a snapshot's, written by `write_checkpoint`.
+        whose: what the tuning is, from `identity`.
+
+    Raises:
+        ValueError: it belongs to another tuning.
+        UnreadableFile: it is damaged.
+    """
+    checkpoint = read_checkpoint(path, whose, "tuning")
+    with damage_named(path, "tuning"):
+        _fill(session, *checkpoint)
+
+
+def _fill(
+    session: Session, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> None:
+    learner, device = session.learner, session.learner.module.w_rec.device
+
+    def within(group: str, place: torch.device | None) -> dict[str, torch.Tensor]:
+        """Return a group's tensors by their names in it."""
+        head = f"{group}."
+        return {
+            name.removeprefix(head): torch.tensor(array, device=place)
+            for name, array in arrays.items()
+            if name.startswith(head)
+        }
+
+    def like(name: str, part: torch.Tensor) -> torch.Tensor:
+        array = fitting(arrays[name], part.detach().cpu().numpy())
+        return torch.tensor(array, device=part.device)
+
+    for name, part in learner.parameters().items():
+        with torch.no_grad():
+            part.copy_(like(f"now.{name}", part))
+        if header["best"] is not None:
+            session.best[name] = like(f"best.{name}", part)
+    optimizer = learner.optimizer
+    moments = {
+        k: within(f"adam.{group['name']}", None)
+        for k, group in enumerate(optimizer.param_groups)
+    }
+    state = {k: tensors for k, tensors in moments.items() if tensors}
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    # a copy: torch 2.13 crashes on a state that is a part of another tensor
+    learner.chance.set_state(torch.tensor(arrays["chance"]).clone())
+    session.method.restore(within("method", device))
+    session.rng.bit_generator.state = header["rng"]
+    session.update = int(header["update"])
+    session.losses[:] = [dict(parts) for parts in header["losses"]]
+    session.evaluations[:] = [TuneEvaluation(**e) for e in header["evaluations"]]
+    for evaluation in session.evaluations:
+        if evaluation.update == header["best"]:
+            session.best_evaluation = evaluation

@@ -7,16 +7,23 @@ from pathlib import Path
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.records.checkpoint import write_checkpoint
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.tuning.checkpoint import identity, restore, snapshot, write
 from isotau.convert.tuning.evaluate import TuneEvaluation, evaluate
 from isotau.convert.tuning.learner.learner import NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Source
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.methods.methods import METHODS
-from isotau.convert.tuning.session import Quantization, Session, begin
+from isotau.convert.tuning.session import (
+    Quantization,
+    Session,
+    begin,
+    identity,
+    restore,
+    snapshot,
+)
 
 USUAL = TuneConfig()
 TASK = Objective()
@@ -110,7 +117,7 @@ def tune(
                 _evaluate(session)
             safe = snapshot(session)
             if checkpoint and session.update % config.evaluate_every == 0:
-                write(safe, whose, checkpoint)
+                write_checkpoint(checkpoint, whose, safe)
         else:
             if session.evaluations[-1].update != session.update:
                 _evaluate(session)
@@ -121,7 +128,7 @@ def tune(
     finally:
         # nothing yet, as where the method refuses: another tuning may take the file
         if checkpoint is not None and safe.header["update"]:
-            write(safe, whose, checkpoint)
+            write_checkpoint(checkpoint, whose, safe)
     return _finish(session, status, problem)
 
 

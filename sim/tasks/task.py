@@ -1,6 +1,6 @@
 """`Task`: how trials are drawn and how a network's answers are scored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from isotau.convert.ground import validation
-from isotau.convert.records.trials import Trials
-
-Draw = Callable[[int, np.random.Generator], Trials]
-"""Takes the number of trials and the source of chance."""
-Score = Callable[[Float64[np.ndarray, "steps batch n_out"], Trials], np.ndarray]
-"""Takes outputs and their trials; returns which trials were right, boolean, batch."""
+from isotau.convert.records.trials import Draw, Score, Trials
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ Where trials come from: a task, or trials that are given once and for all.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,10 +13,8 @@ from torch import Tensor
 
 from isotau.convert.ground import validation
 from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.records.trials import Trials, refine, subset
+from isotau.convert.records.trials import Draw, Score, Trials, refine, subset
 
-Draw = Callable[[int, np.random.Generator], Trials]
-Score = Callable[[Any, Trials], np.ndarray]
 Lead = Callable[[np.ndarray, int], np.ndarray]
 
 

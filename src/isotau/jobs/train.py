@@ -13,10 +13,10 @@ import isotau
 from isotau.convert.ground import files, validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.settings import describe_settings
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.training import Trained, train_many, truncate
-from isotau.convert.training.train_config import describe
 from isotau.sim.tasks.recipes import RECIPES, UNBOUNDED, Stage
 
 CURVES = "curves.json"
@@ -179,7 +179,7 @@ def _write(training: Training) -> None:
     ]
     stages = [
         {"task": stage.task.name, "truncate_to": stage.truncate_to}
-        | describe(stage.config)
+        | describe_settings(stage.config)
         for stage in training.request.stages()
     ]
     content = {

@@ -10,9 +10,8 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_inputs import read_inputs
 from isotau.convert.records import storage
 from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.records.trials import Trials, refine, subset
+from isotau.convert.records.trials import Score, Trials, refine, subset
 from isotau.convert.tuning.loss.batch import (
-    Score,
     Source,
     answer_is_label,
     answer_is_near,

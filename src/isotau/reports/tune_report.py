@@ -11,9 +11,9 @@ from rich.table import Table
 
 import isotau
 from isotau.convert.ground import files
+from isotau.convert.ground.settings import describe_settings
 from isotau.convert.records import storage
 from isotau.convert.tuning.evaluate import TuneEvaluation
-from isotau.convert.tuning.learner.tune_config import describe
 from isotau.jobs.tuning_outcome import Scored, Tuning, compare
 from isotau.reports.report import versions
 from isotau.sim.plot import plot_tuning
@@ -68,7 +68,7 @@ def summarize(tuning: Tuning) -> dict[str, Any]:
         "timescale_weight": plan.timescale_weight,
         "reference": plan.reference,
         "reference_trials": plan.reference_trials,
-        "config": describe(plan.config),
+        "config": describe_settings(plan.config),
         "quantization": _plain(asdict(tuning.quantization)),
         "evaluations": [_evaluation(e) for e in tuned.evaluations],
         "losses": _by_part(tuned.losses),

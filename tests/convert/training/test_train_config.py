@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.ground.settings import describe_settings
 from isotau.convert.training import TrainConfig
-from isotau.convert.training.train_config import describe
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_units_of_mixed_signs_and_no_limits_are_fine() -> None:
 
 def test_a_description_is_json_and_tells_masks_apart() -> None:
     mask = np.ones((4, 4), dtype=np.int8)
-    one = describe(TrainConfig(n=4, motif_mask=mask))
+    one = describe_settings(TrainConfig(n=4, motif_mask=mask))
     mask[1, 2] = 0
-    other = describe(TrainConfig(n=4, motif_mask=mask))
+    other = describe_settings(TrainConfig(n=4, motif_mask=mask))
     assert json.loads(json.dumps(one)) == one
     assert {name for name in one if one[name] != other[name]} == {"motif_mask"}
-    assert describe(TrainConfig())["motif_mask"] is None
+    assert describe_settings(TrainConfig())["motif_mask"] is None

@@ -1,11 +1,13 @@
 """A session's network is the given one where nothing trained, in volts."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
 
+from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.storage import same
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantize import QuantizeConfig
@@ -16,6 +18,7 @@ from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.methods.bptt import BPTT
 from isotau.convert.tuning.session import Quantization, begin
+from isotau.convert.tuning.tune_loop import tune
 
 QUICK = TuneConfig(batch=4, evaluate_trials=4, dtype="float64")
 
@@ -28,7 +31,7 @@ def begun(net, source, quantization=None, **changes):
 def test_the_network_is_the_given_one_to_the_bit(small, signs):
     """Units are powers of two, so the way there and back loses nothing."""
     session = begun(small, signs, width=0.37)
-    assert same(session.network(), small)
+    assert same(session.network(session.parameters()), small)
 
 
 def test_parameters_put_in_come_out_in_volts(small, signs):
@@ -37,7 +40,7 @@ def test_parameters_put_in_come_out_in_volts(small, signs):
     net = session.network(doubled)
     np.testing.assert_array_equal(net.w_rec, 2 * small.w_rec)
     np.testing.assert_array_equal(net.w_out, 2 * small.w_out)
-    assert same(session.network(), small)
+    assert same(session.network(session.parameters()), small)
 
 
 def test_the_dynamics_are_those_asked_for(small, signs):
@@ -85,3 +88,93 @@ def test_steps_are_in_typical_sizes(small, signs):
         moved = (before[group["name"]] - after[group["name"]]).abs().max()
         # Adam's first step is the learning rate, whatever the gradient's size
         assert float(moved) == pytest.approx(0.02 * group["size"], rel=1e-3)
+
+
+BRIEF = TuneConfig(batch=4, updates=2, evaluate_every=2, evaluate_trials=4)
+
+
+@pytest.fixture
+def left(small, signs, tmp_path):
+    path = tmp_path / "left.npz"
+    tune(small, signs, config=BRIEF, checkpoint=path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"seed": 5}, "seed"),
+        ({"learning_rate": 0.3}, "learning_rate"),
+        ({"train": ("w_rec",)}, "train"),
+    ],
+)
+def test_another_configuration_is_named(small, signs, left, changes, name):
+    config = dataclasses.replace(BRIEF, **changes)
+    with pytest.raises(ValueError, match=f"got a checkpoint of {name} .*; remove the"):
+        tune(small, signs, config=config, checkpoint=left)
+
+
+def test_another_network_is_named(small, signs, left):
+    other = dataclasses.replace(small, noise_std=0.0)
+    with pytest.raises(ValueError, match="got a checkpoint of network"):
+        tune(other, signs, config=BRIEF, checkpoint=left)
+
+
+def test_another_objective_is_named(small, signs, left):
+    with pytest.raises(ValueError, match="got a checkpoint of objective"):
+        tune(
+            small,
+            signs,
+            objective=Objective(task="norm"),
+            config=BRIEF,
+            checkpoint=left,
+        )
+
+
+def rewritten(path, change):
+    with np.load(path) as file:
+        arrays = dict(file)
+    change(arrays)
+    np.savez(path, **arrays)
+
+
+def drop_parameter(arrays):
+    del arrays["now.w_rec"]
+
+
+def other_shape(arrays):
+    arrays["now.w_rec"] = np.zeros((3, 3), np.float32)
+
+
+def no_header(arrays):
+    del arrays["header"]
+
+
+def bad_json(arrays):
+    arrays["header"] = np.array("{")
+
+
+def bad_rng(arrays):
+    header = json.loads(str(arrays["header"]))
+    header["rng"] = {"bit_generator": "MT"}
+    arrays["header"] = np.array(json.dumps(header))
+
+
+def bad_chance(arrays):
+    arrays["chance"] = np.zeros(3, np.uint8)
+
+
+@pytest.mark.parametrize(
+    "change", [drop_parameter, other_shape, no_header, bad_json, bad_rng, bad_chance]
+)
+def test_damage_is_named(small, signs, left, change):
+    rewritten(left, change)
+    with pytest.raises(UnreadableFile, match="not a tuning checkpoint"):
+        tune(small, signs, config=BRIEF, checkpoint=left)
+
+
+def test_what_is_no_npz_is_refused(small, signs, tmp_path):
+    path = tmp_path / "text.npz"
+    path.write_text("hello")
+    with pytest.raises(UnreadableFile):
+        tune(small, signs, config=BRIEF, checkpoint=path)

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from isotau.convert.tuning.learner.tune_config import TuneConfig, describe
+from isotau.convert.ground.settings import describe_settings
+from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.observe import Segments
 
 
@@ -38,6 +39,6 @@ def test_what_is_wrong_is_named(changes, text):
 
 def test_description_is_json_and_whole():
     config = TuneConfig(segments=Segments(recompute=100))
-    told = json.loads(json.dumps(describe(config)))
+    told = json.loads(json.dumps(describe_settings(config)))
     assert told["segments"] == {"truncate": 0, "recompute": 100}
     assert set(told) == set(TuneConfig.__slots__)
