@@ -27,6 +27,7 @@ class Checkout(NamedTuple):
             words: the arguments.
             folder: to run in; the checkout's if not given.
         """
+        # Before what is installed, which may be the isotau of another checkout.
         paths = os.pathsep.join(map(str, (self.root / "src", ROOT)))
         return subprocess.run(
             [self.python, *words],
@@ -63,5 +64,6 @@ class Checkout(NamedTuple):
                 check=False,
             ).stdout.strip()
 
+        # New files are passed over: figures are often written into the tree.
         changed = git("status", "--porcelain", "--untracked-files=no")
         return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")

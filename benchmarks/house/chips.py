@@ -73,6 +73,7 @@ def of_run(root: Path) -> tuple[Preparation, Any]:
         search_trials=TRIALS,
         trials=TRIALS,
         lava_trials=1,
+        # Each way draws its noise from a seed of its own.
         constants=constants(noise_std=0.0),
     )
     rate, watch = isotau.read_rate(root / NETWORK).net, Watch()
@@ -94,6 +95,7 @@ def of_readme(text: str, preparation: Preparation) -> Any:
         preparation: what to begin with.
     """
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    # The examples of other pages may be there too: the one with the chip counts.
     block = next(block for block in blocks if re.search(r"(?m)^chip\b.* = ", block))
     lines = ast.parse(block).body
     names = [ast.unparse(line).partition(" =")[0] for line in lines]
@@ -175,6 +177,7 @@ def defined(root: Path, name: str) -> Any:
         root: of the checkout; a name is looked for in its sources.
         name: at the top of one module, and of no other.
     """
+    # By its name, so that checkouts before and after a move can be measured alike.
     definition = re.compile(rf"^(def|class) {name}\b", re.MULTILINE)
     rooms = {"convert": "isotau.convert", "targets": "isotau.targets"}
     rooms |= {"sim": "isotau.sim", "src/isotau": "isotau"}
@@ -200,6 +203,7 @@ def measure_chips(checkout: Checkout) -> dict[str, Any]:
     words = ("-m", "benchmarks.house.chips", str(checkout.root))
     with tempfile.TemporaryDirectory() as folder:
         output = checkout.run_checked(*words, folder=Path(folder))
+    # Before the last line stand the progress bars and warnings of libraries.
     return summarize(json.loads(output.splitlines()[-1]))
 
 

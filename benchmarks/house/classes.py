@@ -21,6 +21,7 @@ def repeated_classes(modules: Sequence[Module]) -> dict[str, list[str]]:
     places: dict[str, list[str]] = defaultdict(list)
     for module in modules:
         for node in ast.walk(module.tree):
+            # Classes in functions too: their names stand in tracebacks.
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(f"{module.place}:{node.lineno}")
     return {name: where for name, where in sorted(places.items()) if len(where) > 1}

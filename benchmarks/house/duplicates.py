@@ -76,6 +76,7 @@ def code_of(module: Module, key: Callable[[tokenize.TokenInfo], str]) -> list[Li
     skipped = heads | module.docstring_lines
     keys: dict[int, list[str]] = defaultdict(list)
     for token in module.tokens:
+        # A string of many lines counts where it begins.
         if token.type not in NO_CODE and token.start[0] not in skipped:
             keys[token.start[0]].append(key(token))
     return [Line(number, tuple(parts)) for number, parts in sorted(keys.items())]
@@ -106,6 +107,7 @@ def find_runs(code: Sequence[Sequence[Line]]) -> list[Stretch]:
         diagonal = (one, other, j - i)
         if i < ends[diagonal]:
             continue
+        # Within a file, lines that repeat themselves would pair with their successors.
         most = j - i if one == other else len(code[one])
         begin, end = _extent(code[one], code[other], i, j - i, ends[diagonal], most)
         ends[diagonal] = end

@@ -19,6 +19,7 @@ def citations(module: Module) -> Iterator[tuple[int, str]]:
     for token in module.tokens:
         if token.type in (tokenize.COMMENT, tokenize.STRING):
             line = token.start[0]
+            # Texts that the program prints cite nothing.
             if token.type == tokenize.STRING and line not in module.docstring_lines:
                 continue
             for match in CITATION.finditer(token.string):

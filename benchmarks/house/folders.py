@@ -15,6 +15,7 @@ def measure_folders(modules: Sequence[Module]) -> dict[str, Any]:
 
     `__init__.py` is no module of its folder.
     """
+    # Below a folder its subfolders count for themselves alone.
     counts = Counter(
         module.folder for module in modules if not module.place.endswith("/__init__.py")
     )

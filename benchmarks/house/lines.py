@@ -39,6 +39,7 @@ def count_lines(module: Module) -> Lines:
     the docstring.
     """
     total = len(module.text.splitlines())
+    # By tokens: a # within a string is none.
     comments = [t for t in module.tokens if t.type == tokenize.COMMENT]
     comment_lines = {token.start[0] for token in comments} - module.code_lines
     kinds = (len(module.code_lines), len(module.docstring_lines), len(comment_lines))
@@ -64,6 +65,7 @@ def add(parts: Iterable[Lines]) -> Lines:
 
 def measure_lines(modules: Sequence[Module]) -> dict[str, int]:
     """Return the numbers of lines of each kind in all."""
+    # A comment behind code is in a line of code: explanations are no kind of line.
     numbers = add(count_lines(module) for module in modules)._asdict()
     del numbers["explanations"]
     return numbers
@@ -79,6 +81,7 @@ def measure_comments(modules: Sequence[Module]) -> dict[str, Any]:
     folders: dict[str, list[Lines]] = defaultdict(list)
     for module in modules:
         folders[module.folder].append(lines[module.place])
+    # A short file may need no comment.
     long = [place for place, numbers in lines.items() if numbers.code >= FEWEST]
     long.sort(key=lambda place: (lines[place].density, -lines[place].code))
     kernels = [lines[module.place] for module in modules if module.is_kernel]

@@ -40,6 +40,7 @@ def rows(after: Measures, before: Measures) -> list[tuple[str, ...]]:
     table: list[tuple[str, ...]] = []
     for target in TARGETS:
         now, then = target.read(after), target.read(before)
+        # What was not measured has missed no goal.
         reached = None if now is None else target.reached(now, then)
         mark = {True: "✓", False: "✗", None: ""}[reached]
         table.append((target.text, _number(then), _number(now), target.goal, mark))

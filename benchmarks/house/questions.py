@@ -60,7 +60,7 @@ QUESTIONS = (
     ),
     Question(
         "Where is it decided whether a neuron has a timescale?",
-        ("sim/timescales/estimators/judge", "sim/timescales/judge"),
+        ("sim/timescales/estimators/judgement", "sim/timescales/judgement"),
         "judge",
     ),
     Question(
@@ -78,6 +78,7 @@ QUESTIONS = (
 
 def follow(root: Path, guesses: Sequence[str]) -> str:
     """Return the guess that a stranger follows in a checkout."""
+    # The last guess is for a tree with none of the folders: it answers nothing.
     there = (guess for guess in guesses if (root / guess).parent.is_dir())
     return next(there, guesses[-1])
 
@@ -104,6 +105,7 @@ def defined_names(tree: ast.Module) -> set[str]:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 names.add(name)
             case ast.ClassDef(name=name, body=body):
+                # A method of the class at the place is found by scrolling.
                 methods = (part for part in body if isinstance(part, ast.FunctionDef))
                 names |= {name, *(method.name for method in methods)}
             case ast.Assign(targets=targets):

@@ -46,6 +46,7 @@ class Target(NamedTuple):
             now: the figure.
             before: what it was.
         """
+        # Half of what the same hook counted before: other counts do not compare.
         if self.halved:
             return None if before is None else now < before / 2
         if self.most is not None:

@@ -65,6 +65,7 @@ class Module:
     @cached_property
     def code_lines(self) -> set[int]:
         """Numbers of the lines with a token that is no comment and in no docstring."""
+        # A token may span lines, such as a text between triple quotes.
         lines = {
             line
             for token in self.tokens
@@ -88,6 +89,7 @@ def read_modules(root: Path, folders: tuple[str, ...] = ROOMS) -> list[Module]:
         root: of the checkout.
         folders: below it; one that is not there has no modules.
     """
+    # os.walk does not follow links to folders; those to files are left out below.
     places = [
         Path(parent, name).relative_to(root).as_posix()
         for folder in folders

@@ -46,6 +46,7 @@ class Walk:
         if code not in self._ours:
             self._ours[code] = self._module(frame)
         name = self._ours[code]
+        # One more call in the same file changes nothing: no need to look into it.
         if not name or (self.entries and self.entries[-1] == name):
             return
         if any(self.holds_network(value) for value in _arguments(frame)):
@@ -64,6 +65,7 @@ class Walk:
             names = getattr(kind, "__dataclass_fields__", ())
             parts = [getattr(value, name, None) for name in names]
         if isinstance(value, tuple | list):
+            # A network stands among the first, if it is no list of numbers.
             parts = [*parts, *value[:8]]
         elif isinstance(value, dict):
             parts = [*parts, *list(value.values())[:8]]
@@ -77,6 +79,7 @@ class Walk:
         """
         name = str(frame.f_globals.get("__name__", ""))
         code = frame.f_code
+        # What dataclasses write is of a file "<string>", a comprehension "<listcomp>".
         generated = code.co_filename.startswith("<") or code.co_name.startswith("<")
         return "" if generated or not name.startswith(self.prefix) else name
 
@@ -117,6 +120,7 @@ def _arguments(frame: FrameType) -> list[Any]:
     """
     code = frame.f_code
     flags = bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    # *args and **kwargs stand behind all others.
     count = code.co_argcount + code.co_kwonlyargcount + flags
     names = code.co_varnames[:count]
     return [
@@ -136,6 +140,7 @@ def main(out: str, *words: str) -> None:
     try:
         isotau()
     except SystemExit as end:
+        # The command line ends so when all is well, too.
         if end.code:
             raise
     finally:

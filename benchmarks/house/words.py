@@ -51,6 +51,7 @@ def _targets(node: ast.AST) -> list[ast.expr]:
             return [node.target]
         case ast.withitem(optional_vars=ast.expr() as target):
             return [target]
+    # Functions, imports and attributes bind names too, but are no variables.
     return []
 
 

@@ -75,7 +75,10 @@ def test_different_fingerprints_are_counted():
 
 
 @pytest.mark.long
-def test_five_ways_lead_from_a_network_to_the_chip():
-    measures = measure_chips(Checkout())
-    assert len(measures["entries"]) == 5
-    assert {len(digest) for digest in measures["entries"].values()} == {64}
+def test_one_recipe_leads_from_a_network_to_the_chip():
+    entries = measure_chips(Checkout())["entries"]
+    assert len(entries) == 5
+    # Tuning through the chip's arithmetic begins with biases that were folded into
+    # v_leak and rounded again: some end in the neighbouring integer.
+    del entries["isotau tune --quantized"]
+    assert len(set(entries.values())) == 1

@@ -64,6 +64,8 @@ def test_names_are_read_from_pages_and_examples(tree):
             "isotau.six.seven\nimport isotau.sim\n",
             "src/isotau/__init__.py": "",
             "src/isotau/sim/__init__.py": "",
+            "docs/c.md": "Entry points of the group `isotau.readers`.\n",
+            "convert/read.py": 'GROUP = "isotau.readers"\n',
         }
     )
     names = {"run", "stop", "one", "two", "four", "five"}
