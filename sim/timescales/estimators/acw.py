@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from isotau.sim.timescales.estimators.judgement import (
+from isotau.sim.timescales.estimators.judge import (
     NeuronFits,
     estimate,
     find_status,
@@ -78,6 +78,7 @@ def acw(
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold: got {threshold}, need 0 to below 1")
 
+    # The published widths have names of their own.
     name = {THRESHOLD: "acw", 0.5: "acw-50", 0.0: "acw-0"}.get(
         threshold, f"acw-{threshold:g}"
     )
@@ -127,6 +128,7 @@ def _estimate(
 ) -> Timescales:
     """Return the timescales by a measure of one neuron's correlation and its times."""
     lags = lags_within(max_lag, series.bin_width, series.bins)
+    # Lag 0 of counts holds the spikes' own noise; a signal's is a point of the curve.
     from_zero = series.kind != "counts"
     times = np.arange(0 if from_zero else 1, lags + 1) * series.bin_width
     span = times[-1] - times[0]
@@ -174,7 +176,8 @@ def _measure(
 
 
 def _width(y: np.ndarray, t: np.ndarray, threshold: float) -> Measure:
-    """Return τ by the time at which y falls to a share of its start. (T16)"""
+    """Return τ by the time at which y falls to a share of its start."""
+    # (T16)
     goal = threshold * y[0]
     below = np.flatnonzero(y <= goal)
     if not below.size:
@@ -186,7 +189,8 @@ def _width(y: np.ndarray, t: np.ndarray, threshold: float) -> Measure:
 
 
 def _area(y: np.ndarray, t: np.ndarray) -> Measure:
-    """Return τ by the area below y, up to its first zero. (T18)"""
+    """Return τ by the area below y, up to its first zero."""
+    # (T18): a tail that is cut off is taken away at both ends.
     below = np.flatnonzero(y <= 0)
     last = below[0] if below.size else y.size - 1
     end = max(y[last], 0.0)
@@ -197,14 +201,16 @@ def _area(y: np.ndarray, t: np.ndarray) -> Measure:
 
 
 def _crossing(above: float, under: float, goal: float) -> float:
-    """Return where, from 0 to 1, the way from above to under passes the goal. (T17)"""
+    """Return where, from 0 to 1, the way from above to under passes the goal."""
+    # (T17): like an exponential, which has no way down to 0 or below; there in a line.
     if goal > 0 and under > 0:
         return float(np.log(above / goal) / np.log(above / under))
     return float((above - goal) / (above - under))
 
 
 def _below(left: float, right: float) -> float:
-    """Return the mean height between two points, of the part above zero. (T19)"""
+    """Return the mean height between two points, of the part above zero."""
+    # (T19): a triangle up to the zero, else an exponential's mean.
     if right <= 0:
         return float(left / 2 * left / (left - right))
     if abs(left - right) < 1e-9 * left:  # 0/0 below

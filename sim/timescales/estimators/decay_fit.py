@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64, Real
 
 from isotau.convert.ground import validation
-from isotau.sim.timescales.estimators.judgement import NeuronFits
+from isotau.sim.timescales.estimators.judge import NeuronFits
 from isotau.sim.timescales.records.record import Status
 
 OFFSETS = ("free", "positive", "none")
@@ -81,10 +81,11 @@ def fit_exponential(
     times: Float64[np.ndarray, " lags"],
     offset: str,
 ) -> NeuronFits:
-    """Return the fit of A exp(−t/τ) + B with a B that is one of `OFFSETS`. (T12)
+    """Return the fit of A exp(−t/τ) + B with a B that is one of `OFFSETS`.
 
     A "positive" B is the free one where that is at least 0, and 0 elsewhere.
     """
+    # (T12); the level is the term beside the decay.
     decay, level = exponentials(tau, times), np.ones((1, times.size))
     heavy = weights.astype(np.float64)
     free = fit_shapes(y, heavy, Shapes(tau, decay, level))

@@ -15,7 +15,7 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.sim.timescales.estimators import decay_fit
 from isotau.sim.timescales.estimators.decay_fit import Shapes
-from isotau.sim.timescales.estimators.judgement import NeuronFits, estimate
+from isotau.sim.timescales.estimators.judge import NeuronFits, estimate
 from isotau.sim.timescales.records.autocorrelation import (
     BIN_WIDTH,
     MAX_LAG,
@@ -80,6 +80,7 @@ def direct(
     frequency = None
     if oscillation is not None:
         frequency = validation.number("oscillation", oscillation, positive=True)
+    # (T42): what is fitted, the first lag of it, and what each lag counts.
     if corrected:
         # Lag 0 is of use again: the fit knows the spikes' noise in it.
         first, pairs = 0, series.bins - np.arange(lags + 1.0)
@@ -92,7 +93,6 @@ def direct(
     def fit(weights: np.ndarray) -> NeuronFits:
         total = np.einsum("lbn,bn->ln", covariance, weights)
         varies = total[0] > 0
-        # (T42)
         y = np.divide(total, total[0], out=np.full_like(total, np.nan), where=varies)
         heavy = np.broadcast_to(pairs[first:, None], y[first:].shape)
         fits = decay_fit.fit_shapes(y[first:], heavy, shapes)
@@ -124,6 +124,7 @@ def _expected(
 ) -> Shapes:
     """Return what a decay, a cosine and white noise leave in trials without a mean."""
     times = np.arange(bins) * width
+    # Each shape loses a trial's mean as the data do: (T3) of every one.
     others = []
     if white:
         others.append(np.eye(1, bins)[0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from isotau.convert.ground import validation
 from isotau.sim.timescales.estimators import decay_fit
-from isotau.sim.timescales.estimators.judgement import NeuronFits, estimate
+from isotau.sim.timescales.estimators.judge import NeuronFits, estimate
 from isotau.sim.timescales.records.autocorrelation import (
     BIN_WIDTH,
     MAX_LAG,
@@ -68,9 +68,10 @@ def exponential(
     """
     series = as_series(source, bin_width)
     lags = lags_within(max_lag, series.bin_width, series.bins)
+    # Lag 0 holds the spikes' own noise.
     times = np.arange(1, lags + 1) * series.bin_width
     taus = decay_fit.timescale_grid(series.bin_width, max_tau, min_tau)
-    validation.choice("offset", offset, decay_fit.OFFSETS)
+    validation.choice("offset", offset, decay_fit.OFFSETS)  # before any fit
 
     def fit(weights: np.ndarray) -> NeuronFits:
         # (T1), then (T12): a lag with few pairs of bins is a noisy one.

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float64, Int64
 from isotau.convert.records import spikes
 from isotau.convert.records.spikes import Spikes, SpikeTimes
 from isotau.sim.timescales.estimators import estimator_kernels as kernels
-from isotau.sim.timescales.estimators.judgement import (
+from isotau.sim.timescales.estimators.judge import (
     Interval,
     NeuronFits,
     fit_trials,
@@ -136,10 +136,11 @@ def kim(
 
 
 def settled_rates(source: Source) -> Float64[np.ndarray, " n"]:
-    """Return each neuron's rate in Hz: spikes after 5 ms, over whole trials. (T11)
+    """Return each neuron's rate in Hz: spikes after 5 ms, over whole trials.
 
     That of a series is of all its bins; NaN for a signal.
     """
+    # (T11): the authors' script leaves out spikes of 5 ms and no time.
     if isinstance(source, Series):
         return mean_rates(source)
     if isinstance(source, SpikeTimes):
@@ -179,15 +180,18 @@ def fit_published(
     lags, n = rho.shape
     if lags < LATEST_PEAK + 2:
         raise ValueError(f"lags: got {lags}, need at least {LATEST_PEAK + 2}")
+    # Rule 3: one gap in ρ refuses the neuron, where `exponential` goes on without it.
     undefined = np.isnan(rho).any(axis=0)
     start = np.where(undefined, -1, first_falls(rho))
     decays = np.full((3, n), np.nan)
     kernels.fit_columns(np.ascontiguousarray(rho), start, decays)
     amplitude, rate, offset = decays
     tau = decay_times(rate, bin_width)
+    # Without rule 6: a bootstrap tells of the fit, not of what is believed of it.
     flat = (rate >= 0) | (amplitude < 0)
     negative = (amplitude < 0) & (not signed)
     unbounded = ~np.isfinite(decays).all(axis=0)
+    # In the order of the rules; the first that fails is the neuron's status.
     rules = [undefined, start < 0, unbounded, rate >= 0, negative, tau > max_tau]
     goodness = [
         explained(rho[at:, k], Decay(*decays[:, k])) if at >= 0 else math.nan
@@ -205,7 +209,8 @@ def fit_published(
 
 
 def first_falls(rho: Float64[np.ndarray, "lags n"]) -> Int64[np.ndarray, " n"]:
-    """Return the row of the first m with ρ(m + 1) < ρ(m), −1 beyond the third. (T8)"""
+    """Return the row of the first m with ρ(m + 1) < ρ(m), −1 beyond the third."""
+    # (T8)
     falls = np.diff(rho, axis=0) < 0
     first = np.argmax(falls, axis=0)
     return np.where(falls.any(axis=0) & (first < LATEST_PEAK), first, -1)
@@ -214,7 +219,8 @@ def first_falls(rho: Float64[np.ndarray, "lags n"]) -> Int64[np.ndarray, " n"]:
 def decay_times(
     rate: Float64[np.ndarray, " n"], bin_width: float
 ) -> Float64[np.ndarray, " n"]:
-    """Return τ in seconds for k per lag; infinite where nothing decays. (T10)"""
+    """Return τ in seconds for k per lag; infinite where nothing decays."""
+    # (T10)
     decays = rate < 0
     with np.errstate(over="ignore"):  # a k next to 0
         tau = np.divide(-bin_width, rate, out=np.full_like(rate, np.inf), where=decays)
@@ -223,6 +229,7 @@ def decay_times(
 
 def explained(y: Float64[np.ndarray, " points"], decay: Decay) -> float:
     """Return R² of a fit, NaN where it ended at infinity or y does not vary."""
+    # (T7), over the lags that were used
     x = np.arange(1.0, y.size + 1)
     with np.errstate(over="ignore", invalid="ignore"):
         curve = decay.amplitude * (np.exp(decay.rate * x) + decay.offset)
@@ -254,6 +261,7 @@ def judge_published(
         lags: number of lags.
         level: of the interval.
     """
+    # A slow neuron is not looked at: its fit, though there, is none of the paper's.
     numbers = {
         name: np.where(slow, np.nan, getattr(fits, name))
         for name in ("tau", "amplitude", "offset", "goodness")

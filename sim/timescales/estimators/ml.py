@@ -2,8 +2,8 @@
 
 Every pair of bins counts by what it tells, drift over trials and the shot noise of
 spikes are parts of the model, and the likelihood says how well τ is known and whether
-there is one. The model and its priors: `likelihood`. For other than Gaussian data:
-`sandwich`.
+there is one. The model, its priors, and what becomes of data that are not Gaussian:
+`likelihood`.
 """
 
 import math
@@ -18,7 +18,13 @@ from scipy.stats import t as student
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.sim.timescales.estimators import likelihood
-from isotau.sim.timescales.estimators.likelihood import Fit, Moments, Point, inflation
+from isotau.sim.timescales.estimators.judge import NeuronFits, judge
+from isotau.sim.timescales.estimators.likelihood import (
+    Point,
+    ProfileFit,
+    TrialMoments,
+    inflation,
+)
 from isotau.sim.timescales.records import series
 from isotau.sim.timescales.records.record import Status, Timescales
 from isotau.sim.timescales.records.series import Series, Source
@@ -67,7 +73,7 @@ class Profiles(NamedTuple):
     """Profiled over all else, adjusted, divided by κ; highest 0, NaN if no fit."""
     freedom: Float64[np.ndarray, " n"]
     """Degrees of freedom of κ."""
-    fit: Fit
+    fit: ProfileFit
     """As `likelihood.evaluate` made it, of the neurons in `fitted`."""
     fitted: np.ndarray
     """Which neurons could be fitted at all."""
@@ -84,7 +90,7 @@ def ml(
 
     The estimate is the mean of log τ under its likelihood: profiled over the strength
     of the fluctuations, the drift and the noise, adjusted for what that costs (Cox &
-    Reid) and flattened by κ (`sandwich`). Where data say little it stays away from the
+    Reid) and flattened by κ (`inflation`). Where data say little it stays away from the
     ends, to which the maximum runs. The interval holds the
     τ whose 2 Δℓ/κ stays below the squared quantile of Student's t; its ends are 0 and
     infinity where no τ that was looked at is excluded.
@@ -110,40 +116,31 @@ def ml(
     """
     settings = config or MLConfig()
     data = prepared(source, bin_width)
-    found = profiles(data, settings, progress)
-    n = data.n
-    rate = series.mean_rates(data)
-    tau, low, high = (np.full(n, np.nan) for _ in range(3))
-    amplitude, offset, ratio = (np.full(n, np.nan) for _ in range(3))
-    status = [_unfitted(data)] * n
-    fit, rows = found.fit, _places(found.fitted)
-    ratio[rows] = 2 * np.maximum(fit.profile.max(axis=1) - fit.null, 0.0)
-    amplitude[rows] = fit.gain * (1 - fit.rho) / (1 + fit.gain)
+    profile = profiles(data, settings, progress)
+    fit, rows = profile.fit, np.flatnonzero(profile.fitted)
+    rate, counts = series.mean_rates(data), data.kind == "counts"
+    tau, low, high, amplitude, offset, ratio = np.full((6, data.n), np.nan)
+    ratio[rows] = 2 * np.maximum(fit.profile.max(axis=1) - fit.null, 0.0)  # (T29)
+    amplitude[rows] = fit.gain * (1 - fit.rho) / (1 + fit.gain)  # (T32)
     offset[rows] = fit.gain * fit.rho / (1 + fit.gain)
+    for k in rows.tolist():
+        tau[k], low[k], high[k] = _read(profile, k, settings.level)
     edge = np.isin(fit.profile.argmax(axis=1), (0, fit.profile.shape[1] - 1))
     with np.errstate(divide="ignore"):
         rhythm = np.where(fit.regularity > 0, RHYTHM / rate[rows], 0.0)
-    for j, k in enumerate(rows):
-        tau[k], low[k], high[k] = _read(found, k, settings.level)
-        if ratio[k] < settings.min_ratio or tau[k] < rhythm[j]:
-            status[k] = Status.NOT_IDENTIFIABLE
-        else:
-            status[k] = Status.AT_BOUND if edge[j] else Status.OK
-    return Timescales(
-        tau=np.where([s is Status.OK for s in status], tau, np.nan),
-        status=tuple(status),
-        low=low,
-        high=high,
-        estimate=tau,
-        amplitude=amplitude,
-        offset=offset,
-        goodness=ratio,
-        rate=np.nan_to_num(rate) if data.kind == "counts" else rate,
-        method=NAME,
-        bin_width=data.bin_width,
-        lags=data.bins - 1,
-        level=settings.level,
-    )
+    unsure = (ratio[rows] < settings.min_ratio) | (tau[rows] < rhythm)
+    status = np.array([Status.UNDEFINED] * data.n, dtype=object)
+    status[rows] = Status.OK
+    status[rows[edge]] = Status.AT_BOUND
+    # At the ends of the grid too a ratio that is too small is what is said.
+    status[rows[unsure]] = Status.NOT_IDENTIFIABLE
+    fits = NeuronFits(tau, amplitude, offset, ratio, status, least=low, most=high)
+    return judge(
+        fits, (low, high), few=~profile.fitted & counts,
+        rate=np.nan_to_num(rate) if counts else rate,
+        method=NAME, bin_width=data.bin_width, lags=data.bins - 1,
+        level=settings.level, decisive=False,
+    )  # fmt: skip
 
 
 def prepared(source: Source, bin_width: float) -> Series:
@@ -153,6 +150,7 @@ def prepared(source: Source, bin_width: float) -> Series:
         ValueError: too few or too many bins.
     """
     data = series.as_series(source, bin_width)
+    # Samples closer than a bin tell hardly more and cost a larger matrix.
     every = round(bin_width / data.bin_width)
     if data.kind == "signal" and every > 1:
         data = Series(
@@ -198,7 +196,7 @@ def profiles(
     taus = tau_grid(data, settings)
     grids = likelihood.build_grids(data.kind, data.bins, data.bin_width, taus)
     fitted = usable(data, settings.min_spikes)
-    rows = _places(fitted)
+    rows = np.flatnonzero(fitted).tolist()
     fits = [
         likelihood.evaluate(grids, _moments(data, rows[k : k + GROUP]))
         for k in progress(range(0, len(rows), GROUP), "timescales")
@@ -208,54 +206,48 @@ def profiles(
     fine = np.linspace(coarse[0], coarse[-1], FINE * (coarse.size - 1) + 1)
     smooth = np.full((data.n, fine.size), np.nan)
     freedom = np.full(data.n, np.nan)
+    least_gain = likelihood.GAINS[data.kind][1]
     for j, k in enumerate(rows):
-        at = Point(
-            fit.tau[j], fit.rho[j], fit.gain[j], fit.white[j], fit.regularity[j],
-            bool(fit.free[j]),
-        )  # fmt: skip
-        spread = inflation(
-            series.of_neuron(data, k),
-            data.kind,
-            data.bin_width,
+        peak = Point(
+            fit.tau[j],
+            fit.rho[j],
             # without shared variance there is no score of τ to look at
-            at._replace(gain=max(at.gain, likelihood.GAINS[data.kind][1])),
+            max(fit.gain[j], least_gain),
+            fit.white[j],
+            fit.regularity[j],
+            bool(fit.free[j]),
         )
+        spread = inflation(series.of_neuron(data, k), data.kind, data.bin_width, peak)
         curve = CubicSpline(coarse, fit.adjusted[j])(fine) / spread.kappa
         smooth[k] = curve - curve.max()
         freedom[k] = spread.freedom
     return Profiles(np.exp(fine), smooth, freedom, fit, fitted)
 
 
-def _join(fits: list[Fit], taus: int) -> Fit:
+def _join(fits: list[ProfileFit], taus: int) -> ProfileFit:
     """Return the fits of all groups as one, also of none."""
     if not fits:
-        return Fit(*np.zeros((2, 0, taus)), *(np.zeros(0) for _ in Fit._fields[2:]))
-    return Fit(*(np.concatenate(part) for part in zip(*fits, strict=True)))
+        numbers = (np.zeros(0) for _ in ProfileFit._fields[2:])
+        return ProfileFit(*np.zeros((2, 0, taus)), *numbers)
+    return ProfileFit(*(np.concatenate(part) for part in zip(*fits, strict=True)))
 
 
 def usable(data: Series, min_spikes: int) -> np.ndarray:
     """Return which neurons have the trials, the spikes and the variance for a fit."""
-    assert data.observed is not None
-    enough = data.observed.sum(axis=0) >= MIN_TRIALS
+    enough = data.recorded.sum(axis=0) >= MIN_TRIALS
     if data.kind == "counts":
-        spikes = np.einsum("ibn,bn->n", data.values, data.observed)
+        spikes = np.einsum("ibn,bn->n", data.values, data.recorded)
+        # A neuron without a spike has no mean count for d.
         enough &= spikes >= max(min_spikes, 1)
-    for k in _places(enough):
+    for k in np.flatnonzero(enough).tolist():
         values = series.of_neuron(data, k)
         spread = values.std(axis=1).max()
+        # Relative to a signal's size less is rounding.
         enough[k] = spread > 1e-12 * max(1.0, np.abs(values).max())
     return enough
 
 
-def _places(mask: np.ndarray) -> list[int]:
-    return [int(k) for k in np.flatnonzero(mask)]
-
-
-def _unfitted(data: Series) -> Status:
-    return Status.TOO_FEW_SPIKES if data.kind == "counts" else Status.UNDEFINED
-
-
-def _moments(data: Series, rows: list[int]) -> Moments:
+def _moments(data: Series, rows: list[int]) -> TrialMoments:
     """Return the sample covariances of some neurons."""
     covariance = np.empty((len(rows), data.bins, data.bins))
     shot, trials = np.full(len(rows), np.nan), np.empty(len(rows))
@@ -266,16 +258,17 @@ def _moments(data: Series, rows: list[int]) -> Moments:
         covariance[j] = centred @ centred.T / (trials[j] - 1)
         if data.kind == "counts":
             shot[j] = values.mean()
-    return Moments(covariance, shot, trials)
+    return TrialMoments(covariance, shot, trials)
 
 
-def _read(found: Profiles, k: int, level: float) -> tuple[float, float, float]:
+def _read(profile: Profiles, k: int, level: float) -> tuple[float, float, float]:
     """Return the mean of neuron k's likelihood and the ends of its interval."""
-    curve = found.log_likelihood[k]
-    mean = np.average(np.log(found.taus), weights=np.exp(curve))
-    limit = 0.5 * student.ppf(0.5 + 0.5 * level, max(found.freedom[k], 1.0)) ** 2
+    curve = profile.log_likelihood[k]
+    mean = np.average(np.log(profile.taus), weights=np.exp(curve))  # (T30)
+    # (T31). Less than one degree of freedom has no quantiles to speak of.
+    limit = 0.5 * student.ppf(0.5 + 0.5 * level, max(profile.freedom[k], 1.0)) ** 2
     inside = np.flatnonzero(curve >= -limit)
     first, last = inside[0], inside[-1]
-    low = found.taus[first] if first > 0 else 0.0
-    high = found.taus[last] if last < curve.size - 1 else math.inf
+    low = profile.taus[first] if first > 0 else 0.0
+    high = profile.taus[last] if last < curve.size - 1 else math.inf
     return float(np.exp(mean)), float(low), float(high)

@@ -79,6 +79,7 @@ def centred_counts(recording: SpikeTimes) -> Float64[np.ndarray, "21 batch n"]:
     A spike belongs to the nearest centre, on an edge to the lower one; those beyond
     975 ms all belong to the last.
     """
+    # Halfway between centres: the first bin is half a bin, the last has no end.
     edges = (np.arange(BINS - 1) + 0.5) * BIN_WIDTH
     # MATLAB, too, moves its edges up by the last bit.
     place = np.searchsorted(edges + np.spacing(edges), recording.times, side="right")

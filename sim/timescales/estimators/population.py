@@ -14,7 +14,7 @@ from jaxtyping import Float64
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.estimators import decay_fit
-from isotau.sim.timescales.estimators.judgement import (
+from isotau.sim.timescales.estimators.judge import (
     NeuronFits,
     find_quiet,
     interval,
@@ -105,6 +105,7 @@ def population_kim(
     values = series.values[SKIPPED_BINS:]
     rho = autocorrelation(values, lags, series.recorded.astype(np.float64))
     mean, neurons = _mean(rho[:, ~slow])
+    # One curve is one neuron to the fit and its rules.
     fits = fit_published(mean[:, None], series.bin_width, max_tau)
     record = judge_published(
         fits, None, slow=np.array([not neurons]), rate=np.full(1, np.nan),
@@ -149,6 +150,8 @@ def population_exponential(
     def fit(rho: np.ndarray) -> NeuronFits:
         return decay_fit.fit_exponential(rho[:, None], pairs, taus, times, offset)
 
+    # The unit of inference is the population: neurons are drawn too, and what trials
+    # say of them jointly stays together.
     def fit_drawn(weights: np.ndarray) -> NeuronFits:
         assert rng is not None
         rho = autocorrelation(series.values, lags, weights)
@@ -165,7 +168,8 @@ def population_exponential(
 
 
 def _mean(rho: Float64[np.ndarray, "lags n"]) -> tuple[np.ndarray, int]:
-    """Return the mean over neurons, NaN left out, and how many had any value. (T41)"""
+    """Return the mean over neurons, NaN left out, and how many had any value."""
+    # (T41), at each lag over the neurons that have it
     known = ~np.isnan(rho)
     count = known.sum(axis=1)
     total = np.where(known, rho, 0.0).sum(axis=1)

@@ -16,7 +16,7 @@ from isotau.convert.ground import validation
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.estimators import decay_fit
 from isotau.sim.timescales.estimators import estimator_kernels as kernels
-from isotau.sim.timescales.estimators.judgement import (
+from isotau.sim.timescales.estimators.judge import (
     NeuronFits,
     find_quiet,
     fit_trials,
@@ -73,10 +73,12 @@ def sttc(
     times = _lags(lag, lags, recording.duration)
     taus = decay_fit.timescale_grid(lag, max_tau, min_tau)
     validation.choice("offset", offset, decay_fit.OFFSETS)
+    # Once for all resamples: trials enter only by how often their sums count.
     sums = tile_sums(recording, times, dt)
     ones = np.ones((times.size, recording.n))
 
     def fit(weights: np.ndarray) -> NeuronFits:
+        # (T12), every lag alike: no count of pairs stands behind a coefficient.
         rho = coefficient(np.einsum("nblk,bn->lnk", sums, weights))
         return decay_fit.fit_exponential(rho, ones, taus, times, offset)
 
@@ -103,6 +105,7 @@ def tile_sums(
         raise ValueError("source: got no trial of any neuron, need at least one")
     sums = np.zeros((recording.n, batch, steps.size, kernels.SUMS + 1))
     sums[..., -1] = recording.duration - steps
+    # Spikes are ordered by neuron, then trial: each pair is a run in one array.
     place = recording.neuron * batch + recording.trial
     edges = np.searchsorted(place, np.arange(recording.n * batch + 1))
     for k in range(recording.n):
@@ -114,16 +117,18 @@ def tile_sums(
 def coefficient(
     sums: Float64[np.ndarray, "lags n seven"],
 ) -> Float64[np.ndarray, "lags n"]:
-    """Return STTC from spikes and times added up over trials; NaN without spikes. (T20)
+    """Return STTC from spikes and times added up over trials; NaN without spikes.
 
     Where all spikes of one train are near the other, whose tiles cover all the time,
     the quotient is 0/0 and stands for 1.
     """
     near_a, spikes_a, time_a, near_b, spikes_b, time_b, time = np.moveaxis(sums, -1, 0)
+    # (T20): each train's spikes against the other's tiles.
     halves = []
     for near, spikes, tiles in ((near_a, spikes_a, time_b), (near_b, spikes_b, time_a)):
         p = np.divide(near, spikes, out=np.full_like(near, np.nan), where=spikes > 0)
         t = np.divide(tiles, time, out=np.zeros_like(near), where=time > 0)
+        # 1 − PT is rounding there.
         full = p * t >= 1 - 1e-12
         halves.append(np.where(full, 1.0, (p - t) / np.where(full, 1.0, 1 - p * t)))
     return (halves[0] + halves[1]) / 2
@@ -133,6 +138,7 @@ def _lags(lag: float, lags: int, duration: float) -> Float64[np.ndarray, " lags"
     """Return the lags that a trial has room for, in seconds."""
     step = validation.number("lag", lag, positive=True)
     times = np.arange(1, validation.whole("lags", lags, 1, 2**31 - 1) + 1) * step
+    # A lag as long as the trial has no time that both cover.
     times = times[times < duration * (1 - 1e-9)]
     if times.size < FEWEST_LAGS:
         raise ValueError(

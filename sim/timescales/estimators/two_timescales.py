@@ -67,9 +67,9 @@ def two_timescales(
 ) -> TwoTimescales:
     """Return for each neuron whether it has no, one or two timescales.
 
-    The covariance is d I + b 11ᵀ + Σ A_k R(τ_k) with d free, so that spikes need not be
-    Poisson; see `likelihood`. Models are compared by BIC with trials × bins
-    observations, and a further timescale must lower it by more than `MARGIN`. Two
+    The covariance is d I + b 11ᵀ + Σ A_k R(τ_k) (T37) with d free, so that spikes need
+    not be Poisson; R is as in `likelihood`. Models are compared by BIC with trials ×
+    bins observations, and a further timescale must lower it by more than `MARGIN`. Two
     timescales need several times the data that one does, and stand out only if they
     differ by a factor of 4 or so.
 
@@ -95,16 +95,17 @@ def two_timescales(
             continue
         problem = _problem(data, k, (grid[0], grid[-1]))
         points = [_fit(problem, 0, [()])]
+        # From the middle and from the short end: the likelihood may have two peaks.
         points.append(_fit(problem, 1, [(math.sqrt(grid[0] * grid[-1]),), (grid[4],)]))
         single = _taus(points[1][1], 1)[0]
         starts = [(single / s, single * s) for s in SPLITS]
         points.append(_fit(problem, 2, [*starts, (grid[1], single)]))
-        observed = math.log(problem.trials * data.bins)
-        for model, (value, best) in enumerate(points):
-            bic[k, model] = 2 * value + (2 + 2 * model) * observed
+        log_size = math.log(problem.trials * data.bins)
+        for model, (loss, parameters) in enumerate(points):
+            bic[k, model] = 2 * loss + (2 + 2 * model) * log_size  # (T39)
             if model == 0 or bic[k, model] < bic[k, number[k]] - MARGIN:
                 number[k] = model
-                tau[k], share[k] = _describe(best, model)
+                tau[k], share[k] = _describe(parameters, model)
     return TwoTimescales(number, tau, share, bic)
 
 
@@ -126,23 +127,25 @@ def _fit(
 ) -> tuple[float, np.ndarray]:
     """Return the lowest negative log likelihood from some starts, and where it is."""
     log_tau = tuple(math.log(tau) for tau in problem.bounds)
+    # No part of a covariance exceeds the data's variance by far (e²).
     box = [(-WIDEST, 2.0), (-WIDEST, 2.0)] + [(-WIDEST, 2.0), log_tau] * model
     best: tuple[float, np.ndarray] = (math.inf, np.zeros(len(box)))
+    # Half the variance is noise at first, a twentieth drift, the rest decays.
     for taus in starts:
         start = [math.log(0.5), math.log(0.05)]
         for tau in taus:
             start += [math.log(0.4 / max(model, 1)), math.log(tau)]
         clipped = np.clip(start, [low for low, _ in box], [high for _, high in box])
-        found = minimize(
+        minimum = minimize(
             _loss, clipped, args=(problem,), jac=True, bounds=box, method="L-BFGS-B"
         )
-        if found.fun < best[0]:
-            best = (float(found.fun), found.x)
+        if minimum.fun < best[0]:
+            best = (float(minimum.fun), minimum.x)
     return best
 
 
 def _loss(p: np.ndarray, problem: _Problem) -> tuple[float, np.ndarray]:
-    """Return the negative log likelihood and its gradient.
+    """Return the negative log likelihood (T38) and its gradient.
 
     p holds log d, log b, then log A and log τ of each timescale.
     """
@@ -160,15 +163,16 @@ def _loss(p: np.ndarray, problem: _Problem) -> tuple[float, np.ndarray]:
     total = variance @ np.array(rows)
     try:
         factor = cho_factor(toeplitz(total), lower=True)
-    except LinAlgError:
+    except LinAlgError:  # no covariance: the line search steps back
         return 1e300, np.zeros_like(p)
-    solved = cho_solve(factor, problem.covariance)
+    whitened = cho_solve(factor, problem.covariance)
     inverse = cho_solve(factor, np.eye(bins))
     half = 0.5 * (problem.trials - 1)
-    value = half * (2 * np.log(np.diag(factor[0])).sum() + np.trace(solved))
-    off = inverse - solved @ inverse
+    value = half * (2 * np.log(np.diag(factor[0])).sum() + np.trace(whitened))
+    # d(ln |S| + tr S⁻¹C) = tr((S⁻¹ − S⁻¹ C S⁻¹) dS)
+    mismatch = inverse - whitened @ inverse
     # A Toeplitz slope meets only the sums along the diagonals.
-    weight = np.array([2 * np.trace(off, lag) for lag in range(bins)])
+    weight = np.array([2 * np.trace(mismatch, lag) for lag in range(bins)])
     weight[0] /= 2
     gradient = np.empty_like(p)
     gradient[0], gradient[1] = variance[:2] * (np.array(rows[:2]) @ weight)

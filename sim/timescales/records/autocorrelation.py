@@ -36,6 +36,7 @@ def binned(recording: Spikes, bin_width: float) -> np.ndarray:
         ValueError: `bin_width` is no whole number of steps, or longer than a trial.
     """
     steps = validation.number("bin_width", bin_width, positive=True) / recording.dt
+    # 50 ms is no multiple of 0.1 ms in binary; a millionth of a bin is rounding.
     width = round(steps)
     if width < 1 or abs(steps - width) > 1e-6 * width:
         raise ValueError(
@@ -70,16 +71,19 @@ def correlate(
     """
     bins, batch, n = values.shape
     w = np.ones((batch, n)) if weights is None else weights
-    most = int(w.sum(axis=0).max())
-    if most < 3:
-        raise ValueError(f"trials: got {most}, need at least 3; run more trials")
+    longest = int(w.sum(axis=0).max())
+    if longest < 3:
+        raise ValueError(f"trials: got {longest}, need at least 3; run more trials")
     lags = lags_below(lags, bins)
+    # (T1), with each trial counted w times; a neuron without trials divides by 1.
     total = np.maximum(w.sum(axis=0), 1)
     centred = values - np.einsum("ibn,bn->in", values, w)[:, None] / total
     centred *= np.sqrt(w)
     size = np.einsum("ibn,ibn->in", centred, centred)
+    # Of a bin that is the same in every trial rounding leaves a little.
     varies = size > ROUNDING * np.einsum("ibn,ibn,bn->in", values, values, w)
     varies &= w.sum(axis=0) >= 3
+    # 0 where a bin has no correlation, which drops it from every sum below.
     scale = np.divide(1.0, np.sqrt(size), out=np.zeros_like(size), where=varies)
     centred *= scale[:, None]
     rho = np.full((lags, n), np.nan)
@@ -122,6 +126,7 @@ def lags_within(max_lag: float, bin_width: float, bins: int) -> int:
     Raises:
         ValueError: fewer than 4, the least that a decay and an offset can be fitted to.
     """
+    # 0.7 s has 14 bins of 50 ms, though 0.7 / 0.05 is less than 14.
     reach = validation.number("max_lag", max_lag, positive=True) / bin_width
     lags = min(int(np.floor(reach * (1 + 1e-9))), bins - 1)
     if lags < 4:
@@ -142,6 +147,7 @@ def autocovariance(
     """
     bins = values.shape[0]
     lags = lags_below(lags, bins)
+    # (T2); padded to twice the length, so that the end does not meet the start.
     spectrum = np.fft.rfft(values - values.mean(axis=0), 2 * bins, axis=0)
     sums = np.fft.irfft(np.abs(spectrum) ** 2, 2 * bins, axis=0)[: lags + 1]
     return sums / (bins - np.arange(lags + 1.0))[:, None, None]
@@ -161,6 +167,7 @@ def expected_autocovariance(
     """
     bins = covariance.shape[-1]
     lags = lags_below(lags, bins)
+    # (T3); row i of the matrix holds C at lags of i to 0 and of 0 to bins − 1 − i.
     up_to = np.cumsum(covariance, axis=-1)
     rows = (up_to + up_to[..., ::-1] - covariance[..., :1]) / bins
     k = np.arange(lags + 1)

@@ -29,6 +29,8 @@ NUMBERS = {
     "rate": "rate_hz",
 }
 """Fields with a number per neuron, and their columns in a file."""
+SETTINGS = ("method", "bin_width", "lags", "level")
+"""Fields with one value for all neurons, in the first line of a file."""
 COLUMNS = ("neuron", "status", *NUMBERS.values())
 
 
@@ -109,9 +111,11 @@ class Timescales:
         }
         for name in NUMBERS:
             value = getattr(self, name)
+            # What a method does not say is NaN, its best value τ itself.
             if value is None:
                 value = self.tau if name == "estimate" else np.full(n, np.nan)
             lowest = 0.0 if name in ("low", "high", "estimate", "rate") else None
+            # Only an upper end may be infinite: the data set no limit.
             fields[name] = _gappy(name, value, n, lowest, infinite=name == "high")
         validation.freeze(self, fields)
         self._check_agreement()
@@ -126,7 +130,7 @@ class Timescales:
                     f"tau: got {tau} at [{k}] with status {status.value!r}, need a "
                     "number greater than 0 where the status is 'ok' and NaN elsewhere"
                 )
-        crossed = self.low > self.high
+        crossed = self.low > self.high  # never with a NaN
         if crossed.any():
             (k,) = validation.first(crossed)
             raise ValueError(
@@ -168,19 +172,15 @@ def write_csv(timescales: Timescales, path: str | os.PathLike[str]) -> Path:
     The first line starts with "#" and holds JSON, so `pandas.read_csv(path,
     comment="#")` reads the table; numbers keep all their digits.
     """
-    settings = {
-        "isotau": "Timescales",
-        "format": FORMAT,
-        "method": timescales.method,
-        "bin_width": timescales.bin_width,
-        "lags": timescales.lags,
-        "level": timescales.level,
-    }
+    settings = {"isotau": "Timescales", "format": FORMAT}
+    settings |= {name: getattr(timescales, name) for name in SETTINGS}
+    # The line ends are the writer's alone, the same on every system.
     text = io.StringIO(newline="")
     text.write(f"# {json.dumps(settings)}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for k, status in enumerate(timescales.status):
+        # repr keeps every bit; numpy's own would print np.float64(…).
         numbers = (repr(float(getattr(timescales, name)[k])) for name in NUMBERS)
         writer.writerow((k, status.value, *numbers))
     return write_text(path, text.getvalue())
@@ -201,19 +201,14 @@ def read_csv(path: str | os.PathLike[str]) -> Timescales:
     if not rows or tuple(rows[0]) != COLUMNS:
         raise UnreadableFile(f"{path}: need a line with {','.join(COLUMNS)}")
     try:
+        # strict: a row with a cell too few or too many is damage, not data.
         _, status, *columns = zip(*rows[1:], strict=True)
         numbers = {
             name: np.array(column, dtype=np.float64)
             for name, column in zip(NUMBERS, columns, strict=True)
         }
-        return Timescales(
-            status=status,
-            method=settings["method"],
-            bin_width=settings["bin_width"],
-            lags=settings["lags"],
-            level=settings["level"],
-            **numbers,
-        )
+        fields: dict[str, Any] = {name: settings[name] for name in SETTINGS}
+        return Timescales(status=status, **fields | numbers)
     except (ValueError, TypeError, KeyError) as error:
         raise UnreadableFile(f"{path}: the table is damaged ({error})") from error
 
@@ -233,6 +228,7 @@ def _settings(line: str, path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path}: got {kind} of format {format_}, need Timescales of format "
             f"{FORMAT}; update isotau to read it"
         )
+    # Format 1 had no interval, and cannot be filled in.
     if format_ == 1:
         raise UnreadableFile(
             f"{path}: got Timescales of format 1, need {FORMAT}; measure them again"
@@ -253,6 +249,7 @@ def _gappy(
 ) -> np.ndarray:
     """Return a read-only copy of one number per neuron, NaN allowed."""
     value = np.asarray(value)
+    # Gaps are filled for the check of all else, and put back.
     missing = np.isnan(value) | (np.isposinf(value) if infinite else False)
     filled = validation.floats(
         name, np.where(missing, 0.0, value), (n,), "neuron", minimum=minimum

@@ -39,7 +39,7 @@ class Series:
             validation.length("values", self.values, axis=axis, ndim=3)
         shape = np.shape(self.values)
         kind = validation.choice("kind", self.kind, KINDS)
-        lowest = 0.0 if kind == "counts" else None
+        lowest = 0.0 if kind == "counts" else None  # a signal may be negative
         layout = "bins × batch × neuron"
         if self.observed is None:
             observed = np.ones(shape[1:], dtype=bool)
@@ -100,6 +100,7 @@ def as_series(source: Source, bin_width: float) -> Series:
     values = spike_times.counts(source, bin_width)
     if not values.shape[1]:
         raise ValueError("source: got no trial of any neuron, need at least one")
+    # Trials are numbered from 0 for every neuron; those beyond its own are padding.
     trial = np.arange(values.shape[1])
     return Series(
         values=values,
@@ -139,6 +140,7 @@ def mean_rates(series: Series) -> Float64[np.ndarray, " n"]:
     """
     if series.kind != "counts":
         return np.full(series.n, np.nan)
+    # Padding may hold anything, so that it is weighted away and not trusted to be 0.
     spikes = np.einsum("ibn,bn->n", series.values, series.recorded)
     seconds = series.recorded.sum(axis=0) * series.bins * series.bin_width
     return np.divide(spikes, seconds, out=np.full(series.n, np.nan), where=seconds > 0)
@@ -152,4 +154,5 @@ def spike_rates(recording: SpikeTimes, since: float = 0.0) -> Float64[np.ndarray
     late = recording.neuron[recording.times >= since]
     seconds = recording.trials * recording.duration
     events = np.bincount(late, minlength=recording.n)
+    # Without trials there are no events: 0 over whatever is not 0.
     return events / np.where(seconds > 0, seconds, 1)

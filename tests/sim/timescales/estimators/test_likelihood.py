@@ -1,38 +1,51 @@
-"""The gridded likelihood, against determinants and inverses taken one by one."""
+"""The gridded likelihood, against determinants and inverses taken one by one.
+
+Its correlations against numerical integrals of e^(−|t|/τ), κ against the scatter of
+estimates over many data sets.
+"""
 
 import numpy as np
 import pytest
+from scipy.integrate import dblquad
 
 from isotau.sim.timescales.estimators import likelihood
 from isotau.sim.timescales.estimators.likelihood import (
+    BOUNDS,
     GAINS,
     REGULARITY,
     RHOS,
-    Moments,
+    Point,
+    TrialMoments,
+    binned_ou,
     build_grids,
+    correlation_matrix,
     evaluate,
-    matrix,
+    inflation,
     noise_matrix,
+    sampled_ou,
 )
 
 TAUS = (0.02, 0.06, 0.2)
-WIDTH, BINS = 0.05, 8
+WIDTH, BINS, LONG = 0.05, 8, 20
+AT = Point(tau=0.1, rho=0.0, gain=4.0, white=0.5, regularity=0.0, free=True)
 
 
 def moments(kind, n=3, trials=30, seed=0):
     rng = np.random.default_rng(seed)
-    shared = np.linalg.cholesky(matrix("signal", 0.1, WIDTH, BINS))
+    shared = np.linalg.cholesky(correlation_matrix("signal", 0.1, WIDTH, BINS))
     values = 2 + shared @ rng.standard_normal((n, BINS, trials))
     covariance = np.array([np.cov(v) for v in values])
     shot = np.full(n, 1.3) if kind == "counts" else np.full(n, np.nan)
-    return Moments(covariance, shot, np.full(n, float(trials)))
+    return TrialMoments(covariance, shot, np.full(n, float(trials)))
 
 
 def by_hand(kind, moments, k, tau, rho, gain, c):
     """The log likelihood of the better d, priors and all; and that d."""
     sample, trials = moments.covariance[k], moments.trials[k]
     noise = np.eye(BINS) - c * (np.eye(BINS, k=1) + np.eye(BINS, k=-1))
-    shared = (1 - rho) * matrix(kind, tau, WIDTH, BINS) + rho * np.ones((BINS, BINS))
+    shared = (1 - rho) * correlation_matrix(kind, tau, WIDTH, BINS) + rho * np.ones(
+        (BINS, BINS)
+    )
     inner = noise + gain * shared
     half = (trials - 1) / 2
 
@@ -87,7 +100,9 @@ def test_the_adjustment_is_what_the_gain_is_known_by(kind):
     fit = evaluate(build_grids(kind, BINS, WIDTH, TAUS), given)
     span = np.log(GAINS[kind][-1] / GAINS[kind][1])
     for k in range(3):
-        shared = (1 - fit.rho[k]) * matrix(kind, fit.tau[k], WIDTH, BINS) + fit.rho[k]
+        shared = (1 - fit.rho[k]) * correlation_matrix(
+            kind, fit.tau[k], WIDTH, BINS
+        ) + fit.rho[k]
         c = fit.regularity[k]
         noise = np.eye(BINS) - c * (np.eye(BINS, k=1) + np.eye(BINS, k=-1))
         whole = noise + fit.gain[k] * shared
@@ -133,3 +148,91 @@ def test_neurons_do_not_meet(monkeypatch):
 def test_grids_are_made_once():
     once = build_grids("counts", 5, 0.1, TAUS)
     assert build_grids("counts", 5, 0.1, TAUS) is once
+
+
+@pytest.mark.parametrize("tau", [0.004, 0.03, 0.2])
+def test_bins_by_quadrature(tau):
+    width = 0.025
+
+    def covariance(lag):
+        if lag == 0:  # the kink on the diagonal is left to one half of the square
+            half, _ = dblquad(
+                lambda s, t: np.exp(-(t - s) / tau), 0, width, 0, lambda t: t
+            )
+            return 2 * half
+        start = lag * width
+        value, _ = dblquad(
+            lambda s, t: np.exp(-abs(t - s) / tau), 0, width, start, start + width
+        )
+        return value
+
+    exact = np.array([covariance(lag) for lag in range(4)])
+    np.testing.assert_allclose(binned_ou(tau, width, 4), exact / exact[0], rtol=1e-7)
+
+
+def test_bins_much_shorter_than_tau_are_samples():
+    np.testing.assert_allclose(
+        binned_ou(50.0, 0.001, 9), sampled_ou(50.0, 0.001, 9), rtol=1e-4
+    )
+
+
+def test_the_series_and_the_formula_meet():
+    below, above = (binned_ou(0.01 / ratio, 0.01, 5) for ratio in (0.99e-4, 1.01e-4))
+    np.testing.assert_allclose(below, above, rtol=1e-5)
+
+
+def test_samples():
+    np.testing.assert_allclose(sampled_ou(0.1, 0.05, 3), np.exp([0, -0.5, -1]))
+
+
+@pytest.mark.parametrize("kind", ["counts", "signal"])
+def test_matrices_are_correlations(kind):
+    found = correlation_matrix(kind, 0.08, 0.05, 6)
+    np.testing.assert_array_equal(found, found.T)
+    np.testing.assert_array_equal(np.diag(found), 1)
+    assert np.linalg.eigvalsh(found).min() > 0
+    assert found[0, 3] == found[2, 5]
+
+
+def draw(trials, rng, *, spread=0.0):
+    """Trials of the covariance at AT; their sizes vary by a factor e^±spread."""
+    shared = AT.white * (
+        np.eye(LONG) + AT.gain * correlation_matrix("signal", AT.tau, WIDTH, LONG)
+    )
+    size = np.exp(spread * rng.standard_normal(trials) - spread**2)
+    return np.linalg.cholesky(shared) @ rng.standard_normal((LONG, trials)) * size
+
+
+def test_gaussian_data_need_no_remedy():
+    rng = np.random.default_rng(1)
+    found = [inflation(draw(60, rng), "signal", WIDTH, AT) for _ in range(60)]
+    kappa = np.array([f.kappa for f in found])
+    assert abs(kappa.mean() - 1) < 3 * kappa.std() / np.sqrt(60) + 0.02
+    # the score of many bins is nearly Gaussian: nearly as many degrees as trials
+    assert 25 < np.median([f.freedom for f in found]) < 60
+
+
+def test_heavy_tails_widen_by_their_fourth_moment():
+    """For x = s z with E s² = 1 the score's variance grows, in part, by E s⁴."""
+    rng = np.random.default_rng(2)
+    spread = 0.4
+    kappa = [
+        inflation(draw(4000, rng, spread=spread), "signal", WIDTH, AT).kappa
+        for _ in range(4)
+    ]
+    assert np.mean(kappa) == pytest.approx(np.exp(4 * spread**2), rel=0.1)
+
+
+def test_drift_is_a_parameter_only_where_there_is_some():
+    rng = np.random.default_rng(3)
+    drifting = AT._replace(rho=0.2)
+    found = inflation(draw(50, rng), "signal", WIDTH, drifting)
+    assert BOUNDS[0] <= found.kappa <= BOUNDS[1]
+
+
+def test_parameters_that_do_the_same():
+    """At τ far below a bin R is the identity: g and d cannot be told apart."""
+    rng = np.random.default_rng(4)
+    at = AT._replace(tau=1e-5)
+    found = inflation(rng.standard_normal((LONG, 30)), "signal", WIDTH, at)
+    assert found == (BOUNDS[1], 1.0)

@@ -161,10 +161,11 @@ def find_quiet(
 ) -> Bool[np.ndarray, " n"]:
     """Return which neurons fire too little: not at all, or below `min_rate` Hz.
 
-    A signal has no rate to fall short of; a neuron without trials has none and is one.
+    A signal has no rate to fall short of.
     """
     if kind != "counts":
         return np.zeros(rate.shape, dtype=bool)
+    # A neuron without trials has the rate NaN, and no spike.
     events = np.nan_to_num(rate)
     return (events < min_rate) | (events == 0)
 
@@ -199,6 +200,7 @@ def resamples(
 def _draw_trials(
     recorded: np.ndarray, many: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
+    # One draw for all neurons with the same trials.
     patterns, pattern_of = np.unique(recorded, axis=1, return_inverse=True)
     sizes = patterns.sum(axis=0)
     for _ in range(many):
@@ -212,7 +214,7 @@ def _draw_trials(
 
 
 def interval(resampled: Iterable[NeuronFits], level: float) -> Interval | None:
-    """Return the ends that hold `level` of the fits' τ; None without fits. (T40)"""
+    """Return the ends that hold `level` of the fits' τ; None without fits."""
     pairs = [(fits.least, fits.most) for fits in resampled]
     if not pairs:
         return None
@@ -234,6 +236,7 @@ def percentiles(
     """
     if not 0 < level < 1:
         raise ValueError(f"level: got {level}, need a share between 0 and 1")
+    # (T40): outwards to the next draw, so that the interval holds `level` at least.
     tail = (1 - level) / 2
     return _quantile(lows, tail, np.floor), _quantile(highs, 1 - tail, np.ceil)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from isotau.sim.timescales.estimators.judgement import (
+from isotau.sim.timescales.estimators.judge import (
     NeuronFits,
     find_quiet,
     find_status,
