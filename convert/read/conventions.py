@@ -1,14 +1,16 @@
 """What a reader assumed of a network, and where each assumption came from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import choice, number
 from isotau.convert.records.rate import RateRNN
 
 SOURCES = ("file", "argument", "default")
@@ -17,8 +19,6 @@ NEEDED = ("alpha", "dt", "tau", "transposes", "activation", "noise")
 """What every reader states; further conventions may follow."""
 RELATIVE = 1e-6
 """How far alpha may be from dt/tau when all three are given."""
-
-
 NO_RATE = -40.0
 """x at which sigmoid and softplus are zero to double precision."""
 
@@ -55,7 +55,7 @@ class Conventions:
     ignored: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that all that every reader states is said, once, and by whom."""
+        """Check that what every reader states is there, once, and with its source."""
         names = [item.name for item in self.items]
         if not set(NEEDED) <= set(names) or len(set(names)) < len(names):
             raise ValueError(
@@ -63,7 +63,7 @@ class Conventions:
                 "nothing twice"
             )
         for item in self.items:
-            validation.choice(f"source of {item.name}", item.source, SOURCES)
+            choice(f"source of {item.name}", item.source, SOURCES)
 
     def find(self, name: str) -> Convention:
         """Return the convention of that name.
@@ -72,7 +72,7 @@ class Conventions:
             ValueError: there is none.
         """
         names = [item.name for item in self.items]
-        return self.items[names.index(validation.choice("name", name, names))]
+        return self.items[names.index(choice("name", name, names))]
 
     def describe(self) -> str:
         """Return the family, then every convention and ignored name, one a line."""
@@ -92,7 +92,39 @@ class Read(NamedTuple):
     conventions: Conventions
 
 
-class Timing(NamedTuple):
+def conventions_of(
+    net: RateRNN,
+    family: str,
+    sources: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    values: Mapping[str, str] = MappingProxyType({}),
+    more: Sequence[Convention] = (),
+) -> Conventions:
+    """Return the conventions of a network that its file states.
+
+    Args:
+        net: the network.
+        family: which kind of file it was.
+        sources: source, and if there is one the note, of those of `NEEDED` that the
+            file does not state.
+        values: in place of what the network itself says.
+        more: conventions beyond `NEEDED`.
+    """
+    needed = {
+        "alpha": span(net.dt / net.tau),
+        "dt": f"{net.dt:g} s",
+        "tau": span(net.tau, " s"),
+        "transposes": "none: all weights are post × pre",
+        "activation": net.activation,
+        "noise": f"{net.noise_std:g} per step",
+    }
+    items = [
+        Convention(name, values.get(name, value), *sources.get(name, ("file",)))
+        for name, value in needed.items()
+    ]
+    return Conventions(family=family, items=(*items, *more))
+
+
+class AssumedTiming(NamedTuple):
     """A step and a time constant in seconds, and how they came about."""
 
     dt: float
@@ -107,8 +139,8 @@ def settle_timing(
     tau: float | None,
     usual_alpha: float,
     usual_dt: float,
-) -> Timing:
-    """Return dt and tau of a network whose file states neither; alpha = dt/tau.
+) -> AssumedTiming:
+    """Return dt and tau of a network whose file states neither; alpha = dt/tau (R10).
 
     alpha belongs to the trained weights, so the usual one stays unless two of the three
     are given or alpha itself is: dt or tau alone only sets the clock.
@@ -123,36 +155,39 @@ def settle_timing(
     Raises:
         ValueError: one is out of range, or the three contradict each other.
     """
-    given = {
-        name: validation.number(name, value, positive=True)
-        for name, value in (("alpha", alpha), ("dt", dt), ("tau", tau))
+    arguments = {"alpha": alpha, "dt": dt, "tau": tau}
+    stated = {
+        name: number(name, value, positive=True)
+        for name, value in arguments.items()
         if value is not None
     }
-    if len(given) < 2:
-        given.setdefault("alpha", usual_alpha)
-    if len(given) < 2:
-        given["dt"] = usual_dt
-    step = given["dt"] if "dt" in given else given["alpha"] * given["tau"]
-    constant = given["tau"] if "tau" in given else step / given["alpha"]
+    # Any two of the three fix the third, so what is usual fills up to two.
+    usual = {"alpha": usual_alpha, "dt": usual_dt}
+    settled = dict(stated)
+    for name, value in usual.items():
+        if len(settled) < 2:
+            settled.setdefault(name, value)
+    step = settled["dt"] if "dt" in settled else settled["alpha"] * settled["tau"]
+    constant = settled["tau"] if "tau" in settled else step / settled["alpha"]
     share = step / constant
     if share > 1 + RELATIVE:
         raise ValueError(
             f"alpha: got {share:g} = dt/tau, need at most 1; times are in seconds"
         )
-    if abs(given.get("alpha", share) - share) > RELATIVE * share:
+    if abs(settled.get("alpha", share) - share) > RELATIVE * share:
         raise ValueError(
-            f"alpha: got {given['alpha']:g} beside dt = {step:g} s and tau = "
+            f"alpha: got {settled['alpha']:g} beside dt = {step:g} s and tau = "
             f"{constant:g} s, need dt/tau = {share:g}; give two of the three"
         )
-    said = {"alpha": alpha, "dt": dt, "tau": tau}
     values = {"alpha": f"{share:g}", "dt": f"{step:g} s", "tau": f"{constant:g} s"}
     items = []
     for name, value in values.items():
-        others = [other for other in said if other != name]
-        told = said[name] is not None or all(said[k] is not None for k in others)
-        note = "" if name in given else f"from {' and '.join(others)}"
-        items.append(Convention(name, value, "argument" if told else "default", note))
-    return Timing(step, constant, tuple(items))
+        pair = [other for other in arguments if other != name]
+        # What follows from two arguments is the caller's word, too.
+        argued = name in stated or set(pair) <= set(stated)
+        note = "" if name in settled else f"from {' and '.join(pair)}"
+        items.append(Convention(name, value, "argument" if argued else "default", note))
+    return AssumedTiming(step, constant, tuple(items))
 
 
 def start_state(
@@ -167,6 +202,7 @@ def start_state(
         UnreadableFile: φ does not reach h0.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
+        # (R12)
         match activation:
             case "tanh":
                 x = np.arctanh(h0)

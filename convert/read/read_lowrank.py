@@ -81,32 +81,27 @@ def read_lowrank(
         raise at.fail(key, "one number", "a matrix with a row per unit")
     n = shape[0]
     divisor = float(n) if low or scaled else 1.0
-    w_rec, factors = (
-        _recurrence(at, n, divisor)
-        if low
-        else (
-            at.take("wrec", (n, n), "post × pre") / divisor,
-            {},
-        )
-    )
+    factors: dict[str, Matrix] = {}
+    if low:
+        w_rec, factors = _recurrence(at, n, divisor)
+    else:
+        w_rec = at.take("wrec", (n, n), "post × pre") / divisor
     w_in, turned_in = _scaled(at, "wi", "si", n, units_last=True)
     w_out, turned_out = _scaled(at, "wo", "so", n, units_last=False)
-    b, h0 = _vector(at, "b", n), _vector(at, "h0", n)
+    b, h0 = at.vector("b", n), at.vector("h0", n)
     timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=ALPHA, usual_dt=DT)
     noise = NOISE_STD if noise_std is None else noise_std
+    # x = h + b takes the bias into the state: φ recurs from x and is read from x − b.
     net = at.network(
+        timing,
         w_rec=w_rec,
         w_in=w_in.T,
         w_out=w_out / divisor,
         bias=b,
         b_out=np.zeros(len(w_out)),
-        tau=np.full(n, timing.tau),
-        dale=np.zeros(n, dtype=np.int8),
         activation="tanh" if activation is None else activation,
         noise_std=noise,
-        dt=timing.dt,
         x0=h0 + b,
-        x0_std=0.0,
         readout_bias=-b,
         **factors,
     )
@@ -141,16 +136,16 @@ def _scaled(
     product = f"{key}_full"
     if key not in at and product in at:
         return _oriented(at, product, n, units_last)
-    weights, said = _oriented(at, key, n, units_last)
+    weights, layout = _oriented(at, key, n, units_last)
     if scale in at:
         factor = at.take(scale, (len(weights),), "channel").reshape(-1, 1)
     else:
         factor = np.ones((len(weights), 1))
-        said += f", {scale} absent: 1"
+        layout += f", {scale} absent: 1"
     if product in at:
         stored, _ = _oriented(at, product, n, units_last)
         _agree(at, product, stored, weights * factor, f"{key} times {scale}")
-    return weights * factor, said
+    return weights * factor, layout
 
 
 def _oriented(at: Arrays, key: str, n: int, units_last: bool) -> tuple[Matrix, str]:
@@ -169,31 +164,22 @@ def _oriented(at: Arrays, key: str, n: int, units_last: bool) -> tuple[Matrix, s
     return at.take(key, (n, None), "unit × channel").T, f"{key} unit × channel"
 
 
-def _vector(at: Arrays, key: str, n: int) -> Matrix:
-    """Return a vector over units, which may be a matrix of one row; zero if absent."""
-    if key not in at:
-        return np.zeros(n)
-    shape = (1, n) if len(at.shape(key)) == 2 else (n,)
-    return at.take(key, shape, "unit").reshape(n)
-
-
-def _agree(at: Arrays, key: str, stored: Matrix, made: Matrix, from_: str) -> None:
+def _agree(at: Arrays, key: str, stored: Matrix, product: Matrix, name: str) -> None:
     """Refuse a stored product that is not that of its factors."""
-    if stored.shape != made.shape:
-        raise at.fail(key, f"shape {stored.shape}", f"{made.shape}, that of {from_}")
-    off = float(np.abs(stored - made).max())
-    if off > AGREEMENT * float(np.abs(made).max()):
-        raise at.fail(
-            key, f"values {off:.3g} off {from_}", "agreement; remove what is stale"
-        )
+    if stored.shape != product.shape:
+        raise at.fail(key, f"shape {stored.shape}", f"{product.shape}, that of {name}")
+    error = float(np.abs(stored - product).max())
+    if error > AGREEMENT * float(np.abs(product).max()):
+        need = "agreement; remove what is stale"
+        raise at.fail(key, f"values {error:.3g} off {name}", need)
 
 
 def _scale(low: bool, scaled: bool | None) -> tuple[str, str]:
     """Return what the weights are divided by, and who said so."""
     if low:
         return "recurrence and output divided by N", "default"
-    said = "divided by N" if scaled else "not divided by N"
-    return f"recurrence and output {said}", whose(scaled)
+    division = "divided by N" if scaled else "not divided by N"
+    return f"recurrence and output {division}", whose(scaled)
 
 
 def _bias(at: Arrays, b: Matrix) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Arrays that a file holds by name, and isotau's plain `.npz`, made with numpy alone.
+"""Reading isotau's plain `.npz`, made with numpy alone, and arrays by name at large.
 
     np.savez("net.npz", w_rec=w_rec, w_in=w_in, w_out=w_out,
              activation="tanh", dt=0.02, tau=0.1)
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.matlab import MAX_ELEMENTS
 from isotau.convert.ground.npz import read_npz
-from isotau.convert.read.conventions import Convention, Conventions, Read, span
+from isotau.convert.read.conventions import AssumedTiming, Read, conventions_of
 from isotau.convert.records.rate import RateRNN
 
 MAX_BYTES = 1 << 30
@@ -64,14 +64,14 @@ class Arrays:
         self, key: str, shape: tuple[int | None, ...], layout: str
     ) -> npt.NDArray[np.float64]:
         """Return an array as float64; None in `shape` allows any length but 0."""
-        got = self.shape(key)
-        fits = len(got) == len(shape) and all(
-            have == want if want is not None else have > 0
-            for have, want in zip(got, shape, strict=True)
+        lengths = self.shape(key)
+        fits = len(lengths) == len(shape) and all(
+            length == need if need is not None else length > 0
+            for length, need in zip(lengths, shape, strict=True)
         )
         if not fits:
             need = " × ".join("any" if k is None else str(k) for k in shape)
-            raise self.fail(key, f"shape {got}", f"{need or 'a number'} ({layout})")
+            raise self.fail(key, f"shape {lengths}", f"{need or 'a number'} ({layout})")
         value = self.values[key]
         if value.dtype.kind not in "fiub":
             raise self.fail(key, f"dtype {value.dtype}", "real numbers")
@@ -79,6 +79,13 @@ class Arrays:
             raise self.fail(key, "NaN or infinity", "finite numbers")
         self.taken.add(key)
         return np.array(value, dtype=np.float64)
+
+    def vector(self, key: str, n: int) -> npt.NDArray[np.float64]:
+        """Return a number per unit, also from a matrix of one row; zero if absent."""
+        if key not in self.values:
+            return np.zeros(n)
+        shape = (1, n) if len(self.shape(key)) == 2 else (n,)
+        return self.take(key, shape, "unit").reshape(n)
 
     def number(self, key: str) -> float:
         """Return an array of one element as a float."""
@@ -90,13 +97,29 @@ class Arrays:
         if value.dtype.kind not in "US" or value.size != 1:
             raise self.fail(key, f"{value.dtype} of shape {value.shape}", "one text")
         self.taken.add(key)
-        found = value.reshape(-1)[0]
-        return (
-            found.decode("ascii", "replace") if value.dtype.kind == "S" else str(found)
-        )
+        text = value.reshape(-1)[0]
+        # Files that MATLAB or C wrote have bytes; damaged ones any bytes.
+        return str(text.decode("ascii", "replace") if value.dtype.kind == "S" else text)
 
-    def network(self, **fields: Any) -> RateRNN:
-        """Return the network of these fields; a refusal names the file."""
+    def network(self, timing: AssumedTiming | None = None, **fields: Any) -> RateRNN:
+        """Return the network of these fields; a refusal names the file.
+
+        Args:
+            timing: of a kind of file that states no time constants: one for all units,
+                which may have any sign and start without scatter.
+            fields: of `RateRNN`.
+
+        Raises:
+            UnreadableFile: `RateRNN` refuses one.
+        """
+        if timing is not None:
+            n = len(fields["bias"])
+            fields = {
+                "dt": timing.dt,
+                "tau": np.full(n, timing.tau),
+                "dale": np.zeros(n, np.int8),
+                "x0_std": 0.0,
+            } | fields
         try:
             return RateRNN(**fields)
         except (TypeError, ValueError) as error:
@@ -112,13 +135,13 @@ class Arrays:
         Raises:
             UnreadableFile: others are not used, or a name to ignore is not there.
         """
-        left = [key for key in self.values if key not in self.taken]
-        absent = [k for k in ignore if not any(is_part(key, k) for key in left)]
+        unused = [key for key in self.values if key not in self.taken]
+        absent = [k for k in ignore if not any(is_part(key, k) for key in unused)]
         if absent:
             raise self.fail("ignore", ", ".join(absent), "names that are not used")
         unknown = [
             key
-            for key in left
+            for key in unused
             if key not in known and not any(is_part(key, k) for k in ignore)
         ]
         if unknown:
@@ -126,7 +149,7 @@ class Arrays:
                 f"{self.label}: got {', '.join(unknown)}, need only what makes this "
                 "kind of network; name in ignore what can be left out"
             )
-        return (*self.ignored, *left)
+        return (*self.ignored, *unused)
 
 
 def is_part(key: str, name: str) -> bool:
@@ -187,10 +210,10 @@ def read_plain(
         "noise_std": at.number("noise_std") if "noise_std" in at else None,
         "activation": at.text("activation") if "activation" in at else None,
     }
-    chosen: dict[str, Any] = {"noise_std": 0.0}
+    settings: dict[str, Any] = {"noise_std": 0.0}
     for key, argument in arguments.items():
         if argument is not None or stated[key] is not None:
-            chosen[key] = stated[key] if argument is None else argument
+            settings[key] = stated[key] if argument is None else argument
         elif key != "noise_std":
             raise at.fail(key, "nothing", "it in the file or as an argument")
     lengths = dict.fromkeys(("bias", "x0", "readout_bias", "dale"), n)
@@ -205,12 +228,28 @@ def read_plain(
         },
         x0_std=at.number("x0_std") if "x0_std" in at else 0.0,
         ceiling=at.number("ceiling") if "ceiling" in at else None,
-        **chosen | {"tau": np.broadcast_to(np.asarray(chosen["tau"]), (n,))},
+        **settings | {"tau": np.broadcast_to(np.asarray(settings["tau"]), (n,))},
     )
     at.unused()
+    # A step longer than τ would have x overshoot its target (R2).
     if (net.dt > net.tau).any():
         raise at.fail("dt", f"{net.dt:g}", f"at most tau, {net.tau.min():g} s")
-    return Read(net, _conventions(net, arguments, stated))
+    sources = {
+        "noise" if key == "noise_std" else key: _source(argument, stated[key])
+        for key, argument in arguments.items()
+    }
+    by_file = sources["dt"][0] == sources["tau"][0] == "file"
+    sources["alpha"] = ("file" if by_file else "argument", "from dt and tau")
+    sources["transposes"] = ("default", "")
+    values = {"transposes": "none: weights are post × pre"}
+    return Read(net, conventions_of(net, "plain .npz", sources, values))
+
+
+def _source(argument: object, stated: object) -> tuple[str, str]:
+    """Return who said it, and whether the file is overruled."""
+    if argument is None:
+        return "default" if stated is None else "file", ""
+    return "argument", "" if stated is None else "in place of the file's"
 
 
 def _tau(at: Arrays, n: int) -> npt.NDArray[np.float64]:
@@ -221,37 +260,12 @@ def _tau(at: Arrays, n: int) -> npt.NDArray[np.float64]:
 
 
 def _recurrence(at: Arrays, n: int) -> dict[str, npt.NDArray[np.float64]]:
-    """Return w_rec, and the factors if the file has them."""
+    """Return w_rec, and the factors if the file has them (R9)."""
     names = ("m_vectors", "n_vectors")
     if not any(name in at for name in names):
         return {"w_rec": at.take("w_rec", (n, n), "post × pre")}
-    found = {name: at.take(name, (n, None), "unit × rank") for name in names}
+    factors = {name: at.take(name, (n, None), "unit × rank") for name in names}
     if "w_rec" in at:
-        return {"w_rec": at.take("w_rec", (n, n), "post × pre"), **found}
-    n_vectors = at.take("n_vectors", found["m_vectors"].shape, "as m_vectors")
-    return {"w_rec": found["m_vectors"] @ n_vectors.T / n, **found}
-
-
-def _conventions(
-    net: RateRNN, arguments: Mapping[str, object], stated: Mapping[str, object]
-) -> Conventions:
-    """Return what was assumed of a plain file, and by whom."""
-
-    def source(key: str) -> tuple[str, str]:
-        if arguments[key] is None:
-            return ("default" if stated[key] is None else "file"), ""
-        return "argument", "" if stated[key] is None else "in place of the file's"
-
-    dt, tau = source("dt"), source("tau")
-    both = "file" if dt[0] == tau[0] == "file" else "argument"
-    return Conventions(
-        family="plain .npz",
-        items=(
-            Convention("alpha", span(net.dt / net.tau), both, "from dt and tau"),
-            Convention("dt", f"{net.dt:g} s", *dt),
-            Convention("tau", span(net.tau, " s"), *tau),
-            Convention("transposes", "none: weights are post × pre", "default"),
-            Convention("activation", net.activation, *source("activation")),
-            Convention("noise", f"{net.noise_std:g} per step", *source("noise_std")),
-        ),
-    )
+        return {"w_rec": at.take("w_rec", (n, n), "post × pre"), **factors}
+    n_vectors = at.take("n_vectors", factors["m_vectors"].shape, "as m_vectors")
+    return {"w_rec": factors["m_vectors"] @ n_vectors.T / n, **factors}

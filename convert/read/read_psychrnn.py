@@ -70,35 +70,30 @@ def read_psychrnn(
     }
     masked = [part for part in w if _mask(at, part, w)]
     dale, signs = _signs(at, n, w)
-    start = np.zeros(n)
-    if "init_state" in at:
-        shape = (1, n) if len(at.shape("init_state")) == 2 else (n,)
-        start = at.take("init_state", shape, "unit").reshape(n)
     timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=ALPHA, usual_dt=DT)
-    noise, noise_said = _noise(noise_std, rec_noise, timing.dt / timing.tau)
+    noise, noise_item = _noise(noise_std, rec_noise, timing.dt / timing.tau)
     net = at.network(
+        timing,
         w_rec=w["rec"],
         w_in=w["input"],
         w_out=w["output"],
         bias=at.take("b_rec", (n,), "unit"),
         b_out=at.take("b_out", (len(w["output"]),), "output"),
-        tau=np.full(n, timing.tau),
         dale=dale.astype(np.int8),
         activation="relu" if activation is None else activation,
         noise_std=noise,
-        dt=timing.dt,
-        x0=start,
-        x0_std=0.0,
+        x0=at.vector("init_state", n),
     )
-    said = ("x = init_state", "file") if "init_state" in at else ("x = 0", "default")
     items = (
         *timing.items,
         Convention("transposes", "none: all weights are post × pre", "default"),
         Convention("activation", net.activation, whose(activation)),
-        noise_said,
+        noise_item,
         signs,
         Convention("masks", ", ".join(masked) or "none", "file"),
-        Convention("start", *said),
+        Convention("start", "x = init_state", "file")
+        if "init_state" in at
+        else Convention("start", "x = 0", "default"),
     )
     slots = [key for key in at.values if key.partition("/")[0] in at.taken]
     ignored = at.unused(ignore, ("Dale_rec", "Dale_out", "dale_ratio", *slots))
@@ -162,6 +157,6 @@ def _noise(
     if rec_noise is None:
         std = 0.0 if noise_std is None else noise_std
         return std, Convention("noise", f"{std:g} per step", whose(noise_std))
-    std = math.sqrt(2 * alpha) * rec_noise
+    std = math.sqrt(2 * alpha) * rec_noise  # (R10)
     note = f"√(2 alpha) times rec_noise = {rec_noise:g}"
     return std, Convention("noise", f"{std:g} per step", "argument", note)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection
 
-from isotau.convert.read.conventions import Convention, Conventions, Read, span
+from isotau.convert.read.conventions import Read, conventions_of
 from isotau.convert.read.kinds import read_file
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.storage import load
@@ -61,13 +61,4 @@ def read_rate(
 def read_record(path: str | os.PathLike[str]) -> Read:
     """Return the network of isotau's own file, which states everything."""
     net = load(path, RateRNN)
-    values = {
-        "alpha": span(net.dt / net.tau),
-        "dt": f"{net.dt:g} s",
-        "tau": span(net.tau, " s"),
-        "transposes": "none: all weights are post × pre",
-        "activation": net.activation,
-        "noise": f"{net.noise_std:g} per step",
-    }
-    items = tuple(Convention(name, value, "file") for name, value in values.items())
-    return Read(net, Conventions(family="isotau .rate.npz", items=items))
+    return Read(net, conventions_of(net, "isotau .rate.npz"))

@@ -1,11 +1,7 @@
-"""Reading the `.mat` files of spikeRNN's training.
-
-Writing spikeRNN's `.mat` format, MATLAB 5, for its own code and `read_spikernn`.
-"""
+"""Reading and writing the `.mat` files of spikeRNN's training."""
 
 import io
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,8 @@ from jaxtyping import Float64
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.files import atomic
 from isotau.convert.ground.matlab import read_variables
-from isotau.convert.read.conventions import Convention, Conventions, Read, span, whose
+from isotau.convert.read.conventions import Convention, Read, conventions_of, whose
+from isotau.convert.read.read_plain import Arrays
 from isotau.convert.records.rate import RateRNN
 
 DT = 0.005
@@ -43,6 +40,15 @@ ACTIVATIONS = {
 CEILING = 20.0
 """Where spikeRNN cuts relu and softplus, whatever a file calls them."""
 MAX_TAUS = 1_000_000
+"""Largest τ in steps; a damaged file may claim any."""
+NAMES = {"sigmoid": "sigmoid", "relu": "clipped_relu", "softplus": "softplus"}
+"""What spikeRNN calls the activations."""
+TITLE = b"MATLAB 5.0 MAT-file, written by isotau"
+"""In place of the date, so that the same network gives the same file."""
+X0_STD = 0.01
+"""Standard deviation of x at the start, in spikeRNN's code."""
+MARGIN = 1e-3
+"""How far a range of τ goes beyond the τ of a network, as a part of its width."""
 
 
 def read_spikernn(
@@ -70,53 +76,53 @@ def read_spikernn(
         UnreadableFile: no MATLAB 5 or 7.3 file, damaged, too large, a variable that is
             missing or is not what it has to be.
     """
-    values = _network(path)
-    at = _Checked(str(path), values)
-    n = at.units()
-    columns = at.signs(n)
-    w = at.array("w", (n, n))
+    at, activation = _variables(path)
+    n = _units(at)
+    columns = _signs(at, n)
+    w = at.take("w", (n, n), "post × pre")
     step = DT if dt is None else dt
-    tau = at.tau(n) * step
-    n_in, n_out = at.free("w_in", (n, None))[1], at.free("w_out", (None, n))[0]
-    b_out = at.array("b_out", (n_out, 1)) if "b_out" in values else np.zeros(n_out)
-    activation = at.activation()
+    w_out = at.take("w_out", (None, n), "output × unit")
+    b_out = np.zeros(len(w_out))
+    if "b_out" in at:
+        b_out = at.take("b_out", (len(w_out), 1), "output × 1").ravel()
     mixed = bool((w < 0).any())
     net = RateRNN(
         # Adding 0 turns the −0 of an absent inhibitory connection into 0.
-        w_rec=w * columns * at.mask(n) + 0.0,
-        w_in=at.array("w_in", (n, n_in)),
-        w_out=at.array("w_out", (n_out, n)),
+        w_rec=w * columns * _mask(at, n) + 0.0,
+        w_in=at.take("w_in", (n, None), "post × input"),
+        w_out=w_out,
         bias=np.zeros(n),
-        b_out=b_out.ravel(),
-        tau=tau,
+        b_out=b_out,
+        tau=_tau(at, n) * step,
         dale=np.where(mixed, 0, columns).astype(np.int8),
         activation=activation,
         noise_std=NOISE_STD if noise_std is None else noise_std,
         dt=step,
         ceiling=None if activation == "sigmoid" else CEILING,
     )
-    return Read(net, _conventions(net, dt, noise_std, mixed=mixed))
-
-
-def _conventions(
-    net: RateRNN, dt: float | None, noise_std: float | None, *, mixed: bool
-) -> Conventions:
-    """Return what was assumed of a network of spikeRNN."""
     cut = "" if net.ceiling is None else f", cut at {net.ceiling:g}"
     signs = "no, w has negative elements" if mixed else "yes, signs of m"
-    return Conventions(
-        family="spikeRNN .mat",
-        items=(
-            Convention("alpha", span(net.dt / net.tau), "file", "1 over τ in steps"),
-            Convention("dt", f"{net.dt:g} s", whose(dt)),
-            Convention("tau", span(net.tau, " s"), "file", "counted in steps of dt"),
-            Convention("transposes", "none: w is post × pre", "default"),
-            Convention("activation", net.activation + cut, "file"),
-            Convention(
-                "noise", f"{net.noise_std:g} per step, not scaled", whose(noise_std)
+    return Read(
+        net,
+        conventions_of(
+            net,
+            "spikeRNN .mat",
+            sources={
+                "alpha": ("file", "1 over τ in steps"),
+                "dt": (whose(dt),),
+                "tau": ("file", "counted in steps of dt"),
+                "transposes": ("default",),
+                "noise": (whose(noise_std),),
+            },
+            values={
+                "transposes": "none: w is post × pre",
+                "activation": net.activation + cut,
+                "noise": f"{net.noise_std:g} per step, not scaled",
+            },
+            more=(
+                Convention("Dale's law", signs, "file"),
+                Convention("start", f"x = 0 ± {net.x0_std:g}", "default"),
             ),
-            Convention("Dale's law", signs, "file"),
-            Convention("start", f"x = 0 ± {net.x0_std:g}", "default"),
         ),
     )
 
@@ -135,98 +141,11 @@ def read_spikernn_variables(path: str | os.PathLike[str]) -> dict[str, Any]:
     return read_variables(path, ALL)
 
 
-class _Checked:
-    """The variables of a file, each handed out only as what the network needs."""
-
-    def __init__(self, path: str, values: Mapping[str, Any]) -> None:
-        self.path = path
-        self.values = values
-
-    def fail(self, key: str, got: object, need: str) -> UnreadableFile:
-        return UnreadableFile(f"{self.path}: {key}: got {got}, need {need}")
-
-    def free(self, key: str, shape: tuple[int | None, ...]) -> tuple[int, ...]:
-        """Return the variable's shape; None allows any length but 0."""
-        got = self.values[key].shape
-        fits = len(got) == len(shape) and all(
-            have == want if want is not None else have > 0
-            for have, want in zip(got, shape, strict=True)
-        )
-        if not fits:
-            need = " × ".join("any" if k is None else str(k) for k in shape)
-            raise self.fail(key, f"shape {got}", f"{need} as w has it")
-        return got
-
-    def array(self, key: str, shape: tuple[int | None, ...]) -> npt.NDArray[np.float64]:
-        self.free(key, shape)
-        if not np.isfinite(self.values[key]).all():
-            raise self.fail(key, "NaN or infinity", "finite numbers")
-        return np.asarray(self.values[key], dtype=np.float64)
-
-    def units(self) -> int:
-        shape = self.values["w"].shape
-        if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
-            raise self.fail("w", f"shape {shape}", "a square matrix, post × pre")
-        n = shape[0]
-        if "N" in self.values:
-            stated = self.array("N", (1, 1)).item()
-            if stated != n:
-                raise self.fail("N", f"{stated:g}", f"{n}, the size of w")
-        return n
-
-    def signs(self, n: int) -> npt.NDArray[np.float64]:
-        """Return the diagonal of m; exc and inh must agree with it."""
-        m = self.array("m", (n, n))
-        diagonal = np.diag(m).copy()
-        if (np.abs(diagonal) != 1).any() or np.count_nonzero(m) != n:
-            raise self.fail("m", "another matrix", "a diagonal of +1 and −1")
-        for key, sign in (("exc", 1), ("inh", -1)):
-            if key in self.values:
-                told = self.array(key, (n, 1)).ravel() != 0
-                wrong = np.flatnonzero(told != (diagonal == sign))
-                if wrong.size:
-                    unit = int(wrong[0])
-                    raise self.fail(
-                        key,
-                        f"{bool(told[unit])} for unit {unit}",
-                        f"agreement with m, which has {diagonal[unit]:+g}",
-                    )
-        return diagonal
-
-    def mask(self, n: int) -> npt.NDArray[np.float64]:
-        mask = self.array("som_m", (n, n))
-        if not np.isin(mask, (0, 1)).all():
-            raise self.fail("som_m", "other numbers", "0 and 1 only")
-        return mask
-
-    def tau(self, n: int) -> npt.NDArray[np.float64]:
-        """Return τ of each unit in steps."""
-        taus = self.array("taus", self.values["taus"].shape).ravel()
-        if taus.size not in (1, 2) or not 1 <= taus[0] <= taus[-1] <= MAX_TAUS:
-            raise self.fail(
-                "taus", taus[:4], f"one number or two ascending, 1 to {MAX_TAUS} steps"
-            )
-        if taus.size == 1:
-            return np.full(n, taus[0])
-        if "taus_gaus" not in self.values:
-            raise self.fail("taus_gaus", "nothing", f"{n} × 1, for taus has a range")
-        fraction = 0.5 * (1 + np.tanh(0.5 * self.array("taus_gaus", (n, 1)).ravel()))
-        return fraction * (taus[1] - taus[0]) + taus[0]
-
-    def activation(self) -> str:
-        name = str(self.values["activation"]).strip().lower()
-        if name not in ACTIVATIONS:
-            raise self.fail(
-                "activation", repr(name), f"one of {', '.join(ACTIVATIONS)}"
-            )
-        return ACTIVATIONS[name]
-
-
-def _network(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the variables that make the network.
+def _variables(path: str | os.PathLike[str]) -> tuple[Arrays, str]:
+    """Return the variables that make the network, and its activation.
 
     Raises:
-        UnreadableFile: see `read_spikernn`.
+        UnreadableFile: a variable is missing or of another type, or no activation.
     """
     values = read_variables(path, REQUIRED + OPTIONAL)
     for key, value in values.items():
@@ -241,17 +160,67 @@ def _network(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path}: got a .mat file without {', '.join(missing)}, need all of "
             f"{', '.join(REQUIRED)}; is it from spikeRNN's training?"
         )
-    return values
+    name = str(values.pop("activation")).strip().lower()
+    at = Arrays(str(path), values)
+    if name not in ACTIVATIONS:
+        raise at.fail("activation", repr(name), f"one of {', '.join(ACTIVATIONS)}")
+    return at, ACTIVATIONS[name]
 
 
-NAMES = {"sigmoid": "sigmoid", "relu": "clipped_relu", "softplus": "softplus"}
-"""What spikeRNN calls the activations."""
-TITLE = b"MATLAB 5.0 MAT-file, written by isotau"
-"""In place of the date, so that the same network gives the same file."""
-X0_STD = 0.01
-"""Standard deviation of x at the start, in spikeRNN's code."""
-MARGIN = 1e-3
-"""How far a range of τ goes beyond the τ of a network, as a part of its width."""
+def _units(at: Arrays) -> int:
+    """Return the number of units."""
+    shape = at.shape("w")
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        raise at.fail("w", f"shape {shape}", "a square matrix, post × pre")
+    if "N" in at:
+        stated = at.take("N", (1, 1), "one number").item()
+        if stated != shape[0]:
+            raise at.fail("N", f"{stated:g}", f"{shape[0]}, the size of w")
+    return shape[0]
+
+
+def _signs(at: Arrays, n: int) -> npt.NDArray[np.float64]:
+    """Return the diagonal of m; exc and inh must agree with it."""
+    m = at.take("m", (n, n), "unit × unit")
+    diagonal = np.diag(m).copy()
+    if (np.abs(diagonal) != 1).any() or np.count_nonzero(m) != n:
+        raise at.fail("m", "another matrix", "a diagonal of +1 and −1")
+    for key, sign in (("exc", 1), ("inh", -1)):
+        if key not in at:
+            continue
+        listed = at.take(key, (n, 1), "unit × 1").ravel() != 0
+        wrong = np.flatnonzero(listed != (diagonal == sign))
+        if wrong.size:
+            unit = int(wrong[0])
+            raise at.fail(
+                key,
+                f"{bool(listed[unit])} for unit {unit}",
+                f"agreement with m, which has {diagonal[unit]:+g}",
+            )
+    return diagonal
+
+
+def _mask(at: Arrays, n: int) -> npt.NDArray[np.float64]:
+    """Return which weights are there."""
+    mask = at.take("som_m", (n, n), "post × pre")
+    if not np.isin(mask, (0, 1)).all():
+        raise at.fail("som_m", "other numbers", "0 and 1 only")
+    return mask
+
+
+def _tau(at: Arrays, n: int) -> npt.NDArray[np.float64]:
+    """Return τ of each unit in steps (R11)."""
+    taus = at.take("taus", at.shape("taus"), "steps").ravel()
+    if taus.size not in (1, 2) or not 1 <= taus[0] <= taus[-1] <= MAX_TAUS:
+        need = f"one number or two ascending, 1 to {MAX_TAUS} steps"
+        raise at.fail("taus", taus[:4], need)
+    if taus.size == 1:
+        return np.full(n, taus[0])
+    if "taus_gaus" not in at:
+        raise at.fail("taus_gaus", "nothing", f"{n} × 1, for taus has a range")
+    # The logistic function by tanh, which does not overflow.
+    share = 0.5 * (1 + np.tanh(0.5 * at.take("taus_gaus", (n, 1), "unit × 1").ravel()))
+    return share * (taus[1] - taus[0]) + taus[0]
 
 
 def write_spikernn(

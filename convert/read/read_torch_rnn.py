@@ -1,7 +1,5 @@
 """Reading `torch.nn.RNN`: modules, state dicts, and the `.pt` files that hold them.
 
-Tensors of torch by name: from modules, state dicts and the `.pt` files of either.
-
 torch's own reader runs nothing of a file under `weights_only=True`, but takes memory
 for what the file claims; here what is claimed is compared with what is there.
 """
@@ -38,10 +36,13 @@ from isotau.convert.read.read_plain import MAX_BYTES, Arrays, is_part
 
 Source = str | os.PathLike[str] | nn.Module | Mapping[str, Any]
 """A `.pt` file, a module, or its state dict."""
+DT = 0.020
+"""Step in seconds where nobody says; such networks count steps."""
 SMALL = 1 << 16
 """Numbers up to which nobody asks what they are."""
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
 """Under what checkpoints keep the state dict."""
+_WEIGHT = re.compile(r"(.*?)((?:weight|bias)_(?:ih|hh|hr))(_l\d+)?(_reverse)?")
 _DAMAGE = (
     *(OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError),
     *(IndexError, EOFError, AssertionError, OverflowError, MemoryError),
@@ -60,21 +61,21 @@ def read_state(source: Source) -> Arrays:
         UnreadableFile: no such file, damaged, too large, a whole module or TorchScript,
             or tensors that are no plain arrays.
     """
-    found: Mapping[Any, Any]
+    state: Mapping[Any, Any]
     if isinstance(source, nn.Module):
-        label, found = type(source).__name__, source.state_dict()
+        label, state = type(source).__name__, source.state_dict()
     elif isinstance(source, Mapping):
-        label, found = "state dict", source
+        label, state = "state dict", source
     else:
-        label, found = str(source), _load(source)
+        label, state = str(source), _load(source)
     ignored: list[str] = []
     for wrapper in WRAPPERS:
-        inner = found.get(wrapper)
+        inner = state.get(wrapper)
         if isinstance(inner, Mapping):
-            ignored += [str(key) for key in found if key != wrapper]
-            found = inner
+            ignored += [str(key) for key in state if key != wrapper]
+            state = inner
     tensors = {}
-    for key, value in found.items():
+    for key, value in state.items():
         if isinstance(value, torch.Tensor | np.ndarray):
             tensors[str(key)] = value
         else:
@@ -82,9 +83,10 @@ def read_state(source: Source) -> Arrays:
     values = _arrays(label, tensors)
     if not values:
         raise UnreadableFile(
-            f"{label}: got no tensors ({', '.join(map(str, found)) or 'empty'}), need "
+            f"{label}: got no tensors ({', '.join(map(str, state)) or 'empty'}), need "
             "a state dict; save module.state_dict()"
         )
+    # DataParallel and Lightning put every name into a module of theirs.
     while len({key.partition(".")[0] for key in values}) == 1 and all(
         "." in key for key in values
     ):
@@ -113,7 +115,7 @@ def _load(path: str | os.PathLike[str]) -> Mapping[Any, Any]:
                     f"{path}: got another kind of file, need one of torch.save; "
                     "pickles are not read"
                 )
-            found = torch.load(
+            state = torch.load(
                 io.BytesIO(content), map_location="cpu", weights_only=True
             )
     except FileNotFoundError:
@@ -126,12 +128,12 @@ def _load(path: str | os.PathLike[str]) -> Mapping[Any, Any]:
             f"{path}: got a .pt file that cannot be read without running what is in it "
             f"({lines[0]}), need a state dict; save module.state_dict()"
         ) from error
-    if not isinstance(found, Mapping):
+    if not isinstance(state, Mapping):
         raise UnreadableFile(
-            f"{path}: got a {type(found).__name__}, need a state dict; save "
+            f"{path}: got a {type(state).__name__}, need a state dict; save "
             "module.state_dict()"
         )
-    return found
+    return state
 
 
 def _check_zip(content: bytes, path: str | os.PathLike[str]) -> None:
@@ -162,10 +164,10 @@ def _check_numbers(content: bytes) -> None:
 
 def _arrays(label: str, tensors: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """Return tensors as arrays after checking their sizes, which strides can fake."""
-    left, values = MAX_ELEMENTS, {}
+    elements, values = 0, {}
     for key, value in tensors.items():
-        left -= math.prod(value.shape)
-        if left < 0:
+        elements += math.prod(value.shape)
+        if elements > MAX_ELEMENTS:
             raise UnreadableFile(
                 f"{label}: {key}: got shape {tuple(value.shape)}, need at most "
                 f"{MAX_ELEMENTS} elements of all tensors together"
@@ -185,11 +187,6 @@ def _array(label: str, value: Any) -> npt.NDArray[Any]:
         raise UnreadableFile(f"{label}: got a {value.layout} tensor, need a dense one")
     dense = value.detach().cpu().resolve_conj().resolve_neg()
     return (dense.double() if dense.is_floating_point() else dense).numpy()
-
-
-DT = 0.020
-"""Step in seconds where nobody says; such networks count steps."""
-_WEIGHT = re.compile(r"(.*?)((?:weight|bias)_(?:ih|hh|hr))(_l\d+)?(_reverse)?")
 
 
 def read_torch_rnn(
@@ -230,10 +227,10 @@ def read_torch_rnn(
     names = {k: f"{prefix}{k}{layer}" for k in ("weight_ih", "weight_hh")}
     n = _units(at, names["weight_hh"])
     w_in = at.take(names["weight_ih"], (n, None), "unit × input")
-    bias = np.zeros(n)
+    bias = np.zeros(n)  # torch keeps two, which only ever act as a sum
     for key in (f"{prefix}bias_ih{layer}", f"{prefix}bias_hh{layer}"):
         bias += at.take(key, (n,), "unit") if key in at else 0.0
-    name, how = _readout(at, n, readout, ignore)
+    name, linear = _readout(at, n, readout, ignore)
     w_out, b_out = np.eye(n), np.zeros(n)
     if name:
         w_out = at.take(f"{name}weight", (None, n), "output × unit")
@@ -244,25 +241,22 @@ def read_torch_rnn(
     timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=1.0, usual_dt=DT)
     noise = 0.0 if noise_std is None else noise_std
     net = at.network(
+        timing,
         w_rec=at.take(names["weight_hh"], (n, n), "post × pre"),
         w_in=w_in,
         w_out=w_out,
         bias=bias,
         b_out=b_out,
-        tau=np.full(n, timing.tau),
-        dale=np.zeros(n, dtype=np.int8),
         activation=phi.value,
         noise_std=noise,
-        dt=timing.dt,
         x0=start_state(np.zeros(n), phi.value, timing.dt / timing.tau),
-        x0_std=0.0,
     )
     items = (
         *timing.items,
         Convention("transposes", "none: all weights are post × pre", "default"),
         phi,
         Convention("noise", f"{noise:g} per step", whose(noise_std)),
-        how,
+        linear,
         Convention("start", "h = 0", "default"),
     )
     ignored = at.unused(ignore)
@@ -295,7 +289,7 @@ def _only_layer(at: Arrays) -> tuple[str, str]:
 def _units(at: Arrays, key: str) -> int:
     """Return the number of units; rows of weights tell gated cells."""
     shape = at.shape(key)
-    gated = {3: "GRU", 4: "LSTM"}
+    gated = {3: "GRU", 4: "LSTM"}  # rows per unit: torch stacks the gates
     if len(shape) == 2 and shape[1] and shape[0] / shape[1] in gated:
         kind = gated[shape[0] // shape[1]]
         raise at.fail(
@@ -310,7 +304,7 @@ def _units(at: Arrays, key: str) -> int:
 
 
 def _readout(
-    at: Arrays, n: int, wanted: str | None, ignore: Collection[str]
+    at: Arrays, n: int, named: str | None, ignore: Collection[str]
 ) -> tuple[str, Convention]:
     """Return the start of the readout's names, "" for none, and how it was found."""
     fitting = [
@@ -321,31 +315,32 @@ def _readout(
         and value.shape[1] == n
         and not any(is_part(key, name) for name in ignore)
     ]
-    if wanted is not None:
-        if f"{wanted}." not in fitting:
-            names = ", ".join(name.rstrip(".") for name in fitting) or "none"
-            raise at.fail("readout", wanted, f"a linear layer on the units: {names}")
-        return f"{wanted}.", Convention("readout", wanted, "argument")
+    names = ", ".join(name.rstrip(".") for name in fitting)
+    if named is not None:
+        if f"{named}." not in fitting:
+            need = f"a linear layer on the units: {names or 'none'}"
+            raise at.fail("readout", named, need)
+        return f"{named}.", Convention("readout", named, "argument")
     if len(fitting) > 1:
-        names = ", ".join(name.rstrip(".") for name in fitting)
         raise at.fail("readout", names, "one; name it, and the others in ignore")
     if fitting:
-        name = fitting[0]
-        said = name.rstrip(".") or "weight"
-        return name, Convention("readout", said, "file", "found by its shape")
+        label = names or "weight"
+        return fitting[0], Convention("readout", label, "file", "found by its shape")
     identity = "none: the outputs are the units"
     return "", Convention("readout", identity, "default", "as nn.RNN returns them")
 
 
-def _activation(source: Source, wanted: str | None) -> Convention:
+def _activation(source: Source, argument: str | None) -> Convention:
     """Return φ: a module's own, else the caller's, else tanh."""
-    own = None
+    stated = None
     if isinstance(source, nn.Module):
-        told = [getattr(part, "nonlinearity", None) for part in source.modules()]
-        own = next((name for name in told if isinstance(name, str)), None)
-    if own is None:
-        note = "" if wanted else "state dicts do not name it"
-        return Convention("activation", wanted or "tanh", whose(wanted), note)
-    if wanted not in (None, own):
-        raise ValueError(f"activation: got {wanted!r}, need {own!r}, the module's own")
-    return Convention("activation", own, "file")
+        parts = [getattr(part, "nonlinearity", None) for part in source.modules()]
+        stated = next((name for name in parts if isinstance(name, str)), None)
+    if stated is None:
+        note = "" if argument else "state dicts do not name it"
+        return Convention("activation", argument or "tanh", whose(argument), note)
+    if argument not in (None, stated):
+        raise ValueError(
+            f"activation: got {argument!r}, need {stated!r}, the module's own"
+        )
+    return Convention("activation", stated, "file")

@@ -5,9 +5,9 @@ import pytest
 
 from isotau.convert.read.conventions import (
     NEEDED,
+    AssumedTiming,
     Convention,
     Conventions,
-    Timing,
     settle_timing,
     span,
     start_state,
@@ -20,7 +20,7 @@ def conventions(*more: Convention) -> Conventions:
     return Conventions(family="a kind", items=items + more, ignored=("epoch",))
 
 
-def settle(**given: float) -> Timing:
+def settle(**given: float) -> AssumedTiming:
     asked = {"alpha": None, "dt": None, "tau": None} | given
     return settle_timing(**asked, usual_alpha=0.2, usual_dt=0.02)
 
