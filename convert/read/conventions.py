@@ -181,12 +181,12 @@ def settle_timing(
         )
     values = {"alpha": f"{share:g}", "dt": f"{step:g} s", "tau": f"{constant:g} s"}
     items = []
-    for name, value in values.items():
+    for name, text in values.items():
         pair = [other for other in arguments if other != name]
         # What follows from two arguments is the caller's word, too.
         argued = name in stated or set(pair) <= set(stated)
         note = "" if name in settled else f"from {' and '.join(pair)}"
-        items.append(Convention(name, value, "argument" if argued else "default", note))
+        items.append(Convention(name, text, "argument" if argued else "default", note))
     return AssumedTiming(step, constant, tuple(items))
 
 

@@ -101,7 +101,7 @@ class Arrays:
         # Files that MATLAB or C wrote have bytes; damaged ones any bytes.
         return str(text.decode("ascii", "replace") if value.dtype.kind == "S" else text)
 
-    def network(self, timing: AssumedTiming | None = None, **fields: Any) -> RateRNN:
+    def network(self, timing: AssumedTiming | None = None, /, **fields: Any) -> RateRNN:
         """Return the network of these fields; a refusal names the file.
 
         Args:
