@@ -10,7 +10,6 @@ import torch
 
 from benchmarks.foreign import norse_letters
 from benchmarks.foreign.training import CALIBRATION, DATA_SEED, fit, spikes, split
-from benchmarks.paired import paired_difference
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import Spikes, pack, unpack
 from isotau.convert.simulate.lif_dynamics import simulate_lif
@@ -18,6 +17,7 @@ from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.sim.engines import compiled
 from isotau.sim.spikes.raster_agreement import compare_rasters
+from isotau.sim.tasks.accuracy import compare_accuracies
 from isotau.targets.nir_graph.to_nir import to_nir
 
 SEED = 0
@@ -149,7 +149,6 @@ def on_chip(
         right(unpack(spikes.bits, net.n)[late : late + steps, :, first:], record.labels)
         for spikes, late in ((spikes_lif, LATER - 1), (run.spikes, LATER))
     )
-    difference = paired_difference(right_fixed, right_lif)
     zeroed = {p.name: p.zeroed / p.total for p in prepared.report.parameters if p.total}
     return {
         "bits": bits,
@@ -157,9 +156,7 @@ def on_chip(
         "outlier": False,
         "lif": right_lif.mean(),
         "fixed": right_fixed.mean(),
-        "difference": difference.value,
-        "low": difference.low,
-        "high": difference.high,
+        **compare_accuracies(right_lif, right_fixed)._asdict(),
         "blocks": len(fixed.blocks),
         "zeroed": {name: zeroed[name] for name in ("w_in", "w_rec")},
         "overflow": sum(int(np.sum(x)) for x in dataclasses.astuple(run.overflow)),

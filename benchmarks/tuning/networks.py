@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.paired import paired_difference
 from benchmarks.repository import NETWORKS
 from benchmarks.tuning.plans import plan_for
 from isotau.convert.read.read_rate import read_rate
@@ -13,6 +12,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
+from isotau.sim.tasks.accuracy import compare_accuracies
 
 TRIALS, FEWER, LARGE = 1000, 400, 400
 """Trials that are scored; fewer for networks of so many units."""
@@ -128,7 +128,7 @@ def accuracies(result: Result) -> dict[str, float]:
 
 
 def paired(result: Result) -> tuple[float, float]:
-    """Return the 95 % interval of fixed − rate over the same trials."""
-    stages = result.stages
-    difference = paired_difference(stages["fixed"].right, stages["rate"].right)
-    return difference.low, difference.high
+    """Return the 95 % interval of fixed − rate on the same trials."""
+    rate, fixed = (result.stages[name].right for name in ("rate", "fixed"))
+    change = compare_accuracies(rate, fixed)
+    return change.low, change.high

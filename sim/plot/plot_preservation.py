@@ -18,7 +18,6 @@ from isotau.sim.plot.plot_agreement import (
     unless,
 )
 from isotau.sim.plot.plot_timescales import BLUE, LOOKS, RED, TITLE, ZERO
-from isotau.sim.preservation import agreement
 from isotau.sim.preservation.bootstrap import totals
 from isotau.sim.preservation.compare_curves import Curves, curve_levels
 from isotau.sim.preservation.compare_curves import mean_curves as means_over_networks
@@ -26,6 +25,7 @@ from isotau.sim.preservation.pairings import mean_of_defined
 from isotau.sim.preservation.preservation import Preservation
 from isotau.sim.preservation.sensitivity import DISTANCES, Sensitivity
 from isotau.sim.preservation.verdict import Estimate, Verdict
+from isotau.sim.tasks.accuracy import NORMAL_95
 
 FATES = {
     "kept": LOOKS["ok"],
@@ -68,7 +68,7 @@ def mean_curves(
     squares = mean_of_defined((runs[:, 1::2] - runs[:, ::2]) ** 2, axis=1)
     networks = np.maximum(np.isfinite(squares).sum(axis=0), 1)
     m = mean_of_defined(squares.ravel())
-    floor = agreement.LIMITS * np.sqrt(m / (2 * networks))
+    floor = NORMAL_95 * np.sqrt(m / (2 * networks))
     time = 1e3 * bin_width * np.arange(1, lags + 1)
     look: Any = {"color": BLUE, "alpha": 0.2, "lw": 0, "label": "noise floor (95 %)"}
     axes.fill_between(time, a - floor, a + floor, **look)

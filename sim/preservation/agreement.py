@@ -35,9 +35,7 @@ from isotau.sim.preservation.pairings import (
     shift,
 )
 from isotau.sim.preservation.verdict import Estimate, percentile
-
-LIMITS = 1.959963984540054
-"""Standard deviations from the mean to the 95 % limits of agreement."""
+from isotau.sim.tasks.accuracy import NORMAL_95
 
 
 def concordance(spread: Spread) -> Sums:
@@ -82,7 +80,7 @@ def limits_of_agreement(spread: Spread) -> tuple[Sums, Sums]:
     """
     middle = spread.mean_y - spread.mean_x
     sd = np.sqrt(np.maximum(spread.var_x + spread.var_y - 2 * spread.cov, 0))
-    return middle - LIMITS * sd, middle + LIMITS * sd
+    return middle - NORMAL_95 * sd, middle + NORMAL_95 * sd
 
 
 def kappa(counts: Float64[np.ndarray, "*lead 3"], neurons: Sums) -> Sums:

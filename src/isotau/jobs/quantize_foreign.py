@@ -22,12 +22,12 @@ from isotau.jobs.simulate_on import check_inputs, classify
 from isotau.sim.engines import compiled
 from isotau.sim.engines.run import Run
 from isotau.sim.spikes.raster_agreement import RasterAgreement, compare_rasters
+from isotau.sim.tasks.accuracy import compare_accuracies
 
 HEADROOMS = (1.25, 2.0, 4.0)
 OUTLIERS = (("split", 99.0), ("clip", 99.9), ("clip", 99.0), ("clip", 97.0))
 """What a search tries."""
 PLAIN = QuantizeConfig()
-Z = 1.959963984540054
 
 
 class Accuracy(NamedTuple):
@@ -40,7 +40,7 @@ class Accuracy(NamedTuple):
     fixed: float
     low: float
     high: float
-    """95 % interval of fixed − lif, of paired proportions (Wald)."""
+    """95 % interval of fixed − lif on the same trials."""
     same: float
     """Share of trials that both put into the same class."""
 
@@ -243,13 +243,12 @@ def _accuracy(
     if inputs.labels is None:
         return None
     classes = [classify(net, float_spikes), classify(made, chip)]
-    right = [(chosen == inputs.labels).astype(float) for chosen in classes]
-    change = right[1] - right[0]
-    middle, error = float(change.mean()), float(change.std() / np.sqrt(len(change)))
+    right = [chosen == inputs.labels for chosen in classes]
+    change = compare_accuracies(*right)
     return Accuracy(
         lif=float(right[0].mean()),
         fixed=float(right[1].mean()),
-        low=middle - Z * error,
-        high=middle + Z * error,
+        low=change.low,
+        high=change.high,
         same=float((classes[0] == classes[1]).mean()),
     )

@@ -15,8 +15,6 @@ from isotau.jobs.pipeline import Result
 from isotau.jobs.run_config import TuningPlan, draw_seeds
 from isotau.jobs.stages import Stage
 
-Z = 1.959963984540054
-
 
 @short_repr
 class Scored(NamedTuple):
@@ -29,14 +27,6 @@ class Scored(NamedTuple):
 
     right: np.ndarray
     rate: float
-
-
-class Change(NamedTuple):
-    """Difference of two accuracies on the same trials, and its 95 % interval."""
-
-    difference: float
-    low: float
-    high: float
 
 
 @short_repr
@@ -90,25 +80,6 @@ def of_runs(before: Result, after: Result) -> Tuning:
         trials={"test": config.trials, "search": config.search_trials},
         seeds={"run": config.seed, **draw_seeds(config.seed)._asdict()},
     )
-
-
-def compare(before: np.ndarray, after: np.ndarray) -> Change:
-    """Return how accuracy changed on the same trials, with a 95 % interval.
-
-    d = (gained − lost)/n; the interval is Wald's after half a trial was added to each
-    of the four kinds of trials, so that it has a width also where no trial changed.
-    Source: Agresti & Min 2005, doi:10.1002/sim.1781.
-
-    Args:
-        before: which trials were right, boolean.
-        after: the same trials.
-    """
-    n = len(before) + 2
-    gained, lost = (~before & after).sum() + 0.5, (before & ~after).sum() + 0.5
-    middle = (gained - lost) / n
-    reach = Z * np.sqrt(gained + lost - (gained - lost) ** 2 / n) / n
-    difference = float(after.mean() - before.mean())
-    return Change(difference, float(middle - reach), float(middle + reach))
 
 
 def _scored(stage: Stage) -> Scored:

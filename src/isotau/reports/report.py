@@ -26,6 +26,7 @@ from isotau.jobs.pipeline import Result
 from isotau.jobs.stages import Quiet, Stage
 from isotau.reports.pictures import draw
 from isotau.sim.engines import diagnostics
+from isotau.sim.tasks.accuracy import accuracy_reach
 from isotau.sim.timescales.records import record
 from isotau.sim.timescales.records.record import summary
 
@@ -122,6 +123,7 @@ def _stage(name: str, result: Result) -> dict[str, Any]:
         "n_neurons": stage.spikes.n,
         "accuracy": accuracy,
         "accuracy_se": float(np.sqrt(accuracy * (1 - accuracy) / stage.trials.batch)),
+        "accuracy_reach": accuracy_reach(stage.right),
         "accuracy_strict": float(stage.right_strictly.mean()),
         "output_amplitude": answer_amplitude(stage.outputs, stage.trials),
         "output_rms_to_rate": result.repeated
@@ -224,6 +226,7 @@ def read(path: Path) -> dict[str, Any]:
 def table(report: dict[str, Any]) -> Table:
     """Return the one table of a run: a row per stage.
 
+    ± is half the width of the accuracy's 95 % interval (`accuracy_reach`).
     "strict" is the accuracy by the task's stricter rule. Without timescales there are
     the mean of the largest output on trials that ask for one, and the rms difference to
     the rate network's output (for that network: to a second run of it). "chance" counts
@@ -247,7 +250,7 @@ def table(report: dict[str, Any]) -> Table:
         last = _timescales(stage) if quiet else _answers(stage)
         rows.add_row(
             name,
-            f"{stage['accuracy']:.3f} ± {stage['accuracy_se']:.3f}",
+            f"{stage['accuracy']:.3f} ± {stage['accuracy_reach']:.3f}",
             f"{stage['accuracy_strict']:.3f}",
             f"{stage['mean_rate_hz']:.2f} Hz",
             *last,

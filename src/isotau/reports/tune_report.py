@@ -14,9 +14,10 @@ from isotau.convert.ground import files
 from isotau.convert.ground.settings import describe_settings
 from isotau.convert.records import storage
 from isotau.convert.tuning.evaluate import TuneEvaluation
-from isotau.jobs.tuning_outcome import Scored, Tuning, compare
+from isotau.jobs.tuning_outcome import Scored, Tuning
 from isotau.reports.report import versions
 from isotau.sim.plot import plot_tuning
+from isotau.sim.tasks.accuracy import compare_accuracies
 
 NUMBERS = "tuning.json"
 
@@ -59,7 +60,7 @@ def summarize(tuning: Tuning) -> dict[str, Any]:
         },
         "fixed_against_rate": None
         if rate is None
-        else compare(rate.right, tuning.after["fixed"].right)._asdict(),
+        else compare_accuracies(rate.right, tuning.after["fixed"].right)._asdict(),
         "trials": dict(tuning.trials),
         "seeds": dict(tuning.seeds),
         "loss": tuning.loss,
@@ -130,7 +131,7 @@ def _stage(before: Scored, after: Scored | None) -> dict[str, Any]:
         "after": None if after is None else _numbers(after),
         "change": None
         if after is None
-        else compare(before.right, after.right)._asdict(),
+        else compare_accuracies(before.right, after.right)._asdict(),
     }
 
 

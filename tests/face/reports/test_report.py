@@ -17,7 +17,8 @@ def stage(accuracy, tau):
     return {
         "n_trials": 100,
         "accuracy": accuracy,
-        "accuracy_se": 0.02,
+        "accuracy_se": 0.01,
+        "accuracy_reach": 0.02,
         "accuracy_strict": accuracy - 0.25,
         "output_amplitude": accuracy + 0.1,
         "output_rms_to_rate": 0.075,
