@@ -46,7 +46,8 @@ def test_wheel_installs_and_runs_outside_the_repository(tmp_path):
     for folder in ("convert", "targets", "sim"):
         for path in (ROOT / folder).rglob("*.py"):
             assert f"isotau/{path.relative_to(ROOT).as_posix()}" in names
-    assert "isotau/py.typed" in names
+    stubs = {"isotau/__init__.pyi", "isotau/sim/timescales/__init__.pyi"}
+    assert {"isotau/py.typed", *stubs} <= set(names)
     site = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     call(*pip, "--target", site, wheel, cwd=tmp_path)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from isotau.convert.ground import validation
+from isotau.sim.timescales.estimators.estimator import ESTIMATORS
 
-CHANCE = {"kim": 0.10, "kim_pfc": 0.10, "ml": 0.01}
-"""Share of Poisson neurons, which have no timescale, that an estimator gives one."""
 UNKNOWN_CHANCE = 0.10
-"""The same for an estimator of which it is not known."""
+"""Share of Poisson neurons that an estimator outside the table may give a timescale."""
 _SHARES = ("alpha", "loss_margin", "min_usable", "level")
 _MARGINS = ("shift_margin", "strict_margin", "scatter_margin")
 
@@ -45,8 +44,8 @@ class PreservationConfig:
         min_neurons: a network has a say if it has as many neurons with a timescale in
             both runs of stage a.
         chance: share of neurons without a timescale that the estimator gives one; None
-            for what `CHANCE` knows of it. A network has a say if more than twice this
-            share is identified, so that most of those are no chance finds.
+            for what `ESTIMATORS` knows of it. A network has a say if more than twice
+            this share is identified, so that most of those are no chance finds.
         min_usable: share of networks that must have a say for a claim.
         min_networks: fewer networks are not resampled; what is said is said of those
             alone, by their neurons and their repeats.
@@ -98,4 +97,5 @@ def chance_of(config: PreservationConfig, method: str) -> float:
     """Return the share of neurons without a timescale that a method gives one."""
     if config.chance is not None:
         return config.chance
-    return CHANCE.get(method, UNKNOWN_CHANCE)
+    estimator = ESTIMATORS.get(method)
+    return estimator.chance if estimator else UNKNOWN_CHANCE

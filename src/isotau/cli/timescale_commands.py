@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from isotau.cli import options
+from isotau.sim.timescales.estimators.estimator import ESTIMATORS
 
 if TYPE_CHECKING:
     from isotau.jobs.measure_recorded import Measured
@@ -28,8 +29,7 @@ Estimators = Annotated[
     list[str],
     typer.Option(
         "--method",
-        help="Estimator: ml, exponential, kim, kim_pfc, direct, acw, integral, sttc; "
-        "may be given several times.",
+        help=f"Estimator: {', '.join(ESTIMATORS)}; may be given several times.",
     ),
 ]
 Networks = Annotated[

@@ -32,8 +32,6 @@ from isotau.sim.timescales.records.record import Status, Timescales, summary, wr
 from isotau.sim.timescales.records.series import Series
 
 OK = Status.OK.value
-BIN_OPTION: dict[str, str] = {"sttc": "lag", "kim_pfc": ""}
-"""What estimators call the width of a bin, if not so; empty where it is fixed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +63,7 @@ class MeasureRequest:
             return
         validation.number("bin_width", self.bin_width, positive=True)
         for method in self.methods:
-            if BIN_OPTION.get(method) == "":
+            if ESTIMATORS[method].width is None:
                 raise ValueError(
                     f"bin_width: got {self.bin_width:g} s for {method}, need none: its "
                     "bins are part of the published rules"
@@ -275,10 +273,13 @@ def _measure(
     two, doing, width = None, "", request.bin_width
     try:
         for doing in request.methods:
-            settings: dict[str, Any] = {"progress": progress} if doing == "ml" else {}
-            if width is not None:
-                settings[BIN_OPTION.get(doing, "bin_width")] = width
-            timescales[doing] = ESTIMATORS[doing](source, **settings)
+            estimator = ESTIMATORS[doing]
+            settings: dict[str, Any] = (
+                {"progress": progress} if estimator.progress else {}
+            )
+            if width is not None and estimator.width is not None:
+                settings[estimator.width] = width
+            timescales[doing] = estimator(source, **settings)
         if request.two:
             doing = "two timescales"
             bins = BIN_WIDTH if width is None else width

@@ -14,10 +14,8 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.quiet_runs import (
-    LAGS,
     METHODS,
     STAGES,
-    WIDEST,
     StageTimescales,
     Twice,
     measure_stage,
@@ -35,6 +33,7 @@ from isotau.sim.preservation import (
     compare_curves,
     conclude,
 )
+from isotau.sim.timescales.records.autocorrelation import BIN_WIDTH, LAGS
 
 COMPARED = (("rate", "lif"), ("lif", "fixed"), ("rate", "fixed"))
 FEW_GROUPS, MANY = 10, 3
@@ -71,10 +70,10 @@ class PreserveConfig:
             validation.whole("groups", self.groups, 0, self.trials // 2)
             if self.groups == 1:
                 raise ValueError("groups: got 1, need 0 or at least 2")
-        if not validation.number("length", self.length) >= WIDEST * (LAGS + 1):
+        if not validation.number("length", self.length) >= BIN_WIDTH * (LAGS + 1):
             raise ValueError(
                 f"length: got {self.length} s, need at least "
-                f"{WIDEST * (LAGS + 1):g} s for the autocorrelation's lags"
+                f"{BIN_WIDTH * (LAGS + 1):g} s for the autocorrelation's lags"
             )
 
 

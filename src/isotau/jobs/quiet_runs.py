@@ -19,7 +19,12 @@ from isotau.sim.engines.engine import engine_named
 from isotau.sim.preservation import trial_replicates
 from isotau.sim.tasks import fixation
 from isotau.sim.timescales import ESTIMATORS
-from isotau.sim.timescales.records.autocorrelation import autocorrelation
+from isotau.sim.timescales.estimators import ml
+from isotau.sim.timescales.records.autocorrelation import (
+    BIN_WIDTH,
+    LAGS,
+    autocorrelation,
+)
 from isotau.sim.timescales.records.record import Timescales
 from isotau.sim.timescales.records.series import as_series
 
@@ -98,11 +103,9 @@ def _settled(spikes: Spikes, settle: float) -> Spikes:
 
 METHODS = ("ml", "exponential")
 """Estimators that have a say, the primary one first; the curves are a third voice."""
-LAGS = 14
-FINEST, FINE_BINS = 0.025, 40
-"""Bins of a trial for `ml`, unless they would be shorter than this, in seconds."""
-WIDEST, WIDE_BINS = 0.05, 20
-"""The same for autocorrelations and what is fitted to them; as published for 1 s."""
+FINE_BINS, WIDE_BINS = 40, 20
+"""Of a trial for `ml`, and for autocorrelations and what is fitted to them; fewer where
+they would be shorter than these estimators' own bins, as published for 1 s."""
 RESAMPLES = 50
 """Of the trials, that tell which fits to autocorrelations show a decay at all."""
 
@@ -131,8 +134,8 @@ def measure_stage(twice: Twice, *, groups: int = 0) -> StageTimescales:
     Longer trials come in wider bins: half a bin is the shortest τ that `ml` looks at.
     The fits to autocorrelations have no offset, since simulated trials do not drift.
     """
-    fine = _whole(twice.first, FINEST, FINE_BINS)
-    wide = _whole(twice.first, WIDEST, WIDE_BINS)
+    fine = _whole(twice.first, ml.BIN_WIDTH, FINE_BINS)
+    wide = _whole(twice.first, BIN_WIDTH, WIDE_BINS)
     runs = list(twice)
     settings: dict[str, dict[str, Any]] = {
         "ml": {"bin_width": fine},

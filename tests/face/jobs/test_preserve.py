@@ -16,7 +16,6 @@ from isotau.jobs.preserve import (
     measure_networks,
 )
 from isotau.jobs.quiet_runs import (
-    LAGS,
     METHODS,
     STAGES,
     StageTimescales,
@@ -27,6 +26,7 @@ from isotau.jobs.quiet_runs import (
 from isotau.jobs.run_config import RunConfig
 from isotau.sim.preservation import PreservationConfig, Verdict
 from isotau.sim.timescales import Status, Timescales, autocorrelation, ml
+from isotau.sim.timescales.records.autocorrelation import LAGS
 from isotau.sim.timescales.records.series import as_series
 
 SIZES = {"trials": 12, "search_trials": 12, "lava_trials": 1}

@@ -3,7 +3,8 @@
 import numpy as np
 
 from isotau.convert.records.spikes import Spikes, pack
-from isotau.jobs.quiet_runs import LAGS, METHODS, Twice, measure_stage
+from isotau.jobs.quiet_runs import METHODS, Twice, measure_stage
+from isotau.sim.timescales.records.autocorrelation import LAGS
 
 
 def noisy(seconds: float, tau: float, seed: int, n: int = 6) -> Spikes:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.spikes import Spikes, SpikeTimes, from_spikes, pack
-from isotau.sim.timescales import ESTIMATORS, Status, kim
+from isotau.sim.timescales import Status, kim
 from isotau.sim.timescales.estimators.estimator_kernels import levenberg_marquardt
 from isotau.sim.timescales.estimators.kim import (
     Decay,
@@ -41,10 +41,6 @@ def poisson(rng, rate, sd=0.0, tau=None, *, n=150, trials=50):
         now = np.maximum(rate + sd * x, 0)
         raster[t] = rng.random(x.shape) < -np.expm1(-now * DT)
     return Spikes(bits=pack(raster), n=n, dt=DT, engine="poisson")
-
-
-def test_it_is_an_estimator():
-    assert ESTIMATORS["kim"] is kim
 
 
 def test_the_rate_leaves_out_the_first_5_ms_of_spikes_but_not_of_time():
