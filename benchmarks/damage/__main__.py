@@ -2,13 +2,13 @@
 
     python -m benchmarks.damage --count 10000 --seed 0
     python -m benchmarks.damage --case 4711 --keep FOLDER   one file, kept
+    python -m benchmarks.damage --render                    the page, from its .json
 
 Whole files of every kind are damaged, by number, so that every file can be made again.
 Workers read them, a file in at most 20 s, and are replaced when they die of it. With
 --page docs/results the figures are written as targets-damaged.json and .md.
 """
 
-import argparse
 import json
 import os
 import select
@@ -21,11 +21,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import add_page_options, command_parser
 from benchmarks.damage.cases import FORMATS
-from benchmarks.damage.page import GOOD, table, write_page
+from benchmarks.damage.page import GOOD, damage_page, damage_table, table_rows
 from benchmarks.damage.seeds.catalogue import write_seeds
+from benchmarks.page import plain_table
 from benchmarks.provenance import provenance
 from benchmarks.repository import ROOT
+from benchmarks.results import write_page, write_results
 
 PATIENCE_S = 20.0
 """How long a file may take."""
@@ -49,7 +52,7 @@ class Worker:
         self.command += ["--keep", str(keep)] if keep else []
         self.folder: tempfile.TemporaryDirectory[str] | None = None
         self.process: subprocess.Popen[bytes] | None = None
-        self.rest = b""
+        self.unread = b""
 
     def read(self, number: int) -> dict[str, Any]:
         """Return what came of a file."""
@@ -67,31 +70,32 @@ class Worker:
         self.process.stdin.write(b"%d\n" % number)
         self.process.stdin.flush()
         case = self._line(START_S)
-        started = time.monotonic()
+        # The clock starts when the file is ready: to make it is no reader's fault.
+        start = time.monotonic()
         result = self._line(PATIENCE_S) if case is not None else None
         if result is not None and case is not None:
             return case | result
-        took = time.monotonic() - started
-        ended = self.end()
-        outcome = "crash" if ended is not None else "hang"
+        seconds = time.monotonic() - start
+        status = self.end()
+        outcome = "crash" if status is not None else "hang"
         if case is None:
             raise RuntimeError(f"the damage of file {number} ended with {outcome}")
-        told = {"outcome": outcome, "error": f"status {ended}", "seconds": took}
-        return case | told | {"peak": 0}
+        result = {"outcome": outcome, "error": f"status {status}", "seconds": seconds}
+        return case | result | {"peak": 0}
 
     def _line(self, patience: float) -> dict[str, Any] | None:
         """Return the worker's next line, None if it ends or takes too long."""
         assert self.process is not None and self.process.stdout is not None
         deadline = time.monotonic() + patience
-        while b"\n" not in self.rest:
-            left = deadline - time.monotonic()
-            if not select.select([self.process.stdout], [], [], max(left, 0))[0]:
+        while b"\n" not in self.unread:
+            remaining = max(deadline - time.monotonic(), 0)
+            if not select.select([self.process.stdout], [], [], remaining)[0]:
                 return None
-            more = os.read(self.process.stdout.fileno(), 1 << 16)
-            if not more:
+            chunk = os.read(self.process.stdout.fileno(), 1 << 16)
+            if not chunk:  # its end of the pipe is closed: it has died
                 return None
-            self.rest += more
-        line, _, self.rest = self.rest.partition(b"\n")
+            self.unread += chunk
+        line, _, self.unread = self.unread.partition(b"\n")
         return dict(json.loads(line))
 
     def end(self) -> int | None:
@@ -99,6 +103,7 @@ class Worker:
         if self.process is None or self.folder is None:
             return None
         try:
+            # A process that has died needs a moment until its status can be read.
             status: int | None = self.process.wait(0.5)
         except subprocess.TimeoutExpired:
             status = None
@@ -108,7 +113,7 @@ class Worker:
             assert stream is not None
             stream.close()
         self.folder.cleanup()
-        self.process, self.rest = None, b""
+        self.process, self.unread = None, b""
         return status
 
 
@@ -116,13 +121,13 @@ def read_all(
     numbers: list[int], seed: int, workers: int, keep: Path | None
 ) -> list[dict[str, Any]]:
     """Return what came of every file, in order."""
-    waiting, results = iter(numbers), []
+    queue, results = iter(numbers), []
     lock = threading.Lock()
 
     def work(worker: Worker) -> None:
         while True:
             with lock:
-                number = next(waiting, None)
+                number = next(queue, None)
             if number is None:
                 worker.end()
                 return
@@ -133,32 +138,32 @@ def read_all(
 
     with tempfile.TemporaryDirectory() as folder:
         write_seeds(Path(folder))
-        crew = [
+        threads = [
             threading.Thread(target=work, args=(Worker(seed, Path(folder), keep),))
             for _ in range(min(workers, len(numbers)))
         ]
-        for thread in crew:
+        for thread in threads:
             thread.start()
-        for thread in crew:
+        for thread in threads:
             thread.join()
     if len(results) != len(numbers):
         raise RuntimeError("a worker could not go on")
     return sorted(results, key=lambda result: result["number"])
 
 
-def report(result: dict[str, Any], done: int, count: int) -> None:
+def report(result: dict[str, Any], finished: int, count: int) -> None:
     """Print a file that did not go well, and how far the run is."""
     if result["outcome"] not in GOOD:
-        words = ("number", "outcome", "file", "damage")
-        told = ", ".join(str(result[word]) for word in words)
-        print(f"{told}: {result['error'][:300]}", flush=True)
-    if done % 500 == 0:
-        print(f"{done} of {count}", file=sys.stderr, flush=True)
+        entries = ("number", "outcome", "file", "damage")
+        case = ", ".join(str(result[entry]) for entry in entries)
+        print(f"{case}: {result['error'][:300]}", flush=True)
+    if finished % 500 == 0:
+        print(f"{finished} of {count}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
     """Read the files that were asked for; return 1 if one did not go well."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = command_parser("benchmarks.damage", __doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
@@ -166,29 +171,34 @@ def main() -> int:
     parser.add_argument("--format", nargs="*", choices=FORMATS, default=FORMATS)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder for files that went wrong")
-    parser.add_argument("--page", type=Path, help="folder for the .json and .md")
+    add_page_options(parser, default=None)
     parser.add_argument("--json", type=Path, help="file for what came of each file")
-    chosen = parser.parse_args()
-    numbers = chosen.case or [
+    options = parser.parse_args()
+    if options.render:
+        write_page(options.page, "targets-damaged", damage_page)
+        return 0
+    numbers = options.case or [
         number
-        for number in range(chosen.first, chosen.first + chosen.count)
-        if FORMATS[number % len(FORMATS)] in chosen.format
+        for number in range(options.first, options.first + options.count)
+        if FORMATS[number % len(FORMATS)] in options.format
     ]
-    keep = chosen.keep.resolve() if chosen.keep else None
+    keep = options.keep.resolve() if options.keep else None
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-    started = time.perf_counter()
-    results = read_all(numbers, chosen.seed, chosen.workers, keep)
-    seconds = time.perf_counter() - started
-    print(table(results))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(results))
-    if chosen.page:
-        made = provenance("benchmarks.damage") | {
-            "seed": chosen.seed,
-            "seconds": seconds,
+    start = time.perf_counter()
+    results = read_all(numbers, options.seed, options.workers, keep)
+    seconds = time.perf_counter() - start
+    table = damage_table(results)
+    print(plain_table(table))
+    if options.json:
+        options.json.write_text(json.dumps(results))
+    if options.page:
+        origin = provenance("benchmarks.damage")
+        content = {
+            "made": origin | {"seed": options.seed, "seconds": seconds},
+            "rows": table_rows(table),
         }
-        write_page(chosen.page, results, made)
+        write_results(options.page, "targets-damaged", content, damage_page)
     outcomes = Counter(result["outcome"] for result in results)
     return int(any(outcome not in GOOD for outcome in outcomes))
 

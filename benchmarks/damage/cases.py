@@ -26,7 +26,7 @@ DAMAGES: dict[str, dict[str, Damage]] = {
 FORMATS = tuple(DAMAGES)
 
 
-class Case(NamedTuple):
+class DamagedFile(NamedTuple):
     """One damaged file."""
 
     format: str
@@ -38,18 +38,22 @@ class Case(NamedTuple):
     content: bytes
 
 
-def make_case(seed: int, number: int, folder: Path) -> Case:
+def make_case(seed: int, number: int, folder: Path) -> DamagedFile:
     """Return the damaged file of this number, from the whole ones in a folder.
 
     One half of the files of a format are damaged as bytes, the other by what is known
     of the format.
     """
     rng = np.random.default_rng([seed, number])
+    # By the number alone, so that formats can be left out without others changing.
     format_ = FORMATS[number % len(FORMATS)]
-    seeds = [one for one in SEEDS if one.format == format_]
-    chosen = seeds[rng.integers(len(seeds))]
-    whole = (folder / chosen.name).read_bytes()
-    raw = BYTES | WORDS if rng.random() < 0.5 else DAMAGES[format_]
-    name = list(raw)[rng.integers(len(raw))]
-    made = raw[name].make(rng, whole)
-    return Case(format_, chosen.name, chosen.reader, name, raw[name].refused, made)
+    seeds = [seed_file for seed_file in SEEDS if seed_file.format == format_]
+    source = seeds[rng.integers(len(seeds))]
+    whole = (folder / source.name).read_bytes()
+    damages = BYTES | WORDS if rng.random() < 0.5 else DAMAGES[format_]
+    name = list(damages)[rng.integers(len(damages))]
+    damage = damages[name]
+    content = damage.make(rng, whole)
+    return DamagedFile(
+        format_, source.name, source.reader, name, damage.refused, content
+    )

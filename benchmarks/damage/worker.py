@@ -4,7 +4,6 @@ Reads numbers from standard input, a line each, and answers with two lines of JS
 the file is, before it is read, and then what came of it.
 """
 
-import argparse
 import gc
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks.command import command_parser
 from benchmarks.damage.cases import make_case
 from benchmarks.damage.seeds.records import N_IN
 from isotau.convert.ground.errors import UnreadableFile
@@ -36,9 +36,11 @@ LIMIT = 1 << 30
 POSITIVE = ("tau", "tau_syn", "tau_mem", "tau_out", "dt", "duration", "bin_width")
 CLEAR, READ, UNCLEAR = "clear error", "read", "unclear error"
 WRONG, MUCH = "wrongly read", "more than 1 GiB"
+QUIET = "(norse|torch|torchvision|nir|nirtorch).*"
+"""Modules whose warnings about their own older interfaces are no fault of a file."""
 
 
-class Result(NamedTuple):
+class ReadResult(NamedTuple):
     """What came of a file."""
 
     outcome: str
@@ -70,8 +72,8 @@ def verify(path: Path) -> object:
 
     kind = "LIFNetwork" if "lif" in path.name else "FixedPointNetwork"
     net, engine = records()[kind], reference.run
-    found = verify_onnx(path, net, trials=2, steps=20, timeout_s=10, engine=engine)
-    return found.kind
+    result = verify_onnx(path, net, trials=2, steps=20, timeout_s=10, engine=engine)
+    return result.kind
 
 
 def readers() -> dict[str, Callable[[Path], object]]:
@@ -92,49 +94,61 @@ def readers() -> dict[str, Callable[[Path], object]]:
     }
 
 
-def read_case(read: Callable[[Path], object], path: Path, refused: bool) -> Result:
+def read_case(read: Callable[[Path], object], path: Path, refused: bool) -> ReadResult:
     """Return what a reader makes of a file."""
     limit_memory()
-    before, born = memory("RSS"), children()
-    started = time.perf_counter()
-    lost: list[str] = []
-    sys.unraisablehook = lambda entry: lost.append(repr(entry.exc_value))
-    found: object = None
+    before, children_before = memory("RSS"), children()
+    start = time.perf_counter()
+    stray: list[str] = []
+    # An error in a destructor cannot be caught; a user would see it on the terminal.
+    sys.unraisablehook = lambda entry: stray.append(repr(entry.exc_value))
+    record: object = None
     error: BaseException | None = None
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=QUIET)
         warnings.filterwarnings("ignore", category=FutureWarning, module=QUIET)
         try:
-            found = read(path)
-        except BaseException as raised:  # whatever it is, it is told
-            error = raised
-        lost += [f"{entry.category.__name__}: {entry.message}" for entry in said]
-    seconds = time.perf_counter() - started
-    peak = max(memory("HWM") - before, children() if children() > born else 0, 0)
-    outcome, told = judge(found, error, lost, path, refused)
+            record = read(path)
+        except BaseException as exception:  # whatever it is, it counts
+            error = exception
+        stray += [f"{entry.category.__name__}: {entry.message}" for entry in messages]
+    seconds = time.perf_counter() - start
+    # Children's peak is that of the largest ever: it counts when this file raised it.
+    in_children = children() if children() > children_before else 0
+    peak = max(memory("HWM") - before, in_children, 0)
+    outcome, complaint = judge(record, error, stray, path, refused)
     if peak > LIMIT or ran_out(error):
         outcome = MUCH
-    return Result(outcome, told, seconds, peak)
-
-
-QUIET = "(norse|torch|torchvision|nir|nirtorch).*"
+    return ReadResult(outcome, complaint, seconds, peak)
 
 
 def judge(
-    found: object, error: BaseException | None, lost: list[str], path: Path, trap: bool
+    record: object,
+    error: BaseException | None,
+    stray: list[str],
+    path: Path,
+    trap: bool,
 ) -> tuple[str, str]:
-    """Return the outcome, and what an error said or is wrong with what was read."""
-    if lost:
-        return UNCLEAR, "; ".join(lost)
+    """Return the outcome, and an error's text or what is wrong with what was read.
+
+    Args:
+        record: what was read.
+        error: what was raised instead.
+        stray: warnings, and errors that nobody could catch.
+        path: of the file.
+        trap: whether no reader may take the file for whole.
+    """
+    if stray:
+        return UNCLEAR, "; ".join(stray)
     if error is not None:
-        told = f"{type(error).__name__}: {error}".replace(str(path), path.name)
-        worded = isinstance(error, ValueError) and "need" in str(error)
-        good = isinstance(error, UnreadableFile) or worded
-        good = good and str(path) in str(error)
-        return (CLEAR if good else UNCLEAR), told
-    wrong = complaint("", found) or ("it is a trap" if trap else "")
-    return (WRONG if wrong else READ), wrong
+        text = f"{type(error).__name__}: {error}".replace(str(path), path.name)
+        helpful = isinstance(error, ValueError) and "need" in str(error)
+        clear = isinstance(error, UnreadableFile) or helpful
+        clear = clear and str(path) in str(error)
+        return (CLEAR if clear else UNCLEAR), text
+    fault = find_fault("", record) or ("it is a trap" if trap else "")
+    return (WRONG if fault else READ), fault
 
 
 def ran_out(error: BaseException | None) -> bool:
@@ -146,31 +160,31 @@ def ran_out(error: BaseException | None) -> bool:
     return False
 
 
-def complaint(name: str, found: Any) -> str:
+def find_fault(name: str, value: Any) -> str:
     """Return what is wrong with a record that was read, "" for nothing."""
-    if isinstance(found, np.ndarray) and found.dtype.kind == "f" and name[:1] != "*":
-        if not np.isfinite(found).all():
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and name[:1] != "*":
+        if not np.isfinite(value).all():
             return f"{name} is not finite"
-        if name in POSITIVE and (found <= 0).any():
+        if name in POSITIVE and (value <= 0).any():
             return f"{name} is not positive"
-    if isinstance(found, float) and name in POSITIVE and not 0 < found < np.inf:
-        return f"{name} is {found}"
-    if is_dataclass(found):
-        parts = {field.name: getattr(found, field.name) for field in fields(found)}
-    elif isinstance(found, dict):  # variables as they are, whatever they are
-        parts = {f"*{key}": value for key, value in found.items()}
-    elif isinstance(found, tuple | list):
-        parts = {f"{name}[{k}]": value for k, value in enumerate(found)}
+    if isinstance(value, float) and name in POSITIVE and not 0 < value < np.inf:
+        return f"{name} is {value}"
+    if is_dataclass(value):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+    elif isinstance(value, dict):  # variables as they are, whatever they are
+        parts = {f"*{key}": part for key, part in value.items()}
+    elif isinstance(value, tuple | list):
+        parts = {f"{name}[{k}]": part for k, part in enumerate(value)}
     else:
         return ""
-    return next(filter(None, map(complaint, parts, parts.values())), "")
+    return next(filter(None, map(find_fault, parts, parts.values())), "")
 
 
-def memory(what: str) -> int:
+def memory(kind: str) -> int:
     """Return this process's memory, "RSS" now or "HWM" at most, in bytes."""
     text = Path("/proc/self/status").read_text()
-    found = re.search(rf"Vm{what}:\s*(\d+) kB", text)
-    return int(found[1]) << 10 if found else 0
+    match = re.search(rf"Vm{kind}:\s*(\d+) kB", text)
+    return int(match[1]) << 10 if match else 0
 
 
 def children() -> int:
@@ -181,6 +195,7 @@ def children() -> int:
 def limit_memory() -> None:
     """Begin to measure the peak anew, and allow so much address space beyond now."""
     gc.collect()
+    # 5 sets the peak of resident memory (VmHWM) to what is resident now.
     Path("/proc/self/clear_refs").write_text("5")
     size = memory("Size") + ALLOWED
     resource.setrlimit(resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
@@ -188,41 +203,43 @@ def limit_memory() -> None:
 
 def main() -> None:
     """Answer numbers until there are none."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = command_parser("benchmarks.damage.worker", __doc__)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--seeds", type=Path, required=True)
     parser.add_argument("--keep", type=Path)
-    chosen = parser.parse_args()
-    known = readers()
+    options = parser.parse_args()
+    readers_by_name = readers()
     gc.collect()
     gc.freeze()  # what is imported need not be looked through for every file
     for line in sys.stdin:
         number = int(line)
+        # The limit is for reading; making the damage may take what it needs.
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
-        case = make_case(chosen.seed, number, chosen.seeds)
+        case = make_case(options.seed, number, options.seeds)
         path = Path(f"case-{number}-{case.name}")
         path.write_bytes(case.content)
-        told = {
+        header = {
             "number": number,
             "format": case.format,
             "file": case.name,
             "damage": case.damage,
         }
-        say(told)
-        result = read_case(known[case.reader], path, case.refused)
+        say(header)
+        result = read_case(readers_by_name[case.reader], path, case.refused)
         if Path("trapped").exists():
             result = result._replace(outcome=UNCLEAR, error="the trap was sprung")
             Path("trapped").unlink()
-        if chosen.keep and result.outcome not in (CLEAR, READ):
-            (chosen.keep / path.name).write_bytes(case.content)
+        if options.keep and result.outcome not in (CLEAR, READ):
+            (options.keep / path.name).write_bytes(case.content)
         path.unlink()
         del case
         say(result._asdict())
 
 
-def say(told: dict[str, Any]) -> None:
+def say(entries: dict[str, Any]) -> None:
     """Write a line of JSON at once."""
-    os.write(sys.__stdout__.fileno(), json.dumps(told).encode() + b"\n")
+    # Past Python's own buffers, which a crash would take along.
+    os.write(sys.__stdout__.fileno(), json.dumps(entries).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Half of the networks are extreme. Half have noise and refractory periods and run
 isotau's own Lava process, the rest in Lava's LIF. Exit status 1 if a bit differs.
 """
 
-import argparse
 import json
 import platform
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.command import command_parser
 from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.cli.progress import bars
 from isotau.convert.ground.files import write_text
@@ -23,6 +23,7 @@ from isotau.sim.engines import reference
 from isotau.targets.on_lava.to_lava import run_lava
 
 LARGE_EVERY = 10
+"""One of so many networks has 200 neurons; the others have at most 60."""
 
 
 def compare(seed: int, number: int) -> dict[str, int]:
@@ -31,6 +32,7 @@ def compare(seed: int, number: int) -> dict[str, int]:
     large = number % LARGE_EVERY == LARGE_EVERY - 1
     n, steps = (200, 500) if large else (int(rng.integers(1, 61)), 150)
     batch = int(rng.integers(1, 5))
+    # Each of the four kinds equally often.
     extreme, bare = number % 2 == 0, number % 4 < 2
     net = random_network(rng, n, extreme=extreme, bare=bare)
     sent = random_messages(rng, net, steps, batch, extreme=extreme)
@@ -41,8 +43,8 @@ def compare(seed: int, number: int) -> dict[str, int]:
     spikes = [run.spikes.bits for run in runs]
     differ = int(np.unpackbits(spikes[0] ^ spikes[1]).sum())
     for name in ("u", "v"):
-        ours, theirs = (getattr(run, name) for run in runs)
-        differ += int((ours != theirs).sum())
+        engine, lava = (getattr(run, name) for run in runs)
+        differ += int((engine != lava).sum())
     return {
         "neurons": n,
         "trial_steps": steps * batch,
@@ -53,14 +55,14 @@ def compare(seed: int, number: int) -> dict[str, int]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = command_parser("benchmarks.targets.lava_identity", __doc__)
     parser.add_argument("--networks", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    chosen = parser.parse_args()
+    options = parser.parse_args()
     rows = [
-        compare(chosen.seed, number)
-        for number in bars(range(chosen.networks), "engine against Lava")
+        compare(options.seed, number)
+        for number in bars(range(options.networks), "engine against Lava")
     ]
     total = {key: sum(row[key] for row in rows) for key in rows[0]}
     total |= {
@@ -72,8 +74,8 @@ def main() -> int:
     }
     text = json.dumps(total, indent=2)
     print(text)
-    if chosen.json:
-        write_text(chosen.json, text + "\n")
+    if options.json:
+        write_text(options.json, text + "\n")
     return int(total["differ"] > 0)
 
 

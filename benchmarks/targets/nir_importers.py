@@ -21,6 +21,9 @@ from typing import Any
 import nir
 import numpy as np
 
+from benchmarks.command import command_parser
+from benchmarks.page import MarkdownTable, render_table
+
 STEPS = 200
 REFUSALS = (AssertionError, AttributeError, RuntimeError, TypeError, ValueError)
 """What importers raise for graphs that they do not take."""
@@ -35,6 +38,7 @@ def write(folder: Path) -> None:
 
     n, n_in = 40, 12
     for name, driven in (("at rest", False), ("driven", True)):
+        # One seed for both, so that they differ in nothing but the drive.
         rng = np.random.default_rng(3)
         v_reset = np.full(n, -65e-3)
         net = LIFNetwork(
@@ -92,20 +96,25 @@ def _each_step(module: Any, inputs: np.ndarray) -> np.ndarray:
     state, raster = None, []
     for x in torch.tensor(inputs, dtype=torch.float32):
         with torch.no_grad():
-            given = (x[None],) if state is None else (x[None], state)
-            spikes, state = module(*given)
+            # At first without a state: the module's own start is part of the test.
+            arguments = (x[None],) if state is None else (x[None], state)
+            spikes, state = module(*arguments)
         raster.append(spikes[0].numpy() > 0)
     return np.array(raster)
 
 
 def norse(graph: nir.NIRGraph, inputs: np.ndarray) -> np.ndarray:
+    """Return the spikes of Norse as its importer makes it."""
     import norse.torch
 
     return _each_step(norse.torch.from_nir(graph, dt=graph.metadata["dt"]), inputs)
 
 
 def norse_mended(graph: nir.NIRGraph, inputs: np.ndarray) -> np.ndarray:
-    """Norse with the drive taken out of the synapse, and v started at v_reset."""
+    """Return the spikes of Norse without its two faults.
+
+    The drive is taken out of the synapse, and v starts at v_reset.
+    """
     import norse.torch
     import torch
     from norse.torch.functional.lif_box import LIFBoxFeedForwardState
@@ -119,18 +128,19 @@ def norse_mended(graph: nir.NIRGraph, inputs: np.ndarray) -> np.ndarray:
 
 
 def snntorch(graph: nir.NIRGraph, inputs: np.ndarray) -> np.ndarray:
+    """Return the spikes of snnTorch as its importer makes it."""
     return _each_step(_snntorch_module(graph), inputs)
 
 
 def snntorch_started(graph: nir.NIRGraph, inputs: np.ndarray) -> np.ndarray:
-    """snnTorch with the synaptic current started where the metadata says."""
+    """Return the spikes of snnTorch, its current started where the metadata says."""
     import torch
 
     module = _snntorch_module(graph)
     neurons, lif = module.w_loop.lif, graph.nodes["w_loop"].nodes["lif"]
     # snnTorch decays the current before it adds, isotau's i0 has been decayed.
-    kept = 1 - graph.metadata["dt"] / lif.tau_syn
-    start = np.divide(graph.metadata["i0"], kept * lif.r, where=kept > 0, out=0 * kept)
+    keep = 1 - graph.metadata["dt"] / lif.tau_syn
+    start = np.divide(graph.metadata["i0"], keep * lif.r, where=keep > 0, out=0 * keep)
     neurons.syn = torch.tensor(start, dtype=torch.float32)[None]
     neurons.mem = torch.zeros_like(neurons.syn)
     return _each_step(module, inputs)
@@ -139,17 +149,19 @@ def snntorch_started(graph: nir.NIRGraph, inputs: np.ndarray) -> np.ndarray:
 def _snntorch_module(graph: nir.NIRGraph) -> Any:
     from snntorch.import_nir import import_from_nir
 
+    # It prints what it does.
     with contextlib.redirect_stdout(io.StringIO()):
         return import_from_nir(graph)
 
 
 def spyx(graph: nir.NIRGraph, inputs: np.ndarray) -> np.ndarray:
+    """Return the spikes of Spyx, whose importer runs the network at once."""
     import jax.numpy as jnp
     from spyx.nir import from_nir
 
-    given = jnp.asarray(inputs[:, None], dtype=jnp.float32)
+    events = jnp.asarray(inputs[:, None], dtype=jnp.float32)
     with contextlib.redirect_stdout(io.StringIO()):
-        _, spikes = from_nir(graph, given, dt=float(graph.metadata["dt"]))
+        _, spikes = from_nir(graph, events, dt=float(graph.metadata["dt"]))
     return np.asarray(spikes)[:, 0] > 0
 
 
@@ -193,9 +205,9 @@ def read(folder: Path) -> list[dict[str, Any]]:
                 row["refused"] = f"{type(error).__name__}: {error}"[:100]
             if importer == "Spyx" and "spikes" in row:
                 # Spyx subtracts the threshold and shows each spike a step late.
-                other = by_equations(graph, truth["inputs"], subtract=True)[:-1]
-                shown = run(graph, truth["inputs"])[1:]
-                row["by subtraction, a step late"] = compare(shown, other)
+                expected = by_equations(graph, truth["inputs"], subtract=True)[:-1]
+                late = run(graph, truth["inputs"])[1:]
+                row["by subtraction, a step late"] = compare(late, expected)
             rows.append(row)
     return rows
 
@@ -213,20 +225,34 @@ def compare(raster: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
 
 
 def main() -> None:
-    verb, folder = sys.argv[1], Path(sys.argv[2])
+    """Write the files, or read them in this environment and print the table."""
+    parser = command_parser("benchmarks.targets.nir_importers", __doc__)
+    parser.add_argument("verb", choices=["write", "read"])
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
-    if verb == "write":
+    if options.verb == "write":
         write(folder)
         return
     rows = read(folder)
     result = {"python": platform.python_version(), "rows": rows}
+    # Not by isotau's way to write files: it need not be installed here.
     (folder / "results.json").write_text(json.dumps(result, indent=1))
-    sys.stdout.write("| network | file | importer | spikes | expected | wrong |\n")
-    sys.stdout.write("|---|---|---|---|---|---|\n")
-    for row in rows:
-        cells = [row["network"], row["file"], f"{row['importer']} {row['version']}"]
-        cells += [str(row.get(k, "refused")) for k in ("spikes", "expected", "wrong")]
-        sys.stdout.write(f"| {' | '.join(cells)} |\n")
+    numbers = ("spikes", "expected", "wrong")
+    table = MarkdownTable(
+        ["network", "file", "importer", *numbers],
+        [
+            [
+                row["network"],
+                row["file"],
+                f"{row['importer']} {row['version']}",
+                *(str(row.get(name, "refused")) for name in numbers),
+            ]
+            for row in rows
+        ],
+    )
+    sys.stdout.write(render_table(table) + "\n")
 
 
 if __name__ == "__main__":

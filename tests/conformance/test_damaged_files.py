@@ -57,11 +57,10 @@ def test_ten_thousand_damaged_files(tmp_path):
 
 
 @pytest.fixture
-def script(monkeypatch):
-    """Return the script as a module."""
+def script():
+    """Return the benchmark as a module."""
     for name in ("pynwb", "nir", "onnx"):
         pytest.importorskip(name, reason=f"{name} is not installed")
-    monkeypatch.syspath_prepend(ROOT)
     from benchmarks.damage import __main__
 
     return __main__
