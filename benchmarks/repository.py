@@ -1,8 +1,27 @@
-"""Where in the checkout the benchmarks find data and leave their pages."""
+"""The checkout: where data and pages lie, and which commit it is."""
 
+import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = ROOT / "examples" / "data"
 """Trained networks that come with isotau."""
 RESULTS = ROOT / "docs" / "results"
+
+
+def git(*words: str) -> str:
+    """Return what git says about the checkout; nothing where there is no git."""
+    process = subprocess.run(
+        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return process.stdout.strip()
+
+
+def has_changes() -> bool:
+    """Return whether files that git knows differ from the commit."""
+    return bool(git("status", "--porcelain", "--untracked-files=no"))
+
+
+def commit() -> str:
+    """Return the commit of the checkout, with + after it if files differ from it."""
+    return git("rev-parse", "HEAD") + "+" * has_changes()

@@ -13,7 +13,8 @@ import numpy as np
 
 
 def main(folder: Path) -> None:
-    begun = time.perf_counter()
+    # Not at the top of the module: the import is what is timed.
+    start = time.perf_counter()
     compiled = importlib.import_module("isotau.sim.engines.compiled")
     imported = time.perf_counter()
     files = importlib.import_module("isotau.convert.ground.files")
@@ -23,7 +24,7 @@ def main(folder: Path) -> None:
     silence = np.zeros((10, 4, net.n_in), dtype=np.int32)
     called = time.perf_counter()
     compiled.run(net, silence)
-    result = {"import": imported - begun, "first call": time.perf_counter() - called}
+    result = {"import": imported - start, "first call": time.perf_counter() - called}
     files.write_text(folder / "result.json", json.dumps(result))
 
 

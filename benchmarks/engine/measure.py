@@ -20,7 +20,7 @@ from isotau.convert.records.storage import save
 from isotau.sim.engines import reference
 from isotau.sim.engines.run import State
 
-OURS = {
+ENGINES = {
     "compiled": "isotau.sim.engines.compiled",
     "torch": "isotau.sim.engines.torch_engine",
     "reference": "isotau.sim.engines.reference",
@@ -52,38 +52,47 @@ class Contender:
 
 def modules() -> dict[str, Any]:
     """Return the engines that there are."""
-    found = {}
-    for name, module in OURS.items():
-        if importlib.util.find_spec(module) is not None:
-            found[name] = importlib.import_module(module)
-    return found
+    return {
+        name: importlib.import_module(module)
+        for name, module in ENGINES.items()
+        if importlib.util.find_spec(module) is not None
+    }
 
 
-def ours(
+def engine_run(
     run: Callable[..., Any], net: FixedPointNetwork, state: State, **options: Any
 ) -> Measure:
-    """Return the measurement of one of our engines."""
+    """Return the measurement of one of isotau's engines.
+
+    Args:
+        run: the engine's function.
+        net: the network.
+        state: that every run starts from.
+        options: of the function, that are measured too.
+    """
     batch = len(state.u)
 
     def measure(steps: int) -> Timed:
         messages = networks.silence(net, steps, batch)
-        begun = time.perf_counter()
-        ended = run(net, messages, state=state, **options)
-        taken = time.perf_counter() - begun
-        bits = ended.spikes.bits
-        us = taken / steps / batch * 1e6
+        start = time.perf_counter()
+        result = run(net, messages, state=state, **options)
+        seconds = time.perf_counter() - start
+        bits = result.spikes.bits
+        us = seconds / steps / batch * 1e6
         return Timed(us, networks.activity(bits, net.n), bits)
 
     return measure
 
 
-def same(what: str, bits: np.ndarray | None, true: np.ndarray | None) -> None:
+def require_same(
+    name: str, bits: np.ndarray | None, expected: np.ndarray | None
+) -> None:
     """Stop unless two runs gave the same spikes, as far as both went."""
-    if bits is None or true is None:
+    if bits is None or expected is None:
         return
-    shared = min(len(bits), len(true))
-    if not np.array_equal(bits[:shared], true[:shared]):
-        raise SystemExit(f"{what}: spikes differ at n × batch {bits.shape}")
+    steps = min(len(bits), len(expected))
+    if not np.array_equal(bits[:steps], expected[:steps]):
+        raise SystemExit(f"{name}: spikes differ at n × batch {bits.shape}")
 
 
 def contenders(
@@ -97,39 +106,48 @@ def contenders(
     """Return all that run one network at one batch."""
     run = next(iter(engines.values())).run
     state = networks.warmed_up(run, net, batch)
-    true = ours(reference.run, net, state)(CHECKED).bits
+    # The reference engine is too slow for more than a few steps at this size.
+    expected = engine_run(reference.run, net, state)(CHECKED).bits
     rows: list[tuple[str, Measure, bool]] = [
-        (name, ours(module.run, net, state), True) for name, module in engines.items()
+        (name, engine_run(module.run, net, state), True)
+        for name, module in engines.items()
     ]
     if "compiled" in engines:
-        rows.append(("compiled, 1 thread", ours(run, net, state, threads=1), True))
+        rows.append(
+            ("compiled, 1 thread", engine_run(run, net, state, threads=1), True)
+        )
     if "compiled" in engines and batch > 1 and net.n in DETAILED:
         noisy = replace(net, noise_exp=9)
-        with_noise = ours(run, noisy, state)
-        expected = ours(reference.run, noisy, state)(CHECKED).bits
-        same("compiled, noise", with_noise(CHECKED).bits, expected)
-        chosen = {"record": ("u", "v"), "neurons": np.arange(10)}
+        with_noise = engine_run(run, noisy, state)
+        noise_bits = engine_run(reference.run, noisy, state)(CHECKED).bits
+        require_same("compiled, noise", with_noise(CHECKED).bits, noise_bits)
+        recording = {"record": ("u", "v"), "neurons": np.arange(10)}
         rows += [
             ("compiled, noise", with_noise, True),
-            ("compiled, u and v", ours(run, net, state, **chosen), True),
-            ("compiled, counting", ours(run, net, state, count_overflow=True), True),
+            ("compiled, u and v", engine_run(run, net, state, **recording), True),
+            (
+                "compiled, counting",
+                engine_run(run, net, state, count_overflow=True),
+                True,
+            ),
         ]
     if library is not None:
         rows.append(("plain C", rivals.plain_c(library, net, state), True))
     for name, measure, _ in rows:
         if name != "compiled, noise":
-            same(name, measure(CHECKED).bits, true)
+            require_same(name, measure(CHECKED).bits, expected)
     rows.append(("Norse", rivals.norse(net, state), False))
-    found = [Contender(name, net.n, batch, m, reads) for name, m, reads in rows]
+    entrants = [Contender(name, net.n, batch, m, reads) for name, m, reads in rows]
+    # Lava and Brian2 know no batches.
     if batch > 1:
-        return found
+        return entrants
     if importlib.util.find_spec("lava") is not None:
-        found += lava(run, net, quick)
+        entrants += lava(run, net, quick)
     if brian2 is not None:
         measure = rivals.brian(net, brian2)
         steps = 10000 if net.n <= 200 else 1000
-        found.append(Contender("Brian2", net.n, 1, measure, False, steps, 1))
-    return found
+        entrants.append(Contender("Brian2", net.n, 1, measure, False, steps, 1))
+    return entrants
 
 
 def lava(
@@ -138,64 +156,69 @@ def lava(
     """Return Lava's two rows; spikes that are read must be ours from power-up."""
     warm_up, steps = (60, 100) if quick else (100, 300)
     plain = rivals.lava(net, warm_up, read=False)
-    found = [Contender("Lava", net.n, 1, plain, False, steps, 1 if quick else None)]
+    entrants = [Contender("Lava", net.n, 1, plain, False, steps, 1 if quick else None)]
     if quick and net.n not in DETAILED:
-        return found
+        return entrants
     read, steps = rivals.lava(net, warm_up, read=True), 60
-    true = run(net, networks.silence(net, warm_up + steps, 1)).spikes.bits
+    # From power-up, not from the state that the other runs start in.
+    expected = run(net, networks.silence(net, warm_up + steps, 1)).spikes.bits
 
     def measure(steps: int) -> Timed:
         timed = read(steps)
-        same("Lava", timed.bits, true)
+        require_same("Lava", timed.bits, expected)
         return timed._replace(bits=None)
 
     name = "Lava, spikes read"
-    return [*found, Contender(name, net.n, 1, measure, True, steps, 1 if quick else 3)]
-
-
-def interleaved(
-    found: list[Contender], repeats: int, budget_s: float
-) -> list[dict[str, Any]]:
-    """Return a row per contender; they run in turns, each of about the same time."""
-    steps = []
-    for each in found:
-        if each.steps is not None:
-            steps.append(each.steps)
-            continue
-        steps.append(enough(each, budget_s))
-    runs: list[list[Timed]] = [[] for _ in found]
-    for turn in range(repeats):
-        first: np.ndarray | None = None
-        for each, taken, count in zip(found, runs, steps, strict=True):
-            if turn >= (each.repeats or repeats):
-                continue
-            time.sleep(PAUSE_S)
-            timed = each.measure(count)
-            if not each.engine.endswith("noise"):
-                same(each.engine, timed.bits, first)
-                first = longer(first, timed.bits)
-            taken.append(timed._replace(bits=None))
     return [
-        {
-            "engine": each.engine,
-            "n": each.n,
-            "batch": each.batch,
-            "us_per_trial_step": statistics.median(x.us for x in taken),
-            "spikes_read": each.reads,
-            "activity": known(taken[0].activity),
-            "steps": count,
-            "repeats": len(taken),
-        }
-        for each, taken, count in zip(found, runs, steps, strict=True)
+        *entrants,
+        Contender(name, net.n, 1, measure, True, steps, 1 if quick else 3),
     ]
 
 
-def enough(each: Contender, budget_s: float) -> int:
+def interleaved(
+    entrants: list[Contender], repeats: int, budget_s: float
+) -> list[dict[str, Any]]:
+    """Return a row per contender; they run in turns, each of about the same time."""
+    steps = [
+        entrant.steps if entrant.steps is not None else enough(entrant, budget_s)
+        for entrant in entrants
+    ]
+    runs: list[list[Timed]] = [[] for _ in entrants]
+    for turn in range(repeats):
+        longest: np.ndarray | None = None
+        for entrant, times, count in zip(entrants, runs, steps, strict=True):
+            if turn >= (entrant.repeats or repeats):
+                continue
+            time.sleep(PAUSE_S)
+            timed = entrant.measure(count)
+            # All run one network from one state; only noise makes other spikes.
+            if not entrant.engine.endswith("noise"):
+                require_same(entrant.engine, timed.bits, longest)
+                longest = longer(longest, timed.bits)
+            # Rasters of all runs at once would fill the memory.
+            times.append(timed._replace(bits=None))
+    return [
+        {
+            "engine": entrant.engine,
+            "n": entrant.n,
+            "batch": entrant.batch,
+            "us_per_trial_step": statistics.median(timed.us for timed in times),
+            "spikes_read": entrant.reads,
+            "activity": finite(times[0].activity),
+            "steps": count,
+            "repeats": len(times),
+        }
+        for entrant, times, count in zip(entrants, runs, steps, strict=True)
+    ]
+
+
+def enough(entrant: Contender, budget_s: float) -> int:
     """Return in how many steps a run takes about `budget_s`; the first ones warm up."""
     count = FEWEST_STEPS
-    each.measure(count)
+    entrant.measure(count)
+    # In two strides: what a few steps cost says little of many.
     for share in (0.2, 1.0):
-        cost_s = each.measure(count).us * each.batch / 1e6
+        cost_s = entrant.measure(count).us * entrant.batch / 1e6
         count = int(np.clip(share * budget_s / cost_s, FEWEST_STEPS, MOST_STEPS))
         if count == FEWEST_STEPS:
             break
@@ -209,19 +232,19 @@ def longer(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | 
     return max(first, second, key=len)
 
 
-def known(share: float) -> float | None:
-    """Return a number as JSON has it."""
+def finite(share: float) -> float | None:
+    """Return a number as JSON has it, which knows no NaN."""
     return None if np.isnan(share) else share
 
 
 def first_calls(folder: Path, net: FixedPointNetwork) -> dict[str, float]:
     """Return how long the compiled engine takes to start, in fresh processes."""
     save(net, folder / "network.npz")
-    found = {}
+    seconds_of: dict[str, float] = {}
     for when in ("with an empty cache", "from the cache"):
         times = rivals.child(sys.executable, "first_call", folder, {})
-        found |= {f"{what} {when}": seconds for what, seconds in times.items()}
-    return found
+        seconds_of |= {f"{call} {when}": seconds for call, seconds in times.items()}
+    return seconds_of
 
 
 def scaling(run: Callable[..., Any], budget_s: float) -> dict[str, Any]:
@@ -231,17 +254,20 @@ def scaling(run: Callable[..., Any], budget_s: float) -> dict[str, Any]:
         for share in SHARES:
             net = networks.network(n, networks.busy(run, n, share))
             state = networks.warmed_up(run, net, 20)
-            one = Contender("compiled", n, 20, ours(run, net, state, threads=1), True)
-            busy += interleaved([one], 3, budget_s)
+            # On one thread: a few neurons' spikes are too little work to share out.
+            measure = engine_run(run, net, state, threads=1)
+            busy += interleaved(
+                [Contender("compiled", n, 20, measure, True)], 3, budget_s
+            )
     for n in DETAILED:
         net = networks.network(n, networks.busy(run, n))
         for batch in GROWTH_BATCHES:
             state = networks.warmed_up(run, net, batch)
-            two = [
-                Contender("compiled", n, batch, ours(run, net, state), True),
+            pair = [
+                Contender("compiled", n, batch, engine_run(run, net, state), True),
                 Contender("Norse", n, batch, rivals.norse(net, state), False),
             ]
-            batches += interleaved(two, 3, budget_s)
+            batches += interleaved(pair, 3, budget_s)
     return {"against_activity": busy, "against_batch": batches}
 
 
@@ -264,35 +290,37 @@ def everything(
         growth: also measure the cost against activity and batch.
         brian2: the Python that may have brian2.
     """
+    # First: what this process compiles would fill the cache that is to be empty.
     start = {}
-    if importlib.util.find_spec(OURS["compiled"]) is not None:
+    if importlib.util.find_spec(ENGINES["compiled"]) is not None:
         start = first_calls(scratch, networks.network(50, 150))
     engines = modules()
     run = next(iter(engines.values())).run
     python = brian2 if not quick and has_brian2(brian2) else None
     library = rivals.compile_c(scratch)
     repeats, budget_s = (3, 0.06) if quick else (5, 0.4)
-    rows, used = [], []
+    rows, activities = [], []
     for n in sizes:
         bias = networks.busy(run, n)
         net = networks.network(n, bias)
         bits = run(net, networks.silence(net, 1000, 1)).spikes.bits
+        # Cost goes with spikes: a network that is busier measures something else.
         share = networks.activity(bits[networks.WARM_UP :], n)
-        used.append({"n": n, "bias": bias, "activity": share})
+        activities.append({"n": n, "bias": bias, "activity": share})
         if not networks.RANGE[0] < share < networks.RANGE[1]:
             raise SystemExit(f"N = {n}: got activity {share:.3f}, need 0.03 to 0.05")
         for batch in batches:
-            found = contenders(engines, library, net, batch, python, quick)
-            rows += interleaved(found, repeats, budget_s)
+            entrants = contenders(engines, library, net, batch, python, quick)
+            rows += interleaved(entrants, repeats, budget_s)
     order = list(dict.fromkeys((r["engine"], r["batch"]) for r in rows))
     rows.sort(key=lambda r: (order.index((r["engine"], r["batch"])), r["n"]))
-    more = scaling(run, budget_s / 2) if growth else {}
-    return {"networks": used, "rows": rows, "start": start, **more}
+    growths = scaling(run, budget_s / 2) if growth else {}
+    return {"networks": activities, "rows": rows, "start": start, **growths}
 
 
 def has_brian2(python: str) -> bool:
     """Return whether an interpreter can import brian2."""
-    done = subprocess.run(
+    process = subprocess.run(
         [python, "-c", "import brian2"], capture_output=True, check=False
     )
-    return done.returncode == 0
+    return process.returncode == 0

@@ -16,6 +16,7 @@ from isotau.convert.records.spikes import unpack
 from isotau.sim.engines.run import State
 
 DU, DV, VTH = 400, 120, 2000
+"""Registers of every neuron: τ of about 10 ms and 34 ms in steps of 1 ms."""
 BIAS_EXP = 6
 EXPONENTS = {50: -4, 200: -5, 1000: -6, 2000: -7}
 """Weight exponent of the excitatory block: input varies equally at every size."""
@@ -24,6 +25,7 @@ STRONGER = 2
 BUSY = 0.04
 """Share of neurons that spikes in a step."""
 RANGE = (0.03, 0.05)
+"""Shares that count as `BUSY`."""
 WARM_UP = 200
 """Steps until the activity no longer remembers its start."""
 
@@ -38,11 +40,11 @@ def network(n: int, bias: int) -> FixedPointNetwork:
             source="recurrent",
             pre=pre,
             weights=rng.integers(low, high, (n, len(pre)), endpoint=True),
-            weight_exp=EXPONENTS[n] + more,
+            weight_exp=EXPONENTS[n] + stronger,
             num_weight_bits=8,
             sign_mode=mode,
         )
-        for pre, low, high, more, mode in (
+        for pre, low, high, stronger, mode in (
             (np.arange(excitatory), 0, 255, 0, SignMode.EXCITATORY),
             (np.arange(excitatory, n), -255, 0, STRONGER, SignMode.INHIBITORY),
         )
@@ -79,12 +81,14 @@ def activity(bits: np.ndarray, n: int) -> float:
 
 def warmed_up(run: Callable, net: FixedPointNetwork, batch: int) -> State:
     """Return a state in which the trials of a batch have come apart, by noise."""
+    # Without noise all trials of a batch would stay the same for ever.
     noisy = replace(net, noise_exp=15)
     return run(noisy, silence(net, WARM_UP, batch), seed=1).state._replace(step=0)
 
 
 def busy(run: Callable, n: int, share: float = BUSY, steps: int = 300) -> int:
     """Return the bias at which about `share` of the neurons spikes in a step."""
+    # Activity rises with the bias, so that halving the range finds it.
     low, high = 0, 3400
     while high - low > 1:
         middle = (low + high) // 2

@@ -12,7 +12,7 @@ from scipy.optimize import nnls
 from benchmarks.engine.networks import EXPONENTS
 from isotau.convert.ground.files import atomic
 
-SHOWN = (
+CURVES = (
     # engine, batch, colour, label
     ("Lava, spikes read", 1, "#D55E00", "Lava, spikes read"),
     ("Lava", 1, "#E69F00", "Lava, run only"),
@@ -31,14 +31,14 @@ HEADROOM = 10
 """Factor by which the axes go on above the points, for the legend."""
 
 
-def draw(path: Path, measured: dict[str, Any]) -> None:
-    """Draw what `engine_measure.everything` returned, with its growth."""
+def draw(path: Path, figures: dict[str, Any]) -> None:
+    """Draw what `measure.everything` returned, with its growth."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     FigureCanvasAgg(figure)
     by_n, by_batch, by_share = figure.subplots(1, 3)
-    against_n(by_n, measured["rows"])
-    against_batch(by_batch, measured["against_batch"])
-    against_activity(by_share, measured["against_activity"])
+    against_n(by_n, figures["rows"])
+    against_batch(by_batch, figures["against_batch"])
+    against_activity(by_share, figures["against_activity"])
     for axes in (by_n, by_batch, by_share):
         axes.set(xscale="log", yscale="log", ylabel=UNIT)
         axes.title.set_size(9)
@@ -51,20 +51,22 @@ def draw(path: Path, measured: dict[str, Any]) -> None:
 
 
 def against_n(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    for engine, batch, colour, label in SHOWN:
-        chosen = [r for r in rows if (r["engine"], r["batch"]) == (engine, batch)]
-        if chosen:
-            line(axes, chosen, "n", colour, label)
+    """Draw each engine's cost by the number of neurons."""
+    for engine, batch, colour, label in CURVES:
+        curve = [r for r in rows if (r["engine"], r["batch"]) == (engine, batch)]
+        if curve:
+            line(axes, curve, "n", colour, label)
     axes.set(xlabel="neurons N", title="4 % of the neurons spiking")
 
 
 def against_batch(axes: Axes, rows: list[dict[str, Any]]) -> None:
+    """Draw the compiled engine's and Norse's cost by the number of trials."""
     styles = {"compiled": "isotau compiled", "Norse": "Norse"}
     for engine, label in styles.items():
         for n in sorted({row["n"] for row in rows}):
-            chosen = [r for r in rows if (r["engine"], r["n"]) == (engine, n)]
+            curve = [r for r in rows if (r["engine"], r["n"]) == (engine, n)]
             dashes = "-" if engine == "compiled" else "--"
-            line(axes, chosen, "batch", COLOURS[n], f"{label}, N = {n}", dashes)
+            line(axes, curve, "batch", COLOURS[n], f"{label}, N = {n}", dashes)
     axes.set(xlabel="trials in a batch", title="4 % of the neurons spiking")
 
 
@@ -73,13 +75,13 @@ def against_activity(axes: Axes, rows: list[dict[str, Any]]) -> None:
     cost = np.array([row["us_per_trial_step"] for row in rows])
     work = np.array([terms(row["n"], row["activity"]) for row in rows])
     # Relative errors count alike, at the cheap end and at the dear one.
-    fitted, _ = nnls(work / cost[:, None], np.ones(len(cost)))
+    coefficients, _ = nnls(work / cost[:, None], np.ones(len(cost)))
     for n, colour in COLOURS.items():
-        mine = [row for row in rows if row["n"] == n]
-        line(axes, mine, "activity", colour, f"N = {n}", "")
-        shares = np.geomspace(mine[0]["activity"], mine[-1]["activity"])
-        axes.plot(shares, terms(n, shares).T @ fitted, color=colour, lw=1)
-    start, neuron, spike, synapse = fitted * 1e3
+        curve = [row for row in rows if row["n"] == n]
+        line(axes, curve, "activity", colour, f"N = {n}", "")
+        shares = np.geomspace(curve[0]["activity"], curve[-1]["activity"])
+        axes.plot(shares, terms(n, shares).T @ coefficients, color=colour, lw=1)
+    start, neuron, spike, synapse = coefficients * 1e3
     axes.set(
         xlabel="share of neurons spiking in a step",
         title=f"one thread; lines: {start:.0f} ns + N·{neuron:.2g} ns\n"
@@ -100,6 +102,7 @@ def line(
     label: str,
     dashes: str = "-",
 ) -> None:
+    """Draw rows as points and a line, by one of their entries."""
     xs = [row[key] for row in rows]
     ys = [row["us_per_trial_step"] for row in rows]
     axes.plot(xs, ys, marker="o", ms=4, ls=dashes, color=colour, label=label)

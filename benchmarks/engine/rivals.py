@@ -77,9 +77,10 @@ def plain_c(library: ctypes.CDLL, net: FixedPointNetwork, state: State) -> Measu
     def measure(steps: int) -> Timed:
         bits = np.empty((steps, batch, (n + 7) // 8), dtype=np.uint8)
         sums = np.empty(2 * n, dtype=np.int32)
+        # Copies: every run starts from the same state.
         moving = [state.u.copy(), state.v.copy(), state.ring[0].copy(), sums]
         arrays = [x.ctypes.data_as(ctypes.c_void_p) for x in (*registers, *moving)]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         library.run(
             n,
             len(excitatory.pre),
@@ -88,8 +89,8 @@ def plain_c(library: ctypes.CDLL, net: FixedPointNetwork, state: State) -> Measu
             *arrays,
             bits.ctypes.data_as(ctypes.c_void_p),
         )
-        taken = time.perf_counter() - begun
-        return Timed(taken / steps / batch * 1e6, activity(bits, n), bits)
+        seconds = time.perf_counter() - start
+        return Timed(seconds / steps / batch * 1e6, activity(bits, n), bits)
 
     return measure
 
@@ -113,6 +114,8 @@ def norse(net: FixedPointNetwork, state: State) -> Measure:
     from norse.torch import LIFParameters, LIFRecurrentCell
     from norse.torch.functional.lif import LIFState
 
+    # Norse's v is in units of the threshold, and its step multiplies the current by
+    # the loss of v, which the chip's does not: hence the unit of weights and current.
     unit, dt = LOSS_V * THRESHOLD, net.dt
     tensors = {k: torch.tensor(x / unit).float() for k, x in floats(net).items()}
     cell = LIFRecurrentCell(
@@ -137,13 +140,14 @@ def norse(net: FixedPointNetwork, state: State) -> Measure:
 
     def measure(steps: int) -> Timed:
         now, fired = at_first, torch.zeros(())
-        begun = time.perf_counter()
+        start = time.perf_counter()
         with torch.inference_mode():
             for _ in range(steps):
                 z, now = cell(silence, now)
                 fired += z.sum()
-        taken = time.perf_counter() - begun
-        return Timed(taken / steps / batch * 1e6, float(fired) / steps / batch / net.n)
+        seconds = time.perf_counter() - start
+        us, spikes = seconds / steps / batch * 1e6, float(fired) / steps / batch
+        return Timed(us, spikes / net.n)
 
     return measure
 

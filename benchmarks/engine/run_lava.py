@@ -28,16 +28,16 @@ def main(folder: Path) -> None:
         monitor = load("lava.proc.monitor.process").Monitor()
         monitor.probe(population.s_out, warm_up + steps)
     run_steps = load("lava.magma.core.run_conditions").RunSteps
-    chosen = load("lava.magma.core.run_configs").Loihi2SimCfg(select_tag="fixed_pt")
-    population.run(condition=run_steps(num_steps=warm_up), run_cfg=chosen)
-    begun = time.perf_counter()
+    config = load("lava.magma.core.run_configs").Loihi2SimCfg(select_tag="fixed_pt")
+    population.run(condition=run_steps(num_steps=warm_up), run_cfg=config)
+    start = time.perf_counter()
     population.run(condition=run_steps(num_steps=steps))
-    result = {"run_us": (time.perf_counter() - begun) / steps * 1e6, "read_us": 0.0}
+    result = {"run_us": (time.perf_counter() - start) / steps * 1e6, "read_us": 0.0}
     if read:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         (raster,) = monitor.get_data()[population.name].values()
-        taken = time.perf_counter() - begun
-        result["read_us"] = taken / (warm_up + steps) * 1e6
+        seconds = time.perf_counter() - start
+        result["read_us"] = seconds / (warm_up + steps) * 1e6
         np.save(folder / "bits.npy", spikes.pack(raster[:, None] != 0))
     population.stop()
     files.write_text(folder / "result.json", json.dumps(result))
