@@ -231,7 +231,7 @@ def test_an_interrupt_ends_everything(low_rank_file, tmp_path, jobs):
 
 
 def test_the_python_of_the_page_runs(tmp_path):
-    docs = Path(__file__).resolve().parents[2] / "docs/timescales.md"
+    docs = Path(__file__).resolve().parents[3] / "docs/timescales.md"
     (code,) = re.findall(r"```python\n(.*?)```", docs.read_text(encoding="utf-8"), re.S)
     done = subprocess.run(
         [sys.executable, "-c", code],
