@@ -7,13 +7,14 @@ be shorter than the padded ones it meets.
 import numpy as np
 from numba import njit
 
+from isotau.convert.chip.compiled_step import bare
 from isotau.convert.tuning.forward.fused_kernels import (
     RESTED,
     copy,
     list_flagged,
     list_spikes,
 )
-from isotau.convert.tuning.forward.tile_kernels import bare, multiply
+from isotau.convert.tuning.forward.tile_kernels import multiply
 
 SUPER, TANH, TRIANGLE, HEAVI_ERFC, CIRC = range(5)
 """Places in `norse_module.SURROGATES`."""

@@ -1,196 +1,126 @@
 """The chip's time step compiled, which leaves what the backward pass needs.
 
-One trial after another, one time step after another; a spike adds one row of weights.
-The rules are `isotau.convert.chip.arithmetic`'s, in this form:
-
-- A decay is a product in float64 cut to int32: |u| · 4096 < 2^53 makes it exact, and
-  the cut is toward zero.
-- int32 sums wrap as they are; a shift to the right applies to a layer's whole sum
-  (`chip_pass.Layers`).
+The step is that of `isotau.convert.chip.compiled_step`, whose docstring says what its
+rows hold; a row here is as long as the network, not padded. What differs from the
+engine: messages and spikes of the step before are delivered at the beginning of the
+step that they arrive in, since gradients go to these spikes; and weights are int32, in
+layers (`chip_pass.Layers`), since they change with every update of the parameters.
 """
 
 import numpy as np
-from numba import njit
 
-from isotau.convert.chip.arithmetic import INPUT_SHIFT, STATE_LIMIT
-from isotau.convert.chip.philox_kernels import draw_noise
+from isotau.convert.chip import compiled_step as chip
 from isotau.convert.tuning.forward.fused_kernels import RESTED, SPIKED
 
 TURN = 16
 """Steps of a trial before the next has its turn: what is written stays in the cache."""
-inline = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
-
-M = STATE_LIMIT
 
 
-@inline
-def add_rows(arriving, rows, down, layer, chosen, many, total):
-    """Deliver the sum of some rows of a layer."""
-    for j in range(total.shape[0]):
-        total[j] = 0
-    full = many - many % 4
-    for k in range(0, full, 4):
-        a, b, c, d = chosen[k], chosen[k + 1], chosen[k + 2], chosen[k + 3]
-        for j in range(total.shape[0]):
-            total[j] += np.int32(
-                np.int32(rows[layer, a, j] + rows[layer, b, j])
-                + np.int32(rows[layer, c, j] + rows[layer, d, j])
-            )
-    for k in range(full, many):
-        a = chosen[k]
-        for j in range(total.shape[0]):
-            total[j] = np.int32(total[j] + rows[layer, a, j])
-    deliver(arriving, total, down, layer)
-
-
-@inline
-def deliver(arriving, total, down, layer):
-    """Add a layer's sums, each shifted right by its own number of bits."""
+@chip.kernel
+def deliver_layer(arriving, total, down, layer):
+    """Add a layer's sums, each shifted right by its own number of bits: (H12)."""
     for j in range(arriving.shape[0]):
-        arriving[j] = np.int32(arriving[j] + np.int32(total[j] >> down[layer, j]))
+        arriving[j] = np.int32(arriving[j] + chip.shifted(total[j], 0, down[layer, j]))
 
 
-@inline
-def send_spikes(arriving, rows, down, used, spiking, many, chosen, total):
+@chip.kernel
+def send_spikes(arriving, rows, down, row_of, source_list, sources, row_list, total):
     """Deliver what the spikes of some sources add."""
-    for layer in range(rows.shape[0]):
-        found = 0
-        for s in range(many):
-            chosen[found] = spiking[s]
-            found += used[layer, spiking[s]]
-        if found > 0:
-            add_rows(arriving, rows, down, layer, chosen, found, total)
+    zeros = rows.shape[0] - 1
+    for layer in range(row_of.shape[0]):
+        count = chip.list_rows(source_list, sources, row_of[layer], row_list, zeros)
+        if count > 0:
+            chip.add_rows(total, rows, row_list, 0, count)
+            deliver_layer(arriving, total, down, layer)
 
 
-@inline
-def send_numbers(arriving, rows, down, used, sent, t, trial, total):
+@chip.kernel
+def send_messages(arriving, rows, down, row_of, messages, total):
     """Deliver weights times messages, summed as int32."""
-    for layer in range(rows.shape[0]):
-        some = False
-        for c in range(sent.shape[2]):
-            number = sent[t, trial, c]
-            if number == 0 or not used[layer, c]:
-                continue
-            if not some:
-                for j in range(total.shape[0]):
-                    total[j] = 0
-                some = True
-            for j in range(total.shape[0]):
-                total[j] = np.int32(total[j] + np.int32(rows[layer, c, j] * number))
-        if some:
-            deliver(arriving, total, down, layer)
+    for layer in range(row_of.shape[0]):
+        if chip.sum_messages(total, rows, row_of[layer], messages):
+            deliver_layer(arriving, total, down, layer)
 
 
-@inline
-def list_fired(words, fired, marked):
-    """List where bytes are not 0, eight at a time as words; return how many."""
-    many = 0
-    for k in range(words.shape[0]):
-        if words[k] != 0:
-            for j in range(8 * k, 8 * k + 8):
-                marked[many] = j
-                many += fired[j] != 0
-    return many
+@chip.kernel
+def tape_step(flags, x, t, trial, refractory_left, peak, threshold, per_v):
+    """Keep who rests, and how far v was above threshold, in the module's units."""
+    for j in range(refractory_left.shape[0]):
+        flags[t, trial, j] = RESTED * np.uint8(refractory_left[j] > 0)
+    for j in range(refractory_left.shape[0]):
+        # both are within 24 bits: their difference needs no 64
+        above = np.int32(peak[j] - threshold[j])
+        x[t, trial, j] = x.dtype.type(above) * per_v[j]
 
 
-@inline
-def list_sent(sent, t, trial, marked):
-    """List the channels that sent anything; return how many."""
-    many = 0
-    for c in range(sent.shape[2]):
-        marked[many] = c
-        many += sent[t, trial, c] != 0
-    return many
-
-
-@inline
-def integrate(u, v, before, arriving, drive, keep_u, keep_v):
-    """Update every u, and set v before its reset.
-
-    Each loop has few arrays: these vectorize, where one loop over all would not.
-    """
-    for j in range(u.shape[0]):
-        i = np.int32(np.int32(u[j] * keep_u[j]) + np.int32(arriving[j] << INPUT_SHIFT))
-        i = np.int32(i - 2 * M) if i > M else i
-        u[j] = np.int32(i + 2 * M) if i <= -M else i
-    for j in range(v.shape[0]):
-        y = np.int32(np.int32(np.int32(v[j] * keep_v[j]) + u[j]) + drive[j])
-        before[j] = min(max(y, np.int32(1 - M)), np.int32(M - 1))
-
-
-@inline
-def fire(v, rest, before, fired, threshold, refractory):
-    """Update every v and the steps left at reset; mark who spikes."""
-    for j in range(v.shape[0]):
-        awake = rest[j] <= 0
-        fired[j] = awake & (before[j] > threshold[j])
-        v[j] = before[j] if awake & (before[j] <= threshold[j]) else np.int32(0)
-    for j in range(v.shape[0]):
-        less = max(np.int32(rest[j] - 1), np.int32(0))
-        rest[j] = refractory[j] if fired[j] else less
-
-
-@inline
-def tape_step(flags, x, t, trial, rest, before, threshold, unit):
-    """Keep who rests, and how far v was above threshold."""
-    for j in range(rest.shape[0]):
-        flags[t, trial, j] = RESTED * np.uint8(rest[j] > 0)
-    for j in range(rest.shape[0]):
-        x[t, trial, j] = x.dtype.type(np.int32(before[j] - threshold[j])) * unit[j]
-
-
-@inline
-def run_trials(lo, hi, program, sent, state, left, noise_of, out):
-    """Run the trials from `lo` to `hi`, each some steps at a time.
+@chip.kernel
+def run_trials(first, last, program, messages, state, units, noise_of, out):
+    """Run the trials from `first` to `last` − 1, each some steps at a time.
 
     Args:
-        lo: first trial.
-        hi: one beyond the last.
-        program: from `program_of`.
-        sent: steps × trial × channel, int32: messages that arrive in each step.
-        state: z (uint8, filled up with zeros to whole words), u, v and rest (int32),
-            trial × neuron; changed.
-        left: units per integer of v and of u, per neuron.
+        first: trial.
+        last: trial, not included.
+        program: from `chip_pass.program_of`.
+        messages: steps × trial × channel, int32, that arrive in each step.
+        state: z (uint8, filled up with zeros to whole words), u, v and steps left at
+            reset (int32), trial × neuron; changed.
+        units: of voltage per integer of v and of u, a row each.
         noise_of: key, number of the first step, and exponent, 0 for no noise.
-        out: steps × trial × neuron, filled: spikes; flags, x and current of a tape,
+        out: steps × trial × neuron, filled: spikes; flags, x and current of a `Tape`,
             each of them without steps where it is not kept.
     """
-    # Arrays are taken out of tuples once: each time counts a reference, atomically.
     recurrent, graded, binary, keep_u, keep_v, bias, threshold, refractory = program
-    (rows, down, used), (rows_g, down_g, used_g) = recurrent, graded
-    rows_b, down_b, used_b = binary
-    zs, us, vs, rests = state
-    (per_v, per_u), (key, step, exponent) = left, noise_of
-    spikes, flags, x, current = out
-    n, wide = us.shape[1], max(us.shape[1], sent.shape[2]) + 8
-    spiking, chosen = np.zeros(wide, np.int64), np.zeros(wide, np.int64)
+    rows, down, row_of = chip.bare(recurrent[0]), recurrent[1], chip.bare(recurrent[2])
+    rows_g, down_g, row_of_g = chip.bare(graded[0]), graded[1], chip.bare(graded[2])
+    rows_b, down_b, row_of_b = chip.bare(binary[0]), binary[1], chip.bare(binary[2])
+    zs, us, vs, pauses = (
+        chip.bare(state[0]),
+        chip.bare(state[1]),
+        chip.bare(state[2]),
+        chip.bare(state[3]),
+    )
+    (per_v, per_u), (key, step, exponent) = units, noise_of
+    spikes, flags, x, current = out[0], chip.bare(out[1]), chip.bare(out[2]), out[3]
+    messages = chip.bare(messages)
+    n, words_n, channels = us.shape[1], zs.shape[1], messages.shape[2]
+    spike_list, sender_list = np.zeros(words_n, np.int64), np.zeros(channels, np.int64)
+    row_list = np.zeros(max(words_n, channels) + chip.SPARE_ROWS, np.int64)
     arriving, total = np.zeros(n, np.int32), np.zeros(n, np.int32)
-    drive, before = bias.copy(), np.zeros(n, np.int32)
-    noise = np.zeros(zs.shape[1], np.int32)
-    for start in range(0, sent.shape[0], TURN):
-        for trial in range(lo, hi):
-            u, v, rest, fired = us[trial], vs[trial], rests[trial], zs[trial]
-            words = fired.view(np.uint64)
-            for t in range(start, min(start + TURN, sent.shape[0])):
+    drive, peak = bias.copy(), np.zeros(n, np.int32)
+    noise = np.zeros(words_n, np.int32)
+    for start in range(0, messages.shape[0], TURN):
+        for trial in range(first, last):
+            u, v, fired = us[trial], vs[trial], zs[trial]
+            refractory_left, words = pauses[trial], fired.view(np.uint64)
+            for t in range(start, min(start + TURN, messages.shape[0])):
                 for j in range(n):
                     arriving[j] = 0
-                many = list_fired(words, fired, spiking)
-                send_spikes(arriving, rows, down, used, spiking, many, chosen, total)
-                send_numbers(arriving, rows_g, down_g, used_g, sent, t, trial, total)
-                many = list_sent(sent, t, trial, spiking)
+                sent = messages[t, trial]
+                count = chip.list_spikes(words, fired, None, spike_list)
                 send_spikes(
-                    arriving, rows_b, down_b, used_b, spiking, many, chosen, total
+                    arriving, rows, down, row_of, spike_list, count, row_list, total
+                )
+                send_messages(arriving, rows_g, down_g, row_of_g, sent, total)
+                count = chip.list_senders(sent, sender_list)
+                send_spikes(
+                    arriving,
+                    rows_b,
+                    down_b,
+                    row_of_b,
+                    sender_list,
+                    count,
+                    row_list,
+                    total,
                 )
                 if exponent > 0:
-                    draw_noise(
-                        noise, key, step + t, trial, noise.shape[0] // 8, exponent
-                    )
-                    for j in range(n):
-                        drive[j] = np.int32(bias[j] + noise[j])
-                integrate(u, v, before, arriving, drive, keep_u, keep_v)
+                    chip.fill_noise(noise, key, step + t, trial, words_n // 8, exponent)
+                    chip.add_noise(drive, bias, noise, n)
+                chip.integrate(u, v, peak, arriving, drive, keep_u, keep_v)
                 if x.shape[0] > 0:
-                    tape_step(flags, x, t, trial, rest, before, threshold, per_v)
-                fire(v, rest, before, fired, threshold, refractory)
+                    tape_step(
+                        flags, x, t, trial, refractory_left, peak, threshold, per_v
+                    )
+                chip.fire(v, refractory_left, peak, fired, threshold, refractory)
                 for j in range(n):
                     spikes[t, trial, j] = fired[j]
                 if x.shape[0] > 0:

@@ -32,14 +32,14 @@ class Layers(NamedTuple):
     a whole, so its sum stands apart; several share a layer where no neuron has two.
 
     Attributes:
-        rows: layer × pre × post, int32.
+        rows: (layer · pre + 1) × post, int32; the last row is zeros.
         down: layer × post, int32: bits by which a sum is shifted right.
-        used: layer × pre: whether a row holds anything.
+        row_of: layer × pre, int64: place in `rows`; −1 for a row of zeros.
     """
 
     rows: np.ndarray
     down: np.ndarray
-    used: np.ndarray
+    row_of: np.ndarray
 
 
 def layers_of(blocks: list[WeightBlock], n: int, columns: int) -> Layers:
@@ -59,13 +59,15 @@ def layers_of(blocks: list[WeightBlock], n: int, columns: int) -> Layers:
         rows, down = free[0]
         rows[np.ix_(block.pre, post)] += block.weights[post].T
         down[post] = -block.weight_exp
-    kept = [(merged, np.zeros(n))] if merged.any() or not apart else []
-    kept += apart
-    rows = np.stack([rows for rows, _ in kept])
+    layers = [(merged, np.zeros(n))] if merged.any() or not apart else []
+    layers += apart
+    rows = np.concatenate([*(rows for rows, _ in layers), np.zeros((1, n), np.int64)])
+    # A layer of one sign has rows of zeros for the neurons of the other one.
+    row_of = np.where(rows[:-1].any(axis=1), np.arange(len(rows) - 1), -1)
     return Layers(
-        rows=np.ascontiguousarray(chip.wrap_int32(rows).astype(np.int32)),
-        down=np.stack([down for _, down in kept]).astype(np.int32),
-        used=np.asarray(rows.any(axis=2)),
+        rows=chip.wrap_int32(rows).astype(np.int32),
+        down=np.stack([down for _, down in layers]).astype(np.int32),
+        row_of=row_of.reshape(len(layers), columns),
     )
 
 

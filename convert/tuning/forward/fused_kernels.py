@@ -8,7 +8,7 @@ because LLVM vectorizes a loop only while few arrays may overlap in it.
 import numpy as np
 from numba import njit
 
-from isotau.convert.tuning.forward.tile_kernels import bare
+from isotau.convert.chip.compiled_step import bare
 
 SPIKED, RESTED = 1, 2
 """Bits of a neuron's flags: it spiked; it was within its refractory period."""

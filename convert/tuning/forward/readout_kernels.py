@@ -6,7 +6,7 @@ As in `kernels`, a call does the trials `first` … `last` − 1 of a batch, all
 import numpy as np
 from numba import njit
 
-from isotau.convert.tuning.forward.tile_kernels import bare
+from isotau.convert.chip.compiled_step import bare
 
 exact = njit(nogil=True, cache=True, error_model="numpy")
 free = njit(

@@ -26,23 +26,6 @@ def lanes(dtype: Any) -> int:
 
 
 @intrinsic
-def bare(typing, array):
-    """Return an array whose rows can be taken without counting references.
-
-    The counters are shared between threads, and one would go up and down for each row:
-    a third of the forward pass.
-    """
-
-    def codegen(context, builder, signature, args):
-        made = context.make_array(signature.return_type)(context, builder, args[0])
-        made.meminfo = made.meminfo.type(None)
-        made.parent = made.parent.type(None)
-        return made._getvalue()
-
-    return array(array), codegen
-
-
-@intrinsic
 def tile(typing, g, row, panels, at, out, column, n):
     """Set TRIALS × lanes of a product; all arrays are contiguous.
 

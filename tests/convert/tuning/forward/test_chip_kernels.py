@@ -1,40 +1,48 @@
-"""The compiled step's parts against the rules and samples of other modules."""
+"""The compiled forward pass's parts against numpy."""
 
 import numpy as np
 
 from isotau.convert.tuning.forward import chip_kernels
+from isotau.convert.tuning.forward.fused_kernels import RESTED
 
 
-def test_rows_are_added_and_floored_as_a_whole():
+def test_spikes_are_added_and_floored_as_a_whole():
     rng = np.random.default_rng(0)
-    rows = rng.integers(-300, 300, (2, 9, 5)).astype(np.int32)
+    rows = rng.integers(-300, 300, (19, 5)).astype(np.int32)
+    rows[-1] = 0
+    row_of = np.arange(18).reshape(2, 9)
+    row_of[1, 4] = -1
     down = np.array([[0] * 5, [3, 1, 0, 8, 2]], dtype=np.int32)
-    for many in (1, 3, 4, 7, 9):
-        chosen = rng.permutation(9)
-        arriving = np.full(5, 10, np.int32)
-        total = np.zeros(5, np.int32)
-        chip_kernels.add_rows(arriving, rows, down, 1, chosen, many, total)
-        summed = rows[1][chosen[:many]].sum(axis=0)
-        np.testing.assert_array_equal(arriving, 10 + np.floor(summed / 2.0 ** down[1]))
+    for count in (1, 3, 4, 7, 9):
+        sources = rng.permutation(9)[:count]
+        arriving, total = np.full(5, 10, np.int32), np.zeros(5, np.int32)
+        row_list = np.zeros(12, np.int64)
+        chip_kernels.send_spikes(
+            arriving, rows, down, row_of, sources, count, row_list, total
+        )
+        exact = np.full(5, 10)
+        for layer in range(2):
+            summed = rows[row_of[layer][sources]].sum(axis=0)
+            exact += np.floor(summed / 2.0 ** down[layer]).astype(int)
+        np.testing.assert_array_equal(arriving, exact)
 
 
 def test_numbers_wrap_as_int32():
-    rows = np.array([[[255, -255]]], dtype=np.int32)
-    used, down = np.ones((1, 1), bool), np.zeros((1, 2), np.int32)
-    sent = np.array([[[2**31 - 1]]], dtype=np.int32)
+    rows = np.array([[255, -255], [0, 0]], dtype=np.int32)
+    row_of, down = np.zeros((1, 1), np.int64), np.zeros((1, 2), np.int32)
+    sent = np.array([2**31 - 1], dtype=np.int32)
     arriving, total = np.zeros(2, np.int32), np.zeros(2, np.int32)
-    chip_kernels.send_numbers(arriving, rows, down, used, sent, 0, 0, total)
+    chip_kernels.send_messages(arriving, rows, down, row_of, sent, total)
     exact = np.array([255, -255]) * (2**31 - 1)
     np.testing.assert_array_equal(arriving, exact.astype(np.int32))
 
 
-def test_who_fired_and_who_sent_is_listed():
-    rng = np.random.default_rng(1)
-    for share in (0.0, 0.1, 1.0):
-        fired = (rng.random(48) < share).astype(np.uint8)
-        marked = np.zeros(56, np.int64)
-        many = chip_kernels.list_fired(fired.view(np.uint64), fired, marked)
-        assert marked[:many].tolist() == np.flatnonzero(fired).tolist()
-        sent = fired.astype(np.int32)[None, None]
-        many = chip_kernels.list_sent(sent, 0, 0, marked)
-        assert marked[:many].tolist() == np.flatnonzero(fired).tolist()
+def test_the_tape_keeps_who_rested_and_how_far_v_was_above_threshold():
+    flags, x = np.full((2, 3, 4), 99, np.uint8), np.zeros((2, 3, 4))
+    refractory_left = np.array([0, 0, 2, 1], np.int32)
+    peak, threshold = np.array([[5, -7, 9, 1], [3, 3, 3, 3]], np.int32)
+    per_v = np.array([1, 0.5, 1, 2])
+    chip_kernels.tape_step(flags, x, 1, 2, refractory_left, peak, threshold, per_v)
+    assert flags[1, 2].tolist() == [0, 0, RESTED, RESTED]
+    assert x[1, 2].tolist() == [2, -5, 6, -4]
+    assert (flags == 99).sum() == 20

@@ -39,7 +39,8 @@ def test_layers_deliver_what_the_blocks_do(number):
     layers = layers_of(blocks, n, columns)
     negative = sum(block.weight_exp < 0 for block in blocks)
     # two populations share a layer; what is not floored has one
-    assert len(layers.rows) <= 1 + (negative + 1) // 1
+    assert len(layers.down) <= 1 + negative
+    assert not layers.rows[-1].any()
     for _ in range(20):
         z = rng.random(columns) < 0.5
         want = sum(
@@ -47,9 +48,9 @@ def test_layers_deliver_what_the_blocks_do(number):
             for b in blocks
         )
         have = np.zeros(n, np.int64)
-        for rows, down, used in zip(*layers, strict=True):
-            assert (used == rows.any(axis=1)).all()
-            have += np.floor(rows.T.astype(np.int64) @ z / 2.0**down).astype(np.int64)
+        for row_of, down in zip(layers.row_of, layers.down, strict=True):
+            rows = layers.rows[row_of[z]].astype(np.int64)
+            have += np.floor(rows.sum(axis=0) / 2.0**down).astype(np.int64)
         np.testing.assert_array_equal(have, want)
 
 
@@ -69,11 +70,11 @@ def test_populations_share_layers():
         for b, e in zip(blocks, exponents, strict=True)
     ]
     layers = layers_of(blocks, 6, 4)
-    assert len(layers.rows) == 3  # both of exponent ≥ 0, and two floors per neuron
+    assert len(layers.down) == 3  # both of exponent ≥ 0, and two floors per neuron
     assert not layers.down[0].any()
     assert layers.down[1:].tolist() == [[1] * 3 + [4] * 3, [2] * 3 + [5] * 3]
 
 
 def test_no_connections_make_one_empty_layer():
     layers = layers_of([], 3, 2)
-    assert layers.rows.shape == (1, 2, 3) and not layers.used.any()
+    assert layers.rows.shape == (3, 3) and (layers.row_of == -1).all()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numba import njit
 
+from isotau.convert.chip.compiled_step import bare
 from isotau.convert.tuning.forward.tape import in_panels
-from isotau.convert.tuning.forward.tile_kernels import TRIALS, bare, lanes, multiply
+from isotau.convert.tuning.forward.tile_kernels import TRIALS, lanes, multiply
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,0 +1,250 @@
+"""The chip's time step in compiled loops: the engine and tuning run this one.
+
+Each function does a part of the step for one trial; a caller's loop inlines them all.
+The rules are those of `isotau.convert.chip.arithmetic`. Index j runs over neurons, and
+a row is one number per neuron:
+
+| array | holds | type |
+|---|---|---|
+| u, v | the state, integers of the chip | int32 |
+| arriving | a, what connections hand over in this step, in units of 2^6 | int32 |
+| peak | v′, v before spikes and reset | int32 |
+| drive, bias, noise | what is added to v, integers of v | int32 |
+| keep_u, keep_v | what a decay leaves: 1 − (du + 1)/4096, 1 − dv/4096 | float64 |
+| threshold | 2^6 · vth | int32 |
+| refractory, refractory_left | steps at reset: of each spike, still to come | int32 |
+| fired | 1 where a neuron spiked, else 0; the same bytes as words of eight | uint8 |
+| rows | mantissas, one row per source, the last row all zeros | uint8, int32 |
+| row_of | place in `rows` of each source, −1 where a block has none | int64 |
+| total | sums of weights before the shift | int16, int32 |
+
+A step is: `fill_noise` and `add_noise` (H6), `integrate` (H3 to H5, H7), `fire` (H8 to
+H11), `list_spikes`; then for each block `list_rows` and `add_rows`, or `sum_messages`,
+and `deliver` (H12, H13). numba types each function anew for every caller: an argument
+that is None costs nothing. But its cache looks at the caller's file alone: after a
+change here delete the `*.nbi` files of `sim/engines` and `convert/tuning/forward`.
+"""
+
+import numpy as np
+from numba import njit
+from numba.extending import intrinsic
+
+from isotau.convert.chip.arithmetic import INPUT_SHIFT, NOISE_MAX, STATE_LIMIT
+from isotau.convert.chip.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
+
+GATHER = np.uint64(0x0102040810204080)
+"""Times eight bytes of 0 or 1, as a word: the same as eight bits, in the top byte."""
+SPARE_ROWS = 3
+"""Places that a list of rows needs beyond the last: `add_rows` takes four at a time."""
+M = STATE_LIMIT
+M0, M1 = MULTIPLIERS
+W0, W1 = WEYL
+# numba's checks of bounds would double the time; every caller sizes its arrays itself
+kernel = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
+
+
+@intrinsic
+def bare(typing, array):
+    """Return an array whose rows can be taken without counting references.
+
+    The counters are shared between threads, and one would go up and down for each row:
+    a third of the forward pass.
+    """
+
+    def codegen(context, builder, signature, args):
+        view = context.make_array(signature.return_type)(context, builder, args[0])
+        view.meminfo = view.meminfo.type(None)
+        view.parent = view.parent.type(None)
+        return view._getvalue()
+
+    return array(array), codegen
+
+
+@kernel
+def unwrapped_u(u, keep, arriving):
+    """Return u after decay and input, before its wrap: (H3), (H4).
+
+    |u| · 4096 < 2^53, so the product in float64 is exact and its cut is (H4)'s.
+    """
+    # int32 sums wrap as they are: (H14)
+    return np.int32(np.int32(u * keep) + np.int32(arriving << INPUT_SHIFT))
+
+
+@kernel
+def wrap_u(u):
+    """Return u after one wrap into 24 bits: (H5)."""
+    lowered = np.int32(u - 2 * M) if u > M else u
+    return np.int32(lowered + 2 * M) if lowered <= -M else lowered
+
+
+@kernel
+def unclipped_v(v, keep, u, drive):
+    """Return v after decay, current and drive, before its saturation: (H7)."""
+    return np.int32(np.int32(np.int32(v * keep) + u) + drive)
+
+
+@kernel
+def integrate(u, v, peak, arriving, drive, keep_u, keep_v):
+    """Update every u, and set v before spikes and reset.
+
+    Two loops of few arrays each: LLVM vectorizes a loop only while it can afford to
+    check that none of its arrays overlap.
+    """
+    for j in range(u.shape[0]):
+        u[j] = wrap_u(unwrapped_u(u[j], keep_u[j], arriving[j]))  # (H3), (H5)
+    for j in range(v.shape[0]):
+        y = unclipped_v(v[j], keep_v[j], u[j], drive[j])
+        peak[j] = min(max(y, np.int32(1 - M)), np.int32(M - 1))  # (H7)
+
+
+@kernel
+def fire(v, refractory_left, peak, fired, threshold, refractory):
+    """Mark who spikes; update every v and the steps left at reset: (H8) to (H11)."""
+    for j in range(v.shape[0]):
+        awake = refractory_left[j] <= 0
+        fired[j] = awake & (peak[j] > threshold[j])
+        v[j] = peak[j] if awake & (peak[j] <= threshold[j]) else np.int32(0)
+    for j in range(v.shape[0]):
+        less = max(np.int32(refractory_left[j] - 1), np.int32(0))
+        refractory_left[j] = refractory[j] if fired[j] else less
+
+
+@kernel
+def fill_noise(noise, key, step, trial, blocks, exponent):
+    """Set the noise of one step, that of `isotau.convert.chip.philox`: (P1) to (P6).
+
+    Args:
+        noise: row of eight numbers per block or longer.
+        key: the two halves of the seed, uint64.
+        step: number of the step since power-up.
+        trial: number of the trial.
+        blocks: of eight neurons that get noise.
+        exponent: E, the network's noise_exp.
+    """
+    up, down = max(exponent - 7, 0), max(7 - exponent, 0)
+    # Words of 32 bits are held in 64: their products need these, masks cut the rest.
+    low, half = np.uint64(MASK), np.uint64(0xFFFF)
+    bits, middle = np.uint64(32), np.uint64(16)
+    for block in range(blocks):
+        c0, c1 = np.uint64(block), np.uint64(step)  # (P1)
+        c2, c3 = np.uint64(trial), np.uint64(0)
+        k0, k1 = key[0], key[1]
+        for _ in range(ROUNDS):
+            p0, p1 = c0 * np.uint64(M0), c2 * np.uint64(M1)  # (P2)
+            c0, c1 = (p1 >> bits) ^ c1 ^ k0, p1 & low
+            c2, c3 = (p0 >> bits) ^ c3 ^ k1, p0 & low
+            k0, k1 = (k0 + np.uint64(W0)) & low, (k1 + np.uint64(W1)) & low  # (P3)
+        j = 8 * block
+        for word in (c0, c1, c2, c3):
+            for h in (word & half, word >> middle):  # (P4)
+                sample = np.int32((np.int32(h) * 255) >> 16) - NOISE_MAX  # (P5)
+                noise[j] = np.int32((sample << up) >> down)  # (P6)
+                j += 1
+
+
+@kernel
+def add_noise(drive, bias, noise, n):
+    """Set the drive of the first n neurons in a step: (H6)."""
+    for j in range(n):
+        drive[j] = np.int32(bias[j] + noise[j])
+
+
+@kernel
+def list_spikes(words, fired, bits, spike_list):
+    """List who fired, and pack it, eight neurons to a byte; return how many.
+
+    Args:
+        words: `fired`, eight bytes at a time.
+        fired: bytes of 0 or 1.
+        bits: a byte for each word that is looked at; None for all, not packed.
+        spike_list: room for as many places as there are bytes.
+    """
+    count = 0
+    for k in range(words.shape[0] if bits is None else bits.shape[0]):
+        word = words[k]
+        if bits is not None:
+            bits[k] = (word * GATHER) >> np.uint64(56)
+        # Few neurons spike: most words are 0 and need no look at their bytes.
+        if word != 0:
+            for j in range(8 * k, 8 * k + 8):
+                # written always, counted where it holds: no branch to mispredict
+                spike_list[count] = j
+                count += fired[j]
+    return count
+
+
+@kernel
+def list_senders(messages, sender_list):
+    """List the channels whose message is not 0; return how many: (H13)."""
+    count = 0
+    for c in range(messages.shape[0]):
+        sender_list[count] = c
+        count += messages[c] != 0
+    return count
+
+
+@kernel
+def list_rows(source_list, sources, row_of, row_list, zeros):
+    """List the rows of the sources that a block listens to; return how many.
+
+    After them comes `SPARE_ROWS` times the row of zeros.
+    """
+    count = 0
+    for k in range(sources):
+        row = row_of[source_list[k]]
+        row_list[count] = row
+        count += row >= 0
+    for k in range(count, count + SPARE_ROWS):
+        row_list[k] = zeros
+    return count
+
+
+@kernel
+def add_rows(total, rows, row_list, first, last):
+    """Set the sums to those of some rows, four at a time.
+
+    Four rows pass the registers for one read and write of `total`. Sums are those of
+    `total`'s type: the caller sees to it that 16 bits hold them, 32 wrap as they must.
+    """
+    integer = total.dtype.type
+    r0, r1 = rows[row_list[first]], rows[row_list[first + 1]]
+    r2, r3 = rows[row_list[first + 2]], rows[row_list[first + 3]]
+    for j in range(total.shape[0]):
+        total[j] = integer(r0[j]) + integer(r1[j]) + integer(r2[j]) + integer(r3[j])
+    for k in range(first + 4, last, 4):
+        r0, r1 = rows[row_list[k]], rows[row_list[k + 1]]
+        r2, r3 = rows[row_list[k + 2]], rows[row_list[k + 3]]
+        for j in range(total.shape[0]):
+            total[j] += (
+                integer(r0[j]) + integer(r1[j]) + integer(r2[j]) + integer(r3[j])
+            )
+
+
+@kernel
+def sum_messages(total, rows, row_of, messages):
+    """Set the sums of weights times messages, int32; return whether there are any."""
+    empty = True
+    for c in range(messages.shape[0]):
+        if row_of[c] >= 0 and messages[c] != 0:
+            if empty:
+                for j in range(total.shape[0]):
+                    total[j] = 0
+                empty = False
+            row, number = row_of[c], messages[c]
+            for j in range(total.shape[0]):
+                total[j] = np.int32(total[j] + np.int32(rows[row, j] * number))
+    return not empty
+
+
+@kernel
+def shifted(total, up, down):
+    """Return a connection's sum as it is handed over, shifted as a whole: (H12)."""
+    return np.int32(np.int32(total << up) >> down)
+
+
+@kernel
+def deliver(arriving, total, exponent):
+    """Add a connection's sums, each times 2^exponent, to what arrives: (H12)."""
+    up, down = np.int32(max(exponent, 0)), np.int32(max(-exponent, 0))
+    for j in range(arriving.shape[0]):
+        arriving[j] = np.int32(arriving[j] + shifted(total[j], up, down))
