@@ -9,17 +9,18 @@ NETWORKS = ROOT / "examples" / "data"
 RESULTS = ROOT / "docs" / "results"
 
 
-def git(*words: str) -> str:
-    """Return what git says about the checkout; nothing where there is no git."""
+def git(*words: str, root: Path = ROOT) -> str:
+    """Return what git says about a checkout; nothing where there is no git."""
     process = subprocess.run(
-        ["git", *words], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", *words], cwd=root, capture_output=True, text=True, check=False
     )
     return process.stdout.strip()
 
 
-def has_changes() -> bool:
-    """Return whether files that git knows differ from the commit."""
-    return bool(git("status", "--porcelain", "--untracked-files=no"))
+def has_changes(root: Path = ROOT) -> bool:
+    """Return whether files that git knows differ from a checkout's commit."""
+    # New files are passed over: figures are often written into the tree.
+    return bool(git("status", "--porcelain", "--untracked-files=no", root=root))
 
 
 def commit() -> str:

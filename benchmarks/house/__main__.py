@@ -8,7 +8,6 @@ works in a checkout of whatever commit; the names, the walk and the chip network
 measured by running that checkout's isotau, with the interpreter given by --python.
 """
 
-import argparse
 import json
 import platform
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.command import command_parser
 from benchmarks.house.checkout import Checkout
 from benchmarks.house.chips import measure_chips
 from benchmarks.house.classes import measure_classes
@@ -26,11 +26,12 @@ from benchmarks.house.equations import measure_equations
 from benchmarks.house.folders import measure_folders
 from benchmarks.house.lines import measure_comments, measure_lines
 from benchmarks.house.names import measure_names
-from benchmarks.house.page import page, table_of
+from benchmarks.house.page import house_page, table_of
 from benchmarks.house.questions import measure_questions
 from benchmarks.house.tree import BENCHMARKS, ROOMS, Module, read_modules
 from benchmarks.house.walk import measure_walk
 from benchmarks.house.words import measure_words
+from benchmarks.page import render
 from benchmarks.repository import RESULTS, ROOT
 
 BEFORE = RESULTS / "house-before.json"
@@ -84,8 +85,8 @@ def measure(checkout: Checkout, only: Sequence[str] = NAMES) -> dict[str, Any]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Read the arguments, measure, and write what is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.house")
+    """Read the arguments, measure, and write what is options for."""
+    parser = command_parser("benchmarks.house", __doc__)
     parser.add_argument("--root", type=Path, default=ROOT, help="checkout to measure")
     parser.add_argument("--python", default=sys.executable, help="runs its isotau")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
@@ -95,19 +96,19 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--page", type=Path, help="file for the page")
-    asked = parser.parse_args(words)
-    if asked.after:
-        after = json.loads(asked.after.read_text(encoding="utf-8"))
+    options = parser.parse_args(words)
+    if options.after:
+        after = json.loads(options.after.read_text(encoding="utf-8"))
     else:
-        after = measure(Checkout(asked.root.resolve(), asked.python), asked.only)
+        after = measure(Checkout(options.root.resolve(), options.python), options.only)
     before: dict[str, Any] = {}
-    if asked.before.is_file():
-        before = json.loads(asked.before.read_text(encoding="utf-8"))
-    if asked.json:
+    if options.before.is_file():
+        before = json.loads(options.before.read_text(encoding="utf-8"))
+    if options.json:
         text = json.dumps(after, indent=1, ensure_ascii=False)
-        asked.json.write_text(text + "\n", encoding="utf-8")
-    if asked.page:
-        asked.page.write_text(page(after, before), encoding="utf-8")
+        options.json.write_text(text + "\n", encoding="utf-8")
+    if options.page:
+        options.page.write_text(render(house_page(after, before)), encoding="utf-8")
     Console().print(table_of(after["measures"], before.get("measures", {})))
 
 

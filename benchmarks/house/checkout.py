@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.repository import ROOT
+from benchmarks.repository import ROOT, git, has_changes
 
 
 class Checkout(NamedTuple):
@@ -54,16 +54,5 @@ class Checkout(NamedTuple):
 
     def commit(self) -> str:
         """Return the short name of the commit, with a + if files differ from it."""
-
-        def git(*words: str) -> str:
-            return subprocess.run(
-                ["git", *words],
-                cwd=self.root,
-                capture_output=True,
-                text=True,
-                check=False,
-            ).stdout.strip()
-
-        # New files are passed over: figures are often written into the tree.
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+        short = git("rev-parse", "--short", "HEAD", root=self.root)
+        return short + "+" * has_changes(self.root)

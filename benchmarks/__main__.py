@@ -1,0 +1,87 @@
+"""Lists the benchmarks; with --render, makes the pages of docs/results again.
+
+python -m benchmarks                      what there is to run
+python -m benchmarks --render             every page, from its .json alone
+python -m benchmarks --render tuning      some pages
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.command import command_parser
+from benchmarks.conversion.page import conversion_page
+from benchmarks.damage.page import damage_page
+from benchmarks.foreign.page import foreign_page
+from benchmarks.house.page import house_page
+from benchmarks.page import MarkdownTable, PageSection, plain_table
+from benchmarks.repository import RESULTS
+from benchmarks.results import PageOf, read_figures, write_page
+from benchmarks.targets.onnx_page import onnx_page
+from benchmarks.timescales.page import timescales_page
+from benchmarks.tuning.page import tuning_page
+
+COMMANDS = {
+    "benchmarks.conversion": "what conversion does to accuracy and dynamics",
+    "benchmarks.timescales": "how right timescales are, and what conversion leaves",
+    "benchmarks.tuning": "what tuning gives back, and what it costs",
+    "benchmarks.tuning.speed": "a training step beside Norse's",
+    "benchmarks.tuning.gradient_memory": "memory by the length of a trial",
+    "benchmarks.engine": "what a time step costs beside others",
+    "benchmarks.engine.spike_memory": "memory of many spikes",
+    "benchmarks.targets.lava_identity": "bits in which Lava differs",
+    "benchmarks.targets.onnx_graph": "bits in which the ONNX graph differs, its cost",
+    "benchmarks.targets.nir_importers": "what other frameworks make of .nir files",
+    "benchmarks.foreign": "networks of snnTorch and Norse on the chip",
+    "benchmarks.foreign.train_snntorch": "trains one of them, in snnTorch",
+    "benchmarks.damage": "what readers make of damaged files",
+    "benchmarks.house": "whether a stranger finds the way through the code",
+}
+"""What stands behind `python -m`, and what it measures."""
+
+
+def _house_page(figures: Mapping[str, Any]) -> PageSection:
+    # Its page alone compares two commits, whose figures lie in a file each.
+    return house_page(figures, read_figures(RESULTS / "house-before.json"))
+
+
+PAGES: dict[str, PageOf] = {
+    "conversion": conversion_page,
+    "house": _house_page,
+    "targets-damaged": damage_page,
+    "targets-foreign": foreign_page,
+    "targets-onnx": onnx_page,
+    "timescales": timescales_page,
+    "tuning": tuning_page,
+}
+"""What makes each page of docs/results of its figures."""
+
+
+def main() -> None:
+    """List the benchmarks, or make pages again."""
+    parser = command_parser("benchmarks", __doc__)
+    parser.add_argument(
+        "--render",
+        nargs="*",
+        metavar="PAGE",
+        help=f"make pages again, all if none is named: {', '.join(PAGES)}",
+    )
+    parser.add_argument("--page", type=Path, default=RESULTS, help="folder of pages")
+    options = parser.parse_args()
+    if options.render is None:
+        rows = [[f"python -m {module}", text] for module, text in COMMANDS.items()]
+        sys.stdout.write(plain_table(MarkdownTable(["command", "measures"], rows)))
+        sys.stdout.write("\n")
+        return
+    unknown = set(options.render) - set(PAGES)
+    if unknown:
+        parser.error(f"--render: got {sorted(unknown)}, need some of {[*PAGES]}")
+    for name in options.render or PAGES:
+        # A page whose figures have not been measured yet is no fault.
+        if options.render or (options.page / f"{name}.json").exists():
+            write_page(options.page, name, PAGES[name])
+
+
+if __name__ == "__main__":
+    main()
