@@ -43,9 +43,7 @@ def main() -> None:
         chip = isotau.prepare(lif, isotau.refine(shown, lif.dt).inputs).fixed
         sent = isotau.messages(chip, fine.inputs)
         spikes = compiled.run(chip, sent, seed=3).spikes
-        outputs = isotau.read_out(
-            spikes, w_out=chip.w_out, b_out=chip.b_out, tau=chip.tau_out, f0=chip.f0
-        )
+        outputs = isotau.network_outputs(chip, spikes)
         right = RDM.score_strict(outputs, fine).mean()
         basis = {"m_vectors": found.rate.m_vectors, "inputs": found.rate.w_in}
         chips = spiking_kappa(spikes, chip, sent, unit=unit, **basis)

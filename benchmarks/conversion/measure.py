@@ -12,7 +12,7 @@ from isotau.convert.records.spikes import Spikes, mean_rate, window
 from isotau.convert.records.trials import Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.simulate.readout import read_out
+from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion
@@ -91,13 +91,11 @@ def _stages(
     )
     assert chip.overflow is not None
     figures = {}
-    for name, spikes, stage, tau in (
-        ("lif", run.spikes, net, net.tau_syn),
-        ("fixed", chip.spikes, fixed, fixed.tau_out),
+    for name, spikes, stage in (
+        ("lif", run.spikes, net),
+        ("fixed", chip.spikes, fixed),
     ):
-        outputs = read_out(
-            spikes, w_out=stage.w_out, b_out=stage.b_out, tau=tau, f0=stage.f0
-        )[lead:]
+        outputs = network_outputs(stage, spikes)[lead:]
         trial_spikes: Spikes = window(spikes, lead) if lead else spikes
         figures[name] = _answers(outputs, fine, test, rate_outputs, task) | {
             "rate_hz": mean_rate(trial_spikes)

@@ -12,7 +12,7 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import window
 from isotau.convert.records.trials import refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.simulate.readout import read_out
+from isotau.convert.simulate.readout import network_outputs
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
@@ -83,11 +83,5 @@ def _accuracy(net: LIFNetwork, result: Result, seed: int) -> float:
     generator = torch.Generator().manual_seed(seed)
     shown = plan.shown(plan.test, net.dt)
     spikes = simulate_lif(net, shown, generator=generator).spikes
-    outputs = read_out(
-        window(spikes, lead),
-        w_out=net.w_out,
-        b_out=net.b_out,
-        tau=net.tau_out,
-        f0=net.f0,
-    )
+    outputs = network_outputs(net, window(spikes, lead))
     return float(plan.task.score(outputs, refine(plan.test, net.dt)).mean())

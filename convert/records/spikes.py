@@ -13,6 +13,12 @@ from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import freeze, length
 
+BIN_WIDTH = 0.05
+"""Seconds of a bin in which spikes are counted, as Kim & Sejnowski 2021 have it,
+doi:10.1038/s41593-020-00753-w."""
+LAGS = 14
+"""Such bins that autocorrelations reach, from the same source."""
+
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -1,10 +1,11 @@
 """The readout: from spikes to outputs, the same for every stage."""
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 
 from isotau.convert.ground import validation
-from isotau.convert.records.lif import decay_fraction
+from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.spikes import Spikes, unpack
 
 
@@ -40,6 +41,27 @@ def read_out(
         filtered += unpack(spikes.bits[t], spikes.n) * jump
         outputs[t] = filtered @ w_out.T + b_out
     return outputs
+
+
+def network_outputs(
+    net: LIFNetwork | FixedPointNetwork, spikes: Spikes, *, biased: bool = True
+) -> Float64[np.ndarray, "steps batch n_out"]:
+    """Return a network's outputs for spikes of its own, by `read_out`.
+
+    Args:
+        net: whose output weights, filters and start they are.
+        spikes: from the first step of its trials.
+        biased: whether b_out is added.
+    """
+    b_out = net.b_out if biased else np.zeros(net.n_out)
+    return read_out(spikes, w_out=net.w_out, b_out=b_out, tau=net.tau_out, f0=net.f0)
+
+
+def classify(
+    net: LIFNetwork | FixedPointNetwork, spikes: Spikes
+) -> Int64[np.ndarray, " batch"]:
+    """Return each trial's class: the output with the largest mean."""
+    return network_outputs(net, spikes).mean(axis=0).argmax(axis=1)
 
 
 def filter_spikes(

@@ -11,6 +11,7 @@ from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials
+from isotau.convert.simulate.rate_dynamics import RateRun
 
 METHODS = ("calibrate", "scale")
 
@@ -100,3 +101,28 @@ def expected_rates(
     constants = found.constants
     drive = constants.v_leak - constants.v_th + found.chosen.drive
     return evaluate(curve(constants), constants.unit * x + drive)
+
+
+def unit_rates(
+    rate: RateRNN, conversion: Conversion, run: RateRun
+) -> Float64[np.ndarray, "steps batch n"]:
+    """Return the firing rates, in Hz, that stand for a run of the rate network.
+
+    One for each LIF neuron: by the neuron's f–I curve where it was calibrated, by r/λ
+    where the network was scaled. No neuron of the observer has more than a spike in a
+    step, so rates end at 1/dt.
+
+    Args:
+        rate: the network.
+        conversion: of it.
+        run: of it, with its x.
+    """
+    if conversion.method == "calibrate":
+        assert run.x is not None
+        hz = expected_rates(conversion, run.x)
+    else:
+        # The sigmoid network that a tanh network is scaled as has r = (1 + tanh x)/2.
+        r = (1 + run.rates) / 2 if rate.activation == "tanh" else run.rates
+        hz = r * conversion.chosen.inverse_lambda
+    copies = conversion.rate.n // rate.n
+    return np.repeat(np.minimum(hz, 1 / conversion.constants.dt), copies, axis=-1)

@@ -13,7 +13,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Score, Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.simulate.readout import read_out
+from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_lif.calibrate import CalibrateConfig, Calibration, calibrate
 from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.conversion import (
@@ -176,13 +176,7 @@ def _try(
         generator=torch.Generator().manual_seed(seed),
         progress=progress,
     ).spikes
-    outputs = read_out(
-        spikes,
-        w_out=network.w_out,
-        b_out=np.zeros(network.n_out),
-        tau=network.tau_out,
-        f0=network.f0,
-    )
+    outputs = network_outputs(network, spikes, biased=False)
     blank = Candidate(
         inverse_lambda=made.inverse_lambda,
         drive=0.0,

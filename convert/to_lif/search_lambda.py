@@ -24,7 +24,7 @@ from isotau.convert.records.spikes import Spikes, select
 from isotau.convert.records.trials import Score, Trials, refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.simulate.readout import read_out
+from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_lif.analytic_lambda import (
     analytic_inverse_lambda,
     candidate_constants,
@@ -303,13 +303,7 @@ class _Bench:
 
     def _judge(self, candidate: Candidate, spikes: Spikes) -> Candidate:
         network = self.network(candidate)
-        raw = read_out(
-            spikes,
-            w_out=network.w_out,
-            b_out=np.zeros(network.n_out),
-            tau=network.tau_out,
-            f0=network.f0,
-        )
+        raw = network_outputs(network, spikes, biased=False)
         # With a constant output, as after a change from tanh, a gain would shift it.
         free = self.match_output and not np.abs(network.b_out).max() > 0.5
         return judge(

@@ -62,3 +62,19 @@ def observe(
         drawn = rng.random((held, batch, n), dtype=np.float32) < chance
         bits[t * held : (t + 1) * held] = packed.pack(drawn)
     return Spikes(bits=bits, n=n, dt=dt, engine=NAME, network=network)
+
+
+def poisson_like(spikes: Spikes, rng: np.random.Generator) -> Spikes:
+    """Return Poisson neurons with each neuron's mean rate, in as many trials.
+
+    What an estimator finds in them, it finds where there is no timescale.
+    """
+    length = spikes.steps * spikes.dt
+    rates = packed.count(spikes, width=spikes.steps).mean(axis=(0, 1)) / length
+    return observe(
+        np.broadcast_to(rates, (1, spikes.batch, spikes.n)),
+        dt_rates=length,
+        inverse_lambda=1.0,
+        dt=spikes.dt,
+        rng=rng,
+    )

@@ -30,6 +30,7 @@ from .convert.records.trials import refine as refine
 from .convert.simulate.lif_dynamics import simulate_lif as simulate_lif
 from .convert.simulate.norse_module import LIFModule as LIFModule
 from .convert.simulate.rate_dynamics import simulate_rate as simulate_rate
+from .convert.simulate.readout import network_outputs as network_outputs
 from .convert.simulate.readout import read_out as read_out
 from .convert.to_fixed.dequantize import dequantize as dequantize
 from .convert.to_fixed.prepare import PreparedNetwork as PreparedNetwork

@@ -19,7 +19,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import FloatNetwork, Network
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.simulate.readout import read_out
+from isotau.convert.simulate.readout import network_outputs
 from isotau.targets.onnx_model import lif_to_onnx, rate_to_onnx
 from isotau.targets.onnx_model.float_inputs import INPUTS, NOISE
 
@@ -98,9 +98,7 @@ def _fixed(
         feeds["first_trial"] = np.array(0, np.int64)
     run = engine(net, messages, seed=seed, record=("u", "v"))
     raster = spikes.unpack(run.spikes.bits, net.n).astype(np.uint8)
-    outputs = read_out(
-        run.spikes, w_out=net.w_out, b_out=net.b_out, tau=net.tau_out, f0=net.f0
-    )
+    outputs = network_outputs(net, run.spikes)
     traces = {"u": run.u, "v": run.v, "u_trace": run.u, "v_trace": run.v}
     end = {name: np.asarray(value) for name, value in run.state._asdict().items()}
     return Trial(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from isotau.convert.ground import validation
@@ -14,6 +15,8 @@ from isotau.convert.tuning.loss.observe import Observation
 from isotau.convert.tuning.loss.rate_loss import RateTarget, rate_error
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, loss_of
 
+GAINS = 7
+"""Powers of two among which `label_gain` chooses."""
 SAME_BIN = 0.01
 """Bins whose widths differ by less, relatively, count as equal."""
 
@@ -89,6 +92,38 @@ class Objective:
                 "same bins"
             )
         return {"timescales": loss_of(trace.counts, self.timescales)}
+
+
+def label_gain(
+    outputs: Float64[np.ndarray, "steps batch n_out"],
+    labels: Int64[np.ndarray, " batch"],
+) -> float:
+    """Return the factor on outputs for which labels are likeliest, a power of two.
+
+    The loss of labels takes mean outputs for log odds. Those of a network whose outputs
+    are small, such as spikes per step, would all be near to even, and their loss would
+    fall also where answers get worse. With the factor the log odds have a standard
+    deviation of 1 or more. Which output is the largest does not change.
+    Source: Guo et al. 2017, doi:10.48550/arXiv.1706.04599.
+
+    Args:
+        outputs: of a network.
+        labels: of the same trials.
+    """
+    odds = outputs.mean(axis=0)
+    # A softmax does not see what all outputs have in common.
+    odds -= odds.mean(axis=1, keepdims=True)
+    if not odds.any():
+        return 1.0
+    least = 2.0 ** np.ceil(-np.log2(odds.std()))
+    targets = torch.tensor(labels)
+    losses = {
+        gain: float(
+            torch.nn.functional.cross_entropy(torch.tensor(gain * odds), targets)
+        )
+        for gain in (float(least * 2.0**k) for k in range(GAINS))
+    }
+    return min(losses, key=lambda gain: losses[gain])
 
 
 def _check_outputs(outputs: Tensor, batch: Batch) -> None:

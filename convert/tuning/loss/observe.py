@@ -6,13 +6,11 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from isotau.convert.records.spikes import BIN_WIDTH
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.tuning.forward.dynamics import Prepared, State, detach
 from isotau.convert.tuning.forward.filtered_readout import read_filtered
 from isotau.convert.tuning.loss.batch import Batch
-
-BIN = 0.050
-"""Seconds of a bin in which spikes are counted."""
 
 
 class Segments(NamedTuple):
@@ -97,7 +95,7 @@ def observe(
 
 def bin_steps(dt: float) -> int:
     """Return the steps of a bin."""
-    return max(1, round(BIN / dt))
+    return max(1, round(BIN_WIDTH / dt))
 
 
 def _settle(

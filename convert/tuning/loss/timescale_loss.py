@@ -19,12 +19,10 @@ from torch import Tensor
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as trains
-from isotau.convert.records.spikes import Spikes
+from isotau.convert.records.spikes import LAGS, Spikes
 from isotau.convert.tuning.loss.observe import bin_steps
 from isotau.convert.tuning.loss.rate_loss import soften
 
-LAGS = 14
-"""Bins of 50 ms that the curves reach, as in the reports on timescales."""
 FEWEST = 4
 """Trials of a batch: two in each half."""
 

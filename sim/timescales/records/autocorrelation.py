@@ -7,12 +7,12 @@ from jaxtyping import Float64, Int64, Real
 
 from isotau.convert.ground import validation
 from isotau.convert.records import spikes
+from isotau.convert.records.spikes import BIN_WIDTH as BIN_WIDTH
+from isotau.convert.records.spikes import LAGS as LAGS
 from isotau.convert.records.spikes import Spikes
 
-BIN_WIDTH = 0.05
-LAGS = 14
 MAX_LAG = 0.7
-"""As Kim & Sejnowski 2021 have them: lags of 14 bins of 50 ms, in seconds."""
+"""`LAGS` bins of `BIN_WIDTH`, in seconds."""
 ROUNDING = 1e-20
 """A variance below this share of the mean square is rounding."""
 

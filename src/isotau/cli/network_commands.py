@@ -141,8 +141,8 @@ def _read(network: Path, assumed: dict[str, Any], out: Path) -> "Read":
 
 def _configure(net: "RateRNN", task: str | None, **choices: Any) -> "RunConfig":
     """Return what is to be done; without a name the task is one that fits."""
-    from isotau.jobs.pipeline import choose_task
     from isotau.jobs.run_config import RunConfig
+    from isotau.sim.tasks.choose_task import choose_task
 
     return RunConfig(task=choose_task(net, task).name, **choices)
 

@@ -169,9 +169,10 @@ def _of_rate(rate: "RateRNN", asked: dict[str, Any]) -> "Tuning":
         ValueError: trials were given, which its task draws.
     """
     from isotau.cli.progress import bars
-    from isotau.jobs.pipeline import carry, choose_task
+    from isotau.jobs.pipeline import carry
     from isotau.jobs.run_config import RunConfig
     from isotau.jobs.tuning_outcome import of_runs
+    from isotau.sim.tasks.choose_task import choose_task
 
     if asked["inputs"] is not None:
         raise ValueError(

@@ -14,9 +14,9 @@ from isotau.convert.records.spikes import Spikes, select
 from isotau.convert.records.trials import Trials, subset
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.to_fixed.quantize import messages
-from isotau.convert.to_lif.conversion import Conversion
+from isotau.convert.to_lif.conversion import Conversion, unit_rates
 from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics, diagnose_units
-from isotau.jobs.stages import Plan, Stage, unit_rates
+from isotau.jobs.stages import Plan, Stage
 from isotau.sim.lowrank.factors import factors
 from isotau.sim.lowrank.trajectories import (
     KappaAgreement,

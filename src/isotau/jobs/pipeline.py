@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.conventions import Conventions
@@ -46,10 +45,10 @@ from isotau.jobs.stages import (
     rate_stage,
 )
 from isotau.jobs.tune_stage import tune_conversion
-from isotau.sim.tasks import TASKS, Task, fixation
+from isotau.sim.tasks import Task, fixation
+from isotau.sim.tasks.choose_task import choose_task
 
 SPIKERNN = "spikeRNN .mat"
-DEFAULT_TASK = "go-nogo"
 
 
 @short_repr
@@ -87,31 +86,6 @@ class Result:
     repeated: float
     tuned: Tuned | None = None
     lava: LavaStage | None = None
-
-
-def choose_task(rate: RateRNN, name: str | None) -> Task:
-    """Return the task of that name, or Go-NoGo for a network that may be one of its.
-
-    Raises:
-        ValueError: channels or steps of another task's; it names those that fit.
-    """
-    if name is not None:
-        validation.choice("task", name, sorted(TASKS))
-    fitting = {task.name for task in TASKS.values() if not _unlike(rate, task)}
-    others = ", ".join(sorted(fitting)) or "no task here"
-    if name is None and DEFAULT_TASK not in fitting:
-        raise ValueError(
-            f"task: got none for a network of {_shape(rate)}, need one of those that "
-            f"fit it: {others}; name it with --task"
-        )
-    task = TASKS[DEFAULT_TASK if name is None else name]
-    problem = _unlike(rate, task)
-    if problem:
-        raise ValueError(
-            f"network: got {_shape(rate)}, need {problem} for {task.name}; "
-            f"{others} would fit it"
-        )
-    return task
 
 
 def describe_input(
@@ -267,23 +241,3 @@ def _tuned_chip(
         tuned.network, calibration, generator=noise, progress=plan.progress
     )
     return tuned.fixed, report_quantization(tuned.network, tuned.fixed, run.ranges)
-
-
-def _unlike(rate: RateRNN, task: Task) -> str:
-    """Return what a network would need for a task and has not; empty if it has all."""
-    parts = task.dt / rate.dt
-    if (rate.n_in, rate.n_out) != (task.n_in, task.n_out):
-        return _channels(task)
-    if round(parts) < 1 or abs(parts - round(parts)) > 1e-6:
-        return f"steps of {1e3 * task.dt:g} ms or a whole fraction (--dt-ms)"
-    return ""
-
-
-def _shape(rate: RateRNN) -> str:
-    """Return what decides which tasks a network fits."""
-    return f"{_channels(rate)} and steps of {1e3 * rate.dt:g} ms"
-
-
-def _channels(which: RateRNN | Task) -> str:
-    counts = {"input": which.n_in, "output": which.n_out}
-    return ", ".join(f"{n} {word}{'s' * (n != 1)}" for word, n in counts.items())

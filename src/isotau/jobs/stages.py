@@ -15,18 +15,18 @@ from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.spikes import Spikes, count, select, window
+from isotau.convert.records.spikes import Spikes, select, window
 from isotau.convert.records.trials import Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import RateRun, simulate_rate
-from isotau.convert.simulate.readout import read_out
+from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_fixed.quantization_report import QuantizationReport
 from isotau.convert.to_fixed.quantize import messages
-from isotau.convert.to_lif.conversion import Conversion, expected_rates
+from isotau.convert.to_lif.conversion import Conversion, unit_rates
 from isotau.jobs.run_config import Seeds
 from isotau.sim.engines.diagnostics import Diagnostics, diagnose
 from isotau.sim.engines.engine import engine_named
-from isotau.sim.spikes.poisson import observe
+from isotau.sim.spikes.poisson import observe, poisson_like
 from isotau.sim.tasks import Task, lead_in
 from isotau.sim.timescales.estimators.kim import kim
 from isotau.sim.timescales.estimators.ml import ml
@@ -141,21 +141,8 @@ def listen(spikes: Spikes, plan: Plan) -> Quiet:
     return Quiet(
         spikes=spikes,
         timescales=ml(spikes),
-        chance=ml(_poisson_like(spikes, rng)),
+        chance=ml(poisson_like(spikes, rng)),
         published=kim(spikes),
-    )
-
-
-def _poisson_like(spikes: Spikes, rng: np.random.Generator) -> Spikes:
-    """Return Poisson neurons with each neuron's mean rate, in as many trials."""
-    length = spikes.steps * spikes.dt
-    rates = count(spikes, width=spikes.steps).mean(axis=(0, 1)) / length
-    return observe(
-        np.broadcast_to(rates, (1, spikes.batch, spikes.n)),
-        dt_rates=length,
-        inverse_lambda=1.0,
-        dt=spikes.dt,
-        rng=rng,
     )
 
 
@@ -235,13 +222,7 @@ def observe_rate(
 def lif_stage(lif: LIFNetwork, plan: Plan) -> Stage:
     """Return the float LIF network's stage."""
     lead, whole = plan.lead(lif.dt), lif_spikes(lif, plan, plan.test, plan.seeds.lif)
-    outputs = read_out(
-        window(whole, lead),
-        w_out=lif.w_out,
-        b_out=lif.b_out,
-        tau=lif.tau_out,
-        f0=lif.f0,
-    )
+    outputs = network_outputs(lif, window(whole, lead))
     quiet = None
     if plan.quiet is not None:
         alone = lif_spikes(lif, plan, plan.quiet, plan.seeds.lif_spontaneous)
@@ -321,41 +302,12 @@ def run_rate(
     return simulate_rate(rate, plan.shown(trials, rate.dt), rng=rng, keep_x=keep_x)
 
 
-def unit_rates(rate: RateRNN, conversion: Conversion, run: RateRun) -> np.ndarray:
-    """Return the firing rates, in Hz, that stand for a run of the rate network.
-
-    One for each LIF neuron: by the neuron's f–I curve where it was calibrated, by r/λ
-    where the network was scaled. No neuron of the observer has more than a spike in a
-    step, so rates end at 1/dt.
-
-    Args:
-        rate: the network.
-        conversion: of it.
-        run: of it, with its x.
-    """
-    if conversion.method == "calibrate":
-        assert run.x is not None
-        hz = expected_rates(conversion, run.x)
-    else:
-        # The sigmoid network that a tanh network is scaled as has r = (1 + tanh x)/2.
-        r = (1 + run.rates) / 2 if rate.activation == "tanh" else run.rates
-        hz = r * conversion.chosen.inverse_lambda
-    copies = conversion.rate.n // rate.n
-    return np.repeat(np.minimum(hz, 1 / conversion.constants.dt), copies, axis=-1)
-
-
 def _chip_stage(
     fixed: FixedPointNetwork, made: dict[str, Spikes], trials: Trials, plan: Plan
 ) -> Stage:
     """Return the stage of spikes that an engine or Lava made."""
     lead = plan.lead(fixed.dt)
-    outputs = read_out(
-        window(made["task"], lead),
-        w_out=fixed.w_out,
-        b_out=fixed.b_out,
-        tau=fixed.tau_out,
-        f0=fixed.f0,
-    )
+    outputs = network_outputs(fixed, window(made["task"], lead))
     alone = made.get("quiet")
     quiet = None if alone is None else listen(window(alone, lead), plan)
     return finish(made["task"], lead, outputs, trials, plan.task, quiet)

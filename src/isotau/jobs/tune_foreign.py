@@ -13,11 +13,11 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import Spikes, mean_rate, window
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
-from isotau.convert.simulate.readout import read_out
+from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.convert.tuning.learner.tune_config import TuneConfig
-from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.loss.objective import Objective, label_gain
 from isotau.convert.tuning.loss.rate_loss import reference_rates
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, reference_curves
 from isotau.convert.tuning.session import Quantization
@@ -28,8 +28,6 @@ from isotau.jobs.tuning_outcome import Scored, Tuning
 from isotau.sim.engines import compiled
 
 PLAIN = QuantizeConfig()
-SHARPEST = 7
-"""Powers of two among which `sharpness` chooses."""
 N = TypeVar("N", LIFNetwork, FixedPointNetwork)
 
 
@@ -77,7 +75,10 @@ def tune_foreign(
         start = before.folded
         chip = Quantization(seen.ranges, before.input_peak, quantization)
     config = _choosing(plan.config, lesson)
-    gain = sharpness(net, lesson, seen.spikes) if lesson.loss == "labels" else 1.0
+    gain = 1.0
+    if lesson.loss == "labels":
+        outputs = network_outputs(net, seen.spikes)
+        gain = label_gain(outputs, lesson.typical.labels)
     tuned = tune(
         _louder(start, gain),
         lesson.source,
@@ -105,35 +106,6 @@ def tune_foreign(
         trials=lesson.trials,
         seeds={"run": seed, **seeds._asdict()},
     )
-
-
-def sharpness(net: LIFNetwork, lesson: Lesson, spikes: Spikes) -> float:
-    """Return the factor on outputs for which the labels are likeliest, a power of two.
-
-    The loss of labels takes mean outputs for log odds. Those of a network whose outputs
-    are small, such as spikes per step, would all be near to even, and their loss would
-    fall also where answers get worse. With the factor the log odds have a standard
-    deviation of 1 or more. Which output is the largest does not change.
-    Source: Guo et al. 2017, doi:10.48550/arXiv.1706.04599.
-
-    Args:
-        net: the network.
-        lesson: its typical trials and their labels.
-        spikes: of the network in these.
-    """
-    odds = _outputs(net, spikes).mean(axis=0)
-    odds -= odds.mean(axis=1, keepdims=True)
-    if not odds.any():
-        return 1.0
-    least = 2.0 ** np.ceil(-np.log2(odds.std()))
-    labels = torch.tensor(lesson.typical.labels)
-    losses = {
-        gain: float(
-            torch.nn.functional.cross_entropy(torch.tensor(gain * odds), labels)
-        )
-        for gain in (float(least * 2.0**k) for k in range(SHARPEST))
-    }
-    return min(losses, key=lambda gain: losses[gain])
 
 
 def _choosing(config: TuneConfig, lesson: Lesson) -> TuneConfig:
@@ -196,14 +168,8 @@ def _scores(
 def _scored(
     net: LIFNetwork | FixedPointNetwork, spikes: Spikes, lesson: Lesson
 ) -> Scored:
-    right = lesson.source.score(_outputs(net, spikes), lesson.test)
+    right = lesson.source.score(network_outputs(net, spikes), lesson.test)
     return Scored(np.asarray(right, dtype=bool), mean_rate(spikes))
-
-
-def _outputs(net: LIFNetwork | FixedPointNetwork, spikes: Spikes) -> np.ndarray:
-    return read_out(
-        spikes, w_out=net.w_out, b_out=net.b_out, tau=net.tau_out, f0=net.f0
-    )
 
 
 def _louder(net: N, gain: float) -> N:

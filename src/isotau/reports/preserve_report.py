@@ -15,7 +15,7 @@ from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.read.conventions import Read
 from isotau.convert.read.read_rate import read_rate
 from isotau.jobs.measure_recorded import file_stem, names_of, quartiles
-from isotau.jobs.pipeline import choose_task, describe_input
+from isotau.jobs.pipeline import describe_input
 from isotau.jobs.preserve import (
     COMPARED,
     NetworkTimescales,
@@ -31,6 +31,7 @@ from isotau.sim.plot import plot_agreement, plot_preservation
 from isotau.sim.plot.plot_lowrank import picture
 from isotau.sim.preservation import Curves, Pair, lines, summary, write_json
 from isotau.sim.preservation.files import plain
+from isotau.sim.tasks.choose_task import choose_task
 from isotau.sim.timescales.records import record
 
 PICTURES = {

@@ -11,7 +11,7 @@ from isotau.convert.read.conventions import Conventions
 from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records import storage
 from isotau.convert.to_lif.unit_diagnostics import Cause
-from isotau.jobs.pipeline import carry, choose_task, describe_input, run_pipeline
+from isotau.jobs.pipeline import carry, describe_input, run_pipeline
 from isotau.jobs.run_config import RunConfig, draw_seeds, how_to_convert
 from isotau.sim.tasks import TASKS
 
@@ -38,39 +38,7 @@ def test_the_authors_own_lambda_is_told(tmp_path, rate_net):
     assert describe_input(tmp_path / "c.mat", said)["input_inverse_lambda"] is None
 
 
-def test_the_task_is_one_that_fits(rate_net):
-    """rate_net has 2 inputs and steps of 5 ms."""
-    assert choose_task(rate_net, "xor").name == "xor"
-    one = dataclasses.replace(rate_net, w_in=rate_net.w_in[:, :1])
-    assert choose_task(one, None).name == "go-nogo"
-    finer = dataclasses.replace(one, dt=0.001)
-    assert choose_task(finer, None).name == "go-nogo"
-    slower = dataclasses.replace(one, dt=0.02)
-    assert choose_task(slower, "rdm").name == "rdm"
-
-
-def test_a_task_that_does_not_fit_is_refused(rate_net):
-    one = dataclasses.replace(rate_net, w_in=rate_net.w_in[:, :1])
-    slower = dataclasses.replace(one, dt=0.02)
-    many = dataclasses.replace(rate_net, w_in=np.zeros((rate_net.n, 9)))
-    with pytest.raises(
-        ValueError, match=r"task: got none for a network of 2 inputs, 1 output.*dms-750"
-    ):
-        choose_task(rate_net, None)
-    with pytest.raises(ValueError, match=r"task: got none .* 20 ms, .*: rdm, romo;"):
-        choose_task(slower, None)
-    with pytest.raises(ValueError, match=r"need one of those that fit it: no task"):
-        choose_task(many, None)
-    with pytest.raises(
-        ValueError, match=r"got 2 inputs, 1 output and .*, need 4 inputs, .* for mante;"
-    ):
-        choose_task(rate_net, "mante")
-    with pytest.raises(
-        ValueError, match=r"need steps of 5 ms .*--dt-ms.* go-nogo; rdm, romo would"
-    ):
-        choose_task(slower, "go-nogo")
-    with pytest.raises(ValueError, match=r"task: got 'chess', need one of dms-750"):
-        choose_task(rate_net, "chess")
+def test_a_network_that_does_not_fit_is_refused(rate_net):
     with pytest.raises(ValueError, match=r"network: got 2 inputs, 1 output"):
         run_pipeline(rate_net, RunConfig())
 

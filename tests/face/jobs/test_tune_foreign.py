@@ -8,13 +8,12 @@ import pytest
 from isotau.convert.read.read_inputs import Inputs
 from isotau.convert.records.storage import fingerprint, same
 from isotau.convert.records.trials import Trials
-from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import answer_is_label
 from isotau.jobs.run_config import TuningPlan
 from isotau.jobs.simulate_on import simulate_on
-from isotau.jobs.tune_foreign import sharpness, tune_foreign
+from isotau.jobs.tune_foreign import tune_foreign
 from isotau.jobs.tune_lesson import lesson_of_trials
 
 STEPS, BATCH = 60, 64
@@ -97,22 +96,6 @@ def test_no_update_changes_nothing(net, trials, plan):
         assert made.before[name].rate == made.after[name].rate > 0
     assert made.plan.config.evaluate_trials == learned.trials["held_out"]
     assert made.loss == "labels" and made.seeds["run"] == 0
-
-
-def test_outputs_are_sharpened_for_the_loss_alone(net, trials):
-    right = dataclasses.replace(net, w_out=net.w_out[::-1])
-    learned = lesson(trials, net)
-    inputs = learned.typical.inputs
-    spikes = simulate_lif(net, inputs, generator=None).spikes
-    for read_out in (right, net):
-        gain = sharpness(read_out, learned, spikes)
-        assert np.log2(gain) == round(np.log2(gain))
-        louder = dataclasses.replace(read_out, w_out=8 * read_out.w_out)
-        assert sharpness(louder, learned, spikes) == gain / 8
-    # the more often outputs are right, the surer they may be
-    assert sharpness(right, learned, spikes) > sharpness(net, learned, spikes)
-    silent = dataclasses.replace(net, w_out=0 * net.w_out)
-    assert sharpness(silent, learned, spikes) == 1
 
 
 def test_rates_and_timescales_of_the_network_itself_are_kept(net, trials):

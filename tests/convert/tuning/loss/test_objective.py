@@ -11,7 +11,7 @@ from isotau.convert.records.trials import Trials
 from isotau.convert.training import update as rate_batch
 from isotau.convert.training.train_config import TrainConfig
 from isotau.convert.tuning.loss.batch import Source, as_batch, silent_batch
-from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.loss.objective import Objective, label_gain
 from isotau.convert.tuning.loss.observe import Observation
 from isotau.convert.tuning.loss.rate_loss import RateTarget, rate_error
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, loss_of
@@ -198,3 +198,25 @@ def test_one_output_stands_for_no_labels(trace, batch):
 def test_bad_objectives_are_refused(fields, match):
     with pytest.raises(ValueError, match=match):
         Objective(**fields)
+
+
+def test_the_gain_of_labels_makes_outputs_as_sure_as_they_may_be():
+    """Of two outputs, the label's is larger in most trials, or smaller in most."""
+    rng = np.random.default_rng(2)
+    labels = rng.integers(0, 2, 60)
+    signal = np.where(np.arange(2) == labels[:, None], 1e-3, 0.0)
+    outputs = (
+        signal
+        + 4e-4 * rng.standard_normal((30, 60, 2))
+        + 4e-4 * rng.random(60)[:, None]
+    )
+    wrong = outputs[:, :, ::-1]
+    for these in (outputs, wrong):
+        gain = label_gain(these, labels)
+        assert np.log2(gain) == round(np.log2(gain))
+        assert label_gain(8 * these, labels) == gain / 8
+        odds = gain * (these - these.mean(axis=2, keepdims=True)).mean(axis=0)
+        assert odds.std() >= 1
+    # the more often outputs are right, the surer they may be
+    assert label_gain(outputs, labels) > label_gain(wrong, labels)
+    assert label_gain(0 * outputs, labels) == 1
