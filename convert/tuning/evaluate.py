@@ -7,7 +7,6 @@ import torch
 
 from isotau.convert.tuning.learner.learner import Learner
 from isotau.convert.tuning.loss.batch import Batch, Source
-from isotau.convert.tuning.loss.observe import observe
 
 
 class TuneEvaluation(NamedTuple):
@@ -32,10 +31,11 @@ class TuneEvaluation(NamedTuple):
         """
         if other is None:
             return True
-        mine, theirs = self.losses["total"], other.losses["total"]
-        if not (math.isfinite(mine) and math.isfinite(theirs)):
-            return math.isfinite(mine)
-        return (self.accuracy, -mine) > (other.accuracy, -theirs)
+        loss, other_loss = self.losses["total"], other.losses["total"]
+        if not (math.isfinite(loss) and math.isfinite(other_loss)):
+            return math.isfinite(loss)
+        # accuracy first: it is what the network is for, and the loss only its proxy
+        return (self.accuracy, -loss) > (other.accuracy, -other_loss)
 
 
 def evaluate(
@@ -50,20 +50,14 @@ def evaluate(
         quiet: trials without input, for the timescale term; None without it.
         update: number of updates so far.
     """
-    module = learner.module
     with torch.no_grad():
-        prepared = learner.dynamics.prepare(module)
-        trace = observe(prepared, module, held)
-        parts = learner.objective.task_parts(trace, held)
-        if quiet is not None:
-            alone = observe(prepared, module, quiet)
-            parts |= learner.objective.quiet_parts(alone, quiet)
-    told = {name: float(part) for name, part in parts.items()}
-    right = source.score(trace.outputs.double().cpu().numpy(), held.trials)
-    assert trace.fired is not None
+        observation, parts = learner.observe(held, quiet)
+    losses = {name: float(part) for name, part in parts.items()}
+    right = source.score(observation.outputs.double().cpu().numpy(), held.trials)
+    assert observation.fired is not None
     return TuneEvaluation(
         update,
-        told | {"total": sum(told.values())},
+        losses | {"total": sum(losses.values())},
         float(right.mean()),
-        float(trace.fired) / module.dt,
+        float(observation.fired) / learner.module.dt,
     )

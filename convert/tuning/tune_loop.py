@@ -4,18 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.checkpoint import write_checkpoint
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.tuning.evaluate import TuneEvaluation, evaluate
-from isotau.convert.tuning.learner.learner import NotFinite
-from isotau.convert.tuning.learner.tune_config import TuneConfig
+from isotau.convert.tuning.learner.learner import Method, NotFinite
+from isotau.convert.tuning.learner.tune_config import METHODS, TuneConfig
 from isotau.convert.tuning.loss.batch import Source
 from isotau.convert.tuning.loss.objective import Objective
-from isotau.convert.tuning.methods.methods import METHODS
+from isotau.convert.tuning.methods.bptt import BPTT
+from isotau.convert.tuning.methods.eprop import EProp
+from isotau.convert.tuning.methods.eventprop import EventProp
+from isotau.convert.tuning.methods.fptt import FPTT
 from isotau.convert.tuning.session import (
     Quantization,
     Session,
@@ -25,6 +27,9 @@ from isotau.convert.tuning.session import (
     snapshot,
 )
 
+METHOD_OF: dict[str, type[Method]] = dict(
+    zip(METHODS, (BPTT, EProp, EventProp, FPTT), strict=True)
+)
 USUAL = TuneConfig()
 TASK = Objective()
 
@@ -96,8 +101,7 @@ def tune(
         DoesNotFit: the network does not fit the chip.
         UnreadableFile: the checkpoint is damaged.
     """
-    chosen = validation.choice("method", config.method, sorted(METHODS))
-    method = METHODS[chosen](config)
+    method = METHOD_OF[config.method]()
     session = begin(net, source, objective, config, method, quantization, held_out)
     whose = identity(net, objective, config, quantization)
     if checkpoint is not None and checkpoint.exists():

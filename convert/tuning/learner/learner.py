@@ -1,8 +1,10 @@
 """`Learner`: a module, what it is to become, and how a gradient changes it."""
 
+import math
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from isotau.convert.tuning.learner.device_noise import perturbed, round_update
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.loss.observe import WHOLE, Observation, Segments, observe
 
 
 class Progressed(NamedTuple):
@@ -70,6 +73,26 @@ class Learner:
             self.module, self.config.weight_noise, self.chance, self.constraints
         )
 
+    def observe(
+        self, batch: Batch, quiet: Batch | None, segments: Segments = WHOLE
+    ) -> tuple[Observation, dict[str, Tensor]]:
+        """Return what the module does with a batch, and the parts of its loss.
+
+        Both are differentiable.
+
+        Args:
+            batch: trials of the task.
+            quiet: trials without input for the timescale term; None without it.
+            segments: how the backward pass is cut.
+        """
+        prepared = self.dynamics.prepare(self.module)
+        observation = observe(prepared, self.module, batch, segments)
+        parts = self.objective.task_parts(observation, batch)
+        if quiet is not None:
+            silence = observe(prepared, self.module, quiet, segments)
+            parts |= self.objective.quiet_parts(silence, quiet)
+        return observation, parts
+
     def apply(self) -> float:
         """Change the module by the gradients it holds, which are then removed.
 
@@ -90,6 +113,7 @@ class Learner:
                 "learning_rate or damping, or set clip"
             )
         clip = self.config.clip
+        # (B10), in typical sizes: volts, seconds and weights would not add up
         if clip is not None and size > clip:
             for parameter in self.module.parameters():
                 if parameter.grad is not None:
@@ -100,6 +124,7 @@ class Learner:
         self.optimizer.step()
         self.optimizer.zero_grad()
         with torch.no_grad():
+            # rounded before they are held: a step must not lead out of the ranges
             round_update(self.module, before, self.config.update_levels, self.chance)
             hold(self.module, self.constraints)
         return float(size)
@@ -107,7 +132,7 @@ class Learner:
 
 def gradient_norm(learner: Learner) -> Tensor:
     """Return the norm of the gradient, each part times its parameter's typical size."""
-    squares = []
+    squares = []  # (U16)
     for group in learner.optimizer.param_groups:
         for parameter in group["params"]:
             if parameter.grad is not None:
@@ -115,18 +140,38 @@ def gradient_norm(learner: Learner) -> Tensor:
     return torch.stack(squares).sum().sqrt() if squares else torch.zeros(())
 
 
-class Method(Protocol):
+def finite(parts: dict[str, Tensor]) -> dict[str, float]:
+    """Return the parts of a loss as numbers.
+
+    Raises:
+        NotFinite: a part is no finite number; the message names it.
+    """
+    numbers = {name: float(part.detach()) for name, part in parts.items()}
+    for name, number in numbers.items():
+        if not math.isfinite(number):
+            raise NotFinite(
+                f"loss: got {number} for {name}, need a finite number; lower "
+                "learning_rate, or look for targets that are too large"
+            )
+    return numbers
+
+
+class Method(ABC):
     """A way to find gradients.
 
-    `state` and `restore` give and take what it remembers between updates.
+    `state` and `restore` give and take what it remembers between updates: nothing, for
+    a method whose updates stand alone.
     """
 
     def state(self) -> dict[str, Tensor]:
-        """Return what is remembered, by names of its own."""
+        """Return what is remembered, by names of its own, for a checkpoint."""
+        return {}
 
     def restore(self, remembered: dict[str, Tensor]) -> None:
-        """Take what `state` gave."""
+        """Go on from what `state` of the same method returned."""
+        del remembered  # a method without a past has nothing to take up
 
+    @abstractmethod
     def learn(self, learner: Learner, batch: Batch, quiet: Batch | None) -> Progressed:
         """Change the learner's module by what a batch teaches.
 

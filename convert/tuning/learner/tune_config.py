@@ -7,6 +7,7 @@ from isotau.convert.simulate.norse_module import SURROGATES, TRAINABLE, WEIGHTS
 from isotau.convert.tuning.loss.observe import WHOLE, Segments
 
 METHODS = ("bptt", "eprop", "eventprop", "fptt")
+"""Their classes stand in `tune_loop`, in this order."""
 RATE_MAX = 100.0
 DTYPES = ("float32", "float64")
 DYNAMICS = ("auto", "norse", "fused")
@@ -33,7 +34,7 @@ class TuneConfig:
     """How a LIF network is tuned.
 
     Attributes:
-        method: how gradients are found, a key of `methods.METHODS`.
+        method: how gradients are found, one of `METHODS`.
         train: names of what trains, from `norse_module.TRAINABLE`.
         dale: whether the sign of each neuron's recurrent weights is kept. Neurons whose
             weights have both signs keep those weights' signs each.

@@ -51,11 +51,11 @@ class Objective:
                 "task: got 'none' without rates and timescales, need one of the three"
             )
 
-    def task_parts(self, trace: Observation, batch: Batch) -> dict[str, Tensor]:
+    def task_parts(self, observation: Observation, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of trials of the task, "task" and "rates", weighted.
 
         Args:
-            trace: what the network did.
+            observation: what the network did.
             batch: the trials.
 
         Raises:
@@ -64,19 +64,19 @@ class Objective:
         """
         parts = {}
         if self.task != "none":
-            _check_outputs(trace.outputs, batch)
-            loss = TASK_LOSSES[self.task](trace.outputs, batch)
+            _check_outputs(observation.outputs, batch)
+            loss = TASK_LOSSES[self.task](observation.outputs, batch)
             parts["task"] = self.task_weight * loss
         if self.rates is not None:
-            width = trace.bin_steps * batch.trials.dt
-            parts["rates"] = rate_error(trace.counts, width, self.rates)
+            width = observation.bin_steps * batch.trials.dt
+            parts["rates"] = rate_error(observation.counts, width, self.rates)
         return parts
 
-    def quiet_parts(self, trace: Observation, batch: Batch) -> dict[str, Tensor]:
+    def quiet_parts(self, observation: Observation, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of trials without input, "timescales", weighted.
 
         Args:
-            trace: what the network did.
+            observation: what the network did.
             batch: the trials.
 
         Raises:
@@ -84,14 +84,14 @@ class Objective:
         """
         if self.timescales is None:
             return {}
-        width, need = trace.bin_steps * batch.trials.dt, self.timescales.bin_width
+        width, need = observation.bin_steps * batch.trials.dt, self.timescales.bin_width
         if abs(width - need) > SAME_BIN * need:
             raise ValueError(
                 f"timescales: got bins of {1e3 * width:g} ms, need {1e3 * need:g} ms "
                 "as in the target; measure it on a reference whose dt divides the "
                 "same bins"
             )
-        return {"timescales": loss_of(trace.counts, self.timescales)}
+        return {"timescales": loss_of(observation.counts, self.timescales)}
 
 
 def label_gain(

@@ -59,37 +59,33 @@ def observe(
     filter begins with the trial, at f0, as in every stage.
     """
     width = bin_steps(module.dt)
-    state = prepared.start(batch.inputs.shape[1])
-    if batch.lead:
-        state = _settle(prepared, batch, state, segments)
+    # a gradient through the lead would pass the first cut
+    state = settle(prepared, batch, gradient=not segments.truncate)
     f = module.f0.expand_as(state.v)
     outputs, counts, spikes = [], [], []
-    length = _length(segments, batch.inputs.shape[0] - batch.lead, width)
+    steps = batch.inputs.shape[0] - batch.lead
+    cuts = [whole_bins(cut, width) for cut in segments if cut]
+    length = min(cuts, default=max(steps, 1))
     since = 0
     for first in range(batch.lead, batch.inputs.shape[0], length):
         inputs = batch.inputs[first : first + length]
         if segments.truncate and since >= segments.truncate:
             state, f, since = detach(state), f.detach(), 0
         since += length
+        arguments = (prepared, module, inputs, f, batch.seed, first, width, *state)
         if segments.recompute and torch.is_grad_enabled():
-            done = checkpoint(
-                _segment,
-                *(prepared, module, inputs, f, batch.seed, first, width),
-                *state,
-                use_reentrant=False,
-                preserve_rng_state=False,
+            # the noise has its own seeds (U4), so torch's need not be kept
+            segment = checkpoint(
+                run_segment, *arguments, use_reentrant=False, preserve_rng_state=False
             )
         else:
-            done = _segment(
-                prepared, module, inputs, f, batch.seed, first, width, *state
-            )
-        out, count, total, f, *parts = done
-        spikes.append(total)
-        state = State(*parts)
-        outputs.append(out)
+            segment = run_segment(*arguments)
+        output, count, total, f, *after = segment
+        state = State(*after)
+        outputs.append(output)
         counts.append(count)
-    each = state.v.numel() * (batch.inputs.shape[0] - batch.lead)
-    fired = torch.stack(spikes).sum() / each
+        spikes.append(total)
+    fired = torch.stack(spikes).sum() / (state.v.numel() * steps)
     return Observation(torch.cat(outputs), torch.cat(counts), width, fired)
 
 
@@ -98,17 +94,28 @@ def bin_steps(dt: float) -> int:
     return max(1, round(BIN_WIDTH / dt))
 
 
-def _settle(
-    prepared: Prepared, batch: Batch, state: State, segments: Segments
-) -> State:
-    lead = batch.inputs[: batch.lead]
-    if segments.truncate:
-        with torch.no_grad():
-            return prepared.run(lead, state, seed=batch.seed, step=0)[1]
-    return prepared.run(lead, state, seed=batch.seed, step=0)[1]
+def whole_bins(steps: int, width: int) -> int:
+    """Return a number of steps rounded up to whole bins of `width` steps."""
+    return -(-steps // width) * width
 
 
-def _segment(
+def settle(prepared: Prepared, batch: Batch, *, gradient: bool) -> State:
+    """Return the state in which a batch's trials begin, after their lead.
+
+    Args:
+        prepared: the network.
+        batch: of trials.
+        gradient: whether the state is to be differentiable.
+    """
+    state = prepared.start(batch.inputs.shape[1])
+    if not batch.lead:
+        return state
+    with torch.set_grad_enabled(gradient and torch.is_grad_enabled()):
+        lead = batch.inputs[: batch.lead]
+        return prepared.run(lead, state, seed=batch.seed, step=0)[1]
+
+
+def run_segment(
     prepared: Prepared,
     module: LIFModule,
     inputs: Tensor,
@@ -118,20 +125,21 @@ def _segment(
     width: int,
     *state: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Return outputs, counts, spikes in all, filter and state after some steps."""
+    """Return outputs, counts, spikes in all, filter and state after some steps.
+
+    Args:
+        prepared: the network.
+        module: gives the readout.
+        inputs: steps × batch × channel.
+        f: filtered spikes before the first step, batch × neuron, in Hz.
+        seed: of the membrane noise; None for none.
+        first: number of the first step since the lead began.
+        width: steps of a bin; those that fill none are not counted.
+        state: fields of the `State` before the first step, one by one, as torch's
+            checkpoints follow tensors only.
+    """
     spikes, after = prepared.run(inputs, State(*state), seed=seed, step=first)
     outputs, f = read_filtered(module, spikes, f)
     bins = len(spikes) // width
     binned = spikes[: bins * width].reshape(bins, width, *spikes.shape[1:])
     return (outputs, binned.sum(dim=1), spikes.detach().sum(), f, *after)
-
-
-def _length(segments: Segments, steps: int, width: int) -> int:
-    """Return the steps of a segment: the shorter of both cuts, in whole bins."""
-    asked = [cut for cut in (segments.truncate, segments.recompute) if cut]
-    return min([_whole(cut, width) for cut in asked], default=max(steps, 1))
-
-
-def _whole(steps: int, width: int) -> int:
-    """Return a number of steps rounded up to whole bins."""
-    return -(-steps // width) * width

@@ -20,11 +20,10 @@ from isotau.convert.ground import validation
 from isotau.convert.simulate.norse_module import SURROGATES, LIFModule
 from isotau.convert.tuning.forward.chip import Chip
 from isotau.convert.tuning.forward.dynamics import draw_noise
-from isotau.convert.tuning.learner.learner import Learner, Progressed
+from isotau.convert.tuning.learner.learner import Learner, Method, Progressed, finite
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.rate_loss import rate_error
-from isotau.convert.tuning.methods.bptt import check_finite
 from isotau.convert.tuning.methods.eprop_kernels import (
     HIDDEN,
     OWN,
@@ -66,7 +65,7 @@ class Taught(NamedTuple):
     gradients: dict[str, Tensor]
 
 
-class EProp:
+class EProp(Method):
     """Gradients by e-prop; the configuration's `segments` are not looked at.
 
     Errors that are known at a trial's end only (of rates, of the mean output for task
@@ -84,18 +83,23 @@ class EProp:
         """
         self.feedback = validation.choice("feedback", feedback, FEEDBACKS)
         self.seed = validation.whole("seed", seed, 0, 2**63 - 1)
-        self._drawn: Tensor | None = None
+        self._random: Tensor | None = None
 
     def state(self) -> dict[str, Tensor]:
         """Return the random feedback, once there is one."""
-        return {} if self._drawn is None else {"feedback": self._drawn}
+        return {} if self._random is None else {"feedback": self._random}
 
     def restore(self, remembered: dict[str, Tensor]) -> None:
-        """Take what `state` gave."""
-        self._drawn = remembered.get("feedback")
+        """Take the random feedback that `state` gave, if any."""
+        self._random = remembered.get("feedback")
 
     def learn(self, learner: Learner, batch: Batch, quiet: Batch | None) -> Progressed:
-        """Change the learner's module by what a batch teaches; see `Method.learn`."""
+        """Change the learner's module by e-prop's gradient of a batch's trials.
+
+        Raises:
+            NotFinite: the loss or the gradient is no finite number.
+            ValueError: the chip's arithmetic, or timescales, are asked for.
+        """
         module, objective = learner.module, learner.objective
         if isinstance(learner.dynamics, Chip):
             raise ValueError(
@@ -115,23 +119,23 @@ class EProp:
                 labels=batch.labels,
                 seed=batch.seed,
             )
-        check_finite(losses)
+        parts = finite(losses)
         for name, parameter in learner.parameters().items():
             parameter.grad = gradients[name]
         size = learner.apply()
-        told = {name: float(part) for name, part in losses.items()}
-        return Progressed(told | {"total": sum(told.values())}, size)
+        return Progressed(parts | {"total": sum(parts.values())}, size)
 
     def _draw(self, module: LIFModule) -> Tensor:
-        if self._drawn is None:
+        """Return the random feedback; drawn once, or it would teach nothing (E11)."""
+        if self._random is None:
             size = module.w_out.detach().square().mean().sqrt()
             if size == 0:
                 raise ValueError(
                     "w_out: got only 0, need random feedback's size; use 'symmetric'"
                 )
-            drawn = np.random.default_rng(self.seed).normal(size=module.w_out.shape)
-            self._drawn = size * torch.tensor(drawn, dtype=size.dtype)
-        return self._drawn
+            normal = np.random.default_rng(self.seed).normal(size=module.w_out.shape)
+            self._random = size * torch.tensor(normal, dtype=size.dtype)
+        return self._random
 
 
 def cut(batch: Batch) -> Iterator[Chunk]:
@@ -176,15 +180,15 @@ def stream(
     elif labels is None:
         raise ValueError("labels: got none, need one for each trial; give them")
     net = _net(module, module.w_out if feedback is None else feedback)
-    # before the trial the readout's filter stays as it is
+    # before the trial the readout's filter stays as it is (E4)
     frozen = net._replace(jump_f=np.zeros_like(net.jump_f))
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         run = _Run(module, objective, seed, pool)
         for chunk in chunks:
             run.advance(net if len(chunk.targets) else frozen, chunk)
-    if run.now is None or not run.steps:
+    if run.carried is None or not run.steps:
         raise ValueError("chunks: got no step, need one or more")
-    return _taught(run, run.now, net, labels)
+    return _taught(run, run.carried, net, labels)
 
 
 @dataclass(slots=True, eq=False)
@@ -195,7 +199,7 @@ class _Run:
     objective: Objective
     seed: int | None
     pool: ThreadPoolExecutor
-    now: Carried | None = None
+    carried: Carried | None = None
     masked: Tensor = field(default_factory=lambda: torch.zeros(()))
     step: int = 0
     steps: int = 0
@@ -204,33 +208,36 @@ class _Run:
         """Run some steps."""
         module, task = self.module, self.objective.task
         n_in, n_out, steps = len(net.w_in), len(net.w_out), len(chunk.inputs)
-        batch = chunk.inputs.shape[1] if self.now is None else len(self.now.v)
+        batch = chunk.inputs.shape[1] if self.carried is None else len(self.carried.v)
         read = (steps if len(chunk.targets) else 0, batch)
-        got = [tuple(part.shape) for part in chunk]
+        shapes = [tuple(part.shape) for part in chunk]
         need = [(steps, batch, n_in), (*read, n_out), read]
-        if got != need:
+        if shapes != need:
             raise ValueError(
-                f"chunk: got inputs, targets and mask of shapes {got}, need {need}; "
+                f"chunk: got inputs, targets and mask of shapes {shapes}, need {need}; "
                 "give the same trials in every chunk"
             )
-        if self.now is None:
+        if self.carried is None:
             v0, i0, f0 = (getattr(module, name).numpy() for name in ("v0", "i0", "f0"))
-            wanted = HIDDEN + 1 + (self.objective.rates is not None)
-            self.now = start(v0, i0, f0, (batch, n_in, n_out), wanted)
+            parts = HIDDEN + 1 + (self.objective.rates is not None)
+            self.carried = start(v0, i0, f0, (batch, n_in, n_out), parts)
         noise = torch.zeros(0, 0, 0)
         if self.seed is not None and module.noise_std > 0:
-            shape = (steps, *self.now.v.shape)
+            shape = (steps, *self.carried.v.shape)
             noise = draw_noise(module, shape, seed=self.seed, step=self.step)
         mask = chunk.mask * (task != "none")
-        parts = (chunk.inputs, noise, chunk.targets, mask)
-        told = [p.detach().to(module.w_rec).contiguous().numpy() for p in parts]
+        tensors = (chunk.inputs, noise, chunk.targets, mask)
+        arrays = [t.detach().to(module.w_rec).contiguous().numpy() for t in tensors]
         kind = SURROGATES.index(module.surrogate)
-        how = (net, kind, self.now, *told, task == "labels")
+        arguments = (net, kind, self.carried, *arrays, task == "labels")
+        # trials do not share a sum, so the result does not depend on the threads
         threads = min(torch.get_num_threads(), batch)
         edges = [batch * k // threads for k in range(threads + 1)]
-        done = [self.pool.submit(run_trials, *end, *how) for end in pairwise(edges)]
-        for one in done:
-            one.result()
+        calls = [
+            self.pool.submit(run_trials, *ends, *arguments) for ends in pairwise(edges)
+        ]
+        for call in calls:
+            call.result()
         self.masked = self.masked + mask.double().sum(dim=0)
         self.step, self.steps = self.step + steps, self.steps + len(mask)
 
@@ -254,35 +261,36 @@ def _net(module: LIFModule, feedback: Tensor) -> Net:
     return Net(**{k: t.detach().contiguous().numpy() for k, t in tensors.items()})
 
 
-def _taught(run: _Run, now: Carried, net: Net, labels: Tensor | None) -> Taught:
+def _taught(run: _Run, carried: Carried, net: Net, labels: Tensor | None) -> Taught:
     """Return losses and gradients at the end of the trials."""
     module, objective = run.module, run.objective
-    sums = torch.tensor(now.sums, requires_grad=True)
+    sums = torch.tensor(carried.sums, requires_grad=True)
     loss = objective.task_weight * _task_loss(run, sums, labels)
     by_sum = torch.autograd.grad(loss, sums)[0].numpy()
     losses = {} if objective.task == "none" else {"task": loss.detach()}
     # e adds 2e to the slope of its square; outputs, where they are summed up, add 1
     error = 2 * by_sum[:, -1:] if labels is None else by_sum[:, :-1]
-    met = now.sums[:, :-1] if labels is None else run.masked.numpy()[:, None]
+    summed = carried.sums[:, :-1] if labels is None else run.masked.numpy()[:, None]
     reach = error if labels is None else error @ net.feedback
-    reach = np.broadcast_to(reach, now.v.shape)
-    total = np.einsum("bsn,bn->sn", now.traces[:, :, HIDDEN], reach)
+    reach = np.broadcast_to(reach, carried.v.shape)
+    # (E6), source × neuron
+    total = np.einsum("bsn,bn->sn", carried.traces[:, :, HIDDEN], reach)
     if objective.rates is not None:
-        counts = torch.tensor(now.counts[None] * 1.0, requires_grad=True)
+        counts = torch.tensor(carried.counts[None] * 1.0, requires_grad=True)
         loss = rate_error(counts, run.steps * module.dt, objective.rates)
         by_count = torch.autograd.grad(loss, counts)[0][0].numpy()
-        total += np.einsum("bsn,bn->sn", now.traces[:, :, HIDDEN + 1], by_count)
+        total += np.einsum("bsn,bn->sn", carried.traces[:, :, HIDDEN + 1], by_count)
         losses["rates"] = loss.detach()
-    n, own = len(net.v_th), len(OWN)
-    found = dict(zip(OWN, total[-own:], strict=True)) | {
+    n, last = len(net.v_th), len(OWN)
+    arrays = dict(zip(OWN, total[-last:], strict=True)) | {
         "w_rec": total[:n].T,
-        "w_in": total[n:-own].T,
-        "w_out": (error[:, :, None] * now.by_output).sum(axis=0),
-        "b_out": (error * met).sum(axis=0),
+        "w_in": total[n:-last].T,
+        "w_out": (error[:, :, None] * carried.by_output).sum(axis=0),  # (E10)
+        "b_out": (error * summed).sum(axis=0),
     }
-    gradients = {name: module.w_rec.new_tensor(part) for name, part in found.items()}
+    gradients = {name: module.w_rec.new_tensor(part) for name, part in arrays.items()}
     for name in ("syn", "mem"):
-        # a = 1 − exp(−dt/τ)
+        # (U15)
         per_tau = module.dt / getattr(module, f"tau_{name}").detach()
         slope = -torch.exp(-per_tau) * per_tau**2 / module.dt
         gradients[f"tau_{name}"] = gradients.pop(f"a_{name}") * slope
@@ -291,10 +299,11 @@ def _taught(run: _Run, now: Carried, net: Net, labels: Tensor | None) -> Taught:
 
 def _task_loss(run: _Run, sums: Tensor, labels: Tensor | None) -> Tensor:
     """Return the loss of what was summed up (`Carried.sums`), without its weight."""
-    each, squares = sums[:, :-1], sums[:, -1]
-    if labels is not None:
-        mean = each / run.masked.clamp(min=1)[:, None]
+    outputs, squares = sums[:, :-1], sums[:, -1]
+    if labels is not None:  # (O3)
+        mean = outputs / run.masked.clamp(min=1)[:, None]
         return torch.nn.functional.cross_entropy(mean, labels)
-    if run.objective.task == "norm":
+    if run.objective.task == "norm":  # (O2)
         return (squares + 1e-12).sqrt().mean()
-    return squares.sum() / (run.masked.sum() * each.shape[1]).clamp(min=1)
+    # (O1)
+    return squares.sum() / (run.masked.sum() * outputs.shape[1]).clamp(min=1)

@@ -4,15 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from isotau.convert.ground import validation
 from isotau.convert.simulate.norse_module import LIFModule, to_network
 from isotau.convert.tuning.forward.chip import Chip
-from isotau.convert.tuning.learner.learner import Learner, Progressed
+from isotau.convert.tuning.learner.learner import Learner, Method, Progressed, finite
 from isotau.convert.tuning.loss.batch import Batch
-from isotau.convert.tuning.loss.observe import Observation, bin_steps
-from isotau.convert.tuning.methods.bptt import check_finite
+from isotau.convert.tuning.loss.observe import Observation, bin_steps, whole_bins
 from isotau.convert.tuning.methods.eventprop_simulation import (
     gradients,
     simulate_events,
@@ -22,7 +20,7 @@ OUTPUTS = ("w_out", "b_out")
 
 
 @dataclass(frozen=True, slots=True)
-class EventProp:
+class EventProp(Method):
     """Gradients of the network in continuous time, by the adjoint method.
 
     In continuous time (`eventprop_simulation`) outputs are a function of the times of
@@ -51,15 +49,13 @@ class EventProp:
         """Check the field."""
         validation.number("shallow", self.shallow, minimum=0)
 
-    def state(self) -> dict[str, Tensor]:
-        """Return nothing: updates stand alone."""
-        return {}
-
-    def restore(self, remembered: dict[str, Tensor]) -> None:
-        """Take nothing."""
-
     def learn(self, learner: Learner, batch: Batch, quiet: Batch | None) -> Progressed:
-        """Change the learner's module by what a batch teaches; see `Method.learn`."""
+        """Change the learner's module by the exact gradient of the task's loss.
+
+        Raises:
+            NotFinite: the loss or the gradient is no finite number.
+            ValueError: what is asked for has no gradient by the times of spikes.
+        """
         _refuse(learner, quiet)
         with learner.noisy():
             loss = self._gradients(learner, batch)
@@ -80,12 +76,13 @@ class EventProp:
         )
         outputs = filtered @ module.w_out.T + module.b_out
         no_counts = filtered.new_zeros(0, *filtered.shape[1:])
-        trace = Observation(outputs, no_counts, bin_steps(module.dt))
-        parts = learner.objective.task_parts(trace, batch)
-        check_finite(parts)
+        observation = Observation(outputs, no_counts, bin_steps(module.dt))
+        parts = learner.objective.task_parts(observation, batch)
+        loss = finite(parts)["task"]
+        # by the readout autograd, by the spikes' times the adjoint
         outer = [trains[name] for name in OUTPUTS if name in trains]
         pull, *of_outer = torch.autograd.grad(parts["task"], [filtered, *outer])
-        found = gradients(
+        by_times = gradients(
             *(net, inputs, events, pull.double().numpy()),
             shallow=self.shallow,
             cuts=_cuts(module, batch, learner.config.segments.truncate),
@@ -95,8 +92,8 @@ class EventProp:
             parameter.grad = gradient
         for name, parameter in trains.items():
             if name not in OUTPUTS:
-                parameter.grad = torch.tensor(found[name], dtype=parameter.dtype)
-        return float(parts["task"].detach())
+                parameter.grad = torch.tensor(by_times[name], dtype=parameter.dtype)
+        return loss
 
 
 def _refuse(learner: Learner, quiet: Batch | None) -> None:
@@ -109,13 +106,13 @@ def _refuse(learner: Learner, quiet: Batch | None) -> None:
             "dynamics: got the chip's arithmetic, need floats, as integers have no "
             "spike times between steps; use method 'bptt'"
         )
-    asked = learner.objective
-    counted = {
-        "rates": asked.rates is not None,
-        "timescales": asked.timescales is not None or quiet is not None,
+    objective = learner.objective
+    targets = {
+        "rates": objective.rates is not None,
+        "timescales": objective.timescales is not None or quiet is not None,
     }
-    for name, is_asked in counted.items():
-        if is_asked:
+    for name, present in targets.items():
+        if present:
             raise ValueError(
                 f"{name}: got a target, need none, as numbers of spikes have no "
                 "gradient with respect to their times; use method 'bptt'"
@@ -123,9 +120,8 @@ def _refuse(learner: Learner, quiet: Batch | None) -> None:
 
 
 def _cuts(module: LIFModule, batch: Batch, truncate: int) -> np.ndarray:
-    """Return before which steps no gradient goes: as in `observe`."""
+    """Return before which steps no gradient goes: where `observe` cuts its segments."""
     cuts = np.zeros(batch.inputs.shape[0], np.bool_)
     if truncate:
-        width = bin_steps(module.dt)
-        cuts[batch.lead :: -(-truncate // width) * width] = True
+        cuts[batch.lead :: whole_bins(truncate, bin_steps(module.dt))] = True
     return cuts

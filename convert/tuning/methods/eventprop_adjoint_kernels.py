@@ -12,6 +12,12 @@ so that h seconds before λ_u, λ_i they are λ_u e^(−h/τ_mem) and λ_i e^(�
 - the end of a reset, when u has the slope u': ∂L/∂t −= λ_u u';
 - a spike moves with u right before it, at −1/u' seconds per volt: λ_u = −(∂L/∂t)/u'.
 
+Indices are as in `eventprop_kernels`; λ is in 1/V, times in seconds. A trial goes from
+its last step to its first. In a step the readout's wishes come first; then each neuron
+alone goes back from event to event, arrivals, the end of its reset, its own spikes
+(`retrace`); where τ trains, its intervals are gone through once more, forward, now with
+u and i at hand (`follow`).
+
 Source: Wunderlich & Pehle 2021, doi:10.1038/s41598-021-91786-z, whose jumps these are
 where there is no delay and no refractory period.
 """
@@ -22,9 +28,9 @@ import numpy as np
 
 from isotau.convert.tuning.methods.eventprop_kernels import (
     PER_STEP,
+    constants_of,
     factors,
     inline,
-    one,
 )
 
 SPIKE, RELEASE, END = -1, -2, -3
@@ -76,25 +82,27 @@ class Backward(NamedTuple):
 @inline
 def remainder(x):
     """Return (e^x − 1 − x)/x² for x ≤ 0."""
+    # the series to the fifth order: near 0 the difference below loses its digits
     if x > -0.02:
         return 0.5 + x / 6 * (1 + x / 4 * (1 + x / 5 * (1 + x / 6 * (1 + x / 7))))
     return (np.expm1(x) - x) / (x * x)
 
 
 @inline
-def overlaps(own, u, i, h, lu, li):
+def overlaps(neuron, u, i, h, lu, li):
     """Return ∫ λ_u (i − u) and ∫ λ_i i over an interval of h seconds.
 
     Args:
-        own: a neuron's constants (`one`).
+        neuron: its constants (`constants_of`).
         u: at the interval's start.
         i: the same.
         h: its length.
         lu: λ_u at its end.
         li: the same for λ_i.
     """
-    tau_mem, tau_syn, _, gap, leads = own
-    em, es, _ = factors(own, h)
+    tau_mem, tau_syn, _, gap, leads = neuron
+    em, es, _ = factors(neuron, h)
+    # (V18)
     part = remainder(-gap * h)
     toward_mem, toward_syn = part, 1.0 - (1.0 + gap * h) * part
     if not leads:
@@ -106,13 +114,13 @@ def overlaps(own, u, i, h, lu, li):
 
 
 @inline
-def follow(own, u, i, held, weights, path, count):
+def follow(neuron, u, i, held, weights, path, count):
     """Return what a step's intervals give the gradients of τ_mem and τ_syn.
 
     These are −∫ λ_u (i − u)/τ_mem² and ∫ λ_i i/τ_syn².
 
     Args:
-        own: a neuron's constants (`one`).
+        neuron: its constants (`constants_of`).
         u: at the step's start.
         i: the same, after the inputs' jump.
         held: whether u is held then.
@@ -122,12 +130,13 @@ def follow(own, u, i, held, weights, path, count):
     """
     reset, arriving = weights
     to_mem, to_syn = 0.0, 0.0
+    # the way back wrote the last interval first
     for m in range(count - 1, -1, -1):
         h, event = path[0, m], int(path[1, m])
-        of_mem, of_syn = overlaps(own, u, i, h, path[2, m], path[3, m])
-        to_mem -= of_mem / own[0] ** 2
-        to_syn += of_syn / own[1] ** 2
-        em, es, k = factors(own, h)
+        of_mem, of_syn = overlaps(neuron, u, i, h, path[2, m], path[3, m])
+        to_mem -= of_mem / neuron[0] ** 2  # (V16), λ_u being 0 while u is held
+        to_syn += of_syn / neuron[1] ** 2
+        em, es, k = factors(neuron, h)
         u, i = (u if held else u * em + i * k), i * es
         if event >= 0:
             i += arriving[event]
@@ -137,7 +146,7 @@ def follow(own, u, i, held, weights, path, count):
 
 
 @inline
-def retrace(net, train, k, least, kept, adjoint, now):
+def retrace(net, train, k, least, states, adjoint, back):
     """Bring every neuron one step back.
 
     Args:
@@ -145,62 +154,67 @@ def retrace(net, train, k, least, kept, adjoint, now):
         train: the trial's `SpikeTrain`.
         k: number of the step.
         least: smallest u' before a spike that is divided by, per neuron.
-        kept: u and i at the step's start, 2 × n; of no neurons if not wanted.
+        states: u and i at the step's start, 2 × n; of no neurons if not wanted.
         adjoint: `Adjoint`; its start is not filled in here.
-        now: `Backward`, changed in place.
+        back: `Backward`, changed in place.
     """
+    # those of the step before arrive in this one (V7)
     first, after = train.first[max(k - 1, 0)], train.first[k]
     pre, offsets = train.neuron[first:after], train.offset[first:after]
-    path, taus = now.path, kept.shape[1] > 0
+    path, taus = back.path, states.shape[1] > 0
     arriving = np.empty(len(pre) if taus else 0)
-    for j in range(len(now.lu)):
-        own = one(net, j)
-        tau_mem, tau_syn = own[0], own[1]
-        lu, li, owed = now.lu[j], now.li[j], now.owed[j]
-        e, held = now.last[j], now.held[j]
+    for j in range(len(back.lu)):
+        neuron = constants_of(net, j)
+        tau_mem, tau_syn = neuron[0], neuron[1]
+        lu, li, owed = back.lu[j], back.li[j], back.owed[j]
+        e, held = back.last[j], back.held[j]
         t, p, count, event = net.dt, len(pre) - 1, 0, END
         while True:
             if taus:
                 path[1, count], path[2, count], path[3, count] = event, lu, li
+            # the latest event before t: a spike or release of its own, or an arrival
             then, event = 0.0, END
             if e >= 0:
+                # a spike of an earlier step may have its reset's end in this one
                 then = train.offset[e] + (train.step[e] - k) * net.dt
                 then += 0.0 if held else net.hold[j]
                 if then > 0:
                     event = SPIKE if held else RELEASE
             if p >= 0 and offsets[p] >= then:
                 then, event = offsets[p], p
+            # rounding may put an event a little beyond its neighbour
             then = min(max(then, 0.0), t)
-            em, es, part = factors(own, t - then)
-            lu, li = em * lu, es * li + part * lu
+            em, es, part = factors(neuron, t - then)
+            lu, li = em * lu, es * li + part * lu  # (V10)
             if taus:
                 path[0, count] = t - then
             t = then
             count += 1
             if event == END:
                 break
-            if event >= 0:
+            if event >= 0:  # (V11)
                 w = net.w[pre[p], j]
                 adjoint.w[pre[p], j] += li
-                now.times[first + p] += w * (li / tau_syn - lu / tau_mem)
+                back.times[first + p] += w * (li / tau_syn - lu / tau_mem)
                 if taus:
                     arriving[p] = w
                 p -= 1
-            elif event == RELEASE:
+            elif event == RELEASE:  # (V12)
                 adjoint.constants[1, j] += lu
                 owed, lu, held = -lu * train.release[e], 0.0, True
-            else:
-                gained = (now.times[e] + owed) / max(train.slope[e], least[j])
+            else:  # (V13); all arrivals of this spike lie later, so they are passed
+                gained = (back.times[e] + owed) / max(train.slope[e], least[j])
                 adjoint.constants[0, j] += gained
                 lu, owed, held, e = -gained, 0.0, False, train.previous[e]
-        now.lu[j], now.li[j], now.owed[j] = lu, li, owed
-        now.last[j], now.held[j] = e, held
-        adjoint.jumps[k, j] = li
+        back.lu[j], back.li[j], back.owed[j] = lu, li, owed
+        back.last[j], back.held[j] = e, held
+        adjoint.jumps[k, j] = li  # inputs enter i at the step's start (V7)
         if taus:
             weights = (net.reset[j], arriving)
-            found = follow(own, kept[0, j], kept[1, j], held, weights, path, count)
-            adjoint.constants[2, j] += found[0]
-            adjoint.constants[3, j] += found[1]
+            u, i = states[0, j], states[1, j]
+            to_mem, to_syn = follow(neuron, u, i, held, weights, path, count)
+            adjoint.constants[2, j] += to_mem
+            adjoint.constants[3, j] += to_syn
 
 
 @inline
@@ -209,7 +223,9 @@ def begin(train, n, taus):
     last, held = np.full(n, -1, np.int64), np.zeros(n, np.bool_)
     for e in range(len(train.neuron)):
         last[train.neuron[e]] = e
+        # a reset that the trial's end cuts off is on at the end
         held[train.neuron[e]] = np.isnan(train.release[e])
+    # arrivals, both ends of each of its resets, and the step's own end
     most = np.max(train.first[1:] - train.first[:-1]) + 2 * PER_STEP + 2
     zero = np.zeros((4, n))
     times, path = np.zeros(len(train.neuron)), np.zeros((4, most if taus else 0))
@@ -217,7 +233,7 @@ def begin(train, n, taus):
 
 
 @inline
-def retrace_trial(net, train, pull, lead, cuts, least, kept, adjoint):
+def retrace_trial(net, train, pull, lead, cuts, least, states, adjoint):
     """Add a trial's gradients to `adjoint`.
 
     Args:
@@ -228,26 +244,28 @@ def retrace_trial(net, train, pull, lead, cuts, least, kept, adjoint):
         lead: steps before the filter begins.
         cuts: steps before which no gradient goes, boolean.
         least: smallest u' before a spike that is divided by, per neuron.
-        kept: from `run_trial`; of no steps where τ_mem and τ_syn do not matter.
+        states: from `run_trial`; of no steps where τ_mem and τ_syn do not matter.
         adjoint: `Adjoint`.
     """
-    taus = kept.shape[1] > 0
-    now = begin(train, len(net.hold), taus)
+    taus = states.shape[1] > 0
+    back = begin(train, len(net.hold), taus)
     y = np.zeros(len(net.hold))
-    left, lost = np.exp(-net.dt / net.tau_out), -np.expm1(-net.dt / net.tau_out)
+    keep, lost = np.exp(-net.dt / net.tau_out), -np.expm1(-net.dt / net.tau_out)
     nothing = np.empty((2, 0))
     for k in range(len(cuts) - 1, -1, -1):
         if k >= lead:
             for e in range(train.first[k], train.first[k + 1]):
                 j = train.neuron[e]
+                # (V14), y being q
                 near = np.exp((train.offset[e] - net.dt) / net.tau_out[j])
                 gained = lost[j] * y[j] - pull[k - lead, j]
-                now.times[e] += near / (net.tau_out[j] * net.dt) * gained
-            y = pull[k - lead] + left * y
-        states = kept[:, k] if taus else nothing
-        retrace(net, train, k, least, states, adjoint, now)
+                back.times[e] += near / (net.tau_out[j] * net.dt) * gained
+            y = pull[k - lead] + keep * y
+        before = states[:, k] if taus else nothing
+        retrace(net, train, k, least, before, adjoint, back)
         if cuts[k]:
-            now.times[: train.first[k]] = 0
-            for x in (now.lu, now.li, now.owed, y):
+            # what an earlier spike did later is cut with the states
+            back.times[: train.first[k]] = 0
+            for x in (back.lu, back.li, back.owed, y):
                 x[:] = 0
-    adjoint.start[0], adjoint.start[1] = now.lu, now.li
+    adjoint.start[0], adjoint.start[1] = back.lu, back.li

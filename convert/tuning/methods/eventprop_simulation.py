@@ -54,14 +54,14 @@ class Events(NamedTuple):
         trains: spikes of each trial.
         filtered: mean of the readout's filter over each step after the lead, in Hz,
             steps × batch × neuron.
-        kept: of each trial, 2 × steps × neuron: v − v_leak and i at each step's start;
+        states: of each trial, 2 × steps × neuron: v − v_leak and i when a step begins;
             of no steps unless asked for.
         lead: steps before the filter begins.
     """
 
     trains: list[SpikeTrain]
     filtered: Float64[np.ndarray, "counted batch n"]
-    kept: list[np.ndarray]
+    states: list[np.ndarray]
     lead: int
 
 
@@ -81,14 +81,16 @@ def neurons_of(net: LIFNetwork) -> EventNeurons:
         )
     rates = 1 / net.tau_mem, 1 / net.tau_syn
     return EventNeurons(
+        # (V1) and (V2); voltages relative to v_leak, to which u decays
         w=np.ascontiguousarray((net.w_rec * charge(net.tau_syn, net.dt)[:, None]).T),
         threshold=net.v_th - net.v_leak,
         reset=net.v_reset - net.v_leak,
         tau_mem=net.tau_mem,
         tau_syn=net.tau_syn,
-        hold=net.refractory + net.dt / 2,
+        hold=net.refractory + net.dt / 2,  # (V7)
         tau_out=net.tau_out,
         slow=np.minimum(*rates),
+        # (V4): never 0, by which k(h) is divided
         gap=np.maximum(np.abs(rates[0] - rates[1]), CLOSEST * rates[0]),
         leads=net.tau_mem >= net.tau_syn,
         dt=net.dt,
@@ -96,12 +98,12 @@ def neurons_of(net: LIFNetwork) -> EventNeurons:
 
 
 def charge(tau: Float64[np.ndarray, " n"], dt: float) -> np.ndarray:
-    """Return c = (dt/τ)/(1 − e^(−dt/τ)): see the module."""
+    """Return c = (dt/τ)/(1 − e^(−dt/τ)) (V2), by which more enters i."""
     return dt / (tau * decay_fraction(tau, dt))
 
 
 def charge_slope(tau: Float64[np.ndarray, " n"], dt: float) -> np.ndarray:
-    """Return the derivative of `charge` with respect to τ."""
+    """Return the derivative of `charge` with respect to τ (V17)."""
     c = charge(tau, dt)
     return c / tau * (c * np.exp(-dt / tau) - 1)
 
@@ -129,14 +131,14 @@ def simulate_events(
     drive = inputs @ (net.w_in * c[:, None]).T
     filtered = np.empty((steps - lead, batch, net.n))
     filtered[:1] = net.f0
-    kept = [np.empty((2, steps if keep else 0, net.n)) for _ in range(batch)]
+    states = [np.empty((2, steps if keep else 0, net.n)) for _ in range(batch)]
 
     def run(b: int) -> SpikeTrain:
         u, i = net.v0 - net.v_leak, net.i0 * c
-        view = filtered[:, b]
-        return SpikeTrain(*run_trial(neurons, u, i, drive[:, b], lead, view, kept[b]))
+        arrays = (drive[:, b], lead, filtered[:, b], states[b])
+        return SpikeTrain(*run_trial(neurons, u, i, *arrays))
 
-    return Events(_share(run, batch, threads), filtered, kept, lead)
+    return Events(_share(run, batch, threads), filtered, states, lead)
 
 
 def gradients(
@@ -170,12 +172,13 @@ def gradients(
     groups = min(GROUPS, batch)
 
     def back(group: int) -> tuple[np.ndarray, np.ndarray]:
+        # a group's own sums: threads must not add to the same numbers
         w, constants = np.zeros((n, n)), np.zeros((4, n))
         for b in range(group, batch, groups):
             adjoint = Adjoint(w, constants, start[:, b], jumps[:, b])
-            train, kept = events.trains[b], events.kept[b]
+            train, states = events.trains[b], events.states[b]
             retrace_trial(
-                *(neurons, train, pull[:, b], events.lead, cuts, least, kept, adjoint)
+                *(neurons, train, pull[:, b], events.lead, cuts, least, states, adjoint)
             )
         return w, constants
 
@@ -185,18 +188,20 @@ def gradients(
     c = charge(net.tau_syn, net.dt)
     w_in = jumps.reshape(-1, n).T @ inputs.reshape(-1, net.n_in)
     w_rec = w.T
-    found = {
+    # (V15); v_leak moves u, θ and u_r down together
+    by_name = {
         "w_in": w_in * c[:, None],
         "w_rec": w_rec * c[:, None],
         "v_leak": -threshold - reset - start[0].sum(axis=0),
         "v_th": threshold,
     }
-    if events.kept[0].shape[1]:
+    if events.states[0].shape[1]:
+        # (V16): τ_syn also sets the charge, with which all that enters i is weighted
         of_charge = (w_in * net.w_in).sum(axis=1) + (w_rec * net.w_rec).sum(axis=1)
         of_charge += start[1].sum(axis=0) * net.i0
-        found["tau_mem"] = tau_mem
-        found["tau_syn"] = tau_syn + of_charge * charge_slope(net.tau_syn, net.dt)
-    return found
+        by_name["tau_mem"] = tau_mem
+        by_name["tau_syn"] = tau_syn + of_charge * charge_slope(net.tau_syn, net.dt)
+    return by_name
 
 
 def _share(work: Callable[[int], T], many: int, threads: int) -> list[T]:

@@ -16,14 +16,23 @@ from isotau.convert.ground import validation
 from isotau.convert.tuning.forward.chip import ChipRun
 from isotau.convert.tuning.forward.chip_coefficients import scales_of
 from isotau.convert.tuning.forward.dynamics import Prepared, State, detach
-from isotau.convert.tuning.forward.filtered_readout import read_filtered
-from isotau.convert.tuning.learner.learner import Learner, Progressed, gradient_norm
+from isotau.convert.tuning.learner.learner import (
+    Learner,
+    Method,
+    Progressed,
+    finite,
+    gradient_norm,
+)
 from isotau.convert.tuning.loss.batch import Batch
-from isotau.convert.tuning.loss.observe import Observation, bin_steps
-from isotau.convert.tuning.methods.bptt import check_finite
+from isotau.convert.tuning.loss.observe import (
+    Observation,
+    bin_steps,
+    run_segment,
+    settle,
+)
 
 
-class FPTT:
+class FPTT(Method):
     """A gradient through one window at a time, and an update at its end.
 
     With ℓ_k the loss of window k, whose gradient g_k stops at the window's start, each
@@ -61,7 +70,7 @@ class FPTT:
         self._gradient: dict[str, Tensor] = {}
 
     def learn(self, learner: Learner, batch: Batch, quiet: Batch | None) -> Progressed:
-        """Change the learner's module after each window; see `Method.learn`.
+        """Change the learner's module after each window of a batch's trials.
 
         Returns:
             Losses summed over the windows, without the regularizer; of the gradients'
@@ -73,22 +82,23 @@ class FPTT:
             ValueError: the objective or the segments are of whole trials.
         """
         _check(learner, quiet)
-        told: dict[str, float] = {}
-        largest, place = 0.0, None
-        for window in cut(len(batch.targets), self.windows, _bin(learner)):
+        losses: dict[str, float] = {}
+        largest, place, width = 0.0, None, bin_steps(learner.module.dt)
+        for window in cut(len(batch.targets), self.windows, width):
             share = _shares(learner, batch, window)
+            # a window in which nothing is asked for only moves the state on
             with learner.noisy(), torch.set_grad_enabled(any(share.values())):
-                trace, place = _look(learner, batch, window, place)
+                observation, place = _run(learner, batch, window, place)
                 if not any(share.values()):
                     continue
-                parts = learner.objective.task_parts(trace, _part(batch, window))
+                parts = learner.objective.task_parts(observation, _part(batch, window))
                 parts = {name: share[name] * part for name, part in parts.items()}
-                check_finite(parts)
+                numbers = finite(parts)
                 torch.stack(list(parts.values())).sum().backward()
-            for name, part in parts.items():
-                told[name] = told.get(name, 0.0) + float(part.detach())
+            for name, number in numbers.items():
+                losses[name] = losses.get(name, 0.0) + number
             largest = max(largest, self._update(learner))
-        return Progressed(told | {"total": sum(told.values())}, largest)
+        return Progressed(losses | {"total": sum(losses.values())}, largest)
 
     def state(self) -> dict[str, Tensor]:
         """Return what is remembered between updates, for a checkpoint."""
@@ -115,13 +125,14 @@ class FPTT:
     def _update(self, learner: Learner) -> float:
         """Return the norm of a window's gradient, after an update by it."""
         norm, clip = float(gradient_norm(learner)), learner.config.clip
-        kept = 1.0 if clip is None or norm <= clip else clip / norm
+        # (B10): `apply` clips the sum with (W2); what is remembered is clipped here
+        share = 1.0 if clip is None or norm <= clip else clip / norm
         named = {group["name"]: group for group in learner.optimizer.param_groups}
         gradient = {}
         for name, group in named.items():
             parameter = group["params"][0]
             if self.alpha and parameter.grad is not None:
-                gradient[name] = kept * parameter.grad
+                gradient[name] = share * parameter.grad
                 parameter.grad += pull(
                     parameter.detach(),
                     self._average.get(name, parameter.detach()),
@@ -155,6 +166,7 @@ def pull(
         size: s, the parameter's typical size.
         alpha: α.
     """
+    # (W2)
     return alpha * (parameter - average) / size**2 - gradient / 2
 
 
@@ -170,6 +182,7 @@ def follow(
         size: s, the parameter's typical size.
         alpha: α, greater than 0.
     """
+    # (W3)
     return (average + parameter) / 2 - size**2 * gradient / (2 * alpha)
 
 
@@ -195,7 +208,7 @@ def carried(state: State, before: Prepared, now: Prepared) -> State:
     """
     if not (isinstance(before, ChipRun) and isinstance(now, ChipRun)):
         return state
-    old, new = (scales_of(run.fixed, run.unit) for run in (before, now))
+    old, new = (scales_of(run.fixed, run.unit) for run in (before, now))  # (W5)
 
     def scaled(part: Tensor, factor: np.ndarray) -> Tensor:
         return (part * torch.tensor(factor, device=part.device)).round()
@@ -224,12 +237,8 @@ def _check(learner: Learner, quiet: Batch | None) -> None:
         )
 
 
-def _bin(learner: Learner) -> int:
-    return bin_steps(learner.module.dt)
-
-
 def _shares(learner: Learner, batch: Batch, window: slice) -> dict[str, float]:
-    """Return by how much of the trial's losses a window counts."""
+    """Return by how much of the trial's losses a window counts (W4)."""
     shares = {}
     if learner.objective.task != "none":
         # without any masked step the objective says what is wrong
@@ -255,38 +264,24 @@ class _Place(NamedTuple):
     f: Tensor
 
 
-def _look(
+def _run(
     learner: Learner, batch: Batch, window: slice, place: _Place | None
 ) -> tuple[Observation, _Place]:
     """Return what the network does in a window, and where it then stands.
 
     No gradient leads to the window before. The trial begins without a place.
     """
-    module, width = learner.module, _bin(learner)
+    module, width = learner.module, bin_steps(learner.module.dt)
     prepared = learner.dynamics.prepare(module)
     if place is None:
-        state = _settle(prepared, batch)
+        state = settle(prepared, batch, gradient=False)
         f = module.f0.expand_as(state.v)
     else:
         state = carried(detach(place.state), place.prepared, prepared)
         f = place.f.detach()
-    spikes, state = prepared.run(
-        _part(batch, window).inputs,
-        state,
-        seed=batch.seed,
-        step=batch.lead + window.start,
+    inputs, first = _part(batch, window).inputs, batch.lead + window.start
+    outputs, counts, _, f, *after = run_segment(
+        prepared, module, inputs, f, batch.seed, first, width, *state
     )
-    outputs, f = read_filtered(module, spikes, f)
-    bins = len(spikes) // width
-    binned = spikes[: bins * width].reshape(bins, width, *spikes.shape[1:])
-    trace = Observation(outputs, binned.sum(dim=1), width)
-    return trace, _Place(prepared, state, f)
-
-
-def _settle(prepared: Prepared, batch: Batch) -> State:
-    state = prepared.start(batch.inputs.shape[1])
-    if not batch.lead:
-        return state
-    with torch.no_grad():
-        lead = batch.inputs[: batch.lead]
-        return prepared.run(lead, state, seed=batch.seed, step=0)[1]
+    place = _Place(prepared, State(*after), f)
+    return Observation(outputs, counts, width), place

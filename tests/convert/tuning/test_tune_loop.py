@@ -8,10 +8,14 @@ import pytest
 import torch
 
 from isotau.convert.records.storage import same
-from isotau.convert.tuning.learner.tune_config import TuneConfig
+from isotau.convert.tuning.learner.tune_config import METHODS, TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.rate_loss import RateTarget
-from isotau.convert.tuning.tune_loop import tune
+from isotau.convert.tuning.methods.bptt import BPTT
+from isotau.convert.tuning.methods.eprop import EProp
+from isotau.convert.tuning.methods.eventprop import EventProp
+from isotau.convert.tuning.methods.fptt import FPTT
+from isotau.convert.tuning.tune_loop import METHOD_OF, tune
 
 QUICK = TuneConfig(
     batch=8, updates=12, evaluate_every=4, evaluate_trials=32, learning_rate=0.05
@@ -213,3 +217,14 @@ def test_rates_alone_can_be_asked_for(small, signs):
     )
     told = [now.losses["rates"] for now in tuned.evaluations]
     assert told[-1] < 0.8 * told[0], told
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("bptt", BPTT), ("eprop", EProp), ("eventprop", EventProp), ("fptt", FPTT)],
+)
+def test_a_name_stands_for_its_method(name, kind):
+    assert set(METHOD_OF) == set(METHODS) and METHOD_OF[name] is kind
+    method, other = kind(), kind()
+    other.restore(method.state())
+    assert set(other.state()) == set(method.state())

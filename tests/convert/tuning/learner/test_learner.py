@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.tuning.learner.learner import NotFinite, gradient_norm
+from isotau.convert.tuning.learner.learner import NotFinite, finite, gradient_norm
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.methods.bptt import BPTT
@@ -64,3 +64,13 @@ def test_constraints_hold_after_an_update(small, signs):
     after = learner.module.w_rec.detach().numpy()
     assert (after * np.sign(small.w_rec) >= 0).all()
     assert (after[small.w_rec == 0] == 0).all()
+
+
+def test_a_part_that_is_no_number_is_named():
+    parts = {"task": torch.tensor(1.0), "rates": torch.tensor(float("nan"))}
+    with pytest.raises(NotFinite, match="loss: got nan for rates, need a finite"):
+        finite(parts)
+
+
+def test_parts_are_told_as_numbers():
+    assert finite({"task": torch.tensor(1.5, requires_grad=True)}) == {"task": 1.5}

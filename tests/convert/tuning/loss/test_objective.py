@@ -77,7 +77,7 @@ def test_mse_is_the_mean_over_what_counts(trace, batch, trials):
 
 @pytest.mark.parametrize("loss", ["mse", "norm"])
 def test_losses_are_those_of_the_rate_training(loss, trace, batch, trials):
-    theirs = rate_batch.Batch(
+    theirs = rate_batch.StackedTrials(
         torch.zeros(0),
         torch.zeros(0),
         batch.targets[:, None],

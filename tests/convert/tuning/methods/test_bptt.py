@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from isotau.convert.tuning.learner.learner import NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
-from isotau.convert.tuning.methods.bptt import BPTT, check_finite, losses
+from isotau.convert.tuning.methods.bptt import BPTT
 from isotau.convert.tuning.session import begin
 
 
@@ -15,7 +14,7 @@ def test_gradients_are_those_of_the_modules_own_loop(small, signs):
     config = TuneConfig(batch=6, evaluate_trials=4, dtype="float64")
     session = begin(small, signs, Objective(), config, BPTT(), None)
     batch = session.draw()[0]._replace(seed=None)
-    parts = losses(session.learner, batch, None)
+    _, parts = session.learner.observe(batch, None)
     parts["task"].backward()
     module = session.learner.module
     ours = {name: part.grad.clone() for name, part in module.named_parameters()}
@@ -37,9 +36,3 @@ def test_an_update_lowers_the_loss_of_its_own_trials(small, signs):
     told = [BPTT().learn(session.learner, batch, None) for _ in range(15)]
     assert told[-1].losses["total"] < 0.9 * told[0].losses["total"]
     assert all(step.gradient > 0 for step in told)
-
-
-def test_a_part_that_is_no_number_is_named():
-    parts = {"task": torch.tensor(1.0), "rates": torch.tensor(float("nan"))}
-    with pytest.raises(NotFinite, match="loss: got nan for rates, need a finite"):
-        check_finite(parts)

@@ -189,6 +189,6 @@ def test_states_are_those_of_norses_loop(drive):
     np.testing.assert_array_equal(now.counts, spikes.sum(dim=0).numpy())
     assert now.counts.sum() > 50
     np.testing.assert_array_equal(now.z, state.z.numpy())
-    np.testing.assert_array_equal(now.rest, state.rest.numpy())
+    np.testing.assert_array_equal(now.resting, state.rest.numpy())
     np.testing.assert_allclose(now.v, state.v.numpy(), rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(now.i, state.i.numpy(), rtol=1e-10, atol=1e-12)

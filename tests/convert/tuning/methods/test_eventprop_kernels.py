@@ -6,9 +6,9 @@ from scipy.linalg import expm
 
 from isotau.convert.tuning.methods.eventprop_kernels import (
     EventNeurons,
+    constants_of,
     crossing,
     factors,
-    one,
 )
 
 DT = 1e-3
@@ -39,7 +39,7 @@ def neuron(tau_mem, tau_syn):
         leads=tau_mem >= tau_syn,
         dt=DT,
     )
-    return one(net, 0)
+    return constants_of(net, 0)
 
 
 @pytest.mark.parametrize("taus", PAIRS.values(), ids=PAIRS)
