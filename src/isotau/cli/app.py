@@ -1,8 +1,7 @@
 """The command line: parse, call, save, print."""
 
 import sys
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -10,9 +9,10 @@ import isotau
 from isotau.cli import (
     foreign_commands,
     network_commands,
-    options,
     target_commands,
     timescale_commands,
+    trace_command,
+    train_command,
     tune_command,
 )
 
@@ -30,11 +30,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit()
 
 
-def _recipe(text: str) -> Any:
-    """Return an option that changes a recipe."""
-    return typer.Option(help=text, show_default=False)
-
-
 @app.callback()
 def _options(
     version: Annotated[
@@ -50,126 +45,23 @@ def _options(
     """Carry a trained rate RNN to simulated Loihi and measure its timescales."""
 
 
-app.command()(network_commands.run)
-app.command()(network_commands.convert)
-app.command()(tune_command.tune)
-app.command()(timescale_commands.preserve)
-app.command()(timescale_commands.timescales)
-app.command()(timescale_commands.compare)
-app.command()(foreign_commands.quantize)
-app.command()(foreign_commands.simulate)
-app.command()(target_commands.check)
-app.command()(target_commands.export)
-app.command()(target_commands.verify)
-app.command()(target_commands.place)
-
-
-@app.command()
-def train(
-    task: Annotated[
-        str, typer.Option(help="What to train on; there is a recipe for each task.")
-    ] = "go-nogo",
-    count: Annotated[int, typer.Option(help="Networks, trained at once.")] = 40,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
-    out: Annotated[
-        Path, typer.Option(help="Folder for networks, checkpoints and curves.json.")
-    ] = Path("isotau-trained"),
-    units: Annotated[int | None, _recipe("Units of each network.")] = None,
-    tau_min_ms: Annotated[float | None, _recipe("Shortest τ, in ms.")] = None,
-    tau_max_ms: Annotated[float | None, _recipe("Longest τ, in ms.")] = None,
-    activation: Annotated[
-        str | None, _recipe("Activation: sigmoid, tanh, relu, softplus or lif.")
-    ] = None,
-    noise_std: Annotated[
-        float | None, _recipe("SD of the noise on x in each step of training.")
-    ] = None,
-    batch: Annotated[int | None, _recipe("Trials per update.")] = None,
-    updates: Annotated[
-        int | None, _recipe("Updates of the last stage after which training ends.")
-    ] = None,
-) -> None:
-    """Train rate networks on a task, many at once.
-
-    What is not given is as the task's recipe has it. Interrupted, the same command goes
-    on from where it was.
-    """
-    from isotau.cli.progress import bars
-    from isotau.jobs.train import TrainRequest, summary, train_networks
-
-    options.check_folder(out)
-    request = TrainRequest(
-        task=task,
-        count=count,
-        seed=seed,
-        n=units,
-        tau_min=None if tau_min_ms is None else 1e-3 * tau_min_ms,
-        tau_max=None if tau_max_ms is None else 1e-3 * tau_max_ms,
-        activation=activation,
-        training_noise_std=noise_std,
-        batch=batch,
-        max_iterations=updates,
-    )
-    typer.echo(summary(train_networks(request, out, progress=bars)))
-
-
-@app.command()
-def trace(
-    recording: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="CSV with the columns input, v and spike, one row per step.",
-            show_default=False,
-        ),
-    ],
-    du: Annotated[int, typer.Option(help="Register of current decay, 0 to 4095.")],
-    dv: Annotated[int, typer.Option(help="Register of voltage decay, 0 to 4095.")],
-    vth: Annotated[int, typer.Option(help="Threshold register, 0 to 131071.")],
-    weight: Annotated[int, typer.Option(help="Weight of the input, −255 to 255.")],
-    weight_exp: Annotated[int, typer.Option(help="Exponent of the weight.")] = 0,
-    bias_mant: Annotated[int, typer.Option(help="Mantissa of the bias.")] = 0,
-    bias_exp: Annotated[int, typer.Option(help="Exponent of the bias.")] = 0,
-    refractory: Annotated[int, typer.Option(help="Steps at reset after a spike.")] = 0,
-    lag: Annotated[
-        int | None,
-        typer.Option(help="Rows from an input to its effect; found if not given."),
-    ] = None,
-    tolerance: Annotated[
-        int, typer.Option(help="Rows within which spikes count as near.")
-    ] = 2,
-    v_scale: Annotated[
-        float, typer.Option(help="Chip units per unit of the recorded v.")
-    ] = 1.0,
-) -> None:
-    """Check a recorded neuron against the chip's arithmetic.
-
-    Replays the recorded input through a neuron with the given registers. Status 1 if
-    its spikes or v differ from the recorded ones.
-    """
-    from isotau.sim.engines.trace import (
-        describe_replay,
-        read_trace,
-        replay,
-        single_neuron,
-    )
-
-    neuron = single_neuron(
-        du=du,
-        dv=dv,
-        vth=vth,
-        weight=weight,
-        weight_exp=weight_exp,
-        bias_mant=bias_mant,
-        bias_exp=bias_exp,
-        refractory=refractory,
-    )
-    recorded = read_trace(recording)
-    found = replay(recorded, neuron, lag=lag, tolerance=tolerance, v_scale=v_scale)
-    if recorded.ignored:
-        typer.echo(f"Columns ignored: {', '.join(recorded.ignored)}")
-    typer.echo(describe_replay(found))
-    if not found.agrees:
-        raise typer.Exit(1)
+for command in (
+    network_commands.run,
+    network_commands.convert,
+    tune_command.tune,
+    timescale_commands.preserve,
+    timescale_commands.timescales,
+    timescale_commands.compare,
+    foreign_commands.quantize,
+    foreign_commands.simulate,
+    target_commands.check,
+    target_commands.export,
+    target_commands.verify,
+    target_commands.place,
+    train_command.train,
+    trace_command.trace,
+):
+    app.command()(command)
 
 
 def main() -> None:

@@ -10,10 +10,12 @@ from isotau.cli import options
 from isotau.convert.ground.errors import describe_findings
 
 
+@options.spread
 def quantize(
     network: options.AnyNetwork,
     inputs: options.Inputs,
-    bits: Annotated[int, typer.Option(help="Bits of a weight, 1 to 8.")] = 8,
+    reading: options.NirReading,
+    bits: options.Bits = 8,
     outliers: Annotated[
         str,
         typer.Option(
@@ -40,10 +42,6 @@ def quantize(
     ] = False,
     seed: options.Seed = 0,
     out: options.Out = Path("isotau-quantized"),
-    dt_ms: options.NirDtMs = None,
-    time_unit: options.TimeUnit = None,
-    scheme: options.Scheme = None,
-    refractory_steps: options.RefractorySteps = None,
 ) -> None:
     """Quantize a LIF network, from NIR or isotau, on inputs of yours.
 
@@ -63,8 +61,7 @@ def quantize(
     from isotau.targets.open_network import open_network
 
     options.check_folder(out)
-    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
-    opened = open_network(network, **told)
+    opened = open_network(network, **reading.for_reader())
     net = need_lif(opened.net, network)
     config = QuantizeConfig(
         headroom=headroom,
@@ -95,18 +92,16 @@ def quantize(
     typer.echo(f"Networks and report: {out}")
 
 
+@options.spread
 def simulate(
     network: options.AnyNetwork,
     inputs: options.Inputs,
-    engine: options.Engine = "compiled",
+    reading: options.NirReading,
+    engine: options.Engine = options.DEFAULT_ENGINE,
     seed: options.Seed = 0,
     out: Annotated[Path, typer.Option(help="File for the spikes, .npz.")] = Path(
         "spikes.npz"
     ),
-    dt_ms: options.NirDtMs = None,
-    time_unit: options.TimeUnit = None,
-    scheme: options.Scheme = None,
-    refractory_steps: options.RefractorySteps = None,
 ) -> None:
     """Run a LIF or fixed-point network on inputs of yours and keep its spikes."""
     from isotau.cli.progress import bars
@@ -117,8 +112,7 @@ def simulate(
     from isotau.jobs.simulate_on import simulate_on
     from isotau.targets.open_network import open_network
 
-    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
-    opened = open_network(network, **told)
+    opened = open_network(network, **reading.for_reader())
     net = need_spiking(opened.net, network)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))

@@ -1,7 +1,7 @@
 """The commands that take a network: read it, carry it, say what came of it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from isotau.jobs.run_config import RunConfig
 
 
+@options.spread
 def run(
     network: options.Network,
-    task: options.TaskName = None,
-    method: options.Method = "calibrate",
-    copies: options.Copies = 1,
+    carrying: options.Carrying,
+    assumptions: options.Assumptions,
     trials: options.Trials = 400,
-    search_trials: options.SearchTrials = 150,
     timescale_trials: Annotated[
         int,
         typer.Option(help="Trials of 1.05 s without input, for the timescales."),
@@ -29,15 +28,7 @@ def run(
     lava_trials: Annotated[
         int, typer.Option(help="How many of the scored trials also run in Lava.")
     ] = 8,
-    engine: options.Engine = "compiled",
-    seed: options.Seed = 0,
     out: options.Out = Path("isotau-out"),
-    dt_ms: options.DtMs = None,
-    tau_ms: options.TauMs = None,
-    alpha: options.Alpha = None,
-    noise_std: options.NoiseStd = None,
-    activation: options.Activation = None,
-    readout: options.Readout = None,
 ) -> None:
     """Run the whole chain on one network and write a report.
 
@@ -53,26 +44,13 @@ def run(
     from isotau.targets.on_lava.shim.lava_compat import LavaMissing
     from isotau.targets.on_lava.to_lava import LavaError
 
-    assumed = options.assumptions(
-        dt_ms=dt_ms,
-        tau_ms=tau_ms,
-        alpha=alpha,
-        noise_std=noise_std,
-        activation=activation,
-        readout=readout,
-    )
-    read = _read(network, assumed, out)
-    config = _configure(
+    read = _read(network, assumptions, out)
+    config = configure(
         read.net,
-        task,
-        method=method,
-        copies=copies,
+        carrying,
         trials=trials,
-        search_trials=search_trials,
         timescale_trials=timescale_trials,
         lava_trials=lava_trials,
-        engine=engine,
-        seed=seed,
     )
     try:
         result = run_pipeline(read.net, config, progress=bars)
@@ -81,22 +59,13 @@ def run(
     _leave(result, network, read, out)
 
 
+@options.spread
 def convert(
     network: options.Network,
-    task: options.TaskName = None,
-    method: options.Method = "calibrate",
-    copies: options.Copies = 1,
+    carrying: options.Carrying,
+    assumptions: options.Assumptions,
     trials: options.Trials = 400,
-    search_trials: options.SearchTrials = 150,
-    engine: options.Engine = "compiled",
-    seed: options.Seed = 0,
     out: options.Out = Path("isotau-out"),
-    dt_ms: options.DtMs = None,
-    tau_ms: options.TauMs = None,
-    alpha: options.Alpha = None,
-    noise_std: options.NoiseStd = None,
-    activation: options.Activation = None,
-    readout: options.Readout = None,
 ) -> None:
     """Convert and quantize one network and say how well that went.
 
@@ -106,45 +75,46 @@ def convert(
     from isotau.cli.progress import bars
     from isotau.jobs.pipeline import carry
 
-    assumed = options.assumptions(
-        dt_ms=dt_ms,
-        tau_ms=tau_ms,
-        alpha=alpha,
-        noise_std=noise_std,
-        activation=activation,
-        readout=readout,
-    )
-    read = _read(network, assumed, out)
-    config = _configure(
-        read.net,
-        task,
-        method=method,
-        copies=copies,
-        trials=trials,
-        search_trials=search_trials,
-        lava_trials=1,
-        engine=engine,
-        seed=seed,
-    )
+    read = _read(network, assumptions, out)
+    config = configure(read.net, carrying, trials=trials)
     _leave(carry(read.net, config, progress=bars), network, read, out)
 
 
-def _read(network: Path, assumed: dict[str, Any], out: Path) -> "Read":
+def configure(
+    net: "RateRNN",
+    carrying: options.Carrying,
+    *,
+    trials: int,
+    timescale_trials: int = 50,
+    lava_trials: int = 1,
+) -> "RunConfig":
+    """Return what is to be done; without a name the task is one that fits."""
+    from isotau.convert.to_fixed.quantize import QuantizeConfig
+    from isotau.jobs.run_config import RunConfig
+    from isotau.sim.tasks.choose_task import choose_task
+
+    return RunConfig(
+        task=choose_task(net, carrying.task).name,
+        method=carrying.method,
+        copies=carrying.copies,
+        search_trials=carrying.search_trials,
+        engine=carrying.engine,
+        seed=carrying.seed,
+        quantization=QuantizeConfig(num_weight_bits=carrying.bits),
+        trials=trials,
+        timescale_trials=timescale_trials,
+        lava_trials=lava_trials,
+    )
+
+
+def _read(network: Path, assumptions: options.Assumptions, out: Path) -> "Read":
     """Return the network in a file, after saying what was assumed of it."""
     from isotau.convert.read.read_rate import read_rate
 
     options.check_folder(out)
-    read = read_rate(network, **assumed)
+    read = read_rate(network, **assumptions.for_reader())
     typer.echo(read.conventions.describe())
     return read
-
-
-def _configure(net: "RateRNN", task: str | None, **choices: Any) -> "RunConfig":
-    """Return what is to be done; without a name the task is one that fits."""
-    from isotau.jobs.run_config import RunConfig
-    from isotau.sim.tasks.choose_task import choose_task
-
-    return RunConfig(task=choose_task(net, task).name, **choices)
 
 
 def _leave(result: "Result", network: Path, read: "Read", out: Path) -> None:

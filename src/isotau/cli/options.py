@@ -1,11 +1,68 @@
-"""What the commands that take a network share: their arguments and options."""
+"""Arguments and options of the commands; those that go together are records.
 
+A command takes a record as one parameter, and `spread` shows its fields to Typer.
+Nothing here needs torch, so that --help is quick.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from isotau.sim.engines.engine import ENGINES
+
+DEFAULT_ENGINE = next(iter(ENGINES))
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command whose records of options are single options to Typer.
+
+    Every parameter that is a dataclass gives way to its fields. A field that two of
+    them share is one option, with the text of the first.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    records = {
+        name: parameter.annotation
+        for name, parameter in signature.parameters.items()
+        if is_dataclass(parameter.annotation)
+    }
+    options: dict[str, inspect.Parameter] = {}
+    for name, parameter in signature.parameters.items():
+        if name not in records:
+            options[name] = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            continue
+        hints = get_type_hints(records[name], include_extras=True)
+        for field in fields(records[name]):
+            option = inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=hints[field.name],
+            )
+            options.setdefault(field.name, option)
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        arguments = {k: v for k, v in values.items() if k in signature.parameters}
+        for name, record in records.items():
+            chosen = {field.name: values[field.name] for field in fields(record)}
+            arguments[name] = record(**chosen)
+        command(**arguments)
+
+    # Typer reads both: the signature for defaults, the annotations for types.
+    run.__dict__["__signature__"] = signature.replace(parameters=[*options.values()])
+    run.__annotations__ = {name: each.annotation for name, each in options.items()}
+    return run
+
+
+def unset(text: str, *names: str) -> Any:
+    """Return an option that has no default to show."""
+    return typer.Option(*names, help=text, show_default=False)
+
 
 Network = Annotated[
     Path,
@@ -16,12 +73,24 @@ Network = Annotated[
         show_default=False,
     ),
 ]
-TaskName = Annotated[
-    str | None,
-    typer.Option(
-        help="The task that the network was trained on; go-nogo for one that fits it.",
+AnyNetwork = Annotated[
+    Path,
+    typer.Argument(
+        metavar="NETWORK",
+        help="A network of any stage: .fixed.npz, .lif.npz, NIR, or a trained rate "
+        "network as `isotau run` takes it.",
         show_default=False,
     ),
+]
+SHOWN = (
+    "What the network is shown: .npz with inputs (steps × trials × channels){}, or "
+    ".npy."
+)
+Inputs = Annotated[Path, unset(SHOWN.format(" and, if you have them, labels"))]
+OptionalInputs = Annotated[Path | None, unset(SHOWN.format(""))]
+TaskName = Annotated[
+    str | None,
+    unset("The task that the network was trained on; go-nogo for one that fits it."),
 ]
 Method = Annotated[
     str,
@@ -36,6 +105,7 @@ SearchTrials = Annotated[
     int,
     typer.Option(help="Other trials, on which the conversion is made and chosen."),
 ]
+Bits = Annotated[int, typer.Option(help="Bits of a weight on the chip, 1 to 8.")]
 Engine = Annotated[
     str,
     typer.Option(help=f"What simulates the chip: {', '.join(ENGINES)}."),
@@ -44,89 +114,97 @@ Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
 Out = Annotated[Path, typer.Option(help="Folder for everything that is left.")]
 
 
-def _assumed(text: str) -> Any:
-    """Return an option that says what a file leaves open."""
-    return typer.Option(
-        help=f"What the file does not state: {text}", show_default=False
-    )
+@dataclass(frozen=True, kw_only=True)
+class Assumptions:
+    """What the file of a rate network does not state."""
+
+    dt_ms: Annotated[
+        float | None, unset("What the file does not state: step, in ms.")
+    ] = None
+    tau_ms: Annotated[
+        float | None, unset("What the file does not state: τ of every unit, in ms.")
+    ] = None
+    alpha: Annotated[float | None, unset("What the file does not state: dt/τ.")] = None
+    noise_std: Annotated[
+        float | None,
+        unset("What the file does not state: SD of the noise on x in each step."),
+    ] = None
+    activation: Annotated[
+        str | None,
+        unset(
+            "What the file does not state: activation: sigmoid, tanh, relu, softplus "
+            "or lif."
+        ),
+    ] = None
+    readout: Annotated[
+        str | None,
+        unset(
+            "What the file does not state: name of the linear readout in a torch state "
+            "dict."
+        ),
+    ] = None
+
+    def for_reader(self) -> dict[str, Any]:
+        """Return the arguments of `read_rate` that they stand for, in its units."""
+        return {
+            "dt": seconds(self.dt_ms),
+            "tau": seconds(self.tau_ms),
+            "alpha": self.alpha,
+            "noise_std": self.noise_std,
+            "activation": self.activation,
+            "readout": self.readout,
+        }
 
 
-DtMs = Annotated[float | None, _assumed("step, in ms.")]
-TauMs = Annotated[float | None, _assumed("τ of every unit, in ms.")]
-Alpha = Annotated[float | None, _assumed("dt/τ.")]
-NoiseStd = Annotated[float | None, _assumed("SD of the noise on x in each step.")]
-Activation = Annotated[
-    str | None, _assumed("activation: sigmoid, tanh, relu, softplus or lif.")
-]
-Readout = Annotated[
-    str | None, _assumed("name of the linear readout in a torch state dict.")
-]
+@dataclass(frozen=True, kw_only=True)
+class NirReading:
+    """What a NIR file leaves open."""
+
+    dt_ms: Annotated[
+        float | None, unset("NIR: step, in ms; inferred or 1 if not given.")
+    ] = None
+    time_unit: Annotated[
+        str | None, unset("NIR: unit of the file's time constants: s, ms or steps.")
+    ] = None
+    scheme: Annotated[
+        str | None,
+        unset(
+            "NIR: how τ became a decay: euler (dt/τ; if not given) or exact "
+            "(exponential)."
+        ),
+    ] = None
+    refractory_steps: Annotated[
+        int | None,
+        unset("NIR: steps at reset after a spike; snnTorch's reset to zero has 1."),
+    ] = None
+
+    def for_reader(self) -> dict[str, Any]:
+        """Return the arguments of `open_network` that are given, in its units."""
+        values = {
+            "dt": seconds(self.dt_ms),
+            "time_unit": self.time_unit,
+            "scheme": self.scheme,
+            "refractory_steps": self.refractory_steps,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
-def assumptions(
-    *,
-    dt_ms: float | None,
-    tau_ms: float | None,
-    alpha: float | None,
-    noise_std: float | None,
-    activation: str | None,
-    readout: str | None,
-) -> dict[str, Any]:
-    """Return what `read_rate` is to assume, in its units."""
-    return {
-        "dt": None if dt_ms is None else 1e-3 * dt_ms,
-        "tau": None if tau_ms is None else 1e-3 * tau_ms,
-        "alpha": alpha,
-        "noise_std": noise_std,
-        "activation": activation,
-        "readout": readout,
-    }
+@dataclass(frozen=True, kw_only=True)
+class Carrying:
+    """How a rate network comes to the chip: what `run` and `convert` share."""
+
+    task: TaskName = None
+    method: Method = "calibrate"
+    copies: Copies = 1
+    bits: Bits = 8
+    search_trials: SearchTrials = 150
+    engine: Engine = DEFAULT_ENGINE
+    seed: Seed = 0
 
 
-AnyNetwork = Annotated[
-    Path,
-    typer.Argument(
-        metavar="NETWORK",
-        help="A network of any stage: .fixed.npz, .lif.npz, NIR, or a trained rate "
-        "network as `isotau run` takes it.",
-        show_default=False,
-    ),
-]
-Inputs = Annotated[
-    Path,
-    typer.Option(
-        help="What the network is shown: .npz with inputs (steps × trials × channels) "
-        "and, if you have them, labels; or .npy.",
-        show_default=False,
-    ),
-]
-OptionalInputs = Annotated[
-    Path | None,
-    typer.Option(
-        help="What the network is shown: .npz with inputs (steps × trials × channels), "
-        "or .npy.",
-        show_default=False,
-    ),
-]
-
-
-def _of_nir(text: str) -> Any:
-    """Return an option that says what a NIR file leaves open."""
-    return typer.Option(help=f"NIR: {text}", show_default=False)
-
-
-NirDtMs = Annotated[float | None, _of_nir("step, in ms; inferred or 1 if not given.")]
-TimeUnit = Annotated[
-    str | None, _of_nir("unit of the file's time constants: s, ms or steps.")
-]
-Scheme = Annotated[
-    str | None,
-    _of_nir("how τ became a decay: euler (dt/τ; if not given) or exact (exponential)."),
-]
-RefractorySteps = Annotated[
-    int | None,
-    _of_nir("steps at reset after a spike; snnTorch's reset to zero has 1."),
-]
+def seconds(ms: float | None) -> float | None:
+    """Return milliseconds as seconds, None as None."""
+    return None if ms is None else 1e-3 * ms
 
 
 def check_folder(out: Path) -> None:
@@ -137,19 +215,3 @@ def check_folder(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"--out: got {out}, a file; need a folder")
-
-
-def reading(
-    dt_ms: float | None,
-    time_unit: str | None,
-    scheme: str | None,
-    refractory_steps: int | None,
-) -> dict[str, Any]:
-    """Return what the command line says of a NIR file, for `from_nir`."""
-    given = {
-        "dt": None if dt_ms is None else 1e-3 * dt_ms,
-        "time_unit": time_unit,
-        "scheme": scheme,
-        "refractory_steps": refractory_steps,
-    }
-    return {name: value for name, value in given.items() if value is not None}

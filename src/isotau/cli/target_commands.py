@@ -30,14 +30,12 @@ ChipName = Annotated[str, typer.Option("--chip", help=_any_of(CHIPS))]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
+@options.spread
 def check(
     network: options.AnyNetwork,
+    reading: options.NirReading,
     target: Target = "loihi2",
     json_: AsJson = False,
-    dt_ms: options.NirDtMs = None,
-    time_unit: options.TimeUnit = None,
-    scheme: options.Scheme = None,
-    refractory_steps: options.RefractorySteps = None,
 ) -> None:
     """Say everything that a target cannot hold of a network.
 
@@ -50,8 +48,7 @@ def check(
     from isotau.targets.open_network import open_network
 
     try:
-        told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
-        opened = open_network(network, **told)
+        opened = open_network(network, **reading.for_reader())
     except CannotImport as refusal:
         if refusal.damaged:
             raise
@@ -79,8 +76,10 @@ def check(
     raise typer.Exit(status)
 
 
+@options.spread
 def export(
     network: options.AnyNetwork,
+    reading: options.NirReading,
     to: Annotated[str, typer.Option("--to", help=_any_of(EXPORTERS))],
     out: Annotated[
         Path | None,
@@ -106,10 +105,6 @@ def export(
         bool,
         typer.Option("--overwrite", help="Lava: write into a folder with other files."),
     ] = False,
-    dt_ms: options.NirDtMs = None,
-    time_unit: options.TimeUnit = None,
-    scheme: options.Scheme = None,
-    refractory_steps: options.RefractorySteps = None,
 ) -> None:
     """Write a network for another system: NIR, ONNX, or a script for Lava.
 
@@ -121,8 +116,7 @@ def export(
     from isotau.targets.open_network import open_network
 
     find_exporter(to)  # before a large file is read in vain
-    told = options.reading(dt_ms, time_unit, scheme, refractory_steps)
-    opened = open_network(network, **told)
+    opened = open_network(network, **reading.for_reader())
     request = Request(
         network=network,
         out=out,

@@ -1,6 +1,7 @@
 """The commands that measure timescales and compare them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from isotau.cli import options
+from isotau.cli.network_commands import configure
 from isotau.sim.timescales.estimators.estimator import ESTIMATORS
 
 if TYPE_CHECKING:
@@ -42,11 +44,6 @@ Networks = Annotated[
 ]
 
 
-def _option(text: str, *names: str) -> Any:
-    """Return an option without a default to show."""
-    return typer.Option(*names, help=text, show_default=False)
-
-
 def _table(text: str) -> Any:
     """Return an argument that is a table of timescales."""
     return typer.Argument(metavar="CSV", help=text, show_default=False)
@@ -56,30 +53,33 @@ def timescales(
     files: Recordings,
     method: Estimators = ["ml"],  # noqa: B006
     bin_ms: Annotated[
-        float | None, _option("Width of a bin; each method has its own.")
+        float | None, options.unset("Width of a bin; each method has its own.")
     ] = None,
     from_ms: Annotated[
         float | None,
-        _option("Start of the window, from the event or the trial's start."),
+        options.unset("Start of the window, from the event or the trial's start."),
     ] = None,
-    to_ms: Annotated[float | None, _option("End of the window.")] = None,
+    to_ms: Annotated[float | None, options.unset("End of the window.")] = None,
     align: Annotated[
-        str | None, _option("Event that trials are aligned to: a column or field.")
+        str | None,
+        options.unset("Event that trials are aligned to: a column or field."),
     ] = None,
     split_ms: Annotated[
-        float | None, _option("NWB: cut every interval into windows of this length.")
+        float | None,
+        options.unset("NWB: cut every interval into windows of this length."),
     ] = None,
     intervals: Annotated[
-        str | None, _option("NWB: table of intervals in place of trials.")
+        str | None, options.unset("NWB: table of intervals in place of trials.")
     ] = None,
     trials: Annotated[
-        list[str] | None, _option("NWB: trials to take, COLUMN=VALUE; repeatable.")
+        list[str] | None,
+        options.unset("NWB: trials to take, COLUMN=VALUE; repeatable."),
     ] = None,
     units: Annotated[
-        list[str] | None, _option("NWB: units to take, COLUMN=VALUE; repeatable.")
+        list[str] | None, options.unset("NWB: units to take, COLUMN=VALUE; repeatable.")
     ] = None,
     epoch: Annotated[
-        str | None, _option("Constantinidis: fixation (if not given) or delay.")
+        str | None, options.unset("Constantinidis: fixation (if not given) or delay.")
     ] = None,
     two: Annotated[
         bool, typer.Option("--two", help="Ask for one timescale or two as well (slow).")
@@ -97,7 +97,7 @@ def timescales(
     options.check_folder(out)
     reading = {
         "align": align,
-        "split": _seconds(split_ms),
+        "split": options.seconds(split_ms),
         "intervals": intervals,
         "trials": _choices("--trials", trials),
         "units": _choices("--units", units),
@@ -105,9 +105,9 @@ def timescales(
     }
     request = measure_command.MeasureRequest(
         methods=tuple(dict.fromkeys(method)),
-        bin_width=_seconds(bin_ms),
-        start=_seconds(from_ms),
-        stop=_seconds(to_ms),
+        bin_width=options.seconds(bin_ms),
+        start=options.seconds(from_ms),
+        stop=options.seconds(to_ms),
         two=two,
         reading={name: value for name, value in reading.items() if value is not None},
     )
@@ -119,11 +119,11 @@ def timescales(
     typer.echo(f"Tables and pictures: {written.parent}")
 
 
+@options.spread
 def preserve(
     networks: Networks,
-    task: options.TaskName = None,
-    method: options.Method = "calibrate",
-    copies: options.Copies = 1,
+    carrying: options.Carrying,
+    assumptions: options.Assumptions,
     trials: Annotated[
         int, typer.Option(help="Trials without input in each of a stage's two runs.")
     ] = 200,
@@ -131,17 +131,8 @@ def preserve(
     score_trials: Annotated[
         int, typer.Option(help="Trials of the task on which the stages are scored.")
     ] = 400,
-    search_trials: options.SearchTrials = 150,
     jobs: Annotated[int, typer.Option(help="Networks at a time.")] = 1,
-    engine: options.Engine = "compiled",
-    seed: options.Seed = 0,
     out: options.Out = Path("isotau-preserved"),
-    dt_ms: options.DtMs = None,
-    tau_ms: options.TauMs = None,
-    alpha: options.Alpha = None,
-    noise_std: options.NoiseStd = None,
-    activation: options.Activation = None,
-    readout: options.Readout = None,
 ) -> None:
     """Tell whether networks keep their timescales on the way to the chip.
 
@@ -154,30 +145,16 @@ def preserve(
     """
     from isotau.cli.progress import bars
     from isotau.jobs.preserve import PreserveConfig
-    from isotau.jobs.run_config import RunConfig
     from isotau.reports import preserve_page, preserve_report
 
     options.check_folder(out)
-    assumed = options.assumptions(
-        dt_ms=dt_ms,
-        tau_ms=tau_ms,
-        alpha=alpha,
-        noise_std=noise_std,
-        activation=activation,
-        readout=readout,
+    nets, common = preserve_report.read_networks(
+        networks, assumptions.for_reader(), carrying.task
     )
-    nets, common = preserve_report.read_networks(networks, assumed, task)
     for text in preserve_report.assumptions(nets):
         typer.echo(text)
-    run = RunConfig(
-        task=common,
-        method=method,
-        copies=copies,
-        trials=score_trials,
-        search_trials=search_trials,
-        lava_trials=1,
-        engine=engine,
-        seed=seed,
+    run = configure(
+        nets[0].read.net, replace(carrying, task=common), trials=score_trials
     )
     config = PreserveConfig(run=run, trials=trials, length=seconds)
     study = preserve_report.measure(nets, config, jobs=jobs, progress=bars)
@@ -193,9 +170,10 @@ def compare(
     a: Annotated[Path, _table("Timescales at stage a, as `isotau timescales` leaves.")],
     b: Annotated[Path, _table("The same neurons at stage b, in the same order.")],
     again_a: Annotated[
-        Path | None, _option("Stage a measured again, with other noise or trials.")
+        Path | None,
+        options.unset("Stage a measured again, with other noise or trials."),
     ] = None,
-    again_b: Annotated[Path | None, _option("Stage b measured again.")] = None,
+    again_b: Annotated[Path | None, options.unset("Stage b measured again.")] = None,
     seed: options.Seed = 0,
 ) -> None:
     """Tell whether two tables of timescales say the same, neuron by neuron.
@@ -268,10 +246,6 @@ def agreement(first: "Timescales", second: "Timescales", names: tuple[str, str])
         r = stats.spearmanr(first.tau[both], second.tau[both]).statistic
         said += f", rank correlation {r:.2f}"
     return f"{said}."
-
-
-def _seconds(ms: float | None) -> float | None:
-    return None if ms is None else 1e-3 * ms
 
 
 def _choices(option: str, given: list[str] | None) -> dict[str, list[Any]] | None:

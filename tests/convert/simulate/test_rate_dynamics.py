@@ -12,9 +12,7 @@ from isotau.convert.read.read_spikernn import read_spikernn
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 
-FOREIGN = (
-    Path(__file__).resolve().parents[2] / "../shared/data/spikernn_gonogo_N200.mat"
-)
+SHIPPED = Path(__file__).resolve().parents[3] / "examples/data/go_nogo_N200.mat"
 
 
 def small_net(**changed: Any) -> RateRNN:
@@ -161,14 +159,22 @@ def test_a_first_state_of_another_width_is_refused() -> None:
         simulate_rate(small_net(), np.zeros((5, 2, 2)), rng=rng, x0=x0)
 
 
-@pytest.mark.skipif(not FOREIGN.exists(), reason="the foreign network is not here")
-def test_stored_states_follow_each_other_up_to_the_noise() -> None:
-    net, stored = read_spikernn(FOREIGN).net, scipy.io.loadmat(FOREIGN)
-    x, r, u = stored["x"][..., 0].astype(float), stored["r"][..., 0], stored["u"]
-    x0, inputs = x[:-1], u.T[:-1].astype(float)[None]
+def test_states_of_the_published_step_follow_each_other_up_to_the_noise() -> None:
+    """The step is written from the arrays of a spikeRNN file, as its authors train."""
+    net, file = read_spikernn(SHIPPED).net, scipy.io.loadmat(SHIPPED)
+    w = (file["w"] @ file["m"]) * file["som_m"]
+    low, high = file["taus"].ravel()[[0, -1]]
+    share = 1 / (1 + np.exp(-file["taus_gaus"]))
+    alpha = 1 / (low + (high - low) * share)
     rng = np.random.default_rng(0)
-    run = simulate_rate(net, inputs, rng=rng, noise=False, x0=x0)
+    u = rng.normal(size=(file["w_in"].shape[1], 200))
+    x = np.zeros((200, net.n))
+    for t in range(1, 200):
+        r = 1 / (1 + np.exp(-x[t - 1][:, None]))
+        drive = w @ r + file["w_in"] @ u[:, t - 1 : t]
+        x[t] = ((1 - alpha) * x[t - 1][:, None] + alpha * drive).ravel()
+        x[t] += 0.1 * rng.normal(size=net.n)
+    run = simulate_rate(net, u.T[:-1][None], rng=rng, noise=False, x0=x[:-1])
     noise = x[1:] - logit(run.rates[0])
     assert noise.std() == pytest.approx(0.1, rel=0.02)
     assert abs(noise.mean()) < 0.003
-    assert 1 / (1 + np.exp(-x)) == pytest.approx(r, abs=1e-6)

@@ -20,7 +20,7 @@ from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.methods.methods import METHODS
 from isotau.targets.nir_graph.to_nir import write_nir
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHORT = ("--updates", 4, "--evaluate-every", 2, "--batch", 4)
 LEFT = [
     "curves.png",
@@ -50,11 +50,12 @@ def report(folder):
 def test_defaults_are_those_of_the_configuration():
     usual = TuneConfig()
     asked = inspect.signature(tune_command.tune).parameters
-    for name in tune_command.AS_IT_IS:
+    names = {field.name for field in fields(tune_command.DescentOptions)}
+    for name in names:
         assert asked[name].default == getattr(usual, name), name
     assert tuple(asked["train"].default.split(",")) == usual.train
     assert asked["clip"].default == usual.clip
-    assert {field.name for field in fields(TuneConfig)} > set(tune_command.AS_IT_IS)
+    assert {field.name for field in fields(TuneConfig)} > names
 
 
 def test_a_nir_network_is_tuned_on_a_users_trials(isotau, files, tmp_path):
