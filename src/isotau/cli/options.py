@@ -25,7 +25,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     them share is one option, with the text of the first.
     """
     signature = inspect.signature(command, eval_str=True)
-    records = {
+    records: dict[str, Any] = {
         name: parameter.annotation
         for name, parameter in signature.parameters.items()
         if is_dataclass(parameter.annotation)

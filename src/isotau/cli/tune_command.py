@@ -248,11 +248,11 @@ def _tune_lif(
             f"{path}: got {got} for a LIF network, need one of the two; "
             "use --task or --inputs"
         )
-    if choice.inputs is not None:
-        lesson = read_lesson(choice.inputs, lif, seed=seed)
-    else:
+    if choice.task is not None:
         task = TASKS[validation.choice("task", choice.task, sorted(TASKS))]
         lesson = lesson_of_task(task, lif, trials=choice.trials, seed=seed)
+    elif choice.inputs is not None:
+        lesson = read_lesson(choice.inputs, lif, seed=seed)
     return tune_foreign(
         lif,
         lesson,
