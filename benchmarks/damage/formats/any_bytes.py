@@ -9,6 +9,8 @@ Rng = np.random.Generator
 WORST = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE)
 WORST += (0xFFFFFFFF, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 """Numbers at which sizes, offsets and signs go wrong."""
+BAD_VALUES = (np.nan, np.inf, -np.inf, 1e308, -1.0, 0.0, 2.0**63, 1e-320)
+"""Numbers that no network and no recording has among its own."""
 
 
 class Damage(NamedTuple):
@@ -19,15 +21,27 @@ class Damage(NamedTuple):
     """Whether no reader may take the file for whole."""
 
 
+def with_bad_value(rng: Rng, value: np.ndarray) -> np.ndarray:
+    """Return an array in float64 with a bad value somewhere, or all negated."""
+    wide = value.astype(np.float64)
+    k = int(rng.integers(len(BAD_VALUES) + 1))
+    if k == len(BAD_VALUES):
+        return -wide
+    wide.reshape(-1)[rng.integers(value.size)] = BAD_VALUES[k]
+    return wide
+
+
 def span(rng: Rng, whole: bytes) -> tuple[int, int]:
     """Return where a part of a file begins and ends, of 1 byte to a quarter of it."""
     longest = max(2, len(whole) // 4)
+    # Short parts as often as long ones: most fields of a header have a few bytes.
     length = int(np.exp(rng.uniform(0, np.log(longest))))
     start = int(rng.integers(max(1, len(whole) - length)))
     return start, start + length
 
 
 def truncated(rng: Rng, whole: bytes) -> bytes:
+    """Return a file that breaks off."""
     return whole[: rng.integers(len(whole))]
 
 
@@ -40,21 +54,25 @@ def flipped(rng: Rng, whole: bytes, first: int | None = None) -> bytes:
 
 
 def zeroed(rng: Rng, whole: bytes) -> bytes:
+    """Return a file with zeros over a part."""
     start, stop = span(rng, whole)
     return whole[:start] + bytes(stop - start) + whole[stop:]
 
 
 def randomised(rng: Rng, whole: bytes) -> bytes:
+    """Return a file with noise over a part."""
     start, stop = span(rng, whole)
     return whole[:start] + rng.bytes(stop - start) + whole[stop:]
 
 
 def doubled(rng: Rng, whole: bytes) -> bytes:
+    """Return a file with a part twice, what follows shifted."""
     start, stop = span(rng, whole)
     return whole[:stop] + whole[start:]
 
 
 def removed(rng: Rng, whole: bytes) -> bytes:
+    """Return a file without a part, what follows shifted."""
     start, stop = span(rng, whole)
     return whole[:start] + whole[stop:]
 
@@ -71,6 +89,7 @@ def word(rng: Rng, whole: bytes) -> bytes:
     data = bytearray(whole)
     for _ in range(rng.integers(1, 5)):
         width = int(rng.choice((2, 4, 8)))
+        # At even places, where formats put their numbers.
         at = int(rng.integers(max(1, len(data) - width))) // 2 * 2
         value = WORST[rng.integers(len(WORST))] % (1 << 8 * width)
         order = "little" if rng.random() < 0.8 else "big"
@@ -84,6 +103,7 @@ def at_front(rng: Rng, whole: bytes) -> bytes:
 
 
 def flipped_front(rng: Rng, whole: bytes) -> bytes:
+    """Return a file with bits flipped where headers stand."""
     return flipped(rng, whole, first=256)
 
 

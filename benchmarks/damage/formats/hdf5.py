@@ -7,7 +7,7 @@ from collections.abc import Callable
 import h5py
 import numpy as np
 
-from benchmarks.damage.formats.any_bytes import Damage, Rng
+from benchmarks.damage.formats.any_bytes import Damage, Rng, with_bad_value
 
 FORBIDDEN_FILTER = 32015
 """Zstandard, which HDF5 has to load from elsewhere."""
@@ -31,23 +31,25 @@ def edit(change: Callable[[Rng, h5py.File, str], None]) -> Callable[..., bytes]:
 def collect(file: h5py.File, names: list[str]) -> None:
     """Note the names of all arrays outside NWB's specifications."""
 
-    def look(name: str, found: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(found, h5py.Dataset) and not name.startswith("specifications"):
+    def note(name: str, entry: h5py.Group | h5py.Dataset) -> None:
+        # Half of an NWB file are its specifications, which no reader here looks at.
+        if isinstance(entry, h5py.Dataset) and not name.startswith("specifications"):
             names.append(name)
 
-    file.visititems(look)
+    file.visititems(note)
 
 
 def replace(file: h5py.File, name: str, **options: object) -> h5py.Dataset:
     """Return a new array in an array's place, with its attributes."""
     attributes = dict(file[name].attrs)
     del file[name]
-    made = file.create_dataset(name, **options)
-    made.attrs.update(attributes)
-    return made
+    dataset = file.create_dataset(name, **options)
+    dataset.attrs.update(attributes)
+    return dataset
 
 
 def huge(rng: Rng, file: h5py.File, name: str) -> None:
+    """Let an array claim far more elements than it has in the file."""
     shapes = (
         (1 << 40,),
         (1 << 31, 1 << 20),
@@ -64,22 +66,24 @@ def huge(rng: Rng, file: h5py.File, name: str) -> None:
 def bomb(rng: Rng, file: h5py.File, name: str) -> None:
     """Put 4 GiB of zeros in an array's place, in chunks that all deflate to nothing."""
     packed, side = zlib.compress(bytes(8 << 20), 9), 1 << 20
-    made = replace(
+    dataset = replace(
         file, name, shape=(512 * side,), dtype="f8", chunks=(side,), compression="gzip"
     )
     for k in range(512):
-        made.id.write_direct_chunk((k * side,), packed)
+        dataset.id.write_direct_chunk((k * side,), packed)
 
 
 def shallow_bomb(rng: Rng, file: h5py.File, name: str) -> None:
     """Put a number or two in an array's place, of one chunk that is GiB of zeros."""
+    # A reader that trusts the shape, four numbers, would unpack the whole chunk. The
+    # stream of one MiB refers to nothing before it, so it can be repeated.
     packer, count = zlib.compressobj(9), 1536
     start = packer.compress(b"") + packer.flush(zlib.Z_FULL_FLUSH)
-    some = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    mebibyte = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
     end = zlib.compressobj(9, zlib.DEFLATED, -15).flush()
     # Adler's sum of n zeros.
     sum_ = ((count << 20) % 65521 << 16 | 1).to_bytes(4, "big")
-    made = replace(
+    dataset = replace(
         file,
         name,
         shape=(4,),
@@ -88,7 +92,7 @@ def shallow_bomb(rng: Rng, file: h5py.File, name: str) -> None:
         chunks=(count << 17,),
         compression="gzip",
     )
-    made.id.write_direct_chunk((0,), start + some * count + end + sum_)
+    dataset.id.write_direct_chunk((0,), start + mebibyte * count + end + sum_)
 
 
 def linked(rng: Rng, file: h5py.File, name: str) -> None:
@@ -111,8 +115,9 @@ def outside(rng: Rng, file: h5py.File, name: str) -> None:
     if kind.kind not in "fiu":
         kind = np.dtype("f8")
     if rng.random() < 0.5:
-        there = [("/etc/passwd", 0, h5py.h5f.UNLIMITED)]
-        replace(file, name, shape=shape, dtype=kind, external=there)
+        # A file that every machine has: a reader that follows would give it away.
+        place = [("/etc/passwd", 0, h5py.h5f.UNLIMITED)]
+        replace(file, name, shape=shape, dtype=kind, external=place)
         return
     attributes = dict(file[name].attrs)
     layout = h5py.VirtualLayout(shape, dtype=kind)
@@ -126,14 +131,15 @@ def filtered(rng: Rng, file: h5py.File, name: str) -> None:
     value = np.atleast_1d(np.zeros(file[name].shape))
     attributes = dict(file[name].attrs)
     del file[name]
+    # By the library's own calls: h5py refuses filters that it does not have.
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     shape = tuple(max(k, 1) for k in value.shape)
     plan.set_chunk(shape)
     plan.set_filter(FORBIDDEN_FILTER, h5py.h5z.FLAG_OPTIONAL, ())
     space = h5py.h5s.create_simple(shape)
     kind = h5py.h5t.IEEE_F64LE
-    made = h5py.h5d.create(file.id, name.encode(), kind, space, plan)
-    made.write_direct_chunk((0,) * len(shape), b"\x28\xb5\x2f\xfd" + rng.bytes(40))
+    dataset = h5py.h5d.create(file.id, name.encode(), kind, space, plan)
+    dataset.write_direct_chunk((0,) * len(shape), b"\x28\xb5\x2f\xfd" + rng.bytes(40))
     file[name].attrs.update(attributes)
 
 
@@ -160,6 +166,7 @@ def retyped(rng: Rng, file: h5py.File, name: str) -> None:
 
 
 def reshaped(rng: Rng, file: h5py.File, name: str) -> None:
+    """Give an array another shape, or none."""
     shape = file[name].shape or ()
     shapes: list[tuple[int, ...] | None] = [
         (),
@@ -170,26 +177,20 @@ def reshaped(rng: Rng, file: h5py.File, name: str) -> None:
         (1,) * 30,
         None,
     ]
-    found = shapes[rng.integers(len(shapes))]
+    new_shape = shapes[rng.integers(len(shapes))]
     kind = file[name].dtype
-    if found is None:
+    if new_shape is None:
         replace(file, name, data=h5py.Empty("f8"))
     else:
-        replace(file, name, shape=found, dtype=kind)
+        replace(file, name, shape=new_shape, dtype=kind)
 
 
 def revalued(rng: Rng, file: h5py.File, name: str) -> None:
     """Put a number that no network has among an array's, or negate all."""
-    bad = (np.nan, np.inf, -np.inf, 1e308, -1.0, 0.0, 2.0**63, 1e-320)
     value = np.array(file[name][()])
     if value.dtype.kind not in "fiu" or not value.size:
         return retyped(rng, file, name)
-    wide = value.astype(np.float64)
-    k = int(rng.integers(len(bad) + 1))
-    if k == len(bad):
-        wide = -wide
-    else:
-        wide.reshape(-1)[rng.integers(value.size)] = bad[k]
+    wide = with_bad_value(rng, value)
     if value.dtype.kind in "iu":
         wide = np.clip(np.nan_to_num(wide, nan=-1), -(2.0**62), 2.0**62)
         wide = wide.astype(np.int64)
@@ -206,9 +207,9 @@ def missing(rng: Rng, file: h5py.File, name: str) -> None:
 def attributed(rng: Rng, file: h5py.File, name: str) -> None:
     """Give an object an attribute that is odd, or take one away."""
     parts = name.split("/")
-    found = file["/".join(parts[: rng.integers(1, len(parts) + 1)])]
+    entry = file["/".join(parts[: rng.integers(1, len(parts) + 1)])]
     names = ("MATLAB_class", "MATLAB_empty", "neurodata_type", "namespace", "colnames")
-    key = (*found.attrs, *names)[rng.integers(len(found.attrs) + len(names))]
+    key = (*entry.attrs, *names)[rng.integers(len(entry.attrs) + len(names))]
     values: tuple[object, ...] = (
         "x" * 5000,
         np.zeros(4000),
@@ -218,10 +219,10 @@ def attributed(rng: Rng, file: h5py.File, name: str) -> None:
         np.zeros(2, [("a", "f8")]),
         "double",
     )
-    if key in found.attrs:
-        del found.attrs[key]
+    if key in entry.attrs:
+        del entry.attrs[key]
     if rng.random() < 0.7:
-        found.attrs[key] = values[rng.integers(len(values))]
+        entry.attrs[key] = values[rng.integers(len(values))]
 
 
 def deep(rng: Rng, file: h5py.File, name: str) -> None:

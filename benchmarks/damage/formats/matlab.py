@@ -9,6 +9,7 @@ from benchmarks.damage.formats.any_bytes import BYTES, WORDS, WORST, Damage, Rng
 
 COMPRESSED, MATRIX = 15, 14
 TYPES = (0, 1, 7, 8, 9, 14, 15, 16, 17, 18, 99, 0xFFFF, 0x10009, 0xFFFFFFFF)
+"""Codes of element types, some that do not exist, one of a small element."""
 
 
 def opened(whole: bytes) -> list[bytes]:
@@ -31,11 +32,12 @@ def joined(rng: Rng, parts: list[bytes]) -> bytes:
 
 
 def compressed(variable: bytes) -> bytes:
+    """Return a variable as MATLAB compresses it."""
     packed = zlib.compress(variable)
     return struct.pack("<II", COMPRESSED, len(packed)) + packed
 
 
-def one(rng: Rng, whole: bytes) -> tuple[list[bytes], int]:
+def pick(rng: Rng, whole: bytes) -> tuple[list[bytes], int]:
     """Return a file's parts, and the number of a variable."""
     parts = opened(whole)
     return parts, int(rng.integers(1, len(parts)))
@@ -43,7 +45,7 @@ def one(rng: Rng, whole: bytes) -> tuple[list[bytes], int]:
 
 def within(rng: Rng, whole: bytes) -> bytes:
     """Return a file in which one variable is damaged as bytes, then packed right."""
-    parts, k = one(rng, whole)
+    parts, k = pick(rng, whole)
     damages = [*(BYTES | WORDS).values()]
     parts[k] = damages[rng.integers(len(damages))].make(rng, parts[k])
     return joined(rng, parts)
@@ -51,7 +53,7 @@ def within(rng: Rng, whole: bytes) -> bytes:
 
 def put(rng: Rng, whole: bytes, at: int, value: int) -> bytes:
     """Return a file with a 32-bit number in a variable, at this byte or about there."""
-    parts, k = one(rng, whole)
+    parts, k = pick(rng, whole)
     data = bytearray(parts[k])
     struct.pack_into("<I", data, min(at, len(data) - 4) // 4 * 4, value % (1 << 32))
     parts[k] = bytes(data)
@@ -67,6 +69,7 @@ def size(rng: Rng, whole: bytes) -> bytes:
 def shape(rng: Rng, whole: bytes) -> bytes:
     """Return a file with a number of rows or columns that is wrong."""
     worst = (-1, -(1 << 31), 0, (1 << 31) - 1, 1 << 25, 1 << 16, 3)
+    # 8 bytes of tag, 16 of flags, 8 of the dimensions' own tag: there they stand.
     place = 32 + 4 * int(rng.integers(2))
     return put(rng, whole, place, worst[rng.integers(len(worst))])
 
@@ -85,9 +88,10 @@ def element(rng: Rng, whole: bytes) -> bytes:
 
 def values(rng: Rng, whole: bytes) -> bytes:
     """Return a file with a NaN, an infinity or another bad number for data."""
-    parts, k = one(rng, whole)
+    parts, k = pick(rng, whole)
     data = bytearray(parts[k])
     bad = (np.nan, np.inf, -np.inf, 1e308, -1.0, 0.0, 1e-320)
+    # From the end, where the numbers are: names and shapes stand at the front.
     at = len(data) // 8 * 8 - 8 * int(rng.integers(1, max(2, len(data) // 16)))
     struct.pack_into("<d", data, max(at, 8), bad[rng.integers(len(bad))])
     parts[k] = bytes(data)
@@ -95,21 +99,22 @@ def values(rng: Rng, whole: bytes) -> bytes:
 
 
 def missing(rng: Rng, whole: bytes) -> bytes:
-    parts, k = one(rng, whole)
+    """Return a file without one of its variables."""
+    parts, k = pick(rng, whole)
     del parts[k]
     return joined(rng, parts)
 
 
 def twice(rng: Rng, whole: bytes) -> bytes:
     """Return a file with a variable again at its end, damaged."""
-    parts, k = one(rng, whole)
+    parts, k = pick(rng, whole)
     parts.append(WORDS["bad numbers"].make(rng, parts[k]))
     return joined(rng, parts)
 
 
 def bomb(rng: Rng, whole: bytes) -> bytes:
     """Return a file in which a variable deflates from zeros, and claims them."""
-    parts, k = one(rng, whole)
+    parts, k = pick(rng, whole)
     rows = int(rng.choice((1 << 10, 1 << 14, 1 << 15)))
     content = min(8 * rows * rows, (1 << 32) - 1024)
     head = bytearray(parts[k][:64])
@@ -118,11 +123,12 @@ def bomb(rng: Rng, whole: bytes) -> bytes:
     head[48:64] = struct.pack("<II", 9, content) + bytes(8)
     packer = zlib.compressobj(9)
     start = packer.compress(bytes(head)) + packer.flush(zlib.Z_FULL_FLUSH)
-    some = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
-    packed = start + some * min(content >> 20, 4096)
-    others = [part for n, part in enumerate(parts) if n not in (0, k)]
+    mebibyte = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    # Repeated, since the stream of one MiB refers to nothing before it.
+    packed = start + mebibyte * min(content >> 20, 4096)
+    variables = [part for n, part in enumerate(parts) if n not in (0, k)]
     tagged = struct.pack("<II", COMPRESSED, len(packed)) + packed
-    return parts[0] + tagged + b"".join(others)
+    return parts[0] + tagged + b"".join(variables)
 
 
 def endless(rng: Rng, whole: bytes) -> bytes:

@@ -10,7 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.damage.formats.any_bytes import BYTES, WORDS, Damage, Rng
+from benchmarks.damage.formats.any_bytes import (
+    BYTES,
+    WORDS,
+    Damage,
+    Rng,
+    with_bad_value,
+)
 from benchmarks.damage.formats.zip_members import (
     Members,
     directory,
@@ -20,7 +26,9 @@ from benchmarks.damage.formats.zip_members import (
 )
 
 HUGE = ((1 << 40,), (1 << 31, 1 << 31), (1 << 62, 8), (10**30,))
+"""Shapes that no memory holds, some whose sizes overflow 64 bits."""
 TEXTS = ("[" * 20_000, "1e999", "{}", "null", '{"format": 1', "9" * 5000, "\ud800")
+"""In place of a record's own JSON: too deep, too large, of another kind, no text."""
 HEADERS = (
     "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }" + "(" * 300,
     "{'descr': '<f8', 'fortran_order': False, 'shape': " + "-" * 3000 + "1}",
@@ -36,6 +44,7 @@ HEADERS = (
     "{'descr': '<f8', 'fortran_order': False, 'shape': (True, 2.0)}",
     "'\\d'\n  1",
 )
+"""Of arrays; NumPy reads headers as Python's literals."""
 
 
 def edit(change: Callable[[Rng, bytes], bytes]) -> Callable[[Rng, bytes], bytes]:
@@ -43,14 +52,14 @@ def edit(change: Callable[[Rng, bytes], bytes]) -> Callable[[Rng, bytes], bytes]
 
     def damage(rng: Rng, whole: bytes) -> bytes:
         members = read_members(whole)
-        name = chosen(rng, members)
+        name = pick(rng, members)
         members[name] = change(rng, members[name])
         return zipped(members, deflated=bool(rng.integers(2)))
 
     return damage
 
 
-def chosen(rng: Rng, members: Members) -> str:
+def pick(rng: Rng, members: Members) -> str:
     """Return a member's name, that of an array rather than of the header.
 
     Not one of Python objects, which PsychRNN's files have: they would be unpickled.
@@ -67,6 +76,7 @@ def within(rng: Rng, content: bytes) -> bytes:
 
 
 def array(content: bytes) -> np.ndarray:
+    """Return a member's array; one of Python objects is refused."""
     return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 
@@ -80,6 +90,7 @@ def npy(value: object) -> bytes:
 def headed(text: str, data: bytes) -> bytes:
     """Return an array's file with this header."""
     head = text.encode("latin1")
+    # Filled up so that the data begins at a multiple of 64 bytes, as NumPy has it.
     head += b" " * (-(len(head) + 11) % 64) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + data
 
@@ -92,15 +103,18 @@ def claiming(rng: Rng, content: bytes, shape: tuple[int, ...]) -> bytes:
 
 
 def huge(rng: Rng, content: bytes) -> bytes:
+    """Return a member that claims more than any memory holds."""
     return claiming(rng, content, HUGE[rng.integers(len(HUGE))])
 
 
 def negative(rng: Rng, content: bytes) -> bytes:
+    """Return a member that claims fewer than no elements."""
     shapes = ((-1,), (-1, -8), (3, -(1 << 40)), (-(10**30), 1))
     return claiming(rng, content, shapes[rng.integers(len(shapes))])
 
 
 def odd_header(rng: Rng, content: bytes) -> bytes:
+    """Return a member whose header is no header, or an odd one."""
     return headed(HEADERS[rng.integers(len(HEADERS))], content[-64:])
 
 
@@ -134,9 +148,9 @@ def reshaped(rng: Rng, content: bytes) -> bytes:
         lambda: np.zeros((0, 5)),
         lambda: np.zeros((1,) * 33 if rng.integers(2) else (1,) * 12),
     ]
-    made = changes[rng.integers(len(changes))]
+    change = changes[rng.integers(len(changes))]
     try:
-        return npy(made())
+        return npy(change())
     except ValueError:  # NumPy 1 has at most 32 axes
         return npy(value.ravel())
 
@@ -154,21 +168,18 @@ def revalued(rng: Rng, content: bytes) -> bytes:
     value = array(content)
     if value.dtype.kind not in "fiu" or not value.size:
         return npy(np.full(value.shape, np.nan))
-    bad = (np.nan, np.inf, -np.inf, 1e308, -1.0, 0.0, 2.0**63, 1e-320)
-    wide = value.astype(np.float64)
-    k = int(rng.integers(len(bad) + 1))
-    if k == len(bad):
-        wide = -wide
-    else:
-        wide.reshape(-1)[rng.integers(value.size)] = bad[k]
-    kept = value.dtype.kind in "iu" and np.isfinite(wide).all()
+    wide = with_bad_value(rng, value)
+    integral = value.dtype.kind in "iu" and np.isfinite(wide).all()
+    # What does not fit into the integers wraps, which is one more damage.
     with np.errstate(all="ignore"):
-        return npy(wide.astype(value.dtype) if kept and rng.random() < 0.7 else wide)
+        narrow = integral and rng.random() < 0.7
+        return npy(wide.astype(value.dtype) if narrow else wide)
 
 
 def missing(rng: Rng, whole: bytes) -> bytes:
+    """Return a file without one of its arrays."""
     members = read_members(whole)
-    del members[chosen(rng, members)]
+    del members[pick(rng, members)]
     return zipped(members)
 
 
@@ -188,8 +199,9 @@ def header_text(rng: Rng, whole: bytes) -> bytes:
         if rng.random() < 0.2:
             del place[key]
         text = json.dumps(header)
-    made = np.array([text.encode("utf8", "surrogatepass")])
-    members["isotau.npy"] = npy(np.array(text) if text.isascii() else made)
+    # NumPy's texts cannot hold half a surrogate pair; bytes can.
+    raw = np.array([text.encode("utf8", "surrogatepass")])
+    members["isotau.npy"] = npy(np.array(text) if text.isascii() else raw)
     return zipped(members)
 
 
@@ -197,13 +209,13 @@ def bomb(rng: Rng, whole: bytes) -> bytes:
     """Return a zip with a member of 8 GiB of zeros, and a header that agrees."""
     members = read_members(whole)
     text = "{'descr': '<f8', 'fortran_order': False, 'shape': (32768, 32768), }"
-    return with_zeros(members, chosen(rng, members), headed(text, b""), 8192)
+    return with_zeros(members, pick(rng, members), headed(text, b""), 8192)
 
 
 def small_bomb(rng: Rng, whole: bytes) -> bytes:
     """Return one of 200 MiB, as small numbers that grow when they are converted."""
     members = read_members(whole)
-    name, size = chosen(rng, members), 200 << 20
+    name, size = pick(rng, members), 200 << 20
     side = math.isqrt(size)
     shapes: dict[str, tuple[int, ...]] = {
         "|u1": (side, side),
@@ -211,8 +223,8 @@ def small_bomb(rng: Rng, whole: bytes) -> bytes:
         "|b1": (size,),
     }
     kind = list(shapes)[rng.integers(len(shapes))]
-    shape, old = shapes[kind], array(members[name])
-    if old.ndim == 3 and rng.random() < 0.7:
+    shape, original = shapes[kind], array(members[name])
+    if original.ndim == 3 and rng.random() < 0.7:
         kind, shape = "|u1", (size // 2, 1, 2)
     text = f"{{'descr': {kind!r}, 'fortran_order': False, 'shape': {shape}, }}"
     return with_zeros(members, name, headed(text, b""), 200)
@@ -221,10 +233,11 @@ def small_bomb(rng: Rng, whole: bytes) -> bytes:
 def twice(rng: Rng, whole: bytes) -> bytes:
     """Return a zip with two members of one name, the second another array."""
     members = read_members(whole)
-    name = chosen(rng, members)
+    name = pick(rng, members)
     stream = io.BytesIO(zipped(members))
     with zipfile.ZipFile(stream, "a") as archive:
         info = zipfile.ZipInfo(name)
+        # Forgotten, so that zipfile does not warn of the second of the name.
         archive.NameToInfo.pop(name)
         archive.writestr(info, reshaped(rng, members[name]))
     return stream.getvalue()

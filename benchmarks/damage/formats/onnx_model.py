@@ -23,10 +23,12 @@ def edit(change: Callable[[Rng, Graph], None]) -> Callable[[Rng, bytes], bytes]:
 
 
 def pick(rng: Rng, graph: Graph) -> TensorProto:
+    """Return one of the graph's tensors."""
     return graph.initializer[rng.integers(len(graph.initializer))]
 
 
 def huge(rng: Rng, graph: Graph) -> None:
+    """Let a tensor claim more elements than it has, some past 64 bits."""
     shapes = ((1 << 40,), (1 << 62, 4), (1 << 32, 1 << 32), (1 << 24, 1))
     tensor = pick(rng, graph)
     del tensor.dims[:]
@@ -49,6 +51,7 @@ def elsewhere(rng: Rng, graph: Graph) -> None:
     tensor = pick(rng, graph)
     tensor.data_location = TensorProto.EXTERNAL
     entry = tensor.external_data.add()
+    # A file that every machine has: a reader that follows would give it away.
     entry.key, entry.value = "location", "/etc/passwd"
     if rng.random() < 0.5:
         tensor.ClearField("raw_data")
@@ -105,7 +108,7 @@ def rewired(rng: Rng, graph: Graph) -> None:
     """Let a node take or make another value, or nothing."""
     nodes = [node for node in graph.node if node.input and node.output]
     node = nodes[rng.integers(len(nodes))]
-    names = ["", "nothing", *(name for one in graph.node for name in one.output)]
+    names = ["", "nothing", *(name for maker in graph.node for name in maker.output)]
     ends = node.input if rng.random() < 0.5 else node.output
     if rng.random() < 0.3:
         del ends[rng.integers(len(ends)) :]
@@ -121,10 +124,11 @@ def attributed(rng: Rng, graph: Graph) -> None:
     values += ([1.5], b"reverse", [b"\xff"], TensorProto(), onnx.GraphProto())
     del node.attribute[:]
     name = names[rng.integers(len(names))]
-    made = helper.make_attribute(name, values[rng.integers(len(values))])
+    attribute = helper.make_attribute(name, values[rng.integers(len(values))])
     if rng.random() < 0.3:
-        made.type = int(rng.choice((0, 1, 4, 7, 14)))
-    node.attribute.append(made)
+        # Of a type that is not its value's.
+        attribute.type = int(rng.choice((0, 1, 4, 7, 14)))
+    node.attribute.append(attribute)
 
 
 def chained(rng: Rng, graph: Graph) -> None:
@@ -137,6 +141,7 @@ def chained(rng: Rng, graph: Graph) -> None:
     for k in range(many):
         to = f"chain{k}"
         graph.node.append(helper.make_node("Identity", [start], [to]))
+        # Not all in a row: a hundredth are dead ends, which a reader may skip.
         start = start if rng.random() < 0.01 else to
     if kind < 2:
         user.input[kind] = start
@@ -148,6 +153,7 @@ def nested(rng: Rng, whole: bytes) -> bytes:
     """Return a model in whose graph a node has a graph, and so on."""
     body = b""
     for _ in range(int(rng.choice((20, 200, 20_000)))):
+        # A graph's node (1), the node's attribute (5), the attribute's graph (6).
         body = field(1, field(5, field(6, body)))
         if len(body) > 1 << 20:
             break
@@ -156,6 +162,7 @@ def nested(rng: Rng, whole: bytes) -> bytes:
 
 def field(number: int, content: bytes) -> bytes:
     """Return a field of a message that holds bytes."""
+    # Wire type 2: a length, then so many bytes.
     return bytes([number << 3 | 2]) + varint(len(content)) + content
 
 

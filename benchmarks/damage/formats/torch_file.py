@@ -46,6 +46,7 @@ def expanded(rng: Rng, state: State, name: str) -> None:
     """Let tensors of one stored number claim many."""
     shapes = ((1 << 40,), (1 << 20, 1 << 20), (1 << 24,), (4096, 4096), (1 << 25,))
     shape = shapes[rng.integers(len(shapes))]
+    # An expanded tensor takes four bytes in a file, and its full size in NumPy.
     names = list(state) if rng.random() < 0.5 else [name]
     for key in names:
         state[key] = torch.zeros(1).expand(shape)
@@ -82,6 +83,7 @@ def retyped(rng: Rng, state: State, name: str) -> None:
 
 
 def reshaped(rng: Rng, state: State, name: str) -> None:
+    """Give a tensor another shape."""
     value = state[name]
     shapes = ((), (0,), (1,), (5,), (12, 12), (1, 2, 3), (0, 12), (1,) * 60)
     shape = shapes[rng.integers(len(shapes))]
@@ -89,11 +91,13 @@ def reshaped(rng: Rng, state: State, name: str) -> None:
 
 
 def revalued(rng: Rng, state: State, name: str) -> None:
+    """Put a number that no network has in a tensor."""
     bad = (np.nan, np.inf, -np.inf, 1e38, -1.0, 0.0)
     state[name].reshape(-1)[0] = float(bad[rng.integers(len(bad))])
 
 
 def missing(rng: Rng, state: State, name: str) -> None:
+    """Take a tensor away."""
     del state[name]
 
 
@@ -109,6 +113,7 @@ def pickle_within(rng: Rng, whole: bytes) -> bytes:
     damages = [*(BYTES | WORDS).values(), Damage(opcodes)]
     damage = damages[rng.integers(len(damages))]
     if not whole.startswith(b"PK"):
+        # The magic number stays, so that the file is still taken for one of torch.
         return whole[:32] + damage.make(rng, whole[32:])
     members = read_members(whole)
     for name in members:
@@ -161,23 +166,26 @@ def bomb(rng: Rng, whole: bytes) -> bytes:
 
 def long_storage(rng: Rng, whole: bytes) -> bytes:
     """Return a file in whose pickle a number, such as a storage's size, is huge."""
+    # Pickle's one-byte numbers 12 and 144, sizes of the seeds' tensors, made 2^31 − 1
+    # and 2^40 − 1.
     changes = {
         b"K\x0c": b"J\xff\xff\xff\x7f",
         b"K\x90": b"\x8a\x06" + b"\xff" * 5 + b"\0",
     }
-    old = list(changes)[rng.integers(len(changes))]
+    small = list(changes)[rng.integers(len(changes))]
     if not whole.startswith(b"PK"):
-        place = whole.rfind(old) if rng.random() < 0.5 else whole.find(old)
-        return whole[:place] + changes[old] + whole[place + 2 :]
+        place = whole.rfind(small) if rng.random() < 0.5 else whole.find(small)
+        return whole[:place] + changes[small] + whole[place + 2 :]
     members = read_members(whole)
     for name in members:
         if name.endswith("data.pkl"):
-            members[name] = members[name].replace(old, changes[old])
+            members[name] = members[name].replace(small, changes[small])
     return zipped(members, deflated=False)
 
 
 def long_data(rng: Rng, whole: bytes) -> bytes:
     """Return an older file in which a storage claims 2^40 elements or fewer than 0."""
+    # The last storage's number of elements, before its data.
     place = whole.rfind(struct.pack("<q", 12))
     claimed = (1 << 40, -1, 1 << 62, 1 << 27)[rng.integers(4)]
     return whole[:place] + struct.pack("<q", claimed) + whole[place + 8 :]

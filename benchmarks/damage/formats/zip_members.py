@@ -37,35 +37,37 @@ def zeros_deflated(mebibytes: int, before: bytes) -> tuple[bytes, int]:
     """
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     start = packer.compress(before) + packer.flush(zlib.Z_FULL_FLUSH)
-    one = packer.compress(MEBIBYTE) + packer.flush(zlib.Z_FULL_FLUSH)
+    mebibyte = packer.compress(MEBIBYTE) + packer.flush(zlib.Z_FULL_FLUSH)
     sum_ = zlib.crc32(before)
     for _ in range(min(mebibytes, 1024)):
         sum_ = zlib.crc32(MEBIBYTE, sum_)
-    return start + one * mebibytes + packer.flush(), sum_
+    return start + mebibyte * mebibytes + packer.flush(), sum_
 
 
 def with_zeros(members: Members, name: str, head: bytes, mebibytes: int) -> bytes:
     """Return a zip in which one member is some bytes and then zeros."""
     stream, sum_ = zeros_deflated(mebibytes, head)
-    rest = zipped({key: value for key, value in members.items() if key != name})
-    count, length, start = struct.unpack_from("<HII", rest, len(rest) - 12)
+    archive = zipped({key: value for key, value in members.items() if key != name})
+    count, length, start = struct.unpack_from("<HII", archive, len(archive) - 12)
     size = len(head) + (mebibytes << 20)
     fields = struct.pack("<HHHHHIII", 45, 0, 8, 0, 33, sum_, ALL, ALL)
-    more = struct.pack("<HHQQ", 1, 16, size, len(stream))
-    named = name.encode()
-    lengths = struct.pack("<HH", len(named), len(more))
-    local = b"PK\x03\x04" + fields + lengths + named + more + stream
+    # Sizes stand in the zip64 field: 4 GiB and more have no room elsewhere.
+    extra = struct.pack("<HHQQ", 1, 16, size, len(stream))
+    encoded = name.encode()
+    lengths = struct.pack("<HH", len(encoded), len(extra))
+    local = b"PK\x03\x04" + fields + lengths + encoded + extra + stream
     entry = b"PK\x01\x02" + struct.pack("<H", 45) + fields + lengths
-    entry += struct.pack("<HHHII", 0, 0, 0, 0, 0) + named + more
-    kept = bytearray(rest[start : start + length])
+    entry += struct.pack("<HHHII", 0, 0, 0, 0, 0) + encoded + extra
+    # The others move behind the new one, and so do their places in the directory.
+    entries = bytearray(archive[start : start + length])
     at = 0
-    while at < len(kept):
-        old = struct.unpack_from("<I", kept, at + 42)[0]
-        struct.pack_into("<I", kept, at + 42, old + len(local))
-        at += 46 + sum(struct.unpack_from("<HHH", kept, at + 28))
+    while at < len(entries):
+        offset = struct.unpack_from("<I", entries, at + 42)[0]
+        struct.pack_into("<I", entries, at + 42, offset + len(local))
+        at += 46 + sum(struct.unpack_from("<HHH", entries, at + 28))
     ends = (count + 1, count + 1, len(entry) + length, len(local) + start, 0)
     tail = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, *ends)
-    return local + rest[:start] + entry + bytes(kept) + tail
+    return local + archive[:start] + entry + bytes(entries) + tail
 
 
 def directory(rng: Rng, whole: bytes) -> bytes:

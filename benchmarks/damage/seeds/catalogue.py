@@ -17,7 +17,7 @@ from benchmarks.repository import NETWORKS
 from isotau.convert.records import storage
 
 
-class Seed(NamedTuple):
+class SeedFile(NamedTuple):
     """A whole file, how its format is called, and what reads it."""
 
     format: str
@@ -50,8 +50,8 @@ def psychrnn(path: Path) -> None:
         name: rng.normal(size=shape).astype(np.float32)
         for name, shape in shapes.items()
     }
-    ones = {"rec_connectivity": np.ones((N, N)), "Dale_rec": np.eye(N)}
-    np.savez(path, **arrays, **ones, dale_ratio=np.array(None))
+    masks = {"rec_connectivity": np.ones((N, N)), "Dale_rec": np.eye(N)}
+    np.savez(path, **arrays, **masks, dale_ratio=np.array(None))
 
 
 def events(path: Path) -> None:
@@ -66,8 +66,8 @@ def events(path: Path) -> None:
 def counts(path: Path) -> None:
     """Write binned spikes with numpy alone."""
     rng = np.random.default_rng(2)
-    seen = np.ones((6, 5), dtype=bool)
-    np.savez(path, counts=rng.poisson(2, (6, 5, 40)), bin_width=0.05, observed=seen)
+    observed = np.ones((6, 5), dtype=bool)
+    np.savez(path, counts=rng.poisson(2, (6, 5, 40)), bin_width=0.05, observed=observed)
 
 
 def inputs(path: Path) -> None:
@@ -78,19 +78,22 @@ def inputs(path: Path) -> None:
 
 def state(kind: str) -> dict[str, torch.Tensor]:
     """Return the state dict of a network of torch's, or of the low-rank papers."""
-    draw = torch.Generator().manual_seed(0)
-    some = lambda *shape: torch.randn(*shape, generator=draw)  # noqa: E731
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
     if kind == "torch":
         return {
-            "rnn.weight_ih_l0": some(N, N_IN),
-            "rnn.weight_hh_l0": some(N, N),
-            "rnn.bias_ih_l0": some(N),
-            "rnn.bias_hh_l0": some(N),
-            "fc.weight": some(N_OUT, N).double(),
-            "fc.bias": some(N_OUT).double(),
+            "rnn.weight_ih_l0": normal(N, N_IN),
+            "rnn.weight_hh_l0": normal(N, N),
+            "rnn.bias_ih_l0": normal(N),
+            "rnn.bias_hh_l0": normal(N),
+            "fc.weight": normal(N_OUT, N).double(),
+            "fc.bias": normal(N_OUT).double(),
         }
-    low = {"m": some(N, 2), "n": some(N, 2)}
-    return {"wi": some(N_IN, N), **low, "b": some(N), "wo": some(N, N_OUT)}
+    low = {"m": normal(N, 2), "n": normal(N, 2)}
+    return {"wi": normal(N_IN, N), **low, "b": normal(N), "wo": normal(N, N_OUT)}
 
 
 def torch_file(kind: str, legacy: bool) -> Callable[[Path], None]:
@@ -107,8 +110,9 @@ def nwb(path: Path) -> None:
     import pynwb
 
     rng = np.random.default_rng(4)
-    began = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
-    session = pynwb.NWBFile("generated", "1", began, file_create_date=began)
+    # A fixed date, so that only the file's own identifiers differ from run to run.
+    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+    session = pynwb.NWBFile("generated", "1", start, file_create_date=start)
     group = session.create_electrode_group(
         "shank", "one", location="brain", device=session.create_device("probe")
     )
@@ -136,36 +140,38 @@ def copy(name: str) -> Callable[[Path], object]:
     return lambda path: shutil.copy(NETWORKS / name, path)
 
 
-SEEDS: tuple[Seed, ...] = (
-    *(Seed("npz", f"{kind}.npz", kind, record(kind)) for kind in storage.KINDS),
-    Seed("npz", "plain.npz", "rate", plain),
-    Seed("npz", "psychrnn.npz", "rate", psychrnn),
-    Seed("npz", "own.npz", "rate", record("RateRNN")),
-    Seed("npz", "example.npz", "rate", copy("dms_lowrank_N512.npz")),
-    Seed("npz", "events.npz", "spike times", events),
-    Seed("npz", "counts.npz", "spike times", counts),
-    Seed("npz", "packed.npz", "spike times", record("Spikes")),
-    Seed("npz", "inputs.npz", "inputs", inputs),
-    Seed("mat 5", "plain.mat", "rate", write_spikernn(version=5)),
-    Seed("mat 5", "packed.mat", "rate", write_spikernn(version=5, packed=True)),
-    Seed("mat 5", "example.mat", "rate", copy("go_nogo_N200.mat")),
-    Seed("mat 5", "all.mat", "variables", write_spikernn(version=5)),
-    Seed("mat 5", "structs.mat", "spike times", write_structs(version=5)),
-    Seed("mat 5", "packed-structs.mat", "spike times", write_structs(5, packed=True)),
-    Seed("mat 7.3", "plain-7.mat", "rate", write_spikernn(version=7)),
-    Seed("mat 7.3", "packed-7.mat", "rate", write_spikernn(version=7, packed=True)),
-    Seed("mat 7.3", "structs-7.mat", "spike times", write_structs(version=7)),
-    Seed("nwb", "session.nwb", "spike times", nwb),
-    Seed("pt", "torch.pt", "rate", torch_file("torch", legacy=False)),
-    Seed("pt", "lowrank.pt", "rate", torch_file("lowrank", legacy=False)),
-    Seed("pt legacy", "torch-old.pt", "rate", torch_file("torch", legacy=True)),
-    Seed("pt legacy", "lowrank-old.pt", "rate", torch_file("lowrank", legacy=True)),
-    Seed("onnx", "rnn.onnx", "rate", onnx_rnn),
-    Seed("onnx", "own-rate.onnx", "rate", own_model("RateRNN")),
-    Seed("onnx", "fixed.onnx", "model", own_model("FixedPointNetwork")),
-    Seed("onnx", "fixed-any.onnx", "any model", own_model("FixedPointNetwork")),
-    Seed("onnx", "lif-any.onnx", "any model", own_model("LIFNetwork")),
-    *(Seed("nir", name, "nir", write) for name, write in NIR_SEEDS.items()),
+SEEDS: tuple[SeedFile, ...] = (
+    *(SeedFile("npz", f"{kind}.npz", kind, record(kind)) for kind in storage.KINDS),
+    SeedFile("npz", "plain.npz", "rate", plain),
+    SeedFile("npz", "psychrnn.npz", "rate", psychrnn),
+    SeedFile("npz", "own.npz", "rate", record("RateRNN")),
+    SeedFile("npz", "example.npz", "rate", copy("dms_lowrank_N512.npz")),
+    SeedFile("npz", "events.npz", "spike times", events),
+    SeedFile("npz", "counts.npz", "spike times", counts),
+    SeedFile("npz", "packed.npz", "spike times", record("Spikes")),
+    SeedFile("npz", "inputs.npz", "inputs", inputs),
+    SeedFile("mat 5", "plain.mat", "rate", write_spikernn(version=5)),
+    SeedFile("mat 5", "packed.mat", "rate", write_spikernn(version=5, packed=True)),
+    SeedFile("mat 5", "example.mat", "rate", copy("go_nogo_N200.mat")),
+    SeedFile("mat 5", "all.mat", "variables", write_spikernn(version=5)),
+    SeedFile("mat 5", "structs.mat", "spike times", write_structs(version=5)),
+    SeedFile(
+        "mat 5", "packed-structs.mat", "spike times", write_structs(5, packed=True)
+    ),
+    SeedFile("mat 7.3", "plain-7.mat", "rate", write_spikernn(version=7)),
+    SeedFile("mat 7.3", "packed-7.mat", "rate", write_spikernn(version=7, packed=True)),
+    SeedFile("mat 7.3", "structs-7.mat", "spike times", write_structs(version=7)),
+    SeedFile("nwb", "session.nwb", "spike times", nwb),
+    SeedFile("pt", "torch.pt", "rate", torch_file("torch", legacy=False)),
+    SeedFile("pt", "lowrank.pt", "rate", torch_file("lowrank", legacy=False)),
+    SeedFile("pt legacy", "torch-old.pt", "rate", torch_file("torch", legacy=True)),
+    SeedFile("pt legacy", "lowrank-old.pt", "rate", torch_file("lowrank", legacy=True)),
+    SeedFile("onnx", "rnn.onnx", "rate", onnx_rnn),
+    SeedFile("onnx", "own-rate.onnx", "rate", own_model("RateRNN")),
+    SeedFile("onnx", "fixed.onnx", "model", own_model("FixedPointNetwork")),
+    SeedFile("onnx", "fixed-any.onnx", "any model", own_model("FixedPointNetwork")),
+    SeedFile("onnx", "lif-any.onnx", "any model", own_model("LIFNetwork")),
+    *(SeedFile("nir", name, "nir", write) for name, write in NIR_SEEDS.items()),
 )
 
 

@@ -51,10 +51,11 @@ def write_spikernn(version: int, packed: bool = False) -> Callable[[Path], None]
         with h5py.File(path, "w", userblock_size=512) as file:
             for name, value in network().items():
                 text = isinstance(value, str)
+                # Transposed: MATLAB's arrays go column by column, HDF5's row by row.
                 data = np.array([[ord(c)] for c in value], "u2") if text else value.T
                 options = {"compression": "gzip", "chunks": True} if packed else {}
-                made = file.create_dataset(name, data=data, **options)
-                made.attrs["MATLAB_class"] = np.bytes_("char" if text else "double")
+                dataset = file.create_dataset(name, data=data, **options)
+                dataset.attrs["MATLAB_class"] = np.bytes_("char" if text else "double")
         seal(path)
 
     return write_5 if version == 5 else write_7
@@ -66,25 +67,27 @@ def write_structs(version: int, packed: bool = False) -> Callable[[Path], None]:
     def write_5(path: Path) -> None:
         kinds = np.zeros((1, 2), dtype=[("ntr", object)])
         for i in range(2):
-            each = np.zeros((1, 4), dtype=[(name, object) for name in FIELDS])
+            structs = np.zeros((1, 4), dtype=[(name, object) for name in FIELDS])
             for j, trial in enumerate(trials(i)):
                 for name in FIELDS:
-                    each[0, j][name] = trial[name]
-            kinds[0, i]["ntr"] = each
+                    structs[0, j][name] = trial[name]
+            kinds[0, i]["ntr"] = structs
         savemat(path, {"MatData": {"class": kinds}}, do_compression=packed)
 
     def write_7(path: Path) -> None:
         with h5py.File(path, "w", userblock_size=512) as file:
-            kept = file.create_group("#refs#")
+            # In 7.3 a struct's fields are references to arrays kept in this group.
+            targets = file.create_group("#refs#")
             refs = file.create_dataset("MatData/class/ntr", (2, 1), h5py.ref_dtype)
             for i in range(2):
-                group = kept.create_group(f"class{i}")
+                group = targets.create_group(f"class{i}")
                 refs[i, 0] = group.ref
                 for name in FIELDS:
                     column = group.create_dataset(name, (4, 1), h5py.ref_dtype)
                     for j, trial in enumerate(trials(i)):
-                        made = kept.create_dataset(f"{i}{name}{j}", data=trial[name].T)
-                        column[j, 0] = made.ref
+                        values = trial[name].T
+                        array = targets.create_dataset(f"{i}{name}{j}", data=values)
+                        column[j, 0] = array.ref
         seal(path)
 
     return write_5 if version == 5 else write_7

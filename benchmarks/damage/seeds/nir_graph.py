@@ -13,28 +13,20 @@ N, N_IN, N_OUT = 12, 2, 3
 
 def neurons(n: int) -> nir.CubaLIF:
     """Return a layer of current-based LIF neurons."""
-    full = lambda value: np.full(n, value)  # noqa: E731
-    return nir.CubaLIF(
-        tau_mem=full(0.02),
-        tau_syn=full(0.01),
-        r=full(1.0),
-        v_leak=full(0.0),
-        v_threshold=full(1.0),
-        v_reset=full(0.0),
-        w_in=full(10.0),
-    )
+    constants = {"tau_mem": 0.02, "tau_syn": 0.01, "r": 1.0, "v_leak": 0.0}
+    constants |= {"v_threshold": 1.0, "v_reset": 0.0, "w_in": 10.0}
+    return nir.CubaLIF(**{k: np.full(n, value) for k, value in constants.items()})
 
 
 def graph(*, nested: bool) -> nir.NIRGraph:
     """Return input → recurrent layer → readout layer → output."""
     rng = np.random.default_rng(6)
-    some = lambda *shape: rng.normal(size=shape)  # noqa: E731
-    hidden = {"lif": neurons(N), "w_rec": nir.Linear(some(N, N))}
+    hidden = {"lif": neurons(N), "w_rec": nir.Linear(rng.normal(size=(N, N)))}
     cycle = [("lif", "w_rec"), ("w_rec", "lif")]
     ends: dict[str, Any] = {
         "input": nir.Input(input_type={"input": np.array([N_IN])}),
-        "w_in": nir.Affine(some(N, N_IN), some(N)),
-        "w_out": nir.Linear(some(N_OUT, N)),
+        "w_in": nir.Affine(rng.normal(size=(N, N_IN)), rng.normal(size=N)),
+        "w_out": nir.Linear(rng.normal(size=(N_OUT, N))),
         "readout": neurons(N_OUT),
         "output": nir.Output(output_type={"output": np.array([N_OUT])}),
     }

@@ -16,20 +16,19 @@ N, N_IN, N_OUT = 12, 2, 1
 
 def records() -> dict[str, Any]:
     """Return a record of every kind that `storage` keeps, by the kind's name."""
-    every = (rate(), lif(), fixed(), *recordings())
-    return {type(one).__name__: one for one in every}
+    kinds = (rate(), lif(), fixed(), *recordings())
+    return {type(record).__name__: record for record in kinds}
 
 
 def rate() -> RateRNN:
     """Return a rate network."""
     rng = np.random.default_rng(0)
-    some = lambda *shape: rng.normal(size=shape)  # noqa: E731
     return RateRNN(
-        w_rec=some(N, N),
-        w_in=some(N, N_IN),
-        w_out=some(N_OUT, N),
-        bias=some(N),
-        b_out=some(N_OUT),
+        w_rec=rng.normal(size=(N, N)),
+        w_in=rng.normal(size=(N, N_IN)),
+        w_out=rng.normal(size=(N_OUT, N)),
+        bias=rng.normal(size=N),
+        b_out=rng.normal(size=N_OUT),
         tau=rng.uniform(0.02, 0.1, N),
         dale=np.zeros(N, dtype=np.int8),
         activation="sigmoid",
@@ -41,12 +40,11 @@ def rate() -> RateRNN:
 def lif() -> LIFNetwork:
     """Return a network of LIF neurons."""
     rng = np.random.default_rng(1)
-    some = lambda *shape: rng.normal(size=shape)  # noqa: E731
     return LIFNetwork(
-        w_in=some(N, N_IN),
-        w_rec=some(N, N),
-        w_out=some(N_OUT, N),
-        b_out=some(N_OUT),
+        w_in=rng.normal(size=(N, N_IN)),
+        w_rec=rng.normal(size=(N, N)),
+        w_out=rng.normal(size=(N_OUT, N)),
+        b_out=rng.normal(size=N_OUT),
         tau_syn=rng.uniform(0.02, 0.1, N),
         tau_mem=np.full(N, 0.01),
         v_th=np.full(N, -0.04),
