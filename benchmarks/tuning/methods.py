@@ -11,7 +11,7 @@ from isotau.convert.neuron.lif_constants import PUBLISHED
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Source
-from isotau.convert.tuning.loss.observe import Segments
+from isotau.convert.tuning.loss.segments import Segments
 from isotau.convert.tuning.scratch import from_scratch
 from isotau.convert.tuning.tune_loop import tune
 from isotau.sim.tasks import TASKS

@@ -11,14 +11,10 @@ from torch import Tensor, nn
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.lif import LIFNetwork, refractory_steps
+from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE, WEIGHTS
 
-SURROGATES = ("super", "tanh", "triangle", "heavi_erfc", "circ")
-"""Norse's surrogates whose spikes are deterministic; "super" is SuperSpike,
-doi:10.1162/neco_a_01086, "triangle" that of doi:10.1038/s41467-020-17236-y."""
-WEIGHTS = ("w_in", "w_rec", "w_out", "b_out")
 CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
 OPTIONAL = ("i0", "v0", "f0", "tau_out")
-TRAINABLE = (*WEIGHTS, "v_leak", "tau_syn", "tau_mem", "v_th")
 
 
 @short_repr

@@ -17,7 +17,7 @@ from isotau.convert.tuning.forward.fused_kernels import (
 from isotau.convert.tuning.forward.tile_kernels import multiply
 
 SUPER, TANH, TRIANGLE, HEAVI_ERFC, CIRC = range(5)
-"""Places in `norse_module.SURROGATES`."""
+"""Places in `trainable.SURROGATES`."""
 HALVINGS = 10
 loose = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 """A product and a sum may round once."""

@@ -16,7 +16,8 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
-from isotau.convert.simulate.norse_module import TRAINABLE, LIFModule, to_network
+from isotau.convert.simulate.norse_module import LIFModule, to_network
+from isotau.convert.simulate.trainable import TRAINABLE
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
 from isotau.convert.to_fixed.weight_blocks import clipped
 from isotau.convert.tuning.forward.chip_coefficients import (

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isotau.convert.simulate.norse_module import SURROGATES, LIFModule
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward import fused_kernels as kernels
 from isotau.convert.tuning.forward.dynamics import State, draw_noise, start
 from isotau.convert.tuning.forward.tape import (

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isotau.convert.simulate.norse_module import SURROGATES
+from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward import adjoint_kernels as kernels_backward
 from isotau.convert.tuning.forward.fused_kernels import RESTED as RESTED
 from isotau.convert.tuning.forward.fused_kernels import SPIKED as SPIKED

@@ -17,7 +17,8 @@ from isotau.convert.tuning.learner.device_noise import perturbed, round_update
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.objective import Objective
-from isotau.convert.tuning.loss.observe import WHOLE, Observation, Segments, observe
+from isotau.convert.tuning.loss.observe import Observation, observe
+from isotau.convert.tuning.loss.segments import WHOLE, Segments
 
 
 class Progressed(NamedTuple):

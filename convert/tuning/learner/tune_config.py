@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from isotau.convert.ground import settings, validation
-from isotau.convert.simulate.norse_module import SURROGATES, TRAINABLE, WEIGHTS
-from isotau.convert.tuning.loss.observe import WHOLE, Segments
+from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE, WEIGHTS
+from isotau.convert.tuning.loss.segments import WHOLE, Segments
 
 METHODS = ("bptt", "eprop", "eventprop", "fptt")
 """Their classes stand in `tune_loop`, in this order."""
@@ -35,11 +35,11 @@ class TuneConfig:
 
     Attributes:
         method: how gradients are found, one of `METHODS`.
-        train: names of what trains, from `norse_module.TRAINABLE`.
+        train: names of what trains, from `trainable.TRAINABLE`.
         dale: whether the sign of each neuron's recurrent weights is kept. Neurons whose
             weights have both signs keep those weights' signs each.
         sparse: whether recurrent weights that are 0 stay 0.
-        surrogate: one of `norse_module.SURROGATES`.
+        surrogate: one of `trainable.SURROGATES`.
         width: of the surrogate, as a share of v_th − v_reset.
         damping: the surrogate's slope at threshold, per v_th − v_reset, about: its unit
             is a power of two, which may change it by √2 either way, and "heavi_erfc"

@@ -11,23 +11,7 @@ from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.tuning.forward.dynamics import Prepared, State, detach
 from isotau.convert.tuning.forward.filtered_readout import read_filtered
 from isotau.convert.tuning.loss.batch import Batch
-
-
-class Segments(NamedTuple):
-    """How a long trial is cut for the backward pass.
-
-    Attributes:
-        truncate: steps after which no gradient goes further back; 0 for never.
-        recompute: steps of which only the first state is kept, and the rest computed
-            again in the backward pass; 0 to keep everything.
-    """
-
-    truncate: int = 0
-    recompute: int = 0
-
-
-WHOLE = Segments()
-"""Nothing is cut."""
+from isotau.convert.tuning.loss.segments import WHOLE, Segments
 
 
 class Observation(NamedTuple):

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from isotau.convert.ground import validation
-from isotau.convert.simulate.norse_module import SURROGATES, LIFModule
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward.chip import Chip
 from isotau.convert.tuning.forward.dynamics import draw_noise
 from isotau.convert.tuning.learner.learner import Learner, Method, Progressed, finite
@@ -58,7 +59,7 @@ class Taught(NamedTuple):
 
     Attributes:
         losses: "task" and "rates", as far as they are wanted, weighted.
-        gradients: of their sum, for all of `norse_module.TRAINABLE`.
+        gradients: of their sum, for all of `trainable.TRAINABLE`.
     """
 
     losses: dict[str, Tensor]

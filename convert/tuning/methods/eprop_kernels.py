@@ -108,7 +108,7 @@ def start(v0, i0, f0, sizes, parts):
 
 @inline
 def slope_at(x, surrogate):
-    """Return h(x) of a surrogate (U2), by its place in `norse_module.SURROGATES`."""
+    """Return h(x) of a surrogate (U2), by its place in `trainable.SURROGATES`."""
     if surrogate == 0:  # super
         return 1.0 / (1.0 + abs(x)) ** 2
     if surrogate == 1:  # tanh
@@ -277,7 +277,7 @@ def run_trials(first, last, net, surrogate, carried, x, noise, targets, mask, la
         first: trial.
         last: trial after the last.
         net: the network.
-        surrogate: its number in `norse_module.SURROGATES`.
+        surrogate: its number in `trainable.SURROGATES`.
         carried: what the trials carry.
         x: steps × batch × channel.
         noise: steps × batch × neuron, or no steps for none.

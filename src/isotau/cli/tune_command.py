@@ -270,7 +270,7 @@ def _plan(
     """Return how to tune and to quantize; the reference is for want of another."""
     from isotau.convert.to_fixed.quantize import QuantizeConfig
     from isotau.convert.tuning.learner.tune_config import TuneConfig
-    from isotau.convert.tuning.loss.observe import Segments
+    from isotau.convert.tuning.loss.segments import Segments
     from isotau.jobs.run_config import TuningPlan
 
     config = TuneConfig(

@@ -8,7 +8,8 @@ import torch
 
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.storage import same
-from isotau.convert.simulate.norse_module import SURROGATES, LIFModule, to_network
+from isotau.convert.simulate.norse_module import LIFModule, to_network
+from isotau.convert.simulate.trainable import SURROGATES
 
 
 def by_hand(net: LIFNetwork, inputs: np.ndarray) -> np.ndarray:

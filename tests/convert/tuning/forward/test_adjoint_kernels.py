@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from isotau.convert.simulate.norse_module import SURROGATES
+from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward import adjoint_kernels as kernels_backward
 
 SLOPES = {

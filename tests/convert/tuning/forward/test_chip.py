@@ -12,7 +12,8 @@ from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.records import storage
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import unpack
-from isotau.convert.simulate.norse_module import TRAINABLE, LIFModule
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.trainable import TRAINABLE
 from isotau.convert.to_fixed.dequantize import dequantize
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
 from isotau.convert.to_fixed.weight_blocks import KINDS

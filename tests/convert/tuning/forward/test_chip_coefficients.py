@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from isotau.convert.records.lif import Ranges
-from isotau.convert.simulate.norse_module import TRAINABLE, LIFModule
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.trainable import TRAINABLE
 from isotau.convert.to_fixed.dequantize import dequantize
 from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
 from isotau.convert.tuning.forward.chip_coefficients import (

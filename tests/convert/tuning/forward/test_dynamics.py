@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.simulate.norse_module import SURROGATES, LIFModule
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward.dynamics import (
     NOISE_BLOCK,
     NorseLoop,

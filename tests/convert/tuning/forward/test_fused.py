@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.utils.checkpoint import checkpoint
 
-from isotau.convert.simulate.norse_module import SURROGATES, TRAINABLE, LIFModule
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE
 from isotau.convert.tuning.forward.dynamics import NorseLoop, State, draw_noise
 from isotau.convert.tuning.forward.fused import Fused, applies
 from isotau.convert.tuning.forward.units import in_units, unit_of

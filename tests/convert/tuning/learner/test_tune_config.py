@@ -6,7 +6,7 @@ import pytest
 
 from isotau.convert.ground.settings import describe_settings
 from isotau.convert.tuning.learner.tune_config import TuneConfig
-from isotau.convert.tuning.loss.observe import Segments
+from isotau.convert.tuning.loss.segments import Segments
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import torch
 from norse.torch.functional.threshold import threshold
 
 from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.simulate.norse_module import SURROGATES, LIFModule
+from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward.dynamics import NorseLoop
 from isotau.convert.tuning.methods import eprop_kernels as kernels
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from isotau.convert.records.lif import Ranges
-from isotau.convert.simulate.norse_module import TRAINABLE
+from isotau.convert.simulate.trainable import TRAINABLE
 from isotau.convert.tuning.learner.learner import Learner, NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.objective import Objective
-from isotau.convert.tuning.loss.observe import Segments
 from isotau.convert.tuning.loss.rate_loss import RateTarget
+from isotau.convert.tuning.loss.segments import Segments
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget
 from isotau.convert.tuning.methods.eventprop import EventProp
 from isotau.convert.tuning.session import Quantization, begin

@@ -19,8 +19,9 @@ from isotau.convert.tuning.learner.learner import Learner, NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Source, as_batch
 from isotau.convert.tuning.loss.objective import Objective
-from isotau.convert.tuning.loss.observe import Segments, observe
+from isotau.convert.tuning.loss.observe import observe
 from isotau.convert.tuning.loss.rate_loss import RateTarget
+from isotau.convert.tuning.loss.segments import Segments
 from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget
 from isotau.convert.tuning.methods.fptt import FPTT, carried, cut, follow, pull
 
