@@ -11,9 +11,11 @@ import pytest
 
 from benchmarks.engine.random_networks import conformance_case, started
 from isotau.convert.chip import arithmetic
-from isotau.sim.engines import compiled, reference, torch_engine
+from isotau.sim.engines import compiled, reference
+from isotau.sim.engines.engine import ENGINES as TABLE
+from isotau.sim.engines.engine import engine_named
 
-ENGINES = {"compiled": compiled.run, "torch": torch_engine.run}
+ENGINES = {name: engine_named(name) for name in TABLE if name != "reference"}
 MORE = ENGINES | {"compiled, one thread": partial(compiled.run, threads=1)}
 GROUPS, EACH = 20, 50
 STEPS = 40

@@ -51,10 +51,10 @@ def estimate(
     *,
     method: str,
     lags: int,
-    min_rate: float,
-    bootstrap: int,
-    rng: np.random.Generator | None,
-    level: float,
+    min_rate: float = 0.0,
+    bootstrap: int = 0,
+    rng: np.random.Generator | None = None,
+    level: float = 0.95,
 ) -> Timescales:
     """Return the timescales of a series by one fit, judged.
 
