@@ -12,12 +12,12 @@ from jaxtyping import Float64
 
 from isotau.convert.ground import validation
 from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.recorded.read_arrays import from_counts
+from isotau.sim.recorded.read_arrays import from_counts, from_trials
 from isotau.sim.recorded.windows import SLACK, span
 from isotau.sim.timescales.records.series import Series
 
 
-class Train(NamedTuple):
+class NeoTrain(NamedTuple):
     """A spike train in seconds."""
 
     times: Float64[np.ndarray, " spikes"]
@@ -55,27 +55,18 @@ def from_neo(
     names = _names(trials)
     zeros = [min((train.start for train in trial), default=0.0) for trial in trials]
     start, stop = span(_whole(trials) if window is None else window)
-    times, where = [np.zeros(0)], [np.zeros((0, 2), dtype=np.int64)]
-    number = np.zeros(len(names), dtype=np.int64)
+    neurons: list[list[np.ndarray]] = [[] for _ in names]
+    # Without names of their own trains belong together by their place in the segment.
     index = {name: k for k, name in enumerate(names)} if any(names) else {}
     for zero, trial in zip(zeros, trials, strict=True):
+        begin = zero + start
         for place, train in enumerate(trial):
-            k = index.get(train.name, place)
-            begin = zero + start
-            if train.start > begin + SLACK or train.stop < zero + stop - SLACK:
-                continue
-            since = train.times - begin
-            since = since[(since >= 0) & (since < stop - start)]
-            times.append(since)
-            where.append(np.broadcast_to((number[k], k), (since.size, 2)))
-            number[k] += 1
-    trial_of, neuron = np.concatenate(where).T
-    return SpikeTimes(
-        times=np.concatenate(times),
-        trial=trial_of,
-        neuron=neuron,
-        trials=number,
-        duration=stop - start,
+            # A train that does not cover the window says nothing of silence in it.
+            if train.start <= begin + SLACK and train.stop >= zero + stop - SLACK:
+                neurons[index.get(train.name, place)].append(train.times - begin)
+    return from_trials(
+        neurons,
+        window=(0.0, stop - start),
         names=names if any(names) else (),
         source=source,
     )
@@ -92,14 +83,15 @@ def from_binned(binned: Iterable[Any]) -> Series:
         ValueError: none, or bins or neurons that differ between trials.
     """
     arrays, widths = [], []
-    for j, one in enumerate(binned):
-        if not hasattr(one, "to_array") or not hasattr(one, "bin_size"):
+    for j, trial in enumerate(binned):
+        if not hasattr(trial, "to_array") or not hasattr(trial, "bin_size"):
             raise TypeError(
-                f"binned[{j}]: got {type(one).__name__}, need to_array() and bin_size"
+                f"binned[{j}]: got {type(trial).__name__}, need to_array() and bin_size"
             )
-        arrays.append(np.asarray(one.to_array()))
-        widths.append(_seconds(one.bin_size, f"binned[{j}].bin_size"))
+        arrays.append(np.asarray(trial.to_array()))
+        widths.append(_seconds(trial.bin_size, f"binned[{j}].bin_size"))
     shapes = {array.shape for array in arrays}
+    # Widths were converted from units of their own, with rounding.
     if len(shapes) != 1 or np.ptp(widths) > SLACK:
         raise ValueError(
             f"binned: got shapes {sorted(shapes)} and bins of {sorted(set(widths))} s, "
@@ -108,16 +100,17 @@ def from_binned(binned: Iterable[Any]) -> Series:
     return from_counts(np.stack(arrays), widths[0])
 
 
-def _segments(given: Any) -> Sequence[Any]:
-    """Return the segments of a block, or of a list, or the one given."""
-    if hasattr(given, "spiketrains"):
-        return [given]
-    return list(getattr(given, "segments", given))
+def _segments(data: Any) -> Sequence[Any]:
+    """Return the segments of a block or of a list, or a segment alone."""
+    if hasattr(data, "spiketrains"):
+        return [data]
+    return list(getattr(data, "segments", data))
 
 
-def _train(train: Any, j: int) -> Train:
+def _train(train: Any, j: int) -> NeoTrain:
     """Return a spike train of segment j in seconds."""
     label = f"segments[{j}]"
+    # Known by what it can do: isotau imports neither Neo nor quantities.
     for need in ("t_start", "t_stop", "rescale"):
         if not hasattr(train, need):
             raise TypeError(
@@ -125,7 +118,7 @@ def _train(train: Any, j: int) -> Train:
                 "SpikeTrain"
             )
     times = np.asarray(train.rescale("s").magnitude)
-    return Train(
+    return NeoTrain(
         validation.floats(label, times, (times.size,), "spike"),
         _seconds(train.t_start, label),
         _seconds(train.t_stop, label),
@@ -142,30 +135,31 @@ def _seconds(quantity: Any, label: str) -> float:
     return validation.number(label, float(quantity.rescale("s").magnitude))
 
 
-def _names(trials: Sequence[Sequence[Train]]) -> tuple[str, ...]:
+def _names(trials: Sequence[Sequence[NeoTrain]]) -> tuple[str, ...]:
     """Return the neurons' names in order; empty ones where places count."""
-    each = [[train.name for train in trial] for trial in trials]
-    if all(all(names) and len(set(names)) == len(names) for names in each):
-        named = tuple(dict.fromkeys(name for names in each for name in names))
-        if named:
-            return named
-    lengths = {len(names) for names in each}
+    names_of = [[train.name for train in trial] for trial in trials]
+    # One train without a name, or two of one, and no name tells a neuron.
+    if all(all(names) and len(set(names)) == len(names) for names in names_of):
+        unique = tuple(dict.fromkeys(name for names in names_of for name in names))
+        if unique:
+            return unique
+    lengths = {len(names) for names in names_of}
     if len(lengths) != 1 or not any(lengths):
         raise ValueError(
-            f"segments: got {len(each)} with {sorted(lengths)} spike trains, need "
+            f"segments: got {len(names_of)} with {sorted(lengths)} spike trains, need "
             "segments with equally many, or trains with names of their own"
         )
     return ("",) * lengths.pop()
 
 
-def _whole(trials: Sequence[Sequence[Train]]) -> tuple[float, float]:
+def _whole(trials: Sequence[Sequence[NeoTrain]]) -> tuple[float, float]:
     """Return the window that is every segment's whole length."""
     lengths = [
         max(train.stop for train in trial) - min(train.start for train in trial)
         for trial in trials
         if trial
     ]
-    if np.ptp(lengths) > SLACK:
+    if np.ptp(lengths) > SLACK:  # a spike may lie where another segment has ended
         raise ValueError(
             f"segments: got lengths from {min(lengths)} to {max(lengths)} s, need one; "
             "give a window that all of them hold"

@@ -8,8 +8,7 @@ start of the trial in seconds, `trial` and `neuron`, both from 0; for every neur
 number of `trials`; `duration` of a trial in seconds; optional `names`, one per neuron,
 and `source`. Keys of counts: `counts`, trials × units × bins; `bin_width` in seconds;
 optional `observed`, trials × units, whether the unit was recorded in the trial.
-
-Recordings of several sessions as one.
+`join` makes one recording of several sessions.
 """
 
 import os
@@ -56,15 +55,17 @@ def from_trials(
         ValueError: no neuron, a window that does not ascend, times that are not finite.
     """
     start, stop = span(window)
-    times, where = [np.zeros(0)], [np.zeros((0, 2), dtype=np.int64)]
+    # An empty part each, so that neurons without trials can be joined too.
+    times, places = [np.zeros(0)], [np.zeros((0, 2), dtype=np.int64)]
     for k, trials in enumerate(neurons):
         for j, train in enumerate(trials):
             name = f"neurons[{k}][{j}]"
             train = validation.floats(name, train, (np.size(train),), "spike") - start
+            # Half open: a spike at the end belongs to the next window.
             train = train[(train >= 0) & (train < stop - start)]
             times.append(train)
-            where.append(np.broadcast_to((j, k), (train.size, 2)))
-    trial, neuron = np.concatenate(where).T
+            places.append(np.broadcast_to((j, k), (train.size, 2)))
+    trial, neuron = np.concatenate(places).T
     return SpikeTimes(
         times=np.concatenate(times),
         trial=trial,
@@ -108,6 +109,7 @@ def from_session(
     windows = place(align, window=window, stops=stops)
     if observed is not None:
         observed = np.array(observed)
+        # By trials as the caller counts them; `cut` sees those that are used alone.
         if observed.shape != (windows.used.size, len(neurons)):
             raise ValueError(
                 f"observed: got shape {observed.shape}, need "
@@ -144,6 +146,7 @@ def from_counts(
     array = np.asarray(counts)
     for axis in range(3):
         validation.length("counts", array, axis=axis, ndim=3)
+    # Counts are read as spikes by all that follows; a rate would pass for them.
     if array.dtype.kind not in "iub" and not np.array_equal(array, np.floor(array)):
         raise ValueError(
             "counts: got numbers with fractions, need whole numbers; for rates use "
@@ -163,7 +166,7 @@ def read_arrays(path: str | os.PathLike[str]) -> SpikeTimes | Series:
         UnreadableFile: no `.npz`, damaged, another kind of record, keys missing or
             unknown, or values that do not fit together.
     """
-    kind = kind_of(path)
+    kind = kind_of(path)  # empty for what isotau has not written
     if kind == Spikes.__name__:
         return spike_times.from_spikes(load(path, Spikes))
     if kind:
@@ -183,6 +186,7 @@ def read_arrays(path: str | os.PathLike[str]) -> SpikeTimes | Series:
         values: dict[str, Any] = dict(arrays)
         if "counts" in values:
             return from_counts(**values)
+        # numpy's own strings, made Python's.
         values["names"] = tuple(map(str, values.get("names", ())))
         return SpikeTimes(**{"source": Path(path).name} | values)
     except (TypeError, ValueError) as error:
@@ -196,7 +200,7 @@ def write_arrays(recording: SpikeTimes, path: str | os.PathLike[str]) -> Path:
     """
     members: dict[str, Any] = {key: getattr(recording, key) for key in NEEDED}
     members["source"] = recording.source
-    if recording.names:
+    if recording.names:  # an empty array of texts would have no width
         members["names"] = np.array(recording.names)
     with atomic(path) as stream:
         np.savez_compressed(stream, **members)
@@ -211,6 +215,7 @@ def join(recordings: Sequence[SpikeTimes]) -> SpikeTimes:
     Raises:
         ValueError: no recording, or windows of different lengths.
     """
+    # Windows of sessions are differences of clocks: the last bits differ.
     durations = [recording.duration for recording in recordings]
     if not durations or not np.allclose(durations, durations[0], rtol=1e-9, atol=0):
         raise ValueError(
@@ -219,16 +224,13 @@ def join(recordings: Sequence[SpikeTimes]) -> SpikeTimes:
     sizes = [recording.n for recording in recordings]
     before = np.cumsum([0, *sizes[:-1]])
     named = all(recording.names for recording in recordings)
+    neurons = [k + r.neuron for k, r in zip(before, recordings, strict=True)]
     return SpikeTimes(
-        times=np.concatenate([recording.times for recording in recordings]),
-        trial=np.concatenate([recording.trial for recording in recordings]),
-        neuron=np.concatenate(
-            [
-                k + recording.neuron
-                for k, recording in zip(before, recordings, strict=True)
-            ]
-        ),
-        trials=np.concatenate([recording.trials for recording in recordings]),
+        times=np.concatenate([r.times for r in recordings]),
+        trial=np.concatenate([r.trial for r in recordings]),
+        neuron=np.concatenate(neurons),
+        trials=np.concatenate([r.trials for r in recordings]),
+        # The longest, so that every spike lies within it.
         duration=max(durations),
         names=sum((r.names for r in recordings), ()) if named else (),
         source="; ".join(dict.fromkeys(r.source for r in recordings)),

@@ -29,7 +29,7 @@ EPOCHS = {
 File: TypeAlias = str | os.PathLike[str]
 
 
-class Trial(NamedTuple):
+class NeuronTrial(NamedTuple):
     """A trial of one neuron."""
 
     number: float
@@ -82,8 +82,8 @@ def read_constantinidis(
 def _files(paths: File | Iterable[File]) -> list[Path]:
     """Return the files meant, in order."""
     if isinstance(paths, str | os.PathLike):
-        one = Path(paths)
-        files = sorted(one.glob("*.mat")) if one.is_dir() else [one]
+        path = Path(paths)
+        files = sorted(path.glob("*.mat")) if path.is_dir() else [path]
     else:
         files = [Path(path) for path in paths]
     if not files:
@@ -93,21 +93,24 @@ def _files(paths: File | Iterable[File]) -> list[Path]:
 
 def _trials(
     path: Path, event: str, start: float, classes: Collection[int] | None
-) -> list[Trial]:
+) -> list[NeuronTrial]:
     """Return the trials of the neuron in a file that have the event."""
-    found = [
-        Trial(_number(path, trial, "trialnum"), times - time)
+    # NaN, no event, fails the comparison; before a trial's own start there is no data.
+    trials = [
+        NeuronTrial(_number(path, trial, "trialnum"), times - time)
         for trial, times in _recorded(path, event, classes)
         if (time := _number(path, trial, event)) + start >= -SLACK
     ]
-    numbers = [trial.number for trial in found]
-    return found if np.isnan(numbers).any() else sorted(found, key=lambda t: t.number)
+    numbers = [trial.number for trial in trials]
+    # Classes alternate in the session, and each is a list of its own in the file.
+    return trials if np.isnan(numbers).any() else sorted(trials, key=lambda t: t.number)
 
 
 def _recorded(
     path: Path, event: str, classes: Collection[int] | None
 ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     """Yield the structs of trials, and their spike times in seconds."""
+    # Only these are read, whatever else a lab has put beside them.
     fields = ("class", "ntr", "TS", "trialnum", event)
     top = read_structs(path, VARIABLE, fields)
     kinds = top[0].get("class") if top else None
@@ -115,7 +118,7 @@ def _recorded(
         raise UnreadableFile(
             f"{path}: got no {VARIABLE}.class, need the structs of one neuron"
         )
-    for i, kind in enumerate(kinds, 1):
+    for i, kind in enumerate(kinds, 1):  # MATLAB counts from 1
         if classes is not None and i not in classes:
             continue
         trials = kind.get("ntr")
@@ -127,7 +130,7 @@ def _recorded(
                     f"{path}: class({i}).ntr: got {', '.join(trial) or 'no field'}, "
                     f"need TS and {event}"
                 )
-            times = trial["TS"]
+            times = trial["TS"]  # a row or a column, empty without spikes
             if isinstance(times, str | list) or not np.isfinite(times).all():
                 raise UnreadableFile(
                     f"{path}: class({i}).ntr.TS: got no finite numbers, need seconds"
@@ -138,7 +141,7 @@ def _recorded(
 def _number(path: Path, trial: dict[str, Any], field: str) -> float:
     """Return a field that is one number; NaN where it is empty or not there."""
     value = trial.get(field, np.zeros(0))
-    one = not isinstance(value, str | list) and np.size(value) <= 1
-    if not one or np.isinf(value).any():
+    scalar = not isinstance(value, str | list) and np.size(value) <= 1
+    if not scalar or np.isinf(value).any():
         raise UnreadableFile(f"{path}: {field}: got no number, need one per trial")
     return float(np.ravel(value)[0]) if np.size(value) else np.nan

@@ -1,10 +1,8 @@
-"""From an NWB file's units and table of trials to spike times.
+"""Spike times from the units and the tables of trials of NWB files.
 
-What NWB files (Neurodata Without Borders 2, HDF5) hold, read as untrusted input.
-
-O. Rübel et al., doi:10.7554/eLife.78362. By pynwb, an optional library: the extra
-`isotau[nwb]`. Only columns that are asked for are read, after their sizes are checked,
-and no other file is opened.
+Neurodata Without Borders 2 in HDF5 (O. Rübel et al., doi:10.7554/eLife.78362), read as
+untrusted input by pynwb, an optional library: the extra `isotau[nwb]`. Only columns
+that are asked for are read, after their sizes are checked, and no other file is opened.
 """
 
 import importlib
@@ -23,6 +21,10 @@ from isotau.convert.ground.matlab import check_heaps
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.recorded.windows import consecutive, covered, cut, place
 
+START, STOP = "start_time", "stop_time"
+Choice: TypeAlias = Any | Collection[Any] | Callable[[np.ndarray], np.ndarray]
+"""A value that a column must have, several that it may have, or a function that returns
+a mask of the column."""
 MUCH = 256 << 20
 """Bytes of columns up to which it does not matter how small their file is."""
 MAX_RATIO = 200
@@ -56,7 +58,7 @@ _DAMAGE = (
 )
 
 
-class Table(NamedTuple):
+class NwbTable(NamedTuple):
     """A table, some of its columns in memory."""
 
     rows: int
@@ -66,10 +68,10 @@ class Table(NamedTuple):
     """Those that were asked for and have one number or text per row."""
 
 
-class Session(NamedTuple):
+class NwbSession(NamedTuple):
     """What a file holds of one recording session; seconds on its clock."""
 
-    units: Table
+    units: NwbTable
     spike_times: list[np.ndarray]
     """Of each unit."""
     observed: list[np.ndarray] | None
@@ -78,7 +80,7 @@ class Session(NamedTuple):
     """Of each unit: its id, and where its electrodes are."""
     tables: tuple[str, ...]
     """Names of all tables of intervals."""
-    intervals: Table | None
+    intervals: NwbTable | None
     """The one that was asked for."""
 
 
@@ -88,7 +90,7 @@ def open_nwb(
     intervals: str,
     columns: Collection[str],
     unit_columns: Collection[str] = (),
-) -> Session:
+) -> NwbSession:
     """Return what is asked for of an NWB file.
 
     Args:
@@ -110,6 +112,7 @@ def open_nwb(
             f"NWB files: got no library {error.name}, need pynwb; install isotau[nwb]"
         ) from error
     try:
+        # The HDF5 library ends the process on a damaged heap: looked at before.
         check_heaps(path)
         with h5py.File(path, "r") as file:
             _check(file)
@@ -120,9 +123,10 @@ def open_nwb(
             # Of links to nowhere and rows that are none pynwb only warns.
             warnings.filterwarnings("error", category=broken)
             warnings.filterwarnings("error", ".*are out of bounds")
+            # A small file cannot hold much, whatever sizes its columns claim.
             limit = max(MUCH, MAX_RATIO * os.path.getsize(path))
-            room = _Room(min(limit, MAX_BYTES))
-            return _session(stream.read(), room, intervals, columns, unit_columns)
+            allowance = ByteAllowance(min(limit, MAX_BYTES))
+            return _session(stream.read(), allowance, intervals, columns, unit_columns)
     except FileNotFoundError:
         raise UnreadableFile(f"{path}: no such file") from None
     except (*_DAMAGE, errors.ConstructError, UserWarning) as error:
@@ -134,48 +138,52 @@ def open_nwb(
 
 def _check(file: h5py.File) -> None:
     """Refuse what is no NWB 2 file, and what would have other files opened."""
-    seen = 0
+    objects = 0
 
-    def look(name: str, found: h5py.Group | h5py.Dataset) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > MAX_OBJECTS:
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        nonlocal objects
+        objects += 1
+        if objects > MAX_OBJECTS:
             raise ValueError(f"it has more than {MAX_OBJECTS} groups and arrays")
         if name.count("/") > MAX_DEPTH:
             raise ValueError(f"it has groups within more than {MAX_DEPTH} groups")
-        for attribute in found.attrs:
-            _check_type(f"{name}@{attribute}", found.attrs.get_id(attribute).get_type())
-        if isinstance(found, h5py.Group):
-            for child in found:
-                if isinstance(found.get(child, getlink=True), h5py.ExternalLink):
+        for attribute in item.attrs:
+            _check_type(f"{name}@{attribute}", item.attrs.get_id(attribute).get_type())
+        if isinstance(item, h5py.Group):
+            for child in item:
+                # get(…, getlink) looks at the link itself and does not follow it.
+                if isinstance(item.get(child, getlink=True), h5py.ExternalLink):
                     raise ValueError(f"{name}/{child} is a link to another file")
-        elif isinstance(found, h5py.Dataset):
-            _check_array(name, found)
+        elif isinstance(item, h5py.Dataset):
+            _check_array(name, item)
 
-    look("", file["/"])
+    look("", file["/"])  # which visititems leaves out
     file.visititems(look)
+    # Old files write "NWB-1.0.6", new ones "2.8.0".
     version = file.attrs.get("nwb_version", b"")
     version = version.decode() if isinstance(version, bytes) else str(version)
     if not version.removeprefix("NWB-").startswith("2"):
         raise ValueError(f"nwb_version is {version!r}")
 
 
-def _check_array(name: str, found: h5py.Dataset) -> None:
+def _check_array(name: str, array: h5py.Dataset) -> None:
     """Refuse arrays that are elsewhere, or take more to read than they may hold."""
-    if found.external:
+    if array.external:
         raise ValueError(f"{name} keeps its data in another file")
-    kind = found.id.get_type()
+    kind = array.id.get_type()
     _check_type(name, kind)
-    size = (found.size or 0) * kind.get_size()
+    # Fill values, which a file does not store, make an array of any size from nothing.
+    size = (array.size or 0) * kind.get_size()
     if not name.startswith(LAZY) and size > max(
-        MUCH, MAX_RATIO * found.id.get_storage_size()
+        MUCH, MAX_RATIO * array.id.get_storage_size()
     ):
         raise ValueError(f"{name} claims {size} bytes, which the file cannot hold")
-    if math.prod(found.chunks or ()) * kind.get_size() > MAX_CHUNK:
-        raise ValueError(f"{name} has chunks of shape {found.chunks}")
+    # One element of a chunk unpacks all of it.
+    if math.prod(array.chunks or ()) * kind.get_size() > MAX_CHUNK:
+        raise ValueError(f"{name} has chunks of shape {array.chunks}")
     number = kind.get_class() in (h5py.h5t.INTEGER, h5py.h5t.FLOAT)
-    if not number and (found.size or 0) > MAX_TEXTS:
-        raise ValueError(f"{name} has {found.size} texts or references")
+    if not number and (array.size or 0) > MAX_TEXTS:
+        raise ValueError(f"{name} has {array.size} texts or references")
 
 
 def _check_type(name: str, kind: Any) -> None:
@@ -189,18 +197,20 @@ def _check_type(name: str, kind: Any) -> None:
         raise ValueError(f"{name} has elements of another type than NWB's")
 
 
-class _Room:
+class ByteAllowance:
     """Bytes that columns may still take."""
 
     def __init__(self, limit: int) -> None:
-        self.left = self.limit = limit
+        """Take how many there are in all."""
+        self.bytes_left = self.limit = limit
 
     def take(self, name: str, array: Any) -> None:
         """Count a column; the file may hold only so much."""
+        # Python's own objects take more than what the file says of them.
         least = MIN_ITEM if array.dtype.kind in "fiub" else TEXT_ITEM
         size = array.size * max(array.dtype.itemsize, least)
-        self.left -= size
-        if self.left < 0:
+        self.bytes_left -= size
+        if self.bytes_left < 0:
             raise ValueError(
                 f"{name} claims {size} bytes, beyond {self.limit} for all columns"
             )
@@ -208,74 +218,76 @@ class _Room:
 
 def _session(
     content: Any,
-    room: _Room,
+    allowance: ByteAllowance,
     intervals: str,
     columns: Collection[str],
     unit_columns: Collection[str],
-) -> Session:
-    """Return the parts wanted of what pynwb has opened."""
+) -> NwbSession:
+    """Return the parts that are asked for of what pynwb has opened."""
     units = content.units
     if units is None:
         raise ValueError("it has no table of units")
-    spike_times = _ragged(units, "spike_times", (), room)
+    spike_times = _ragged(units, "spike_times", (), allowance)
     if spike_times is None:
         raise ValueError("its units have no spike_times")
     tables = {name: getattr(content, name) for name in OUTSIDE}
     tables = {name: table for name, table in tables.items() if table is not None}
     tables |= dict(content.intervals or {})
-    found = tables.get(intervals)
-    return Session(
-        units=_table(units, unit_columns, room),
+    table = tables.get(intervals)
+    return NwbSession(
+        units=_table(units, unit_columns, allowance),
         spike_times=spike_times,
-        observed=_ragged(units, "obs_intervals", (2,), room),
-        labels=_labels(units, room),
+        observed=_ragged(units, "obs_intervals", (2,), allowance),
+        labels=_labels(units, allowance),
         tables=tuple(tables),
-        intervals=None if found is None else _table(found, columns, room),
+        intervals=None if table is None else _table(table, columns, allowance),
     )
 
 
-def _table(table: Any, wanted: Collection[str], room: _Room) -> Table:
-    """Return a table with those columns that have one value per row."""
-    rows = len(_values(table.id, room))
+def _table(table: Any, names: Collection[str], allowance: ByteAllowance) -> NwbTable:
+    """Return a table with those of the columns that have one value per row."""
+    rows = len(_values(table.id, allowance))
     columns = {}
-    for name in set(wanted) & set(table.colnames):
+    for name in set(names) & set(table.colnames):
         column = table[name]
-        if hasattr(column, "target"):  # a list per row
+        if hasattr(column, "target"):  # an index: a list per row
             continue
-        values = _values(column, room)
+        values = _values(column, allowance)
         if values.dtype.kind in "fiubU" and values.shape == (rows,):
             columns[name] = values
-    return Table(rows, tuple(table.colnames), columns)
+    return NwbTable(rows, tuple(table.colnames), columns)
 
 
-def _values(column: Any, room: _Room) -> np.ndarray:
+def _values(column: Any, allowance: ByteAllowance) -> np.ndarray:
     """Return a column's data if the file can hold it, text as str."""
+    # pynwb wraps references; what is counted is the array in the file.
     data = column.data
     array = getattr(data, "dataset", data)
-    if getattr(array, "is_virtual", False):
+    if getattr(array, "is_virtual", False):  # made of parts of other files
         raise ValueError(f"{column.name} is elsewhere")
-    room.take(column.name, array)
+    allowance.take(column.name, array)
     values = np.asarray(data[:])
     if values.dtype == object and all(isinstance(v, bytes | str) for v in values.flat):
         text = [v.decode() if isinstance(v, bytes) else v for v in values.flat]
         # An array of text has room for the longest in every place.
         longest = np.dtype((str, max(map(len, text), default=0)))
-        room.take(column.name, np.broadcast_to(np.zeros((), longest), len(text)))
+        allowance.take(column.name, np.broadcast_to(np.zeros((), longest), len(text)))
         return np.array(text, dtype=str).reshape(values.shape)
     return values
 
 
 def _ragged(
-    table: Any, name: str, inner: tuple[int, ...], room: _Room
+    table: Any, name: str, inner: tuple[int, ...], allowance: ByteAllowance
 ) -> list[np.ndarray] | None:
     """Return the list of every row of a column of numbers, None without it."""
     if name not in table.colnames:
         return None
+    # pynwb gives the index of a ragged column; `target` is what it points into.
     index = table[name]
-    values = _values(index.target, room)
+    values = _values(index.target, allowance)
     if values.shape[1:] != inner or values.ndim != 1 + len(inner):
         raise ValueError(f"{name} has shape {values.shape}")
-    rows = _split(name, values, _values(index, room))
+    rows = _split(name, values, _values(index, allowance))
     return [row.astype(np.float64, copy=False) for row in rows]
 
 
@@ -285,30 +297,27 @@ def _split(name: str, values: np.ndarray, index: np.ndarray) -> list[np.ndarray]
         raise ValueError(f"{name} is no list of numbers per unit")
     if index.size > MAX_UNITS:
         raise ValueError(f"{name} belongs to more than {MAX_UNITS} units")
+    # Unsigned ends would wrap below where they do not ascend.
     ends = index.astype(np.int64)
     if (np.diff(ends, prepend=0) < 0).any() or (ends > len(values)).any():
         raise ValueError(f"{name}_index does not ascend to {len(values)}")
-    return np.split(values, ends)[: ends.size]
+    return np.split(values, ends)[: ends.size]  # less what is after the last row
 
 
-def _labels(units: Any, room: _Room) -> list[str]:
+def _labels(units: Any, allowance: ByteAllowance) -> list[str]:
     """Return each unit's id, with the locations of its electrodes if it has some."""
-    labels = [str(k) for k in _values(units.id, room)]
+    labels = [str(k) for k in _values(units.id, allowance)]
     if "electrodes" not in units.colnames:
         return labels
     index = units["electrodes"]
-    place = _values(index.target.table["location"], room)
-    electrodes = _split("electrodes", _values(index.target, room), _values(index, room))
+    place = _values(index.target.table["location"], allowance)
+    electrodes = _split(
+        "electrodes", _values(index.target, allowance), _values(index, allowance)
+    )
     return [
         " ".join((label, *dict.fromkeys(map(str, place[mine]))))
         for label, mine in zip(labels, electrodes, strict=True)
     ]
-
-
-START, STOP = "start_time", "stop_time"
-Choice: TypeAlias = Any | Collection[Any] | Callable[[np.ndarray], np.ndarray]
-"""A value that a column must have, several that it may have, or a function that returns
-a mask of the column."""
 
 
 def read_nwb(
@@ -357,10 +366,10 @@ def read_nwb(
             f"{', '.join(session.tables) or 'it has none'}"
         )
     rows = _chosen(f"{path}: {intervals}", table, by_row)
-    taken = np.flatnonzero(_chosen(f"{path}: units", session.units, by_unit))
-    if not rows.any() or not taken.size:
+    chosen = np.flatnonzero(_chosen(f"{path}: units", session.units, by_unit))
+    if not rows.any() or not chosen.size:
         raise ValueError(
-            f"{path}: got {rows.sum()} {intervals} and {taken.size} units that were "
+            f"{path}: got {rows.sum()} {intervals} and {chosen.size} units that were "
             "chosen, need one of each at least"
         )
     times = _column(f"{path}: {intervals}", table, align)[rows]
@@ -368,39 +377,27 @@ def read_nwb(
     try:
         if split is None:
             used, starts, duration = place(times, window=window, stops=stops)
-            said = f"{used.sum()} of {table.rows} {intervals} from {align}"
+            description = f"{used.sum()} of {table.rows} {intervals} from {align}"
         else:
             starts, duration = consecutive(times, stops, split), split
-            said = f"{rows.sum()} of {table.rows} {intervals} split"
-        source = f"{Path(path).name}: {said}"
-        return _recording(session, taken, starts, duration, source)
+            description = f"{rows.sum()} of {table.rows} {intervals} split"
+        observed = None
+        if session.observed is not None:
+            masks = [covered(session.observed[k], starts, duration) for k in chosen]
+            observed = np.stack(masks, axis=1)
+        return cut(
+            [session.spike_times[k] for k in chosen],
+            starts,
+            duration,
+            observed=observed,
+            names=[session.labels[k] for k in chosen],
+            source=f"{Path(path).name}: {description}",
+        )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def _recording(
-    session: Session,
-    taken: np.ndarray,
-    starts: np.ndarray,
-    duration: float,
-    source: str,
-) -> SpikeTimes:
-    """Return the spikes of the units taken, in windows."""
-    observed = None
-    if session.observed is not None:
-        seen = [covered(session.observed[k], starts, duration) for k in taken]
-        observed = np.stack(seen, axis=1)
-    return cut(
-        [session.spike_times[k] for k in taken],
-        starts,
-        duration,
-        observed=observed,
-        names=[session.labels[k] for k in taken],
-        source=source,
-    )
-
-
-def _column(label: str, table: Table, name: str) -> np.ndarray:
+def _column(label: str, table: NwbTable, name: str) -> np.ndarray:
     """Return a column with one value per row."""
     if name not in table.columns:
         raise ValueError(
@@ -410,21 +407,22 @@ def _column(label: str, table: Table, name: str) -> np.ndarray:
     return table.columns[name]
 
 
-def _chosen(label: str, table: Table, choices: Mapping[str, Choice]) -> np.ndarray:
+def _chosen(label: str, table: NwbTable, choices: Mapping[str, Choice]) -> np.ndarray:
     """Return which rows satisfy every choice."""
     mask = np.ones(table.rows, dtype=bool)
     for name, choice in choices.items():
         column = _column(label, table, name)
         if callable(choice):
-            found = np.asarray(choice(column))
-            if found.shape != mask.shape or found.dtype != bool:
+            rows = np.asarray(choice(column))
+            if rows.shape != mask.shape or rows.dtype != bool:
                 raise ValueError(
-                    f"{label}: {name}: got {found.dtype} of shape {found.shape} from "
+                    f"{label}: {name}: got {rows.dtype} of shape {rows.shape} from "
                     f"the function, need bool of shape {mask.shape}"
                 )
         else:
             several = isinstance(choice, Collection) and not isinstance(choice, str)
             allowed = list(choice) if several else [choice]
-            found = np.array([value in allowed for value in column.tolist()])
-        mask &= found
+            # By Python's equality, under which 1 is True and nothing is NaN.
+            rows = np.array([value in allowed for value in column.tolist()])
+        mask &= rows
     return mask

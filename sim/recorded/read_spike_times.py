@@ -15,10 +15,12 @@ GROUP = "isotau.recordings"
 
 
 def _is_constantinidis(content: Content) -> bool:
+    # A folder holds one file for each neuron. Whatever HDF5 is no NWB is MATLAB 7.3.
     folder = content.path.is_dir()
     return folder or content.head[124:128] in MATLAB_ORDER or content.is_hdf5
 
 
+# Arguments are refused by what the functions take by keyword.
 READERS = (
     Reader(
         "NWB", ".nwb", lambda content: "nwb_version" in content.attributes, read_nwb
@@ -33,6 +35,7 @@ READERS = (
     Reader(
         ".npz",
         ".npz",
+        # Any zip file: the reader names what is missing in one that is no .npz.
         lambda content: content.head.startswith(b"PK"),
         read_arrays,
         any_content=True,

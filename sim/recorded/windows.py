@@ -64,8 +64,9 @@ def place(
             "per trial"
         )
     align = array.astype(np.float64)
-    used = ~np.isnan(align)
+    used = ~np.isnan(align)  # trials in which the event happened
     align[used] = validation.floats("align", align[used], (used.sum(),), "trial")
+    # Without stops a trial never ends too early.
     ends = np.full(align.shape, np.inf) if stops is None else np.asarray(stops)
     if ends.shape != align.shape or ends.dtype.kind not in "fiu":
         raise ValueError(
@@ -80,7 +81,7 @@ def place(
             )
         window = (0.0, float(lengths.min()))
     start, stop = span(window)
-    used &= align + stop <= ends + SLACK
+    used &= align + stop <= ends + SLACK  # and that last until the window's end
     if not used.any():
         raise ValueError(
             f"window: got {start} to {stop} s, need it within a trial at least; got "
@@ -122,14 +123,15 @@ def cut(
         raise ValueError(
             f"windows: got {shape[0]} of {shape[1]} neurons, need one of each at least"
         )
-    seen = np.ones(shape, dtype=bool) if observed is None else np.array(observed)
-    if seen.shape != shape or seen.dtype != bool:
+    mask = np.ones(shape, dtype=bool) if observed is None else np.array(observed)
+    if mask.shape != shape or mask.dtype != bool:
         raise ValueError(
-            f"observed: got {seen.dtype} of shape {seen.shape}, need bool of shape "
+            f"observed: got {mask.dtype} of shape {mask.shape}, need bool of shape "
             f"{shape} (trial × neuron)"
         )
     order = np.argsort(starts, kind="stable")
     ordered = starts[order]
+    # Neighbours alone: windows are equally long.
     close = np.diff(ordered) < duration - SLACK
     if close.any():
         k = int(np.argmax(close))
@@ -138,17 +140,18 @@ def cut(
             f"{ordered[k + 1]} s, which overlap, need them apart; shorten the window "
             "or choose other trials"
         )
-    number = np.cumsum(seen, axis=0) - 1
+    # Trial j is the neuron's trial number[j], where it was observed in it.
+    number = np.cumsum(mask, axis=0) - 1
     parts = [
         _inside(k, train, ordered, order, duration) for k, train in enumerate(neurons)
     ]
     times, trial, neuron = map(np.concatenate, zip(*parts, strict=True))
-    kept = seen[trial, neuron]
+    recorded = mask[trial, neuron]
     return SpikeTimes(
-        times=times[kept],
-        trial=number[trial, neuron][kept],
-        neuron=neuron[kept],
-        trials=seen.sum(axis=0),
+        times=times[recorded],
+        trial=number[trial, neuron][recorded],
+        neuron=neuron[recorded],
+        trials=mask.sum(axis=0),
         duration=duration,
         names=tuple(names),
         source=source,
@@ -164,6 +167,7 @@ def _inside(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return neuron k's times within windows, their trials, and k as often."""
     train = validation.floats(f"neurons[{k}]", train, (np.size(train),), "spike")
+    # Windows do not overlap: a spike can only be in the last that has begun.
     last = np.searchsorted(ordered, train, side="right") - 1
     train, last = train[last >= 0], last[last >= 0]
     since = train - ordered[last]
@@ -181,6 +185,7 @@ def covered(
     ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
     if not ordered.size:
         return np.zeros(starts.shape, dtype=bool)
+    # Intervals may lie within others; what counts is how far all so far have reached.
     ends = np.maximum.accumulate(ordered[:, 1])
     apart = ordered[1:, 0] > ends[:-1] + SLACK
     begins = ordered[np.concatenate(([True], apart)), 0]
@@ -209,6 +214,7 @@ def consecutive(
         raise ValueError(
             f"stops: got {stops[k]} s at [{k}], need at least its start, {starts[k]} s"
         )
+    # A last window that ends with its block must not be lost to rounding.
     number = np.floor((stops - starts + SLACK) / duration)
     if number.sum() > MAX_WINDOWS:
         raise ValueError(
@@ -216,6 +222,7 @@ def consecutive(
             f"{MAX_WINDOWS}; lengthen the window"
         )
     number = number.astype(np.int64)
+    # 0, 1, 2, … anew in every block
     first = np.repeat(np.cumsum(number) - number, number)
     within = np.arange(number.sum()) - first
     return np.repeat(starts, number) + within * duration

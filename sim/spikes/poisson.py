@@ -45,22 +45,25 @@ def observe(
     dt = validation.number("dt", dt, positive=True)
     dt_rates = validation.number("dt_rates", dt_rates, positive=True)
     inverse_lambda = validation.number("inverse_lambda", inverse_lambda, positive=True)
-    held = round(dt_rates / dt)
-    if held < 1 or abs(held * dt - dt_rates) > 1e-9 * dt_rates:
+    steps_per_rate = round(dt_rates / dt)
+    if steps_per_rate < 1 or abs(steps_per_rate * dt - dt_rates) > 1e-9 * dt_rates:
         raise ValueError(
             f"dt: got {dt} s, need a whole fraction of the rates' {dt_rates} s"
         )
-    most = float(rates.max(initial=0.0)) * inverse_lambda * dt
-    if most > 1:
+    # More than one spike in a step cannot be drawn, and the mean would be too low.
+    highest = float(rates.max(initial=0.0)) * inverse_lambda * dt
+    if highest > 1:
         raise ValueError(
-            f"dt: got a spike probability of {most:.3g} per step of {dt} s, need at "
+            f"dt: got a spike probability of {highest:.3g} per step of {dt} s, need at "
             "most 1; shorten dt or lower inverse_lambda"
         )
-    bits = np.empty((steps * held, batch, (n + 7) // 8), dtype=np.uint8)
+    bits = np.empty((steps * steps_per_rate, batch, (n + 7) // 8), dtype=np.uint8)
     for t in range(steps):
+        # (R13); single precision, which halves the time of the draws.
         chance = (rates[t] * (inverse_lambda * dt)).astype(np.float32)
-        drawn = rng.random((held, batch, n), dtype=np.float32) < chance
-        bits[t * held : (t + 1) * held] = packed.pack(drawn)
+        raster = rng.random((steps_per_rate, batch, n), dtype=np.float32) < chance
+        start = t * steps_per_rate
+        bits[start : start + steps_per_rate] = packed.pack(raster)
     return Spikes(bits=bits, n=n, dt=dt, engine=NAME, network=network)
 
 

@@ -9,7 +9,9 @@ from isotau.convert.ground import validation
 from isotau.convert.records.spikes import Spikes, unpack, window
 
 LAGS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
-HELD = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
+SPIKES_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(
+    axis=1
+)
 """Spikes in each value of a byte."""
 
 
@@ -63,13 +65,14 @@ def compare_rasters(
             f"lags: got {list(lags)}, need at least one, each below {a.steps} steps"
         )
     allowed = validation.whole("tolerance", tolerance, 0, a.steps)
+    # argmax takes the first of equals: the smallest |lag|.
     ordered = sorted(lags, key=abs)
     shared = [_shared(*_overlap(a, b, lag)) for lag in ordered]
     lag = ordered[int(np.argmax(shared))]
     first, second = _overlap(a, b, lag)
     counts = _per_neuron(first), _per_neuron(second)
     total = int(counts[0].sum()), int(counts[1].sum())
-    both = sum(total)
+    spikes = sum(total)
     return RasterAgreement(
         identical=bool((first.bits == second.bits).all()),
         lag=lag,
@@ -79,7 +82,7 @@ def compare_rasters(
             float((counts[0] ** 2).sum()),
             float((counts[1] ** 2).sum()),
         ),
-        coincident=2 * _partners(first, second, allowed) / both if both else np.nan,
+        coincident=2 * _pairs(first, second, allowed) / spikes if spikes else np.nan,
         tolerance=allowed,
         spikes=total,
     )
@@ -94,10 +97,12 @@ def _overlap(a: Spikes, b: Spikes, lag: int) -> tuple[Spikes, Spikes]:
 
 def _shared(a: Spikes, b: Spikes) -> float:
     """Return the number of spikes that both rasters have at the same place."""
-    return float(HELD[a.bits & b.bits].sum(dtype=np.int64))
+    # Packed: eight neurons at a time, and nothing is unpacked.
+    return float(SPIKES_OF_BYTE[a.bits & b.bits].sum(dtype=np.int64))
 
 
 def _per_neuron(spikes: Spikes) -> np.ndarray:
+    # Step by step: a raster unpacked at once takes eight times its memory.
     counts = np.zeros((spikes.batch, spikes.n), dtype=np.int64)
     for bits in spikes.bits:
         counts += unpack(bits, spikes.n)
@@ -105,18 +110,19 @@ def _per_neuron(spikes: Spikes) -> np.ndarray:
 
 
 def _cosine(product: float, square_a: float, square_b: float) -> float:
-    if not square_a * square_b:
+    if not square_a * square_b:  # silence has no direction
         return float("nan")
     return float(product / np.sqrt(square_a * square_b))
 
 
-def _partners(a: Spikes, b: Spikes, tolerance: int) -> int:
+def _pairs(a: Spikes, b: Spikes, tolerance: int) -> int:
     """Return how many pairs of spikes lie within the tolerance, each spike used once.
 
     Going through time, a spike of one run takes the oldest spike of the other that is
     still free and near enough, which gives the most pairs.
     """
-    nearest = 0
+    pairs = 0
+    # Of the last steps which spikes are free, in a ring: step t is slot t mod its size.
     free_a = np.zeros((tolerance + 1, a.batch, a.n), dtype=bool)
     free_b = free_a.copy()
     for t in range(a.steps):
@@ -124,9 +130,9 @@ def _partners(a: Spikes, b: Spikes, tolerance: int) -> int:
         free_a[slot], free_b[slot] = unpack(a.bits[t], a.n), unpack(b.bits[t], b.n)
         for back in range(tolerance, -1, -1):
             old = (t - back) % (tolerance + 1)
-            for mine, theirs in ((free_a, free_b), (free_b, free_a)):
-                pair = mine[slot] & theirs[old]
-                nearest += int(pair.sum())
-                mine[slot] &= ~pair
-                theirs[old] &= ~pair
-    return nearest
+            for new_free, old_free in ((free_a, free_b), (free_b, free_a)):
+                pair = new_free[slot] & old_free[old]
+                pairs += int(pair.sum())
+                new_free[slot] &= ~pair
+                old_free[old] &= ~pair
+    return pairs
