@@ -64,11 +64,10 @@ def direct(
         corrected: whether to mend the bias.
         oscillation: frequency of a cosine with a free factor, in Hz; None for none.
         min_rate: in Hz, below which a neuron has none.
-        min_tau: shortest timescale, in seconds; a fifth of a bin by default.
-        max_tau: longest timescale, in seconds.
-        bootstrap: resamples of the trials for the interval; 0 for none.
-        rng: draws them.
-        level: of the interval.
+        min_tau, max_tau: shortest and longest timescale, in seconds; from a fifth of a
+            bin by default.
+        bootstrap, rng, level: number of resamples of the trials, what draws them, and
+            the confidence of the interval that they give; 0 for none.
 
     Raises:
         ValueError: too few bins or lags.

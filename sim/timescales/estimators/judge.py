@@ -111,7 +111,7 @@ def judge(
     method: str,
     bin_width: float,
     lags: int,
-    level: float,
+    level: float = 0.95,
     decisive: bool = True,
 ) -> Timescales:
     """Return the record of fits, with a τ where fit, spikes and interval allow it.

@@ -25,12 +25,7 @@ from jaxtyping import Bool, Float64, Int64
 from isotau.convert.records import spikes
 from isotau.convert.records.spikes import Spikes, SpikeTimes
 from isotau.sim.timescales.estimators import estimator_kernels as kernels
-from isotau.sim.timescales.estimators.judge import (
-    Interval,
-    NeuronFits,
-    fit_trials,
-    judge,
-)
+from isotau.sim.timescales.estimators.judge import NeuronFits, fit_trials, judge
 from isotau.sim.timescales.records.autocorrelation import (
     BIN_WIDTH,
     LAGS,
@@ -129,9 +124,10 @@ def kim(
         return fit_published(rho, series.bin_width, max_tau)
 
     fits, ends = fit_trials(fit, series.recorded, bootstrap, rng, level)
-    return judge_published(
-        fits, ends, slow=rate < min_rate,  # never a signal, whose rate is NaN
-        rate=rate, method=NAME, bin_width=series.bin_width, lags=lags, level=level,
+    slow = rate < min_rate  # never a signal, whose rate is NaN
+    return judge(
+        hide_slow(fits, slow), ends, few=slow, rate=rate, method=NAME,
+        bin_width=series.bin_width, lags=lags, level=level, decisive=False,
     )  # fmt: skip
 
 
@@ -238,35 +234,11 @@ def explained(y: Float64[np.ndarray, " points"], decay: Decay) -> float:
     return float(1 - share) if math.isfinite(share) else math.nan
 
 
-def judge_published(
-    fits: NeuronFits,
-    ends: Interval | None,
-    *,
-    slow: Bool[np.ndarray, " n"],
-    rate: Float64[np.ndarray, " n"],
-    method: str,
-    bin_width: float,
-    lags: int,
-    level: float = 0.95,
-) -> Timescales:
-    """Return the record of published fits: rule 2 for `slow` neurons, which show none.
-
-    Args:
-        fits: of all neurons.
-        ends: of the interval, None for none.
-        slow: which neurons rule 2 refuses.
-        rate: in Hz, for the record.
-        method: name of the estimator.
-        bin_width: in seconds.
-        lags: number of lags.
-        level: of the interval.
-    """
-    # A slow neuron is not looked at: its fit, though there, is none of the paper's.
+def hide_slow(fits: NeuronFits, slow: Bool[np.ndarray, " n"]) -> NeuronFits:
+    """Return fits without those of the neurons that rule 2 refuses."""
+    # The paper does not look at them; a number beside their status would say otherwise.
     numbers = {
         name: np.where(slow, np.nan, getattr(fits, name))
         for name in ("tau", "amplitude", "offset", "goodness")
     }
-    return judge(
-        fits._replace(**numbers), ends, few=slow, rate=rate, method=method,
-        bin_width=bin_width, lags=lags, level=level, decisive=False,
-    )  # fmt: skip
+    return fits._replace(**numbers)

@@ -15,11 +15,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.timescales.estimators.kim import (
-    MAX_TAU,
-    fit_published,
-    judge_published,
-)
+from isotau.sim.timescales.estimators.judge import judge
+from isotau.sim.timescales.estimators.kim import MAX_TAU, fit_published, hide_slow
 from isotau.sim.timescales.records.autocorrelation import BIN_WIDTH, autocorrelation
 from isotau.sim.timescales.records.record import Timescales
 from isotau.sim.timescales.records.series import Source, as_spike_times, spike_rates
@@ -67,9 +64,10 @@ def kim_pfc(source: Source) -> Timescales:
     rho = np.full((LAGS, recording.n), np.nan)
     if not few.all():
         rho = autocorrelation(counts, LAGS, chosen.astype(np.float64))
-    return judge_published(
-        fit_published(rho, BIN_WIDTH, MAX_TAU, signed=True), None, slow=few,
-        rate=spike_rates(recording), method=NAME, bin_width=BIN_WIDTH, lags=LAGS,
+    fits = hide_slow(fit_published(rho, BIN_WIDTH, MAX_TAU, signed=True), few)
+    return judge(
+        fits, None, few=few, rate=spike_rates(recording),
+        method=NAME, bin_width=BIN_WIDTH, lags=LAGS,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from isotau.sim.timescales.estimators.kim import (
     MIN_RATE,
     SKIPPED_BINS,
     fit_published,
-    judge_published,
+    hide_slow,
     settled_rates,
 )
 from isotau.sim.timescales.records.autocorrelation import (
@@ -106,9 +106,10 @@ def population_kim(
     rho = autocorrelation(values, lags, series.recorded.astype(np.float64))
     mean, neurons = _mean(rho[:, ~slow])
     # One curve is one neuron to the fit and its rules.
+    none = np.array([not neurons])
     fits = fit_published(mean[:, None], series.bin_width, max_tau)
-    record = judge_published(
-        fits, None, slow=np.array([not neurons]), rate=np.full(1, np.nan),
+    record = judge(
+        hide_slow(fits, none), None, few=none, rate=np.full(1, np.nan),
         method="kim", bin_width=series.bin_width, lags=lags,
     )  # fmt: skip
     return _population(record, neurons, mean)

@@ -60,11 +60,10 @@ def sttc(
         lags: how many; those that are as long as the trial are left out.
         offset: as in `exponential`.
         min_rate: in Hz, below which a neuron has none.
-        min_tau: shortest timescale, in seconds; a fifth of a lag by default.
-        max_tau: longest timescale, in seconds.
-        bootstrap: resamples of the trials for the interval; 0 for none.
-        rng: draws them.
-        level: of the interval.
+        min_tau, max_tau: shortest and longest timescale, in seconds; from a fifth of a
+            lag by default.
+        bootstrap, rng, level: number of resamples of the trials, what draws them, and
+            the confidence of the interval that they give; 0 for none.
 
     Raises:
         ValueError: a series, which has no spike times; no trials; too few lags.

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 
+from benchmarks.synthetic.gaussian import standard_paths
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.estimators.exponential import exponential
 from isotau.sim.timescales.records.record import Status
@@ -51,14 +52,9 @@ def test_poisson_neurons_are_not_identified():
 
 def test_drift_over_trials_goes_into_the_offset():
     rng = np.random.default_rng(3)
-    keep = math.exp(-0.5)
-    x = [rng.standard_normal((4000, 8))]
-    for _ in range(19):
-        x.append(
-            keep * x[-1] + math.sqrt(1 - keep**2) * rng.standard_normal(x[0].shape)
-        )
+    x = standard_paths(np.full(8, 0.1), 4000, 1.0, W, rng)
     drift = 0.5 * rng.standard_normal(x[0].shape)
-    found = exponential(from_signal(np.array(x) + drift, W))
+    found = exponential(from_signal(x + drift, W))
     np.testing.assert_allclose(found.tau, 0.1, rtol=0.1)
     np.testing.assert_allclose(found.offset, 0.2, atol=0.03)
     np.testing.assert_allclose(found.amplitude, 0.8, atol=0.05)

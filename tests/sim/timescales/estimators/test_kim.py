@@ -7,16 +7,18 @@ import re
 import numpy as np
 import pytest
 
+from benchmarks.synthetic.gaussian import standard_paths
 from isotau.convert.records.spikes import Spikes, SpikeTimes, from_spikes, pack
 from isotau.sim.timescales import Status, kim
 from isotau.sim.timescales.estimators.estimator_kernels import levenberg_marquardt
+from isotau.sim.timescales.estimators.judge import judge
 from isotau.sim.timescales.estimators.kim import (
     Decay,
     decay_times,
     explained,
     first_falls,
     fit_published,
-    judge_published,
+    hide_slow,
     settled_rates,
 )
 from isotau.sim.timescales.records.autocorrelation import autocorrelation, binned
@@ -147,12 +149,8 @@ def test_all_sources_of_the_same_spikes_agree():
 
 def test_a_signal_has_a_timescale_and_no_rate():
     rng = np.random.default_rng(0)
-    keep = math.exp(-0.5)
-    x = [rng.standard_normal((200, 30))]
-    for _ in range(20):
-        noise = rng.standard_normal(x[0].shape)
-        x.append(keep * x[-1] + math.sqrt(1 - keep**2) * noise)
-    found = kim(from_signal(np.array(x), 0.05))
+    x = standard_paths(np.full(30, 0.1), 200, 1.05, 0.05, rng)
+    found = kim(from_signal(x, 0.05))
     assert np.isnan(found.rate).all()
     assert found.status.count(Status.OK) >= 28
     assert np.nanmedian(found.tau) == pytest.approx(0.1, rel=0.1)
@@ -361,13 +359,14 @@ def test_the_last_rules(signed, monkeypatch):
     np.testing.assert_allclose(fits.most[2:5], np.inf)
     np.testing.assert_array_equal(fits.most[[0, 1, 5]], fits.least[[0, 1, 5]])
 
-    def judge(slow):
-        return judge_published(
-            fits, None, slow=np.full(n, slow), rate=np.full(n, 9.0),
-            method="kim", bin_width=0.05, lags=14,
+    def judged(slow):
+        few = np.full(n, slow)
+        return judge(
+            hide_slow(fits, few), None, few=few, rate=np.full(n, 9.0),
+            method="kim", bin_width=0.05, lags=14, decisive=False,
         )  # fmt: skip
 
-    found = judge(False)
+    found = judged(False)
     for status, expected in zip(found.status, DECAYS.values(), strict=True):
         if signed and expected is Status.NEGATIVE_AMPLITUDE:
             expected = Status.OK
@@ -377,7 +376,7 @@ def test_the_last_rules(signed, monkeypatch):
     )
     assert found.tau[0] == pytest.approx(0.1)
     assert np.isnan(found.amplitude[5])
-    silent = judge(True)
+    silent = judged(True)
     assert set(silent.status) == {Status.TOO_FEW_SPIKES}
     for name in ("estimate", "goodness", "amplitude", "offset"):
         assert np.isnan(getattr(silent, name)).all()
@@ -391,9 +390,8 @@ def test_times_of_decays():
 
 
 def test_an_interval_that_reaches_down_to_0_refuses_nobody():
-    fits = fit_published(0.3 * np.exp(-0.4 * np.arange(14))[:, None], 0.05, 0.5)
-    record = judge_published(
-        fits, (np.zeros(1), np.ones(1)), slow=np.zeros(1, bool), rate=np.full(1, 9.0),
-        method="kim", bin_width=0.05, lags=14,
-    )  # fmt: skip
-    assert record.status == (Status.OK,)
+    spikes = poisson(np.random.default_rng(3), 10.0, n=40)
+    found = kim(spikes, bootstrap=20, rng=np.random.default_rng(0))
+    identified = np.array([status is Status.OK for status in found.status])
+    assert (found.low[identified] == 0).any()
+    assert Status.NOT_IDENTIFIABLE not in found.status

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.synthetic.gaussian import standard_paths
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.estimators.ml import (
     MLConfig,
@@ -19,13 +20,8 @@ WIDTH = 0.025
 
 def ou(tau, dt, shape, rng):
     """An Ornstein–Uhlenbeck process of variance 1, exact at its samples."""
-    x = np.empty(shape)
-    x[0] = rng.standard_normal(shape[1:])
-    keep = np.exp(-dt / tau)
-    for t in range(1, shape[0]):
-        noise = rng.standard_normal(shape[1:])
-        x[t] = keep * x[t - 1] + np.sqrt(1 - keep**2) * noise
-    return x
+    steps, trials, n = shape
+    return standard_paths(np.full(n, tau), trials, steps * dt, dt, rng)
 
 
 def doubly_stochastic(tau, rate, sd, n, rng, *, trials=50, bins=40):

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from isotau.convert.records.spikes import Spikes, SpikeTimes, pack
+from isotau.convert.records.spikes import Spikes, pack
+from isotau.sim.recorded import from_trials
 from isotau.sim.timescales.estimators.estimator_kernels import levenberg_marquardt
 from isotau.sim.timescales.estimators.pfc import centred_counts, kim_pfc
 from isotau.sim.timescales.records.record import Status
@@ -14,14 +15,8 @@ from isotau.sim.timescales.records.series import Series
 
 
 def gather(neurons, duration=1.0):
-    trains = [(n, t, x) for n, own in enumerate(neurons) for t, x in enumerate(own)]
-    return SpikeTimes(
-        times=np.concatenate([x for _, _, x in trains]),
-        trial=np.repeat([t for _, t, _ in trains], [x.size for *_, x in trains]),
-        neuron=np.repeat([n for n, _, _ in trains], [x.size for *_, x in trains]),
-        trials=np.array([len(own) for own in neurons]),
-        duration=duration,
-    )
+    """Return the record of neurons, each a list of spike trains."""
+    return from_trials(neurons, window=(0, duration))
 
 
 def modulated(rng, tau, trials, rate=20.0, seconds=1.0):

@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
+from benchmarks.synthetic.gaussian import standard_paths
 from isotau.sim.timescales.estimators.population import (
     population_exponential,
     population_kim,
@@ -92,12 +93,8 @@ def test_silent_populations():
 
 def test_signals():
     rng = np.random.default_rng(4)
-    keep = math.exp(-0.5)
-    x = [rng.standard_normal((100, 20))]
-    for _ in range(20):
-        noise = rng.standard_normal(x[0].shape)
-        x.append(keep * x[-1] + math.sqrt(1 - keep**2) * noise)
-    series = from_signal(np.array(x), W)
+    x = standard_paths(np.full(20, 0.1), 100, 1.05, W, rng)
+    series = from_signal(x, W)
     assert population_kim(series).tau == pytest.approx(0.1, rel=0.1)
     assert population_exponential(series).tau == pytest.approx(0.1, rel=0.1)
 

@@ -7,21 +7,15 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.spikes import Spikes, SpikeTimes, pack
+from isotau.sim.recorded import from_trials
 from isotau.sim.timescales.estimators.sttc import coefficient, sttc, tile_sums
 from isotau.sim.timescales.records.record import Status
 from isotau.sim.timescales.records.series import Series
 
 
-def gather(neurons, duration=1.0):
-    """Return the record of neurons, each a list of spike trains."""
-    trains = [(n, t, x) for n, own in enumerate(neurons) for t, x in enumerate(own)]
-    return SpikeTimes(
-        times=np.concatenate([x for _, _, x in trains]),
-        trial=np.repeat([t for _, t, _ in trains], [x.size for *_, x in trains]),
-        neuron=np.repeat([n for n, _, _ in trains], [x.size for *_, x in trains]),
-        trials=np.array([len(own) for own in neurons]),
-        duration=duration,
-    )
+def gather(neurons):
+    """Return the record of neurons, each a list of spike trains of 1 s."""
+    return from_trials(neurons, window=(0, 1))
 
 
 def tiling(recording, lags, dt):

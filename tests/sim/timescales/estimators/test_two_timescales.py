@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
+from benchmarks.synthetic.gaussian import standard_paths
 from isotau.sim.timescales.estimators.two_timescales import (
     MARGIN,
     _loss,
@@ -14,13 +15,9 @@ from isotau.sim.timescales.records.series import Series
 
 
 def ou(tau, dt, shape, rng):
-    x = np.empty(shape)
-    x[0] = rng.standard_normal(shape[1:])
-    keep = np.exp(-dt / tau)
-    for t in range(1, shape[0]):
-        noise = rng.standard_normal(shape[1:])
-        x[t] = keep * x[t - 1] + np.sqrt(1 - keep**2) * noise
-    return x
+    """An Ornstein–Uhlenbeck process of variance 1, exact at its samples."""
+    steps, trials, n = shape
+    return standard_paths(np.full(n, tau), trials, steps * dt, dt, rng)
 
 
 def signal(values):
