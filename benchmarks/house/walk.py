@@ -74,14 +74,16 @@ class Walk:
     def _module(self, frame: FrameType) -> str:
         """Return the module of a function that is followed, "" for all others.
 
-        Not followed are comprehensions and lambdas, which are part of a function, and
-        what dataclasses write themselves.
+        Not followed are comprehensions and lambdas, which are part of a function,
+        descriptors, and what dataclasses write themselves.
         """
         name = str(frame.f_globals.get("__name__", ""))
         code = frame.f_code
         # What dataclasses write is of a file "<string>", a comprehension "<listcomp>".
         generated = code.co_filename.startswith("<") or code.co_name.startswith("<")
-        return "" if generated or not name.startswith(self.prefix) else name
+        # A descriptor reads a field, as a property does (see `_arguments`).
+        passed_over = generated or code.co_name == "__get__"
+        return "" if passed_over or not name.startswith(self.prefix) else name
 
 
 def summarize(entries: Sequence[str]) -> dict[str, Any]:
