@@ -15,7 +15,7 @@ from isotau.convert.ground import files
 from isotau.convert.records import spikes, storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.on_lava.lava_child import build
-from isotau.targets.on_lava.shim.lava_compat import load
+from isotau.targets.on_lava.lava_compat import load
 
 
 def main(folder: Path) -> None:

@@ -108,6 +108,38 @@ def population(value: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
     return checked
 
 
+def messages(
+    value: npt.ArrayLike, n_in: int, dtype: type[np.integer[Any]] = np.int64
+) -> npt.NDArray[Any]:
+    """Return what input channels send, steps × batch × channel, within int32.
+
+    Raises:
+        ValueError: another shape, nothing in it, or a number beyond 32 bits.
+    """
+    steps = length("messages", value, ndim=3)
+    batch = length("messages", value, axis=1, ndim=3)
+    return integers(
+        "messages",
+        value,
+        (steps, batch, n_in),
+        "steps × batch × channel",
+        dtype=dtype,
+        low=-(2**31),
+        high=2**31 - 1,
+    )
+
+
+def noise_counter(seed: int, first_trial: int, batch: int) -> tuple[int, int]:
+    """Return the seed and the number of the first trial, which membrane noise has.
+
+    Raises:
+        ValueError: they leave the 64 and 32 bits that (P1) has for them.
+    """
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed: got {seed}, need 0 to 2^64 − 1")
+    return seed, whole("first_trial", first_trial, 0, 2**32 - batch)
+
+
 def number(
     name: str, value: float, *, positive: bool = False, minimum: float | None = None
 ) -> float:

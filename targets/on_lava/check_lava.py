@@ -1,9 +1,11 @@
 """What Lava, simulated or on a chip, cannot hold of a network: all of it at once."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from isotau.convert.chip import arithmetic
-from isotau.convert.ground.errors import DoesNotFit, Finding, Severity, neuron_range
+from isotau.convert.ground.errors import DoesNotFit, Finding, error, info, warning
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
@@ -15,11 +17,11 @@ from isotau.targets.on_lava.profiles import (
     group_profiles,
 )
 
-ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 IN_SIMULATION = (
     "simulated by isotau's process NoisyLIF, with the reference engine's bits; refused "
     "on a chip: set it to {} to run there"
 )
+NOT_TRIED = "simulated with the same bits; not tried on a chip"
 
 
 def check_lava(net: Network, *, chip: str = "loihi2") -> list[Finding]:
@@ -44,163 +46,139 @@ def check_lava(net: Network, *, chip: str = "loihi2") -> list[Finding]:
     ]
 
 
-def _stage(got: str, command: str) -> Finding:
-    return Finding(
-        INFO, "network", f"network: got a {got}, need integers", f"run {command} first"
-    )
+def _stage(stage: str, command: str) -> Finding:
+    message = f"network: got a {stage}, need integers"
+    return info("network", message, f"run {command} first")
 
 
-def _of_lif(net: LIFNetwork) -> list[Finding]:
-    """Return what quantizing will run into."""
-    found = []
+def _of_lif(net: LIFNetwork) -> Iterator[Finding]:
+    """Yield what quantizing will run into."""
     for name in ("tau_syn", "tau_mem"):
-        lost = arithmetic.DECAY_UNITY * decay_fraction(getattr(net, name), net.dt)
-        if (lost < 0.5).any():
-            longest = 2 * arithmetic.DECAY_UNITY * net.dt
-            found.append(
-                Finding(
-                    ERROR,
-                    neuron_range(lost < 0.5),
-                    f"{name}: got {getattr(net, name).max():.4g} s, need less than "
-                    f"{longest:.4g} s for a decay register",
-                    "raise dt",
-                )
+        tau = getattr(net, name)
+        # A register that rounds to 0 would never decay (F2, F3).
+        slow = arithmetic.DECAY_UNITY * decay_fraction(tau, net.dt) < 0.5
+        if slow.any():
+            yield error(
+                slow,
+                f"{name}: got {tau.max():.4g} s, need less than "
+                f"{2 * arithmetic.DECAY_UNITY * net.dt:.4g} s for a decay register",
+                "raise dt",
             )
-    kinds = _kinds(net.tau_syn, net.tau_mem)
-    if kinds > COMPARTMENTS:
-        found.append(
-            Finding(
-                WARNING,
-                "tau_syn, tau_mem",
-                f"time constants: got {kinds} different pairs, need at most "
-                f"{COMPARTMENTS} profiles on a core",
-                "grouped for a chip; check the quantized network for the loss",
-            )
+    pairs = _kinds(net.tau_syn, net.tau_mem)
+    if pairs > COMPARTMENTS:
+        yield warning(
+            "tau_syn, tau_mem",
+            f"time constants: got {pairs} different pairs, need at most {COMPARTMENTS} "
+            "profiles on a core",
+            "grouped for a chip; check the quantized network for the loss",
         )
     if net.noise_std > 0:
-        got = f"noise_std: got {net.noise_std:.4g} V, need 0 in Lava's LIF"
-        found.append(Finding(WARNING, "noise_std", got, IN_SIMULATION.format(0)))
-    if net.refractory.any():
-        resting = neuron_range(net.refractory > 0)
-        got = (
-            f"refractory: got up to {net.refractory.max():.4g} s, need 0 in Lava's LIF"
-        )
-        found.append(Finding(WARNING, resting, got, IN_SIMULATION.format(0)))
-    return found
+        message = f"noise_std: got {net.noise_std:.4g} V, need 0 in Lava's LIF"
+        yield warning("noise_std", message, IN_SIMULATION.format(0))
+    yield from _of_refractory(net.refractory, f"{net.refractory.max():.4g} s")
 
 
-def _of_neurons(net: FixedPointNetwork) -> list[Finding]:
-    found = []
+def _of_refractory(periods: np.ndarray, longest: str) -> Iterator[Finding]:
+    if periods.any():
+        message = f"refractory: got up to {longest}, need 0 in Lava's LIF"
+        yield warning(periods > 0, message, IN_SIMULATION.format(0))
+
+
+def _of_neurons(net: FixedPointNetwork) -> Iterator[Finding]:
     if net.noise_exp is not None:
-        got = f"noise_exp: got {net.noise_exp}, need none in Lava's LIF"
-        found.append(Finding(WARNING, "noise_exp", got, IN_SIMULATION.format(None)))
-    if net.refractory.any():
-        resting = neuron_range(net.refractory > 0)
-        got = (
-            f"refractory: got up to {net.refractory.max()} steps, need 0 in Lava's LIF"
-        )
-        found.append(Finding(WARNING, resting, got, IN_SIMULATION.format(0)))
+        message = f"noise_exp: got {net.noise_exp}, need none in Lava's LIF"
+        yield warning("noise_exp", message, IN_SIMULATION.format(None))
+    yield from _of_refractory(net.refractory, f"{net.refractory.max()} steps")
     negative = net.bias_exp < 0
     if negative.any():
-        found.append(
-            Finding(
-                INFO,
-                neuron_range(negative),
-                f"bias_exp: got {net.bias_exp.min()}, need 0 to 7 on a chip",
-                "written with exponent 0 for a chip, which is the same bias",
-            )
+        yield info(
+            negative,
+            f"bias_exp: got {net.bias_exp.min()}, need 0 to 7 on a chip",
+            "written with exponent 0 for a chip, which is the same bias",
         )
-    if net.u0.any() or net.v0.any():
-        found.append(
-            Finding(
-                INFO,
-                neuron_range((net.u0 != 0) | (net.v0 != 0)),
-                "u0, v0: got a start other than rest, need to set it in every trial",
-                "handed to Lava as LIF's u and v; not tried on a chip",
-            )
+    started = (net.u0 != 0) | (net.v0 != 0)
+    if started.any():
+        yield info(
+            started,
+            "u0, v0: got a start other than rest, need to set it in every trial",
+            "handed to Lava as LIF's u and v; not tried on a chip",
         )
-    return found
 
 
-def _of_profiles(net: FixedPointNetwork) -> list[Finding]:
-    """Return what sharing profiles costs, and how many Lava processes they make."""
-    counts = {
-        "du, dv, refractory": (_kinds(net.du, net.dv, net.refractory), COMPARTMENTS),
-        "vth": (_kinds(net.vth), THRESHOLDS),
-    }
-    found = [
-        Finding(
-            WARNING,
+def _of_profiles(net: FixedPointNetwork) -> Iterator[Finding]:
+    """Yield what sharing profiles costs, and how many Lava processes they make."""
+    rows = (
+        ("du, dv, refractory", _kinds(net.du, net.dv, net.refractory), COMPARTMENTS),
+        ("vth", _kinds(net.vth), THRESHOLDS),
+    )
+    crowded = [row for row in rows if row[1] > row[2]]
+    for name, count, most in crowded:
+        yield warning(
             name,
             f"{name}: got {count} profiles, need at most {most} on a core",
             "grouped for a chip as follows; simulation keeps every neuron's own",
         )
-        for name, (count, most) in counts.items()
-        if count > most
-    ]
-    if found:
+    if crowded:
         try:
-            return found + findings_of_grouping(group_profiles(net))
-        except DoesNotFit as error:
+            yield from findings_of_grouping(group_profiles(net))
+        except DoesNotFit as refusal:
             action = "give export_lava a grouping of your own, by group_profiles"
-            return [*found, Finding(WARNING, "profiles", str(error), action)]
+            yield warning("profiles", str(refusal), action)
+        return
     kinds = _kinds(net.du, net.dv, net.vth)
     if kinds > 1:
-        found.append(
-            Finding(
-                INFO,
-                "du, dv, vth",
-                f"profiles: got {kinds} of du, dv and vth together, need one in a LIF "
-                "process by Lava's documentation",
-                "one process for each on a chip, one for all in simulation",
-            )
+        yield info(
+            "du, dv, vth",
+            f"profiles: got {kinds} of du, dv and vth together, need one in a LIF "
+            "process by Lava's documentation",
+            "one process for each on a chip, one for all in simulation",
         )
-    return found
 
 
-def _of_blocks(net: FixedPointNetwork, chip: str) -> list[Finding]:
-    found = []
-    cut = _kinds(net.du, net.dv, net.vth) > 1
+def _of_blocks(net: FixedPointNetwork, chip: str) -> Iterator[Finding]:
+    # On a chip there is one process for each kind of neuron, and a block is cut up.
+    several = _kinds(net.du, net.dv, net.vth) > 1
     for k, block in enumerate(net.blocks):
         place = f"blocks[{k}]"
         if not block.weights.any():
-            got = "weights: got zeros alone, need one that is not for a connection"
-            found.append(Finding(INFO, place, got, "left out, which changes nothing"))
+            message = "weights: got zeros alone, need one that is not for a connection"
+            yield info(place, message, "left out, which changes nothing")
             continue
-        if block.source == "input" and not block.binary:
-            if chip == "loihi1":
-                got = "binary: got graded messages, need spikes on Loihi 1"
-                action = "simulated; refused on the chip: send spikes (binary=True)"
-                found.append(Finding(WARNING, place, got, action))
-            else:
-                got = "messages: got numbers, need at most 24 bits on the chip"
-                action = "sent as graded spikes; larger ones are refused there"
-                found.append(Finding(INFO, place, got, action))
-        if block.delay:
-            got = f"delay: got {block.delay} further steps, need a DelaySparse"
-            action = "simulated with the same bits; not tried on a chip"
-            found.append(Finding(INFO, place, got, action))
-        if block.weight_exp < 0 and cut and block.source == "recurrent":
-            got = (
-                f"weight_exp: got {block.weight_exp}, need 0 or more for a block that "
-                "is cut into several connections"
+        graded = block.source == "input" and not block.binary
+        if graded and chip == "loihi1":
+            yield warning(
+                place,
+                "binary: got graded messages, need spikes on Loihi 1",
+                "simulated; refused on the chip: send spikes (binary=True)",
             )
-            action = "each part is floored by itself on a chip: at most one unit each"
-            found.append(Finding(WARNING, place, got, action))
-    return found
+        elif graded:
+            yield info(
+                place,
+                "messages: got numbers, need at most 24 bits on the chip",
+                "sent as graded spikes; larger ones are refused there",
+            )
+        if block.delay:
+            message = f"delay: got {block.delay} further steps, need a DelaySparse"
+            yield info(place, message, NOT_TRIED)
+        if block.weight_exp < 0 and several and block.source == "recurrent":
+            yield warning(
+                place,
+                f"weight_exp: got {block.weight_exp}, need 0 or more for a block that "
+                "is cut into several connections",
+                "each part is floored by itself on a chip: at most one unit each",
+            )
 
 
-def _of_runs(net: FixedPointNetwork) -> list[Finding]:
-    found = []
+def _of_runs(net: FixedPointNetwork) -> Iterator[Finding]:
     if net.reset_interval:
-        got = f"reset_interval: got {net.reset_interval} steps, need a LIFReset"
-        action = "simulated with the same bits; not tried on a chip"
-        found.append(Finding(INFO, "reset_interval", got, action))
+        message = f"reset_interval: got {net.reset_interval} steps, need a LIFReset"
+        yield info("reset_interval", message, NOT_TRIED)
     if net.w_out.any():
-        got = f"w_out: got {net.n_out} outputs, need none: Lava delivers spikes"
-        action = "read out off the chip, from the spikes, by isotau"
-        found.append(Finding(INFO, "w_out, b_out, tau_out", got, action))
-    return found
+        yield info(
+            "w_out, b_out, tau_out",
+            f"w_out: got {net.n_out} outputs, need none: Lava delivers spikes",
+            "read out off the chip, from the spikes, by isotau",
+        )
 
 
 def _kinds(*registers: np.ndarray) -> int:

@@ -29,7 +29,7 @@ class Axis(NamedTuple):
     log: Callable[[np.ndarray], np.ndarray]
 
 
-class Clusters(NamedTuple):
+class RegisterClusters(NamedTuple):
     """Which cluster each value belongs to, what stands for it, and what that costs."""
 
     labels: Int64[np.ndarray, " values"]
@@ -41,12 +41,13 @@ class Clusters(NamedTuple):
 def log_tau(loss: Int64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     """Return log τ, in steps, of decays that lose loss/4096 a step, 1 ≤ loss ≤ 4096."""
     partial = np.minimum(loss, arithmetic.DECAY_UNITY - 1)
-    tau = -1 / np.log1p(-partial / arithmetic.DECAY_UNITY)
+    tau = -1 / np.log1p(-partial / arithmetic.DECAY_UNITY)  # (F24), in steps
     return np.log(np.where(loss == partial, tau, WITHOUT_MEMORY))
 
 
 def decay_axis(most: int) -> Axis:
     """Return the axis of decays that lose 1 to `most` of 4096 a step."""
+    # From the largest loss on, as the shortest τ comes first.
     return Axis(np.arange(most, 0, -1), log_tau)
 
 
@@ -60,7 +61,7 @@ def cluster(
     counts: Int64[np.ndarray, " values"],
     axes: Sequence[Axis],
     k: int,
-) -> Clusters:
+) -> RegisterClusters:
     """Return at most k clusters of distinct values; the best there are on one axis.
 
     Args:
@@ -71,19 +72,22 @@ def cluster(
         k: largest number of clusters.
     """
     if len(values) <= k:
-        return Clusters(np.arange(len(values)), values, 0.0)
+        return RegisterClusters(np.arange(len(values)), values, 0.0)
     varying = [a for a in range(values.shape[1]) if np.ptp(values[:, a]) > 0]
-    wanted = [axes[a] for a in varying]
-    logs = np.stack([axes[a].log(values[:, a]) for a in varying], axis=1)
+
+    def logs_of(registers: np.ndarray) -> np.ndarray:
+        return np.stack([axes[a].log(registers[:, a]) for a in varying], axis=1)
+
+    logs = logs_of(values)
     find = _intervals if len(varying) == 1 else _in_plane
     centres = np.tile(values[0], (k, 1))
-    centres[:, varying] = find(logs, counts, wanted, k)
+    centres[:, varying] = find(logs, counts, [axes[a] for a in varying], k)
+    # Two clusters may get the same register, and then one of them is not used.
     centres = np.unique(centres, axis=0)
-    there = [axes[a].log(centres[:, a]) for a in varying]
-    apart = ((logs[:, None, :] - np.stack(there, axis=1)) ** 2).sum(axis=2)
+    apart = ((logs[:, None, :] - logs_of(centres)) ** 2).sum(axis=2)
     used, labels = np.unique(np.argmin(apart, axis=1), return_inverse=True)
-    cost = float(counts @ apart.min(axis=1))
-    return Clusters(labels.reshape(-1), centres[used], cost)
+    cost = float(counts @ apart.min(axis=1))  # (F30)
+    return RegisterClusters(labels.reshape(-1), centres[used], cost)
 
 
 def share(costs: Sequence[Sequence[float]], most: int) -> list[int]:
@@ -93,15 +97,16 @@ def share(costs: Sequence[Sequence[float]], most: int) -> list[int]:
         costs: for each class what 1, 2, … clusters cost it.
         most: clusters in all, at least one for each class.
     """
+    # By the clusters in use so far: the least cost, and how they were shared for it.
     totals: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}
     for table in costs:
-        reached: dict[int, tuple[float, list[int]]] = {}
-        for used, (cost, chosen) in totals.items():
+        extended: dict[int, tuple[float, list[int]]] = {}
+        for used, (cost, shares) in totals.items():
             for k, more in enumerate(table, start=1):
-                total = (cost + more, [*chosen, k])
-                if used + k <= most and total < reached.get(used + k, (np.inf, [])):
-                    reached[used + k] = total
-        totals = reached
+                total = (cost + more, [*shares, k])
+                if used + k <= most and total < extended.get(used + k, (np.inf, [])):
+                    extended[used + k] = total
+        totals = extended
     return min(totals.values())[1]
 
 
@@ -113,17 +118,18 @@ def _intervals(
 ) -> np.ndarray:
     """Return the registers of the k intervals that cost least, each its best one."""
     order = np.argsort(logs[:, 0])
+    # Counted from the middle, so that squares far from 0 do not cancel.
     middle = logs.mean()
     x, w = logs[order, 0] - middle, counts[order].astype(np.float64)
-    mass, first, second = (
-        np.concatenate([[0.0], np.cumsum(w * x**power)]) for power in (0, 1, 2)
-    )
+    sums = [np.concatenate([[0.0], np.cumsum(w * x**power)]) for power in (0, 1, 2)]
     start, stop = np.ogrid[: len(x), 1 : len(x) + 1]
     inside = stop > start
-    m, s, q = (np.where(inside, p[stop] - p[start], 1.0) for p in (mass, first, second))
+    # Σw, Σwx and Σwx² over the values from each start to each stop.
+    m, s, q = (np.where(inside, total[stop] - total[start], 1.0) for total in sums)
     register = _nearest(axes[0], s / m + middle)
     centre = axes[0].log(register) - middle
     cost = np.where(inside, q - 2 * centre * s + centre**2 * m, np.inf)
+    # The best cost of all values up to each stop, with one interval more each time.
     best, cuts = cost[0], []
     for _ in range(k - 1):
         total = np.concatenate([[np.inf], best[:-1]])[:, None] + cost
@@ -146,18 +152,18 @@ def _in_plane(
     # Imported here, because it takes a second and few networks come this far.
     from sklearn.cluster import KMeans
 
-    found = KMeans(n_clusters=k, n_init=STARTS, random_state=0)
+    fit = KMeans(n_clusters=k, n_init=STARTS, random_state=0)
     # On busy cores the threads for a few hundred points wait for one another.
     with threadpool_limits(1):
-        found.fit(logs, sample_weight=counts)
-    means = np.asarray(found.cluster_centers_)
+        fit.fit(logs, sample_weight=counts)
+    means = np.asarray(fit.cluster_centers_)
     columns = zip(axes, means.T, strict=True)
     return np.stack([_nearest(axis, column) for axis, column in columns], axis=1)
 
 
-def _nearest(axis: Axis, wanted: Float64[np.ndarray, "*shape"]) -> np.ndarray:
+def _nearest(axis: Axis, targets: Float64[np.ndarray, "*shape"]) -> np.ndarray:
     """Return the register of an axis that is nearest to each logarithm."""
     logs = axis.log(axis.registers)
-    after = np.clip(np.searchsorted(logs, wanted), 1, len(logs) - 1)
-    nearer = wanted - logs[after - 1] <= logs[after] - wanted
+    after = np.clip(np.searchsorted(logs, targets), 1, len(logs) - 1)
+    nearer = targets - logs[after - 1] <= logs[after] - targets
     return axis.registers[after - nearer]

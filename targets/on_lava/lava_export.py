@@ -22,7 +22,11 @@ from isotau.targets.on_lava.check_lava import check_lava
 from isotau.targets.on_lava.profiles import Grouped, group_profiles
 from isotau.targets.on_lava.to_lava import Messages
 
-SCRIPT = ("run", "network", "wiring")
+SCRIPT = {
+    f"{name}.py": f"isotau.targets.on_lava.lava_script.{name}"
+    for name in ("run", "network", "wiring")
+}
+"""File in the folder, and the module that it is a copy of."""
 OWN_NEURON = {
     "noisy_lif/noisy_lif.py": "isotau.targets.on_lava.lava_lif.noisy_lif",
     "noise/arithmetic.py": "isotau.convert.chip.arithmetic",
@@ -32,7 +36,7 @@ OWN_NEURON = {
 MOVED = {
     "from isotau.targets.on_lava.lava_script.": "from ",
     "from isotau.targets.on_lava.lava_lif.": "from noisy_lif.",
-    "from isotau.convert.": "from noise.",
+    "from isotau.convert.chip.": "from noise.",
 }
 """Where the copies find one another."""
 MARK = "Written by isotau's export_lava."
@@ -82,7 +86,7 @@ def export_lava(
     Args:
         net: the network.
         folder: where to.
-        chip: "loihi1" or "loihi2": whose commands and limits the README gives.
+        chip: a key of `CHIPS`: whose commands and limits the README gives.
         messages: input of one or more trials; by default each channel in turn sends
             something for 20 of 200 steps.
         grouped: for the chip; by default `group_profiles(net)`.
@@ -99,19 +103,23 @@ def export_lava(
             f"folder: got {target}, which holds what isotau has not written, need a "
             "new or empty one; pass overwrite=True to write into it"
         )
-    files = _texts(net, chip)
-    stored = {"network.npz": net}
-    if not _own_neuron(net):
-        stored["hardware.npz"] = for_hardware(net, grouped)
-    sent = _example(net) if messages is None else _checked(net, messages)
+    texts = _texts(net, chip)
+    networks = {"network.npz": net}
+    if not _own_neuron(net):  # which no chip has
+        networks["hardware.npz"] = for_hardware(net, grouped)
+    if messages is None:
+        sent = _example(net)
+    else:
+        sent = validation.messages(messages, net.n_in, np.int32)
     if target.exists():
-        _write(target, files, stored, sent)
+        _write(target, texts, networks, sent)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that it can be renamed: a file system is not left.
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as t:
         whole = Path(t) / "whole"
         whole.mkdir()
-        _write(whole, files, stored, sent)
+        _write(whole, texts, networks, sent)
         os.rename(whole, target)
     return target
 
@@ -121,6 +129,7 @@ def for_hardware(
 ) -> FixedPointNetwork:
     """Return the network with shared profiles and bias exponents that a chip holds."""
     shared = (group_profiles(net) if grouped is None else grouped).net
+    # The chip has no exponent below 0, where the bias is floored (H6).
     bias = arithmetic.effective_bias(shared.bias_mant, shared.bias_exp)
     low = shared.bias_exp < 0
     return replace(
@@ -154,43 +163,28 @@ def _write(
     for name, net in networks.items():
         storage.save(net, folder / name)
     if "hardware.npz" not in networks:
+        # One from an earlier export would be another network's.
         (folder / "hardware.npz").unlink(missing_ok=True)
     with files.atomic(folder / "messages.npz") as stream:
         np.savez_compressed(stream, messages=messages)
 
 
 def _example(net: FixedPointNetwork) -> np.ndarray:
+    """Return messages of one trial: each channel in turn sends for a while."""
     messages = np.zeros((EXAMPLE_STEPS, 1, net.n_in), dtype=np.int32)
     step = np.arange(EXAMPLE_STEPS)
     messages[step, 0, step // EXAMPLE_PERIOD % net.n_in] = EXAMPLE_MESSAGE
     return messages
 
 
-def _checked(net: FixedPointNetwork, messages: np.ndarray) -> np.ndarray:
-    steps = validation.length("messages", messages, ndim=3)
-    batch = validation.length("messages", messages, axis=1, ndim=3)
-    return validation.integers(
-        "messages",
-        messages,
-        (steps, batch, net.n_in),
-        "steps × batch × channel",
-        dtype=np.int32,
-        low=-(2**31),
-        high=2**31 - 1,
-    )
-
-
 def _texts(net: FixedPointNetwork, chip: str) -> dict[str, str]:
     """Return the text files of the folder by their names."""
-    modules = {
-        f"{name}.py": f"isotau.targets.on_lava.lava_script.{name}" for name in SCRIPT
-    }
-    modules |= OWN_NEURON if _own_neuron(net) else {}
-    texts = {name: _copied(module) for name, module in modules.items()}
+    modules = SCRIPT | OWN_NEURON if _own_neuron(net) else SCRIPT
+    texts = {name: _copy(module) for name, module in modules.items()}
     return texts | {"README.md": _readme(net, chip)}
 
 
-def _copied(module: str) -> str:
+def _copy(module: str) -> str:
     """Return a module's source, with what it imports of isotau beside it."""
     spec = find_spec(module)
     if spec is None or spec.origin is None:

@@ -3,10 +3,9 @@
 A core of Loihi 1 holds 32 compartment profiles (du, dv, refractory period) and 16
 threshold profiles; a neuron names one of each, and has its bias for itself (Davies et
 al. 2018, doi:10.1109/MM.2018.112130359; the numbers as in nengo-loihi 1.1). Networks
-with a time constant for every neuron need their neurons grouped. In simulation every
-neuron keeps its own registers.
-
-A fixed-point network with some neurons' integers scaled and rounded again.
+with a time constant for every neuron need their neurons grouped; weights, biases and
+states are scaled for the new registers and rounded again. In simulation every neuron
+keeps its own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +16,19 @@ from jaxtyping import Float64, Int64, Integer
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
-from isotau.convert.ground.errors import DoesNotFit, Finding, Severity, neuron_range
+from isotau.convert.ground.errors import (
+    DoesNotFit,
+    Finding,
+    info,
+    neuron_range,
+    warning,
+)
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.to_fixed.quantize import fit_bias
 from isotau.targets.on_lava.lava_clusters import (
     Axis,
-    Clusters,
+    RegisterClusters,
     cluster,
     decay_axis,
     log_tau,
@@ -45,24 +50,23 @@ def scale_states(
         of_state: factor of v at power-up and of the state scale.
     """
     exponents = net.bias_exp.astype(np.int64)
-    mantissas, new = fit_bias(net.bias_mant * 2.0**exponents * of_drive)
-    kept = of_drive == 1
-    wanted = {
-        "bias_mant": np.where(kept, net.bias_mant, mantissas),
+    mantissas, fitted = fit_bias(net.bias_mant * 2.0**exponents * of_drive)  # (F10)
+    # A bias that stays is not fitted anew: several exponents can hold it.
+    same = of_drive == 1
+    exact = {
+        "bias_mant": np.where(same, net.bias_mant, mantissas),
         "u0": np.rint(net.u0 * of_drive),
         "v0": np.rint(net.v0 * of_state),
     }
     limit = arithmetic.STATE_LIMIT - 1
-    ranges = {"bias_mant": (arithmetic.BIAS_MANT_MIN, arithmetic.BIAS_MANT_MAX)}
-    held = {
-        name: np.clip(values, *ranges.get(name, (-limit, limit)))
-        for name, values in wanted.items()
-    }
-    clipped = np.sum([held[name] != wanted[name] for name in held], axis=0)
+    ranges = dict.fromkeys(exact, (-limit, limit))
+    ranges["bias_mant"] = (arithmetic.BIAS_MANT_MIN, arithmetic.BIAS_MANT_MAX)
+    fitting = {name: np.clip(exact[name], *ranges[name]) for name in exact}
+    clipped = np.sum([fitting[name] != exact[name] for name in exact], axis=0)
     scaled = replace(
         net,
-        **held,
-        bias_exp=np.where(kept, exponents, new),
+        **fitting,
+        bias_exp=np.where(same, exponents, fitted),
         state_scale=net.state_scale * of_state,
     )
     return scaled, clipped
@@ -79,43 +83,46 @@ def scale_rows(
     are clipped.
     """
     blocks: list[WeightBlock] = []
-    wrong, whole, clipped = np.zeros((3, net.n))
+    squares, total, clipped = np.zeros((3, net.n))
     for block in net.blocks:
-        wanted = block.weights * factors[:, None]
-        parts, beyond = _scaled(block, wanted)
+        exact = block.weights * factors[:, None]
+        parts, beyond = _scaled(block, exact)
         blocks += parts
-        held = sum(2.0 ** (p.weight_exp - block.weight_exp) * p.weights for p in parts)
+        # In the block's own unit, then all blocks in one, that of exponent 0.
+        rounded = sum(
+            2.0 ** (p.weight_exp - block.weight_exp) * p.weights for p in parts
+        )
         unit = 4.0**block.weight_exp
-        wrong += unit * ((held - wanted) ** 2).sum(axis=1)
-        whole += unit * (wanted**2).sum(axis=1)
+        squares += unit * ((rounded - exact) ** 2).sum(axis=1)
+        total += unit * (exact**2).sum(axis=1)
         clipped += beyond.sum(axis=1)
-    error = np.sqrt(wrong / np.where(whole > 0, whole, 1.0))
+    error = np.sqrt(squares / np.where(total > 0, total, 1.0))
     return replace(net, blocks=tuple(blocks)), error, clipped.astype(np.int64)
 
 
 def _scaled(
-    block: WeightBlock, wanted: Float64[np.ndarray, "n pre"]
+    block: WeightBlock, exact: Float64[np.ndarray, "n pre"]
 ) -> tuple[list[WeightBlock], np.ndarray]:
-    """Return wanted mantissas as a block, those too large for it as another one.
+    """Return exact mantissas as a block, those too large for it as another one.
 
     The second value marks what is too large for any exponent, and is clipped.
     """
-    fitting, beyond = _on_grid(block, wanted)
+    fitting, beyond = _on_grid(block, exact)
     room = arithmetic.WEIGHT_EXP_MAX - block.weight_exp
     if not beyond.any() or not room:
         return [replace(block, weights=fitting)], beyond
-    more = min(int(np.ceil(np.log2(np.abs(wanted[beyond]).max() / 256))) + 1, room)
-    large, still = _on_grid(block, np.where(beyond, wanted, 0.0) / 2.0**more)
-    own = replace(block, weights=large, weight_exp=block.weight_exp + more)
-    return [replace(block, weights=np.where(beyond, 0, fitting)), own], still
+    more = min(int(np.ceil(np.log2(np.abs(exact[beyond]).max() / 256))) + 1, room)
+    large, still = _on_grid(block, np.where(beyond, exact, 0.0) / 2.0**more)
+    second = replace(block, weights=large, weight_exp=block.weight_exp + more)
+    return [replace(block, weights=np.where(beyond, 0, fitting)), second], still
 
 
 def _on_grid(
-    block: WeightBlock, wanted: Float64[np.ndarray, "n pre"]
+    block: WeightBlock, exact: Float64[np.ndarray, "n pre"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest weights of a block's grid, and which had to be clipped."""
     step = arithmetic.grid_step(block.num_weight_bits, block.sign_mode)
-    nearest = (step * np.rint(wanted / step)).astype(np.int64)
+    nearest = (step * np.rint(exact / step)).astype(np.int64)  # (F18)
     fitting = arithmetic.on_grid(nearest, block.num_weight_bits, block.sign_mode)
     return fitting, fitting != nearest
 
@@ -193,36 +200,37 @@ def group_profiles(
     cores = validation.integers(
         "per_core", cores, (net.n,), "neuron", dtype=np.int64, low=0, high=2**31 - 1
     )
+    # In 64 bits, as 4095 + 1 and the ratios below leave the registers' own types.
     loss = net.du.astype(np.int64) + arithmetic.DU_OFFSET
     dv, vth = net.dv.astype(np.int64), net.vth.astype(np.int64)
     refractory = net.refractory.astype(np.int64)
-    of_decays = _grouped(
+    # A register of 0, no leak or no threshold, has no logarithm: a class by itself.
+    decays, (new_loss, new_dv) = _grouped(
         np.stack([loss, dv], axis=1),
         np.stack([refractory, dv == 0], axis=1),
         cores,
         (decay_axis(arithmetic.DECAY_UNITY), decay_axis(arithmetic.DECAY_MAX)),
         most,
     )
-    of_thresholds = _grouped(
+    levels, (new_vth,) = _grouped(
         vth[:, None],
         (vth == 0)[:, None],
         cores,
         (threshold_axis(),),
         most_thresholds,
     )
-    (new_loss, new_dv), (new_vth,) = of_decays[1].T, of_thresholds[1].T
     changed = replace(net, du=new_loss - arithmetic.DU_OFFSET, dv=new_dv, vth=new_vth)
     ratio_dv, ratio_vth = _ratio(new_dv, dv), _ratio(new_vth, vth)
     error, clipped = np.zeros(net.n), np.zeros(net.n, dtype=np.int64)
-    if compensate:
+    if compensate:  # (F29)
         of_bias = ratio_dv * ratio_vth
         changed, clipped = scale_states(changed, of_bias, ratio_vth)
         changed, error, more = scale_rows(changed, of_bias * new_loss / loss)
         clipped = clipped + more
     return Grouped(
         net=changed,
-        compartments=of_decays[0],
-        thresholds=of_thresholds[0],
+        compartments=decays,
+        thresholds=levels,
         log_tau_syn=log_tau(new_loss) - log_tau(loss),
         log_tau_mem=log_tau(np.maximum(new_dv, 1)) - log_tau(np.maximum(dv, 1)),
         log_vth=np.zeros(net.n) if compensate else np.log(ratio_vth),
@@ -243,19 +251,19 @@ def percent(logs: Float64[np.ndarray, " n"]) -> tuple[float, float]:
 
 def findings_of_grouping(grouped: Grouped) -> list[Finding]:
     """Return what a grouping changed: time constants, thresholds, noise, weights."""
+    own, volts = "need every neuron's own", "need the same volts"
     kinds = {
-        "tau_syn": (grouped.log_tau_syn, "need every neuron's own"),
-        "tau_mem": (grouped.log_tau_mem, "need every neuron's own"),
-        "vth": (grouped.log_vth, "need every neuron's own"),
-        "noise_exp": (grouped.log_noise, "need the same volts"),
+        "tau_syn": (grouped.log_tau_syn, own),
+        "tau_mem": (grouped.log_tau_mem, own),
+        "vth": (grouped.log_vth, own),
+        "noise_exp": (grouped.log_noise, volts),
     }
-    found = []
+    findings = []
     for name, (logs, need) in kinds.items():
         if logs.any():
             median, largest = percent(logs)
-            found.append(
-                Finding(
-                    Severity.WARNING,
+            findings.append(
+                warning(
                     f"{name}, {neuron_range(logs != 0)}",
                     f"{name}: got changes of {median:.3g} % (median) and "
                     f"{largest:.3g} % (largest) by profiles, {need}",
@@ -264,9 +272,8 @@ def findings_of_grouping(grouped: Grouped) -> list[Finding]:
             )
     moved = grouped.weight_error > 0
     if moved.any():
-        found.append(
-            Finding(
-                Severity.INFO,
+        findings.append(
+            info(
                 f"weights, {neuron_range(moved)}",
                 "weights: got rows scaled for the new registers and rounded again, by "
                 f"{100 * grouped.weight_error.max():.3g} % at most (root mean square)",
@@ -274,16 +281,15 @@ def findings_of_grouping(grouped: Grouped) -> list[Finding]:
             )
         )
     if grouped.clipped.any():
-        found.append(
-            Finding(
-                Severity.WARNING,
+        findings.append(
+            warning(
                 f"weights, biases, {neuron_range(grouped.clipped > 0)}",
                 f"clipped: got {int(grouped.clipped.sum())} beyond their range after "
                 "scaling, need none",
                 "clipped; quantize with a smaller state_scale to leave room",
             )
         )
-    return found
+    return findings
 
 
 def _grouped(
@@ -293,8 +299,8 @@ def _grouped(
     axes: Sequence[Axis],
     most: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return each neuron's profile, and the registers that it has by it."""
-    labels, chosen, used = np.zeros(len(values), np.int64), values.copy(), 0
+    """Return each neuron's profile, and the registers that it has by it, axis × n."""
+    labels, shared, count = np.zeros(len(values), np.int64), values.copy(), 0
     for core in np.unique(cores):
         here = np.flatnonzero(cores == core)
         kinds, kind = np.unique(classes[here], axis=0, return_inverse=True)
@@ -304,12 +310,13 @@ def _grouped(
                 f"differ in what is never changed, need at most {most}; place them on "
                 "several cores"
             )
+        # numpy 2.0 alone gives inverses a second axis.
         members = [here[kind.reshape(-1) == k] for k in range(len(kinds))]
-        for inside, found in _of_classes(values, members, axes, most):
-            labels[inside] = used + found.labels
-            chosen[inside] = found.centres[found.labels]
-            used += len(found.centres)
-    return labels, chosen
+        for inside, clusters in _of_classes(values, members, axes, most):
+            labels[inside] = count + clusters.labels
+            shared[inside] = clusters.centres[clusters.labels]
+            count += len(clusters.centres)
+    return labels, shared.T
 
 
 def _of_classes(
@@ -317,7 +324,7 @@ def _of_classes(
     members: list[np.ndarray],
     axes: Sequence[Axis],
     most: int,
-) -> Iterator[tuple[np.ndarray, Clusters]]:
+) -> Iterator[tuple[np.ndarray, RegisterClusters]]:
     """Yield each class's neurons and their clusters, one label for each neuron."""
     distinct = [
         np.unique(values[inside], axis=0, return_inverse=True, return_counts=True)
@@ -325,6 +332,7 @@ def _of_classes(
     ]
     shares = [len(rows) for rows, _, _ in distinct]
     if sum(shares) > most:
+        # Each of the other classes has at least one.
         room = most - len(members) + 1
         costs = [
             [
@@ -334,9 +342,9 @@ def _of_classes(
             for rows, _, counts in distinct
         ]
         shares = share(costs, most) if len(members) > 1 else [most]
-    for inside, (rows, which, counts), k in zip(members, distinct, shares, strict=True):
-        found = cluster(rows, counts, axes, k)
-        yield inside, found._replace(labels=found.labels[which.reshape(-1)])
+    for inside, (rows, row, counts), k in zip(members, distinct, shares, strict=True):
+        clusters = cluster(rows, counts, axes, k)
+        yield inside, clusters._replace(labels=clusters.labels[row.reshape(-1)])
 
 
 def _ratio(new: np.ndarray, old: np.ndarray) -> np.ndarray:
@@ -345,8 +353,9 @@ def _ratio(new: np.ndarray, old: np.ndarray) -> np.ndarray:
 
 
 def _log_noise(net: FixedPointNetwork) -> np.ndarray:
-    """Return the logarithm of a silent neuron's noise in volts, up to a constant."""
+    """Return the logarithm of a silent neuron's noise (F27), up to a constant."""
     if net.noise_exp is None:
         return np.zeros(net.n)
+    # Without leak the noise has no bound; its smallest leak stands for that.
     kept = 1 - np.maximum(net.dv, 1) / arithmetic.DECAY_UNITY
     return -np.log(net.state_scale) - np.log(1 - kept**2) / 2

@@ -19,8 +19,9 @@ from isotau.convert.ground.supervision import Unfinished, supervise
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
+from isotau.targets.loihi.limits import CHIPS
 from isotau.targets.on_lava import lava_child
-from isotau.targets.on_lava.shim.lava_compat import LavaMissing
+from isotau.targets.on_lava.lava_compat import LavaMissing
 
 NAME = "lava"
 RECORDABLE = ("u", "v")
@@ -74,7 +75,7 @@ def run_lava(
         messages: what the input channels send; int32, steps × batch × channel. A
             graded block multiplies its weights by the message; a block with `binary`
             takes any message but 0 for one spike, so a raster of booleans will do.
-        chip: "loihi1" or "loihi2", for Lava's run configuration of that name; its
+        chip: a key of `CHIPS`, for Lava's run configuration of that name; its
             simulations give the same bits.
         seed: of the membrane noise, as in the reference engine.
         first_trial: number of the first trial.
@@ -101,22 +102,23 @@ def run_lava(
         np.savez(folder / lava_child.JOB, **job)
         passing = iter(progress(range(steps), "Lava"))
         wall_s = _watch(folder, limit, _follow(passing, folder / lava_child.PASSED))
-        for _ in passing:
+        for _ in passing:  # those that passed since the last look at the counter
             continue
-        read = {
+        results = {
             name: np.load(folder / lava_child.RESULTS[name], allow_pickle=False)
             for name in ("spikes", *record)
         }
-    made = Spikes(
-        bits=read.pop("spikes"),
+    spikes = Spikes(
+        bits=results.pop("spikes"),
         n=net.n,
         dt=net.dt,
         engine=NAME,
         network=storage.fingerprint(net),
     )
+    # Lava has the trials side by side in one population.
     shape = (steps, batch, net.n)
-    states = {name: values.reshape(shape) for name, values in read.items()}
-    return LavaRun(made, states.get("u"), states.get("v"), wall_s)
+    states = {name: values.reshape(shape) for name, values in results.items()}
+    return LavaRun(spikes, states.get("u"), states.get("v"), wall_s)
 
 
 def time_limit(net: FixedPointNetwork, steps: int, batch: int) -> float:
@@ -145,35 +147,23 @@ def _job(
     record: Sequence[str],
 ) -> dict[str, Any]:
     """Return what the child process needs besides the network, checked."""
-    if not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed: got {seed}, need 0 to 2^64 − 1")
-    validation.choice("chip", chip, tuple(lava_child.CONFIGS))
+    validation.choice("chip", chip, list(CHIPS))
     for name in record:
         validation.choice("record", name, RECORDABLE)
-    steps = validation.length("messages", messages, ndim=3)
-    batch = validation.length("messages", messages, axis=1, ndim=3)
+    sent = validation.messages(messages, net.n_in, np.int32)
+    seed, first_trial = validation.noise_counter(seed, first_trial, sent.shape[1])
     return {
-        "messages": validation.integers(
-            "messages",
-            messages,
-            (steps, batch, net.n_in),
-            "steps × batch × channel",
-            dtype=np.int32,
-            low=-(2**31),
-            high=2**31 - 1,
-        ),
+        "messages": sent,
         "chip": np.array(chip),
         "seed": np.uint64(seed),
-        "first_trial": np.int64(
-            validation.whole("first_trial", first_trial, 0, 2**32 - batch)
-        ),
+        "first_trial": np.int64(first_trial),
         "record": np.array(list(record), dtype=np.str_),
     }
 
 
 def _watch(folder: Path, limit: float, meanwhile: Callable[[], None]) -> float:
     """Run the job in `folder` in a child process and return how long it took."""
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         supervise(
             [sys.executable, "-m", lava_child.__name__, str(folder)],
@@ -183,23 +173,23 @@ def _watch(folder: Path, limit: float, meanwhile: Callable[[], None]) -> float:
     except Unfinished as end:
         if end.status == lava_child.MISSING:
             raise LavaMissing(end.tail) from end
+        # No status: it was ended at the limit.
+        outcome = f"got exit status {end.status}, need 0; its last lines follow"
         if end.status is None:
-            got, remedy = f"no result after {limit:g} s", "one; raise timeout_s"
-        else:
-            got, remedy = f"exit status {end.status}", "0; its last lines follow"
-        raise LavaError(f"Lava: got {got}, need {remedy}\n{end.tail}") from end
-    return time.monotonic() - begun
+            outcome = f"got no result after {limit:g} s, need one; raise timeout_s"
+        raise LavaError(f"Lava: {outcome}\n{end.tail}") from end
+    return time.monotonic() - start
 
 
 def _follow(passing: Iterator[int], counter: Path) -> Callable[[], None]:
     """Return a function that advances `passing` to the step that Lava has reached."""
-    counter.write_bytes(bytes(8))
-    drawn = 0
+    counter.write_bytes(bytes(8))  # one int64, which the child maps
+    steps = 0
 
     def advance() -> None:
-        nonlocal drawn
+        nonlocal steps
         reached = int(np.fromfile(counter, dtype=np.int64)[0])
-        for _ in islice(passing, reached - drawn):
-            drawn += 1
+        for _ in islice(passing, reached - steps):
+            steps += 1
 
     return advance

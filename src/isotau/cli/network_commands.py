@@ -41,7 +41,7 @@ def run(
     # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
     from isotau.jobs.pipeline import run_pipeline
-    from isotau.targets.on_lava.shim.lava_compat import LavaMissing
+    from isotau.targets.on_lava.lava_compat import LavaMissing
     from isotau.targets.on_lava.to_lava import LavaError
 
     read = _read(network, assumptions, out)

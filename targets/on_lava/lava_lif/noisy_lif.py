@@ -2,7 +2,7 @@
 
 Import it after Lava itself: on Python 3.11 and newer Lava needs `lava_compat.load`, or
 what the exported script does in its place. It needs nothing else of isotau, because
-`export_lava` copies it.
+`export_lava` copies it. Equations are those of isotau's `docs/equations.md`.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class NoisyLIF(LIF):
             **registers,
         )
         self.refractory = Var(shape=shape, init=refractory)
-        self.rest = Var(shape=shape, init=0)
+        self.refractory_left = Var(shape=shape, init=0)
 
 
 class NoisyLIFModel(PyLifModelBitAcc):
@@ -55,13 +55,13 @@ class NoisyLIFModel(PyLifModelBitAcc):
     implements_process = NoisyLIF
     effective_bias: np.ndarray
     refractory = LavaPyType(np.ndarray, np.int32)
-    rest = LavaPyType(np.ndarray, np.int32)
+    refractory_left = LavaPyType(np.ndarray, np.int32)
 
     def scale_bias(self) -> None:
         """Add the noise of the step to the bias, so that v saturates on their sum."""
         super().scale_bias()
         noise: Noise | None = self.proc_params["noise"]
-        if noise is not None:
+        if noise is not None:  # (H6); Lava counts steps from 1, noise from 0
             self.effective_bias = self.effective_bias + noise(self.time_step - 1)
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
@@ -69,14 +69,15 @@ class NoisyLIFModel(PyLifModelBitAcc):
         interval, offset = (
             self.proc_params[name] for name in ("reset_interval", "reset_offset")
         )
-        if interval and self.time_step % interval == offset % interval:
+        if interval and self.time_step % interval == offset % interval:  # (H2)
             self.u[:] = 0
             self.v[:] = 0
         super().subthr_dynamics(activation_in)
-        self.v[self.rest > 0] = 0
+        self.v[self.refractory_left > 0] = 0  # (H8)
 
     def spiking_activation(self) -> np.ndarray:
         """Return who spikes, and start or count down refractory periods."""
-        fired: np.ndarray = super().spiking_activation()
-        self.rest[:] = np.where(fired, self.refractory, np.maximum(self.rest - 1, 0))
-        return fired
+        spikes: np.ndarray = super().spiking_activation()
+        less = np.maximum(self.refractory_left - 1, 0)
+        self.refractory_left[:] = np.where(spikes, self.refractory, less)  # (H10)
+        return spikes

@@ -11,6 +11,7 @@ Trials run one after the other, each from power-up. The result is an .npz with `
 
 import argparse
 import dataclasses
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from isotau.targets.on_lava.lava_script.network import (
+    CONFIGS,
     profiles,
     read_messages,
     read_network,
@@ -26,41 +28,48 @@ from isotau.targets.on_lava.lava_script.network import (
 )
 
 HERE = Path(__file__).resolve().parent
-CONFIGS = ("loihi1-sim", "loihi2-sim", "loihi1-hw", "loihi2-hw")
 NETWORK, SHARED = "network.npz", "hardware.npz"
 """On the chip neurons share compartment profiles, and so time constants. A network that
 no chip can run has no second file."""
+DEFECTIVE = "lava.magma.compiler.var_model"
+"""The module of Lava that every other one needs and Python 3.11 refuses."""
+UNHASHED = "ByteEncoder"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line, run every trial and write the spikes."""
-    chosen = parse(arguments)
-    hardware = chosen.config.endswith("-hw")
+    options = parse(arguments)
+    hardware = options.config.endswith("-hw")
     try:
         shared = hardware and (HERE / SHARED).exists()
-        net = read_network(chosen.network or HERE / (SHARED if shared else NETWORK))
-        messages = read_messages(chosen.messages, net, chosen.steps)
-        refuse(net, messages, chosen.config)
+        net = read_network(options.network or HERE / (SHARED if shared else NETWORK))
+        messages = read_messages(options.messages, net, options.steps)
+        refuse(net, messages, options.config)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f"run.py: {error}")
+    # Lava is imported last: it takes seconds, and mistakes should be told at once.
     accept_lava()
     from isotau.targets.on_lava.lava_script.wiring import run_trial
 
-    if hardware and chosen.partition:
+    if hardware and options.partition:
         from lava.utils import loihi
 
-        loihi.use_slurm_host(partition=chosen.partition)
-    wanted = chosen.populations or ("profiles" if hardware else "one")
-    groups = profiles(net) if wanted == "profiles" else [np.arange(net.n)]
+        loihi.use_slurm_host(partition=options.partition)
+    populations = options.populations or ("profiles" if hardware else "one")
+    groups = profiles(net) if populations == "profiles" else [np.arange(net.n)]
     trials = [
-        run_trial(net, messages[:, k], groups, chosen.config, seed=chosen.seed, trial=k)
+        run_trial(
+            net, messages[:, k], groups, options.config, seed=options.seed, trial=k
+        )
         for k in range(messages.shape[1])
     ]
     spikes = np.stack(trials, axis=1)
     dt = net.plain["dt"]
-    np.savez_compressed(chosen.out, spikes=spikes, dt=dt, config=chosen.config)
+    np.savez_compressed(options.out, spikes=spikes, dt=dt, config=options.config)
     rate = spikes.mean() / dt
-    print(f"{chosen.out}: {spikes.sum()} spikes in {len(trials)} trials, {rate:.3g} Hz")
+    print(
+        f"{options.out}: {spikes.sum()} spikes in {len(trials)} trials, {rate:.3g} Hz"
+    )
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -68,7 +77,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", choices=CONFIGS, default="loihi2-sim")
+    parser.add_argument("--config", choices=list(CONFIGS), default="loihi2-sim")
     parser.add_argument("--messages", type=Path, default=HERE / "messages.npz")
     parser.add_argument("--out", type=Path, default=Path("spikes.npz"))
     parser.add_argument("--steps", type=int, help="default: all in the file")
@@ -87,25 +96,30 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def accept_lava() -> None:
     """Make Lava importable on Python 3.11 and newer; does nothing on 3.10.
 
-    lava-nc 0.10.0 gives dataclasses an instance of its class ByteEncoder as a default,
-    which has no hash; since 3.11 that is refused as mutable. Here the class has a hash
-    while its module is imported.
+    lava-nc 0.10.0 gives some dataclasses an instance of its own dataclass `ByteEncoder`
+    as a default, which has no hash. Since 3.11 that is refused as mutable, and any
+    `import lava…` fails. Here the class has the identity hash while its module is
+    imported; nothing stays changed.
     """
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11) or DEFECTIVE in sys.modules:
         return
     original: Any = dataclasses.dataclass
+    encoders: list[Any] = []
 
     def dataclass(cls: Any = None, /, **options: Any) -> Any:
-        made = original(cls, **options)
-        if cls is not None and cls.__name__ == "ByteEncoder":
-            made.__hash__ = object.__hash__
-        return made
+        result = original(cls, **options)
+        if cls is not None and cls.__module__ == DEFECTIVE and cls.__name__ == UNHASHED:
+            result.__hash__ = object.__hash__
+            encoders.append(result)
+        return result
 
     vars(dataclasses)["dataclass"] = dataclass
     try:
-        import lava.magma.compiler.var_model  # noqa: F401
+        importlib.import_module(DEFECTIVE)
     finally:
         vars(dataclasses)["dataclass"] = original
+        for encoder in encoders:
+            encoder.__hash__ = None
 
 
 if __name__ == "__main__":

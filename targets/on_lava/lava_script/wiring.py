@@ -1,5 +1,6 @@
 """The network as Lava processes. Import it after `accept_lava` of run.py."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,25 +11,23 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.proc.dense.process import Dense
 from lava.proc.io import sink, source
 from lava.proc.lif.process import LIF, LIFReset
-from lava.proc.sparse.process import DelaySparse
+from lava.proc.sparse.process import DelaySparse, Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
-from isotau.targets.on_lava.lava_script.network import HW_MESSAGE_BITS, Network
+from isotau.targets.on_lava.lava_script.network import (
+    CONFIGS,
+    HW_MESSAGE_BITS,
+    StoredNetwork,
+)
 
-CONFIGS = {
-    "loihi1-sim": "Loihi1SimCfg",
-    "loihi2-sim": "Loihi2SimCfg",
-    "loihi1-hw": "Loihi1HwCfg",
-    "loihi2-hw": "Loihi2HwCfg",
-}
-"""Lava's run configurations. The simulations give the same spikes, to the bit."""
 SIM_MESSAGE_BITS = 32
+"""Declares messages as numbers instead of spikes; Lava keeps them in int32."""
 Group = npt.NDArray[np.intp]
 
 
 def run_trial(
-    net: Network,
+    net: StoredNetwork,
     messages: npt.NDArray[np.int32],
     groups: list[Group],
     config: str,
@@ -47,7 +46,8 @@ def run_trial(
         trial: number of the trial, on which the noise depends too.
     """
     hardware, steps = config.endswith("-hw"), len(messages)
-    populations = [population(net, group, seed, trial) for group in groups]
+    trials = np.array([trial])
+    populations = [population(net, group, seed, trials) for group in groups]
     wire(net, messages, populations, groups, hardware)
     sinks = []
     for lif, group in zip(populations, groups, strict=True):
@@ -59,65 +59,80 @@ def run_trial(
         sinks.append(sink.RingBuffer(shape=shape, buffer=steps))
         port.connect(sinks[-1].a_in)
     # Without the tag Lava would choose its floating-point models.
-    chosen = getattr(run_configs, CONFIGS[config])(select_tag="fixed_pt")
+    models = getattr(run_configs, CONFIGS[config])(select_tag="fixed_pt")
     for lif in populations:
         if lif.runtime is None:  # a run takes along all that is connected
-            lif.run(condition=RunSteps(num_steps=steps), run_cfg=chosen)
+            lif.run(condition=RunSteps(num_steps=steps), run_cfg=models)
     spikes = np.zeros((steps, net.n), dtype=bool)
-    for kept, group in zip(sinks, groups, strict=True):
-        spikes[:, group] = kept.data.get().T != 0
+    for buffer, group in zip(sinks, groups, strict=True):
+        spikes[:, group] = buffer.data.get().T != 0
     for runtime in {id(lif.runtime): lif.runtime for lif in populations}.values():
         runtime.stop()
     return spikes
 
 
-def population(net: Network, group: Group, seed: int, trial: int) -> Any:
+def population(
+    net: StoredNetwork, group: Group, seed: int, trials: npt.NDArray[np.int64]
+) -> Any:
     """Return some of the neurons as one LIF process.
 
     Lava's documentation asks for one du, dv and vth for a process; its simulation also
     takes one for each neuron.
+
+    Args:
+        net: the network.
+        group: the neurons. Several trials side by side are copies of the network,
+            whose neurons are counted on: neuron k of trial t is t·n + k.
+        seed: of the membrane noise.
+        trials: number of each trial, on which the noise depends too.
     """
 
     def of_group(name: str) -> Any:
-        values = net.arrays[name][group].astype(np.int32)
+        values = net.arrays[name][group % net.n].astype(np.int32)
         single = name in ("du", "dv", "vth") and np.ptp(values) == 0
         return int(values[0]) if single else values
 
-    registers = {
-        "shape": (len(group),),
-        "u": of_group("u0"),
-        "v": of_group("v0"),
-        **{name: of_group(name) for name in ("du", "dv", "vth")},
-        **{name: of_group(name) for name in ("bias_mant", "bias_exp")},
-    }
+    names = ("du", "dv", "vth", "bias_mant", "bias_exp")
+    registers = {"shape": (len(group),), "u": of_group("u0"), "v": of_group("v0")}
+    registers |= {name: of_group(name) for name in names}
     if net.plain["reset_interval"]:
         for name in ("reset_interval", "reset_offset"):
             registers[name] = net.plain[name]
-    if net.plain["noise_exp"] is None and not net.arrays["refractory"].any():
+    silent = net.plain["noise_exp"] is None
+    if silent and not net.arrays["refractory"].any():
         return (LIFReset if net.plain["reset_interval"] else LIF)(**registers)
     # Lava's own LIF has neither noise nor refractory periods; this one runs only in
     # simulation. Its folder holds nothing else, as Lava imports all that is there.
     from isotau.targets.on_lava.lava_lif.noisy_lif import NoisyLIF
 
-    silent = net.plain["noise_exp"] is None
     return NoisyLIF(
         refractory=of_group("refractory"),
-        noise=None if silent else partial(noise, net, group, seed, trial),
+        # Only what it needs: Lava copies it into the process of the neurons.
+        noise=None
+        if silent
+        else partial(noise, net.plain["noise_exp"], net.n, group, seed, trials),
         **registers,
     )
 
 
-def noise(net: Network, group: Group, seed: int, trial: int, step: int) -> Any:
+def noise(
+    noise_exp: int,
+    n: int,
+    group: Group,
+    seed: int,
+    trials: npt.NDArray[np.int64],
+    step: int,
+) -> Any:
     """Return what the membrane noise adds to v of some neurons in one step."""
     from isotau.convert.chip.arithmetic import scale_noise
     from isotau.convert.chip.philox import membrane_samples
 
-    samples = membrane_samples(seed, step, np.array([trial]), net.n)
-    return scale_noise(samples[0, group], net.plain["noise_exp"]).astype(np.int32)
+    samples = membrane_samples(seed, step, trials, n)
+    return scale_noise(samples.ravel()[group], noise_exp).astype(np.int32)
 
 
 def wire(
-    net: Network,
+    net: StoredNetwork,
     messages: npt.NDArray[np.int32],
     populations: list[Any],
     groups: list[Group],
@@ -129,25 +144,32 @@ def wire(
     is shifted in parts, which rounds differently if the exponent is below 0.
     """
     sources: dict[bool, Any] = {}
+    ends = list(zip(populations, groups, strict=True))
     for block in net.blocks:
-        recurrent, binary = block["source"] == "recurrent", block["binary"]
-        width = net.n if recurrent else net.plain["n_in"]
-        weights = np.zeros((net.n, width), dtype=np.int32)
-        weights[:, block["pre"]] = block["weights"]
-        if not recurrent and binary not in sources:
-            sources[binary] = input_port(messages, binary, hardware)
-        senders = [
-            (lif.s_out, group) for lif, group in zip(populations, groups, strict=True)
-        ]
-        if not recurrent:
-            senders = [(sources[binary], np.arange(width))]
-        for lif, group in zip(populations, groups, strict=True):
+        weights = full_weights(net, block)
+        if block["source"] == "recurrent":
+            senders = [(lif.s_out, group) for lif, group in ends]
+        else:
+            binary = block["binary"]
+            if binary not in sources:
+                sources[binary] = input_port(messages, binary, hardware)
+            senders = [(sources[binary], np.arange(net.plain["n_in"]))]
+        bits = HW_MESSAGE_BITS if hardware else SIM_MESSAGE_BITS
+        for lif, group in ends:
             for port, columns in senders:
                 part = weights[np.ix_(group, columns)]
                 if part.any():  # Lava's Sparse needs a weight
-                    joint = connection(block, part, hardware)
+                    joint = connection(block, part, bits)
                     port.connect(joint.s_in)
                     joint.a_out.connect(lif.a_in)
+
+
+def full_weights(net: StoredNetwork, block: Mapping[str, Any]) -> npt.NDArray[np.int32]:
+    """Return a block's weights from every neuron or channel of its source."""
+    width = net.n if block["source"] == "recurrent" else net.plain["n_in"]
+    weights = np.zeros((net.n, width), dtype=np.int32)
+    weights[:, block["pre"]] = block["weights"]
+    return weights
 
 
 def input_port(messages: npt.NDArray[np.int32], binary: bool, hardware: bool) -> Any:
@@ -162,24 +184,30 @@ def input_port(messages: npt.NDArray[np.int32], binary: bool, hardware: bool) ->
     return adapter.out
 
 
-def connection(
-    block: dict[str, Any], weights: npt.NDArray[np.int32], hardware: bool
-) -> Any:
-    """Return a block, or a part of it, as a Lava connection."""
+def connection(block: Mapping[str, Any], weights: Any, message_bits: int) -> Any:
+    """Return a block, or a part of it, as a Lava connection.
+
+    Args:
+        block: the block.
+        weights: post × pre, as an array or as a matrix of scipy's.
+        message_bits: what a graded message may have.
+    """
     graded = block["source"] == "input" and not block["binary"]
-    bits = HW_MESSAGE_BITS if hardware else SIM_MESSAGE_BITS
-    chosen = {
+    settings = {
         "weight_exp": block["weight_exp"],
         "num_weight_bits": block["num_weight_bits"],
         "sign_mode": SignMode[block["sign_mode"].upper()],
-        "num_message_bits": bits if graded else 0,
+        "num_message_bits": message_bits if graded else 0,
     }
     if not block["delay"]:
-        return Dense(weights=weights, **chosen)
-    # Lava checks for this type of integer. Not DelayDense, which sums in 64 bits.
+        kind = Dense if isinstance(weights, np.ndarray) else Sparse
+        return kind(weights=weights, **settings)
+    # Not DelayDense: it sums in 64 bits, and shifts a sum beyond 32 to the right before
+    # it is wrapped. Lava knows scipy's matrices alone and hangs on its newer arrays.
     stored = csr_matrix(weights)
+    # Lava checks for this very type of integer.
     delays = stored.astype(bool).astype(np.int64) * block["delay"]
-    return DelaySparse(weights=stored, delays=delays, **chosen)
+    return DelaySparse(weights=stored, delays=delays, **settings)
 
 
 def adapters() -> Any:

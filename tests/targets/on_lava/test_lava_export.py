@@ -71,6 +71,20 @@ def test_the_copies_need_nothing_of_isotau(net, tmp_path):
                 assert name.split(".")[0] in allowed | beside, f"{path.name}: {name}"
 
 
+def test_the_copies_find_one_another(tmp_path):
+    drawn = random_network(np.random.default_rng(3), 20, extreme=False)
+    folder = export_lava(drawn, tmp_path / "new")
+    found = {name: 0 for name in contents(folder) if name.endswith(".py")}
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                file = node.module.replace(".", "/") + ".py"
+                found[file] = found.get(file, 0) + 1
+                top = node.module.split(".")[0]
+                assert file in contents(folder) or top not in ("noise", "noisy_lif")
+    assert all(found[name] for name in contents(folder) if "/" in name)
+
+
 def test_the_readme_has_commands_and_findings(net, tmp_path):
     text = (export_lava(net, tmp_path / "new", chip="loihi1") / "README.md").read_text()
     assert "python run.py --config loihi1-sim" in text

@@ -15,14 +15,14 @@ from isotau.convert.ground.supervision import Unfinished, members, supervise
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.targets.on_lava import lava_child
-from isotau.targets.on_lava.shim.lava_compat import LavaMissing
+from isotau.targets.on_lava.lava_compat import LavaMissing
 from isotau.targets.on_lava.to_lava import LavaError, run_lava, time_limit
 
 LONG = 200_000
 """Steps enough for half a minute and more."""
 WIRED_TO_ITSELF = """
 from isotau.targets.on_lava.lava_child import run
-from isotau.targets.on_lava.shim.lava_compat import load
+from isotau.targets.on_lava.lava_compat import load
 neurons = load("lava.proc.lif.process").LIF(shape=(2,), vth=1)
 neurons.s_out.connect(neurons.a_in)
 run(neurons, 3)

@@ -39,7 +39,8 @@ def python(script, net, folder):
 def test_one_neuron_process_for_each_profile(tmp_path, bare):
     net = random_network(np.random.default_rng(2), 9, extreme=False, bare=bare)
     out, err = python(
-        "made = [wiring.population(net, g, 0, 0) for g in profiles(net)]\n"
+        "first = np.zeros(1, int)\n"
+        "made = [wiring.population(net, g, 0, first) for g in profiles(net)]\n"
         "print({type(lif).__name__ for lif in made})\n"
         "print(sum(lif.s_out.size for lif in made))\n"
         "print(sorted(int(lif.du.init) for lif in made))",
