@@ -16,6 +16,7 @@ from isotau.cli import (
     tune_command,
 )
 
+# Plain help: boxes and colours of rich do not survive a pipe or a narrow terminal.
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -45,6 +46,7 @@ def _options(
     """Carry a trained rate RNN to simulated Loihi and measure its timescales."""
 
 
+# In the order of a network's way: --help lists the commands as they stand here.
 for command in (
     network_commands.run,
     network_commands.convert,
@@ -67,19 +69,24 @@ for command in (
 def main() -> None:
     """Run the command line; bad input is one line on standard error and status 2."""
     try:
+        # Typer's own mode would print boxes of its own for errors and end the process.
         status = app(standalone_mode=False)
     except typer.TyperException as error:
         _fail(error.format_message(), error.exit_code)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    # What users get wrong raises these two; anything else is a fault of isotau's and
+    # keeps its traceback.
     except (ValueError, OSError) as error:
         _fail(str(error), 2)
+    # A command that caught the interrupt itself to save its work hands on the status.
     if status == 130:
         _fail("interrupted", 130)
     sys.exit(status or 0)
 
 
 def _fail(message: str, status: int) -> NoReturn:
+    # One line, whatever libraries put into their messages: scripts read it so.
     line = " ".join(message.split())
     typer.echo(f"isotau: {line}", err=True)
     sys.exit(status)

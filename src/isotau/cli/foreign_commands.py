@@ -49,6 +49,7 @@ def quantize(
     spikes of both stages and, with labels, how accurate? Leaves the network at both
     stages and quantization.json.
     """
+    # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
     from isotau.convert.ground import files
     from isotau.convert.read.read_inputs import read_inputs
@@ -56,12 +57,14 @@ def quantize(
     from isotau.convert.records.stage import need_lif
     from isotau.convert.to_fixed.quantization_report import summarize as parameters
     from isotau.convert.to_fixed.quantize import QuantizeConfig
-    from isotau.jobs.quantize_foreign import describe as tell
+    from isotau.jobs.quantize_foreign import describe as describe_result
     from isotau.jobs.quantize_foreign import quantize_on, summarize
     from isotau.targets.open_network import open_network
 
+    # What cannot be written is refused before minutes of work, not after.
     options.check_folder(out)
     opened = open_network(network, **reading.for_reader())
+    # A rate network has to be converted first, integers cannot be rounded again.
     net = need_lif(opened.net, network)
     config = QuantizeConfig(
         headroom=headroom,
@@ -70,22 +73,25 @@ def quantize(
         percentile=percentile,
         spiking_input=spikes,
     )
-    shown = read_inputs(inputs, n_in=net.n_in)
-    made = quantize_on(
-        net, shown, config=config, search=search, seed=seed, progress=bars
+    # Channels are checked against the network, so that axes in another order show.
+    trials = read_inputs(inputs, n_in=net.n_in)
+    result = quantize_on(
+        net, trials, config=config, search=search, seed=seed, progress=bars
     )
     typer.echo(opened.said)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))
-    typer.echo(tell(made))
+    typer.echo(describe_result(result))
+    # The LIF network too: what NIR left open is settled in it.
     storage.save(net, out / "network.lif.npz")
-    storage.save(made.fixed, out / "network.fixed.npz")
+    storage.save(result.fixed, out / "network.fixed.npz")
     report = {
+        # Names alone: a path tells of the machine, and changes with it.
         "network": network.name,
         "inputs": inputs.name,
         "seed": seed,
-        **summarize(made),
-        "quantization": parameters(made.report),
+        **summarize(result),
+        "quantization": parameters(result.report),
     }
     text = json.dumps(report, indent=1, ensure_ascii=False)
     files.write_text(out / "quantization.json", text)
@@ -108,7 +114,7 @@ def simulate(
     from isotau.convert.read.read_inputs import read_inputs
     from isotau.convert.records import storage
     from isotau.convert.records.stage import need_spiking
-    from isotau.jobs.simulate_on import describe as tell
+    from isotau.jobs.simulate_on import describe as describe_run
     from isotau.jobs.simulate_on import simulate_on
     from isotau.targets.open_network import open_network
 
@@ -116,8 +122,9 @@ def simulate(
     net = need_spiking(opened.net, network)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))
-    shown = read_inputs(inputs, n_in=net.n_in)
-    run = simulate_on(net, shown, engine=engine, seed=seed, progress=bars)
+    trials = read_inputs(inputs, n_in=net.n_in)
+    run = simulate_on(net, trials, engine=engine, seed=seed, progress=bars)
+    # Saved before anything is printed: a closed pipe must not cost the run.
     storage.save(run.spikes, out)
-    typer.echo(tell(run))
+    typer.echo(describe_run(run))
     typer.echo(f"Spikes: {out}")

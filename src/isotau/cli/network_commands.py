@@ -52,6 +52,7 @@ def run(
         timescale_trials=timescale_trials,
         lava_trials=lava_trials,
     )
+    # Lava runs last and in child processes: its failures say what to install or change.
     try:
         result = run_pipeline(read.net, config, progress=bars)
     except (LavaError, LavaMissing) as error:
@@ -111,8 +112,10 @@ def _read(network: Path, assumptions: options.Assumptions, out: Path) -> "Read":
     """Return the network in a file, after saying what was assumed of it."""
     from isotau.convert.read.read_rate import read_rate
 
+    # What cannot be written is refused before minutes of work, not after.
     options.check_folder(out)
     read = read_rate(network, **assumptions.for_reader())
+    # Before the long steps: a wrong assumption is worth an interrupt.
     typer.echo(read.conventions.describe())
     return read
 
@@ -122,6 +125,7 @@ def _leave(result: "Result", network: Path, read: "Read", out: Path) -> None:
     from isotau.jobs.pipeline import describe_input
     from isotau.reports import report
 
+    # The table is made from the written file: what is read is what was left.
     path = report.write(result, out, describe_input(network, read.conventions))
     written = report.read(path)
     Console().print(report.table(written))

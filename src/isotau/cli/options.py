@@ -15,6 +15,7 @@ import typer
 
 from isotau.sim.engines.engine import ENGINES
 
+# A table of names of modules: none of the engines is imported for it.
 DEFAULT_ENGINE = next(iter(ENGINES))
 
 
@@ -32,6 +33,7 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
     }
     options: dict[str, inspect.Parameter] = {}
     for name, parameter in signature.parameters.items():
+        # By keyword alone: options without a default may then follow those with one.
         if name not in records:
             options[name] = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
             continue
@@ -45,10 +47,12 @@ def spread(command: Callable[..., None]) -> Callable[..., None]:
             )
             options.setdefault(field.name, option)
 
+    # The docstring is the help, the name the command's: both come along.
     @functools.wraps(command)
     def run(**values: Any) -> None:
         arguments = {k: v for k, v in values.items() if k in signature.parameters}
         for name, record in records.items():
+            # Shared fields reach every record that has them.
             chosen = {field.name: values[field.name] for field in fields(record)}
             arguments[name] = record(**chosen)
         command(**arguments)
@@ -179,7 +183,10 @@ class NirReading:
     ] = None
 
     def for_reader(self) -> dict[str, Any]:
-        """Return the arguments of `open_network` that are given, in its units."""
+        """Return the arguments of `open_network` that are given, in its units.
+
+        Those that are not given are left out: a file of another kind refuses any.
+        """
         values = {
             "dt": seconds(self.dt_ms),
             "time_unit": self.time_unit,
@@ -196,6 +203,7 @@ class Carrying:
     task: TaskName = None
     method: Method = "calibrate"
     copies: Copies = 1
+    # Not `trials`: what is scored differs from command to command.
     bits: Bits = 8
     search_trials: SearchTrials = 150
     engine: Engine = DEFAULT_ENGINE

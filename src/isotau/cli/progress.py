@@ -11,6 +11,7 @@ def bars(steps: range, what: str) -> Iterable[int]:
 
     Draws nothing where standard error is no terminal.
     """
+    # Standard output is for results: a bar there would end up in files and pipes.
     console = Console(stderr=True)
     return track(
         steps, description=what, console=console, disable=not console.is_terminal

@@ -25,6 +25,7 @@ def _any_of(names: Iterable[str]) -> str:
     return f"{', '.join(most)} or {last}."
 
 
+# `--to` as `export` has it, `--target` as the question is asked: both are typed.
 Target = Annotated[str, typer.Option("--target", "--to", help=_any_of(TARGETS))]
 ChipName = Annotated[str, typer.Option("--chip", help=_any_of(CHIPS))]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -50,29 +51,30 @@ def check(
     try:
         opened = open_network(network, **reading.for_reader())
     except CannotImport as refusal:
+        # A damaged file is an error of the command; a sound graph that asks for what no
+        # LIF network does is what `check` is there to tell.
         if refusal.damaged:
             raise
-        found, stage, said = (
-            list(refusal.findings),
-            "nir",
-            "not read, for these reasons",
-        )
+        findings, stage = list(refusal.findings), "nir"
+        summary = "not read, for these reasons"
     else:
-        found = [*opened.findings, *find(opened.net, target)]
-        stage, said = stage_name(opened.net), opened.said
-    status = exit_status(found)
+        # Losses of the way in count as much as those of the way out.
+        findings = [*opened.findings, *find(opened.net, target)]
+        stage, summary = stage_name(opened.net), opened.said
+    # Scripts read the status: 0 nothing lost, 1 something, 2 it cannot be done.
+    status = exit_status(findings)
     if json_:
         report = {
             "network": network.name,
             "stage": stage,
             "target": target,
             "status": status,
-            "findings": as_json(found),
+            "findings": as_json(findings),
         }
         typer.echo(json.dumps(report, indent=1, ensure_ascii=False))
     else:
-        typer.echo(said)
-        typer.echo(describe_findings(found) or f"{target}: everything fits")
+        typer.echo(summary)
+        typer.echo(describe_findings(findings) or f"{target}: everything fits")
     raise typer.Exit(status)
 
 
@@ -115,7 +117,7 @@ def export(
     from isotau.targets.export import export as export_network
     from isotau.targets.open_network import open_network
 
-    find_exporter(to)  # before a large file is read in vain
+    find_exporter(to)  # a wrong name is told before a large file is read in vain
     opened = open_network(network, **reading.for_reader())
     request = Request(
         network=network,
@@ -126,9 +128,10 @@ def export(
         chip=chip,
         overwrite=overwrite,
     )
-    found, written = export_network(opened.net, to, request)
-    _say([*opened.findings, *found])
-    typer.echo(f"Written: {written}")
+    findings, path = export_network(opened.net, to, request)
+    # What reading inferred stands before what writing loses: it may be the cause.
+    _print_findings([*opened.findings, *findings])
+    typer.echo(f"Written: {path}")
 
 
 def verify(
@@ -147,18 +150,21 @@ def verify(
     A fixed-point network must give the same spikes, u, v and state, bit for bit.
     Status 1 if anything differs.
     """
+    # The reference engine: an oracle that shares no kernel with what is verified.
     from isotau.sim.engines import reference
     from isotau.targets.onnx_model.verify_onnx import verify_onnx
-    from isotau.targets.onnx_model.verify_result import as_json as plain
-    from isotau.targets.onnx_model.verify_result import describe as tell
+    from isotau.targets.onnx_model.verify_result import as_json as result_as_json
+    from isotau.targets.onnx_model.verify_result import describe as describe_result
     from isotau.targets.open_network import open_network
 
     opened = open_network(network)
-    found = verify_onnx(
+    # The graph runs in a child process under limits: the file may be hostile.
+    result = verify_onnx(
         file, opened.net, trials=trials, steps=steps, seed=seed, engine=reference.run
     )
-    typer.echo(json.dumps(plain(found), indent=1) if json_ else tell(found))
-    raise typer.Exit(0 if found.identical else 1)
+    numbers = json.dumps(result_as_json(result), indent=1)
+    typer.echo(numbers if json_ else describe_result(result))
+    raise typer.Exit(0 if result.identical else 1)
 
 
 def place(
@@ -183,28 +189,30 @@ def place(
     from isotau.cli.progress import bars
     from isotau.convert.read.read_inputs import read_inputs
     from isotau.convert.records.stage import need_fixed
-    from isotau.jobs.place_network import describe as tell
+    from isotau.jobs.place_network import describe as describe_placed
     from isotau.jobs.place_network import place_network, write
     from isotau.targets.open_network import open_network
 
     options.check_folder(out)
     net = need_fixed(open_network(network).net, network)
-    shown = None if inputs is None else read_inputs(inputs, n_in=net.n_in)
+    # Without inputs nothing can be counted: cores are placed, joules are not given.
+    trials = None if inputs is None else read_inputs(inputs, n_in=net.n_in)
     placed = place_network(
         net,
         chip,
         chips=chips,
-        inputs=shown,
+        inputs=trials,
         group=group,
         seed=seed,
         progress=bars,
     )
     write(placed, out)
-    typer.echo(tell(placed))
+    typer.echo(describe_placed(placed))
     typer.echo(f"Table and drawing: {out}")
 
 
-def _say(found: list[Finding]) -> None:
-    text = describe_findings(found)
+def _print_findings(findings: list[Finding]) -> None:
+    """Print findings, and no empty line where there are none."""
+    text = describe_findings(findings)
     if text:
         typer.echo(text)

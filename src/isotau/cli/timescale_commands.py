@@ -1,9 +1,8 @@
 """The commands that measure timescales and compare them."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -13,11 +12,6 @@ from isotau.cli import options
 from isotau.cli.network_commands import configure
 from isotau.sim.timescales.estimators.estimator import ESTIMATORS
 
-if TYPE_CHECKING:
-    from isotau.jobs.measure_recorded import Measured
-    from isotau.sim.timescales.records.record import Timescales
-
-COUNTED = {0: "none", 1: "one", 2: "two", -1: "not fitted"}
 Recordings = Annotated[
     list[Path],
     typer.Argument(
@@ -92,9 +86,11 @@ def timescales(
     status as CSV, and a picture.
     """
     from isotau.cli.progress import bars
-    from isotau.jobs import measure_recorded as measure_command
+    from isotau.jobs import measure_recorded as job
 
     options.check_folder(out)
+    # Options that a kind of file does not know are refused by its reader, which can say
+    # so; what was not given must not reach it.
     reading = {
         "align": align,
         "split": options.seconds(split_ms),
@@ -103,7 +99,8 @@ def timescales(
         "units": _choices("--units", units),
         "epoch": epoch,
     }
-    request = measure_command.MeasureRequest(
+    request = job.MeasureRequest(
+        # A method that is named twice is measured once, in the order of naming.
         methods=tuple(dict.fromkeys(method)),
         bin_width=options.seconds(bin_ms),
         start=options.seconds(from_ms),
@@ -111,10 +108,10 @@ def timescales(
         two=two,
         reading={name: value for name, value in reading.items() if value is not None},
     )
-    measured = measure_command.measure_files(files, request, progress=bars)
-    written = measure_command.write(measured, request, out)
-    Console().print(measure_command.table(measured))
-    for line in remarks(measured):
+    measured = job.measure_files(files, request, progress=bars)
+    written = job.write(measured, request, out)
+    Console().print(job.table(measured))
+    for line in job.remarks(measured):
         typer.echo(line)
     typer.echo(f"Tables and pictures: {written.parent}")
 
@@ -153,6 +150,7 @@ def preserve(
     )
     for text in preserve_report.assumptions(nets):
         typer.echo(text)
+    # All fit one task, and so does the first: the configuration is that of all.
     run = configure(
         nets[0].read.net, replace(carrying, task=common), trials=score_trials
     )
@@ -181,21 +179,25 @@ def compare(
     For timescales that were measured elsewhere, such as on hardware. Without a repeat
     of each there is no noise floor, and nothing can be told.
     """
-    from isotau.jobs.measure_recorded import names_of
+    from isotau.jobs.measure_recorded import agreement, names_of
     from isotau.sim.preservation import Pair, lines
     from isotau.sim.preservation import compare as compare_pairs
     from isotau.sim.timescales.records.record import read_csv
 
     repeats = again_a, again_b
+    # One repeat would set the floor of one stage against no floor of the other.
     if (again_a is None) != (again_b is None):
         raise ValueError("again: got one repeat, need --again-a and --again-b")
+    # Raises if one file is given twice: it would agree with itself.
     names_of([path for path in (a, b, *repeats) if path is not None])
     first, second = read_csv(a), read_csv(b)
-    one, other = (
+    first_again, second_again = (
         run if path is None else read_csv(path)
         for path, run in zip(repeats, (first, second), strict=True)
     )
-    pair = Pair(name=a.stem, a=first, b=second, a_again=one, b_again=other)
+    pair = Pair(
+        name=a.stem, a=first, b=second, a_again=first_again, b_again=second_again
+    )
     typer.echo(agreement(first, second, ("a", "b")))
     if again_a is None:
         typer.echo(
@@ -208,54 +210,15 @@ def compare(
         typer.echo(line)
 
 
-def remarks(measured: "Sequence[Measured]") -> list[str]:
-    """Return how the methods agree on each file, and how many timescales there are."""
-    said = []
-    for one in measured:
-        (name, first), *others = one.timescales.items()
-        said += [
-            f"{one.name}: {agreement(first, found, (name, other))}"
-            for other, found in others
-        ]
-        if one.two is not None:
-            counts = [int((one.two.number == k).sum()) for k in COUNTED]
-            each = ", ".join(map("{} {}".format, counts, COUNTED.values()))
-            said.append(f"{one.name}: timescales per neuron, by BIC: {each}.")
-    return said
-
-
-def agreement(first: "Timescales", second: "Timescales", names: tuple[str, str]) -> str:
-    """Return in a sentence how two measurements of the same neurons agree."""
-    from scipy import stats
-
-    from isotau.jobs import measure_recorded as measure_command
-
-    has = np.isfinite(first.tau), np.isfinite(second.tau)
-    both = has[0] & has[1]
-    said = (
-        f"{both.sum()} neurons have a τ by {names[0]} and by {names[1]}, "
-        f"{(has[0] & ~both).sum()} by {names[0]} alone, {(has[1] & ~both).sum()} "
-        f"by {names[1]} alone"
-    )
-    ratio = measure_command.quartiles(second.tau[both] / first.tau[both])
-    if ratio is None:
-        return f"{said}."
-    low, middle, high = (f"{value:.2f}" for value in ratio)
-    said += f"; {names[1]} over {names[0]}: {middle} ({low}–{high})"
-    if np.ptp(first.tau[both]) > 0 and np.ptp(second.tau[both]) > 0:
-        r = stats.spearmanr(first.tau[both], second.tau[both]).statistic
-        said += f", rank correlation {r:.2f}"
-    return f"{said}."
-
-
-def _choices(option: str, given: list[str] | None) -> dict[str, list[Any]] | None:
+def _choices(option: str, texts: list[str] | None) -> dict[str, list[Any]] | None:
     """Return which values each column may have, numbers also as text."""
-    chosen: dict[str, list[Any]] = {}
-    for text in given or []:
+    values: dict[str, list[Any]] = {}
+    for text in texts or []:
         column, equals, value = text.partition("=")
         if not column or not equals:
             raise ValueError(f"{option}: got {text!r}, need COLUMN=VALUE")
-        chosen.setdefault(column, []).append(value)
+        values.setdefault(column, []).append(value)
+        # NWB columns hold numbers or text, and the command line cannot know which.
         if value.replace(".", "", 1).removeprefix("-").isdecimal():
-            chosen[column].append(float(value))
-    return chosen or None
+            values[column].append(float(value))
+    return values or None

@@ -57,9 +57,11 @@ def trace(
         refractory=refractory,
     )
     recorded = read_trace(recording)
-    found = replay(recorded, neuron, lag=lag, tolerance=tolerance, v_scale=v_scale)
+    comparison = replay(recorded, neuron, lag=lag, tolerance=tolerance, v_scale=v_scale)
+    # A column that is misspelt would otherwise be missed without a word.
     if recorded.ignored:
         typer.echo(f"Columns ignored: {', '.join(recorded.ignored)}")
-    typer.echo(describe_replay(found))
-    if not found.agrees:
+    typer.echo(describe_replay(comparison))
+    # Status 1 as `check` and `verify` have it: it was compared, and differs.
+    if not comparison.agrees:
         raise typer.Exit(1)

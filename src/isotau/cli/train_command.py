@@ -37,10 +37,12 @@ def train(
     What is not given is as the task's recipe has it. Interrupted, the same command goes
     on from where it was.
     """
+    # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
     from isotau.jobs.train import TrainRequest, summary, train_networks
 
     options.check_folder(out)
+    # None stands for what the recipe says, which differs from task to task.
     request = TrainRequest(
         task=task,
         count=count,

@@ -168,12 +168,16 @@ def tune(
         tuning = _tune_lif(
             opened.net, network, lesson, plan, quantization, descent.seed, out
         )
+    # Options are in the report as they were typed, defaults included: with the file's
+    # hash they say how to do it again.
     source = describe_input(network, conventions)
     numbers = source | {"arguments": _as_json(context.params)}
+    # The table is made from the written file: what is read is what was left.
     written = tune_report.read(tune_report.write(tuning, out, numbers))
     Console().print(tune_report.table(written))
     typer.echo(tune_report.verdict(written))
     typer.echo(f"Networks and report: {out}")
+    # What was best before the trouble is saved all the same.
     if tuning.tuned.problem:
         typer.echo(f"isotau: {tuning.tuned.problem}", err=True)
         raise typer.Exit(1)
@@ -209,7 +213,7 @@ def _tune_rate(
         copies=lesson.copies,
         trials=lesson.trials,
         search_trials=lesson.search_trials,
-        lava_trials=1,
+        lava_trials=1,  # not looked at: `carry` stops before Lava
         seed=seed,
         quantization=quantization,
     )
@@ -240,6 +244,7 @@ def _tune_lif(
     from isotau.sim.tasks import TASKS
 
     lif = need_lif(net, path)
+    # A task draws fresh trials, a file holds all there are: they cannot be mixed.
     if (choice.task is None) == (choice.inputs is None):
         got = (
             "neither a task nor trials" if choice.task is None else "a task and trials"
@@ -275,7 +280,7 @@ def _plan(
 
     config = TuneConfig(
         train=tuple(name.strip() for name in terms.train.split(",") if name.strip()),
-        clip=terms.clip or None,
+        clip=terms.clip or None,  # a norm of 0 would stop every update
         segments=Segments(terms.truncate, terms.recompute),
         **asdict(descent),
     )
@@ -310,6 +315,7 @@ def _open(
     assumed, of_nir = assumptions.for_reader(), reading.for_reader()
     given = [name for name, value in assumed.items() if value is not None]
     spiking = storage.kind_of(network) in SPIKING or is_nir(network)
+    # Silently left out, an assumption would look as if it had been made.
     if spiking and set(given) - {"dt"}:
         raise ValueError(
             f"{network}: got {', '.join(given)} for LIF neurons, which the file "
@@ -320,6 +326,7 @@ def _open(
         read = read_rate(network, **assumed)
         return Opened(read.net, read.conventions.describe()), read.conventions
     opened = open_network(network, **of_nir)
+    # Read again for its conventions alone, which the report states.
     if isinstance(opened.net, RateRNN):
         return opened, read_rate(network).conventions
     return opened, None

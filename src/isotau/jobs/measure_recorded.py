@@ -10,6 +10,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
+from scipy import stats
 
 import isotau
 from isotau.convert.ground import files, validation
@@ -32,6 +33,8 @@ from isotau.sim.timescales.records.record import Status, Timescales, summary, wr
 from isotau.sim.timescales.records.series import Series
 
 OK = Status.OK.value
+COUNTED = {0: "none", 1: "one", 2: "two", -1: "not fitted"}
+"""How many timescales a neuron has, as the line below the table says it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -297,3 +300,41 @@ def _two_csv(two: TwoTimescales) -> str:
             zip(two.number, np.hstack([two.tau, two.share, two.bic]), strict=True)
         )
     )
+
+
+def remarks(measured: Sequence[Measured]) -> list[str]:
+    """Return how the methods agree on each file, and how many timescales there are."""
+    lines = []
+    for recording in measured:
+        # The first method named is the one that all others are held against.
+        (name, first), *further = recording.timescales.items()
+        lines += [
+            f"{recording.name}: {agreement(first, second, (name, method))}"
+            for method, second in further
+        ]
+        if recording.two is not None:
+            counts = [int((recording.two.number == k).sum()) for k in COUNTED]
+            each = ", ".join(map("{} {}".format, counts, COUNTED.values()))
+            lines.append(f"{recording.name}: timescales per neuron, by BIC: {each}.")
+    return lines
+
+
+def agreement(first: Timescales, second: Timescales, names: tuple[str, str]) -> str:
+    """Return in a sentence how two measurements of the same neurons agree."""
+    measured = np.isfinite(first.tau), np.isfinite(second.tau)
+    twice = measured[0] & measured[1]
+    text = (
+        f"{twice.sum()} neurons have a τ by {names[0]} and by {names[1]}, "
+        f"{(measured[0] & ~twice).sum()} by {names[0]} alone, "
+        f"{(measured[1] & ~twice).sum()} by {names[1]} alone"
+    )
+    ratio = quartiles(second.tau[twice] / first.tau[twice])
+    if ratio is None:
+        return f"{text}."
+    low, middle, high = (f"{value:.2f}" for value in ratio)
+    text += f"; {names[1]} over {names[0]}: {middle} ({low}–{high})"
+    # Ranks of equal values have no correlation.
+    if np.ptp(first.tau[twice]) > 0 and np.ptp(second.tau[twice]) > 0:
+        r = stats.spearmanr(first.tau[twice], second.tau[twice]).statistic
+        text += f", rank correlation {r:.2f}"
+    return f"{text}."
