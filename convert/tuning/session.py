@@ -26,7 +26,7 @@ from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.norse_module import LIFModule, to_network
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.evaluate import TuneEvaluation
-from isotau.convert.tuning.forward.chip import Chip
+from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.forward.dynamics import Dynamics, NorseLoop
 from isotau.convert.tuning.forward.fused import Fused, applies
 from isotau.convert.tuning.forward.units import in_units, in_volts, unit_of
@@ -122,7 +122,7 @@ class Session:
     def fixed(self, parameters: Mapping[str, torch.Tensor]) -> FixedPointNetwork | None:
         """Return the integers that these parameters ran with; None without the chip."""
         dynamics = self.learner.dynamics
-        if not isinstance(dynamics, Chip):
+        if not isinstance(dynamics, ChipDynamics):
             return None
         with self._holding(parameters) as module:
             return dynamics.fixed(module)
@@ -239,7 +239,7 @@ def _dynamics(
                 "train: got 'tau_mem' with membrane noise in the chip's arithmetic, "
                 "need one tau_mem, as the chip has one noise amplitude; leave it out"
             )
-        return Chip(net, unit, *quantization)
+        return ChipDynamics(net, unit, *quantization)
     fits = applies(module)
     if config.dynamics == "fused" and not fits:
         raise ValueError(

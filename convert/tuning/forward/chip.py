@@ -1,8 +1,9 @@
-"""`Chip`: dynamics whose forward pass is the chip's, integer for integer.
+"""`ChipDynamics`: dynamics whose forward pass is the chip's, integer for integer.
 
 A message arrives one step after it is sent, so that the network answers one step later
-than in floats. The spikes are those of every engine on the network that `Chip.fixed`
-returns; the gradient passes straight through the rounding (`chip_coefficients`).
+than in floats. The spikes are those of every engine on the network that
+`ChipDynamics.fixed` returns; the gradient passes straight through the rounding
+(`chip_coefficients`).
 """
 
 from dataclasses import dataclass, replace
@@ -27,12 +28,12 @@ from isotau.convert.tuning.forward.chip_coefficients import (
 )
 from isotau.convert.tuning.forward.chip_loop import run_steps
 from isotau.convert.tuning.forward.chip_pass import (
-    Job,
+    ChipSegment,
     Program,
     program_of,
     run_compiled,
 )
-from isotau.convert.tuning.forward.dynamics import State
+from isotau.convert.tuning.forward.dynamics import ForwardState
 from isotau.convert.tuning.forward.units import in_volts
 
 PLAIN = QuantizeConfig()
@@ -40,7 +41,7 @@ PLAIN = QuantizeConfig()
 
 @short_repr
 @dataclass(frozen=True, slots=True, eq=False)
-class Chip:
+class ChipDynamics:
     """Dynamics that quantize the module's present parameters and run the integers.
 
     The state scale is chosen anew for every update unless the configuration names one.
@@ -65,7 +66,7 @@ class Chip:
     config: QuantizeConfig = PLAIN
     compiled: bool = True
 
-    def prepare(self, module: LIFModule) -> "ChipRun":
+    def prepare(self, module: LIFModule) -> "PreparedChip":
         """Return the network, ready to run.
 
         Raises:
@@ -77,7 +78,7 @@ class Chip:
         cut = None
         if self.config.outliers in ("clip", "fit"):
             cut = _clipped(net, fixed)
-        return ChipRun(module, fixed, self.unit, cut, compiled)
+        return PreparedChip(module, fixed, self.unit, cut, compiled)
 
     def fixed(self, module: LIFModule) -> FixedPointNetwork:
         """Return the integers that a module runs as, traced to its network."""
@@ -146,8 +147,8 @@ def frozen_scale(
     return replace(config, state_scale=float(scale[0]) / room)
 
 
-class ChipRun:
-    """A network as `Chip` runs it."""
+class PreparedChip:
+    """A network as `ChipDynamics` runs it."""
 
     def __init__(
         self,
@@ -157,11 +158,11 @@ class ChipRun:
         cut: Clipped | None,
         compiled: bool,
     ) -> None:
-        """Keep the integers; see `Chip`."""
+        """Keep the integers; see `ChipDynamics`."""
         self.module, self.fixed, self.unit, self.cut = module, fixed, unit, cut
         self.program: Program | None = program_of(fixed) if compiled else None
 
-    def start(self, batch: int) -> State:
+    def start(self, batch: int) -> ForwardState:
         """Return the state at power-up; u as the chip holds it, before its decay."""
         module, fixed = self.module, self.fixed
         weights = module.w_rec.detach()
@@ -176,13 +177,13 @@ class ChipRun:
             u = straight(u * kept.detach() / kept, u)
         z = weights.new_zeros(batch, fixed.n)
         x = weights.new_zeros(batch, fixed.n_in)
-        return State(
+        return ForwardState(
             z, repeated(fixed.v0), u, torch.zeros_like(z, dtype=torch.int64), x
         )
 
     def run(
-        self, inputs: Tensor, state: State, *, seed: int | None, step: int
-    ) -> tuple[Tensor, State]:
+        self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
+    ) -> tuple[Tensor, ForwardState]:
         """Return the spikes and the state; see `Prepared.run`.
 
         Raises:
@@ -201,7 +202,7 @@ class ChipRun:
             )
             spikes = spikes.to(module.w_rec.dtype)
             return spikes, end._replace(z=spikes[-1], x=inputs[-1])
-        job = Job(
+        job = ChipSegment(
             fixed=self.fixed,
             unit=self.unit,
             program=self.program,

@@ -31,7 +31,7 @@ class Scales(NamedTuple):
     """Of the current: the chip's u is a_mem times J."""
 
 
-class Coefficients(NamedTuple):
+class ChipCoefficients(NamedTuple):
     """What the rounded registers stand for in the module's units.
 
     In the order of `tape.WANTED`. Their values are the chip's; their gradients go on to
@@ -83,7 +83,7 @@ def coefficients(
     unit: np.ndarray,
     clipped: Clipped | None,
     dtype: torch.dtype,
-) -> Coefficients:
+) -> ChipCoefficients:
     """Return the step's coefficients, differentiable.
 
     A weight on the grid stands for gain·w, with the gain (du + 1)/4096 / (1 −
@@ -93,7 +93,7 @@ def coefficients(
     per_u = ((1 << chip.INPUT_SHIFT) / scales.u)[:, None]
     reset = fixed.v_reset / unit
     bias = chip.effective_bias(fixed.bias_mant, fixed.bias_exp)
-    exact = Coefficients(
+    exact = ChipCoefficients(
         *(
             module.w_rec.new_tensor(value, dtype=dtype)
             for value in (
@@ -117,7 +117,7 @@ def coefficients(
             part = smooth[name]
             mask = torch.from_numpy(cut).to(part.device)
             smooth[name] = torch.where(mask, part.detach(), part)
-    return Coefficients(
+    return ChipCoefficients(
         w_in=straight(smooth["w_in"], exact.w_in),
         w_rec=straight(smooth["w_rec"], exact.w_rec),
         v_leak=straight(module.v_leak.to(dtype), exact.v_leak),
@@ -127,7 +127,7 @@ def coefficients(
     )
 
 
-def shown(fixed: FixedPointNetwork, sent: np.ndarray) -> Tensor:
+def inputs_of(fixed: FixedPointNetwork, sent: np.ndarray) -> Tensor:
     """Return the inputs that messages stand for, float64."""
     binary = any(block.binary for block in fixed.blocks if block.source == "input")
     return torch.tensor((sent != 0 if binary else sent) / fixed.input_scale)

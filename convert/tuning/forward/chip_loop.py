@@ -1,9 +1,8 @@
 """The chip's time step in torch operations, any device; the reference for training.
 
-The forward pass keeps the chip's integers as float64, in which all of them are exact:
-no product or sum of a step reaches 2^53. The rules are those of
-`isotau.convert.chip.arithmetic`.
-Backward it is the float step with the rounded coefficients (`chip_coefficients`).
+Forward it is `isotau.convert.chip.torch_step`: the chip's integers, no gradient.
+Backward it is the float step with the rounded coefficients (`chip_coefficients`), whose
+values are replaced by what the integers stand for: (U10).
 """
 
 from typing import NamedTuple
@@ -13,63 +12,38 @@ import torch
 from norse.torch.functional.threshold import threshold
 from torch import Tensor
 
-from isotau.convert.chip import arithmetic as chip
-from isotau.convert.chip.philox import membrane_samples
+from isotau.convert.chip.torch_step import (
+    ChipTensors,
+    NeuronTensors,
+    advance,
+    deliver,
+    noisy_drive,
+    on_chip,
+)
 from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.simulate.chip_tensors import (
+    Connection,
+    hear_messages,
+    load_connections,
+    load_neurons,
+    sum_spikes,
+)
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.tuning.forward.chip_coefficients import (
-    Coefficients,
+    ChipCoefficients,
+    inputs_of,
     scales_of,
-    shown,
     straight,
 )
-from isotau.convert.tuning.forward.dynamics import State
+from isotau.convert.tuning.forward.dynamics import ForwardState
 
 
-class Registers(NamedTuple):
-    """A network's integers as float64 tensors."""
-
-    blocks: list[tuple[bool, bool, Tensor, Tensor, float]]
-    """Of each connection: whether it listens to neurons, whether its inputs are
-    spikes, the columns, weights (pre × post) and 2^exponent."""
-    keep_u: Tensor
-    """4096 − (du + 1); `keep_v` is 4096 − dv."""
-    keep_v: Tensor
-    bias: Tensor
-    threshold: Tensor
-    refractory: Tensor
-
-
-def registers(fixed: FixedPointNetwork, device: torch.device) -> Registers:
-    """Return a network's integers on a device."""
-
-    def tensor(value: np.ndarray) -> Tensor:
-        return torch.tensor(value.astype(np.float64), device=device)
-
-    return Registers(
-        blocks=[
-            (
-                block.source == "recurrent",
-                block.binary,
-                torch.tensor(block.pre.astype(np.int64), device=device),
-                tensor(block.weights.T),
-                2.0**block.weight_exp,
-            )
-            for block in fixed.blocks
-        ],
-        keep_u=chip.DECAY_UNITY - chip.DU_OFFSET - tensor(fixed.du),
-        keep_v=chip.DECAY_UNITY - tensor(fixed.dv),
-        bias=tensor(chip.effective_bias(fixed.bias_mant, fixed.bias_exp)),
-        threshold=tensor(fixed.vth) * (1 << chip.INPUT_SHIFT),
-        refractory=torch.tensor(fixed.refractory.astype(np.int64), device=device),
-    )
-
-
-class Frame(NamedTuple):
+class LoopConstants(NamedTuple):
     """What all steps of a run share."""
 
-    chips: Registers
-    have: Coefficients
+    chip: ChipTensors
+    connections: list[Connection]
+    coefficients: ChipCoefficients
     per_v: Tensor
     """Integers of v per unit; `per_u` is that of u."""
     per_u: Tensor
@@ -79,13 +53,10 @@ class Frame(NamedTuple):
     damping: float
 
 
-class Now(NamedTuple):
-    """The state between two steps: integers, and what they stand for in units."""
+class Traced(NamedTuple):
+    """What gradients go through between two steps, batch × neuron, in units."""
 
     z: Tensor
-    u: Tensor
-    v: Tensor
-    rest: Tensor
     current: Tensor
     potential: Tensor
 
@@ -94,20 +65,20 @@ def run_steps(
     module: LIFModule,
     fixed: FixedPointNetwork,
     unit: np.ndarray,
-    have: Coefficients,
+    coefficients: ChipCoefficients,
     sent: np.ndarray,
-    state: State,
+    state: ForwardState,
     *,
     seed: int | None,
     step: int,
-) -> tuple[Tensor, State]:
+) -> tuple[Tensor, ForwardState]:
     """Return spikes (steps × batch × neuron, float64) and the state after them.
 
     Args:
         module: gives surrogate and damping.
         fixed: the integers.
         unit: volts of the module's units.
-        have: from `coefficients`, in float64.
+        coefficients: in float64.
         sent: what was sent in the step before the first and in each but the last, from
             `quantize.messages`; steps × batch × channel.
         state: before the first step; its `x` is not looked at.
@@ -116,103 +87,80 @@ def run_steps(
     """
     device = state.v.device
     scales = scales_of(fixed, unit)
-    frame = Frame(
-        chips=registers(fixed, device),
-        have=have,
+    constants = LoopConstants(
+        # Nothing bounds what is learned: any sum may wrap, and every step must.
+        chip=load_neurons(fixed, device, wide=True, resting=True),
+        connections=load_connections(fixed, device, wide=True),
+        coefficients=coefficients,
         per_v=torch.tensor(scales.v, device=device),
         per_u=torch.tensor(scales.u, device=device),
         reset=torch.tensor(fixed.v_reset / unit, device=device),
         surrogate=module.surrogate,
         damping=module.damping,
     )
-    now = Now(
+    neurons = on_chip(state.i.detach(), state.v.detach(), state.rest)
+    traced = Traced(
         z=state.z.double(),
-        u=state.i.detach(),
-        v=state.v.detach(),
-        rest=state.rest,
-        current=state.i / frame.per_u,
-        potential=frame.reset + state.v / frame.per_v,
+        current=state.i / constants.per_u,
+        potential=constants.reset + state.v / constants.per_v,
     )
     messages = torch.tensor(sent, dtype=torch.float64, device=device)
-    inputs = shown(fixed, sent).to(device)
+    inputs = inputs_of(fixed, sent).to(device)
+    trials = torch.arange(len(state.v), device=device)
     spikes = []
     for t in range(len(sent)):
-        noise = _noise(fixed, seed, step + t, now.v)
-        now = _step(frame, now, messages[t], inputs[t], noise)
-        spikes.append(now.z)
-    end = State(
-        z=now.z,
-        v=straight((now.potential - frame.reset) * frame.per_v, now.v),
-        i=straight(now.current * frame.per_u, now.u),
-        rest=now.rest,
+        drive = constants.chip.bias
+        if seed is not None and fixed.noise_exp is not None:
+            now = range(step + t, step + t + 1)
+            drive = noisy_drive(
+                drive, fixed.noise_exp, seed=seed, steps=now, trials=trials
+            )[0]
+        traced = _step(constants, neurons, traced, messages[t], inputs[t], drive)
+        spikes.append(traced.z)
+    v = (traced.potential - constants.reset) * constants.per_v
+    end = ForwardState(
+        z=traced.z,
+        v=straight(v, neurons.v),
+        i=straight(traced.current * constants.per_u, neurons.u),
+        rest=neurons.rest.long(),
         x=state.x,
     )
     return torch.stack(spikes), end
 
 
 def _step(
-    frame: Frame, now: Now, messages: Tensor, inputs: Tensor, noise: Tensor | float
-) -> Now:
-    """Return the state a step later: integers forward, the float step backward."""
-    chips, have, resting = frame.chips, frame.have, now.rest > 0
-    arriving = _arrived(chips, now.z.detach(), messages) * (1 << chip.INPUT_SHIFT)
-    u = _wrap_u(_wrap(_decay(now.u, chips.keep_u) + _wrap(arriving)))
-    before = _wrap(_decay(now.v, chips.keep_v) + u + chips.bias + noise)
-    before = before.clamp(1 - chip.STATE_LIMIT, chip.STATE_LIMIT - 1)
+    constants: LoopConstants,
+    neurons: NeuronTensors,
+    traced: Traced,
+    messages: Tensor,
+    inputs: Tensor,
+    drive: Tensor,
+) -> Traced:
+    """Return what is traced a step later; the neurons are changed: (U10)."""
+    chip, weights = constants.chip, constants.coefficients
+    arriving = torch.zeros_like(neurons.u)
+    for link in constants.connections:
+        if link.source == "recurrent":
+            total = sum_spikes(link, traced.z.detach())
+        else:
+            total = hear_messages(link, messages) @ link.weights
+        deliver(arriving, total, link.exponent, wide=True)
+    resting, peak = neurons.rest > 0, torch.empty_like(neurons.v)
+    advance(chip, neurons, arriving, drive, peak=peak)
 
-    jump = inputs @ have.w_in.T + now.z @ have.w_rec.T
-    current = straight((1 - have.a_syn) * now.current + jump, u / frame.per_u)
-    pull = have.a_mem * (have.v_leak - now.potential + current)
-    potential = straight(now.potential + pull, frame.reset + before / frame.per_v)
-    over = (before - chips.threshold) / frame.per_v
-    slope = threshold(straight(potential - have.v_th, over), frame.surrogate, 1.0)
-    # The slope is damped, the spike is not.
-    z = straight(frame.damping * slope, slope.detach())
-    z = torch.where(resting, torch.zeros_like(z), z)
-    still = resting | (z > 0)
-    return Now(
-        z=z,
-        u=u,
-        v=torch.where(still, torch.zeros_like(before), before),
-        rest=torch.where(z > 0, chips.refractory, (now.rest - 1).clamp(min=0)),
+    jump = inputs @ weights.w_in.T + traced.z @ weights.w_rec.T
+    current = (1 - weights.a_syn) * traced.current + jump
+    current = straight(current, neurons.u / constants.per_u)
+    pull = weights.a_mem * (weights.v_leak - traced.potential + current)
+    potential = constants.reset + peak / constants.per_v
+    potential = straight(traced.potential + pull, potential)
+    over = straight(potential - weights.v_th, (peak - chip.threshold) / constants.per_v)
+    slope = threshold(over, constants.surrogate, 1.0)
+    # The slope is damped, the spike is not; a resting neuron has neither. (U3)
+    slope = torch.where(resting, torch.zeros_like(slope), constants.damping * slope)
+    still = resting | (neurons.fired > 0)
+    return Traced(
+        z=straight(slope, neurons.fired),
         current=current,
-        potential=torch.where(still, frame.reset, potential),
+        potential=torch.where(still, constants.reset, potential),
     )
-
-
-def _decay(x: Tensor, keep: Tensor) -> Tensor:
-    """Return x · keep/4096, truncated toward zero."""
-    return torch.trunc(x * keep / chip.DECAY_UNITY)
-
-
-def _wrap(x: Tensor) -> Tensor:
-    """Return whole numbers as int32 keeps them."""
-    return x - 2.0**32 * torch.floor((x + 2.0**31) / 2.0**32)
-
-
-def _wrap_u(u: Tensor) -> Tensor:
-    """Return u after one wrap into 24 bits."""
-    limit = chip.STATE_LIMIT
-    once = torch.where(u > limit, u - 2 * limit, u)
-    return torch.where(u <= -limit, u + 2 * limit, once)
-
-
-def _arrived(chips: Registers, z: Tensor, messages: Tensor) -> Tensor:
-    """Return what all connections hand over, batch × neuron."""
-    total = torch.zeros_like(z)
-    for recurrent, binary, pre, weights, factor in chips.blocks:
-        source = z if recurrent else messages
-        source = (source != 0).double() if binary else source
-        summed = _wrap(source[:, pre] @ weights)
-        total = total + _wrap(torch.floor(summed * factor))
-    return _wrap(total)
-
-
-def _noise(
-    fixed: FixedPointNetwork, seed: int | None, step: int, like: Tensor
-) -> Tensor | float:
-    if seed is None or fixed.noise_exp is None:
-        return 0.0
-    sample = membrane_samples(seed, step, np.arange(len(like)), fixed.n)
-    scaled = chip.scale_noise(sample, fixed.noise_exp)
-    return torch.tensor(scaled, dtype=torch.float64, device=like.device)

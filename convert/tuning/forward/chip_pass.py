@@ -15,12 +15,12 @@ from isotau.convert.chip.philox import MASK
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.tuning.forward import tape
 from isotau.convert.tuning.forward.chip_coefficients import (
-    Coefficients,
+    ChipCoefficients,
+    inputs_of,
     scales_of,
-    shown,
 )
 from isotau.convert.tuning.forward.chip_kernels import run_trials
-from isotau.convert.tuning.forward.dynamics import State
+from isotau.convert.tuning.forward.dynamics import ForwardState
 from isotau.convert.tuning.forward.tape import WANTED, as_array, over_trials
 
 
@@ -111,7 +111,7 @@ def program_of(fixed: FixedPointNetwork) -> Program:
     )
 
 
-class Job(NamedTuple):
+class ChipSegment(NamedTuple):
     """What the compiled pass takes that no gradient goes to.
 
     Attributes:
@@ -138,7 +138,9 @@ class Job(NamedTuple):
     taped: bool
 
 
-def run_compiled(job: Job, have: Coefficients, state: State) -> tuple[Tensor, State]:
+def run_compiled(
+    job: ChipSegment, have: ChipCoefficients, state: ForwardState
+) -> tuple[Tensor, ForwardState]:
     """Return spikes (steps × batch × neuron) and the state after them.
 
     Args:
@@ -147,15 +149,17 @@ def run_compiled(job: Job, have: Coefficients, state: State) -> tuple[Tensor, St
         state: before the first step; its `x` is not looked at.
     """
     given = (state.z, state.v, state.i)
-    spikes, v, u, rest = _Pass.apply(job, state.rest, *have, *given)
-    return spikes, State(spikes[-1], v, u, rest, state.x)
+    spikes, v, u, rest = _ChipPass.apply(job, state.rest, *have, *given)
+    return spikes, ForwardState(spikes[-1], v, u, rest, state.x)
 
 
-class _Pass(torch.autograd.Function):
+class _ChipPass(torch.autograd.Function):
     """The chip's steps compiled, and their straight-through gradient."""
 
     @staticmethod
-    def forward(ctx: Any, job: Job, rest: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, job: ChipSegment, rest: Tensor, *given: Tensor
+    ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         _, w_rec, v_leak, v_th, a_mem, a_syn, z, v, u = given
         needed = dict(zip(WANTED, ctx.needs_input_grad[2:], strict=True))
@@ -173,7 +177,7 @@ class _Pass(torch.autograd.Function):
             reset = torch.from_numpy(fixed.v_reset / job.unit)
             ctx.save_for_backward(
                 *(flags, x, z, (reset + v / ctx.scales[0]).to(dtype)),
-                *(shown(fixed, job.sent).to(dtype), current if kept else None),
+                *(inputs_of(fixed, job.sent).to(dtype), current if kept else None),
                 *(w_rec, a_syn, a_mem, v_leak, reset.to(dtype), v_th),
                 *(u / ctx.scales[1], u_end / ctx.scales[1]),
             )
@@ -186,7 +190,7 @@ class _Pass(torch.autograd.Function):
         needed = dict(zip(WANTED, ctx.needs_input_grad[2:], strict=True))
         wanted = {name for name, need in needed.items() if need}
         taped = tape.Tape(*saved[:6])
-        coefficients = tape.Coefficients(*saved[6:], *ctx.options)
+        coefficients = tape.StepCoefficients(*saved[6:], *ctx.options)
         per_v, per_u = ctx.scales
         # The chip keeps u before its decay, the tape i after it.
         kept = 1 - coefficients.a_syn.double()
@@ -221,7 +225,7 @@ class _Pass(torch.autograd.Function):
 
 
 def _run(
-    job: Job,
+    job: ChipSegment,
     start: tuple[Tensor, ...],
     dtype: torch.dtype,
     keep: tuple[bool, ...],

@@ -2,7 +2,7 @@
 
 There are three: Norse's loop, which is the reference and runs on any device
 (`NorseLoop`), the same in one compiled pass (`fused.Fused`), and the chip's integers
-(`chip.Chip`). All are differentiable with respect to what the module trains.
+(`chip.ChipDynamics`). All are differentiable with respect to what the module trains.
 """
 
 from typing import NamedTuple, Protocol
@@ -18,7 +18,7 @@ NOISE_BLOCK = 64
 """Steps whose noise is drawn at once."""
 
 
-class State(NamedTuple):
+class ForwardState(NamedTuple):
     """What is remembered between two steps.
 
     The chip's integers stand in the same fields, exact in float64.
@@ -39,12 +39,12 @@ class State(NamedTuple):
 class Prepared(Protocol):
     """A network ready to run: what is computed once for an update is computed."""
 
-    def start(self, batch: int) -> State:
+    def start(self, batch: int) -> ForwardState:
         """Return the state before the first step."""
 
     def run(
-        self, inputs: Tensor, state: State, *, seed: int | None, step: int
-    ) -> tuple[Tensor, State]:
+        self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
+    ) -> tuple[Tensor, ForwardState]:
         """Return the spikes (steps × batch × neuron, of the module's type) and state.
 
         Args:
@@ -63,9 +63,9 @@ class Dynamics(Protocol):
         """Return the module's network, ready to run with its present parameters."""
 
 
-def detach(state: State) -> State:
+def detach(state: ForwardState) -> ForwardState:
     """Return a state through which no gradient passes."""
-    return State(*(part.detach() for part in state))
+    return ForwardState(*(part.detach() for part in state))
 
 
 def draw_noise(
@@ -115,13 +115,13 @@ class NorseRun:
         self.module = module
         self.parameters = module.norse_parameters()
 
-    def start(self, batch: int) -> State:
+    def start(self, batch: int) -> ForwardState:
         """Return the state before the first step."""
         return start(self.module, batch)
 
     def run(
-        self, inputs: Tensor, state: State, *, seed: int | None, step: int
-    ) -> tuple[Tensor, State]:
+        self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
+    ) -> tuple[Tensor, ForwardState]:
         """Return the spikes and the state; see `Prepared.run`."""
         module, noise = self.module, None
         steps, batch = inputs.shape[:2]
@@ -137,11 +137,13 @@ class NorseRun:
             )
             spikes.append(now.lif.z)
         lif = now.lif
-        return torch.stack(spikes), State(lif.z, lif.v, lif.i, now.rest, inputs[-1])
+        return torch.stack(spikes), ForwardState(
+            lif.z, lif.v, lif.i, now.rest, inputs[-1]
+        )
 
 
-def start(module: LIFModule, batch: int) -> State:
+def start(module: LIFModule, batch: int) -> ForwardState:
     """Return a module's state before the first step."""
     lif, rest = module.initial_state(batch)
     x = lif.v.new_zeros(batch, module.w_in.shape[1])
-    return State(lif.z, lif.v, lif.i, rest, x)
+    return ForwardState(lif.z, lif.v, lif.i, rest, x)

@@ -9,11 +9,11 @@ from torch import Tensor
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward import fused_kernels as kernels
-from isotau.convert.tuning.forward.dynamics import State, draw_noise, start
+from isotau.convert.tuning.forward.dynamics import ForwardState, draw_noise, start
 from isotau.convert.tuning.forward.tape import (
     WANTED,
-    Coefficients,
     StateGradients,
+    StepCoefficients,
     Tape,
     as_array,
     backward,
@@ -54,7 +54,7 @@ class Fused:
         return FusedRun(module)
 
 
-class Frame(NamedTuple):
+class FusedSettings(NamedTuple):
     """What of a module no gradient reaches, and how a run is done.
 
     Attributes:
@@ -83,19 +83,19 @@ class FusedRun:
         self.a_mem = module.dt * parameters.tau_mem_inv
         self.a_syn = module.dt * parameters.tau_syn_inv
 
-    def start(self, batch: int) -> State:
+    def start(self, batch: int) -> ForwardState:
         """Return the state before the first step."""
         return start(self.module, batch)
 
     def run(
         self,
         inputs: Tensor,
-        state: State,
+        state: ForwardState,
         *,
         seed: int | None,
         step: int,
         noise: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Tensor, ForwardState]:
         """Return the spikes and the state; see `Prepared.run`.
 
         Args:
@@ -116,23 +116,25 @@ class FusedRun:
         if noise is None:
             noise = inputs.new_empty(0, *shape[1:])
         _check(module, inputs, noise, state)
-        frame = Frame(
+        frame = FusedSettings(
             module.v_reset,
             module.rest_steps,
             module.damping,
             module.surrogate,
             torch.is_grad_enabled(),
         )
-        spikes, z, v, i, rest = _Pass.apply(
+        spikes, z, v, i, rest = _FusedPass.apply(
             frame,
             *(inputs, noise, state.rest),
             *(module.w_in, module.w_rec, module.v_leak, module.v_th),
             *(self.a_mem, self.a_syn, state.z, state.v, state.i),
         )
-        return spikes, State(z, v, i, rest, inputs[-1])
+        return spikes, ForwardState(z, v, i, rest, inputs[-1])
 
 
-def _check(module: LIFModule, inputs: Tensor, noise: Tensor, state: State) -> None:
+def _check(
+    module: LIFModule, inputs: Tensor, noise: Tensor, state: ForwardState
+) -> None:
     """Check what the compiled loops take on trust."""
     (n, channels), batch = module.w_in.shape, state.v.shape[0]
     if inputs.ndim != 3 or inputs.shape[1:] != (batch, channels) or not len(inputs):
@@ -163,11 +165,11 @@ def _check(module: LIFModule, inputs: Tensor, noise: Tensor, state: State) -> No
             )
 
 
-class _Pass(torch.autograd.Function):
+class _FusedPass(torch.autograd.Function):
     """The compiled pass, with `backward` as its derivative."""
 
     @staticmethod
-    def forward(ctx: Any, frame: Frame, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, frame: FusedSettings, *tensors: Tensor) -> tuple[Tensor, ...]:
         inputs, noise, rest, w_in, w_rec, v_leak, v_th, a_mem, a_syn, z, v, i = tensors
         ctx.set_materialize_grads(False)
         needed = dict(zip(WANTED, ctx.needs_input_grad[4:], strict=True))
@@ -213,7 +215,7 @@ class _Pass(torch.autograd.Function):
         needed = zip(WANTED, ctx.needs_input_grad[4:], strict=True)
         found = backward(
             Tape(*saved[:6]),
-            Coefficients(*saved[6:], *ctx.options),
+            StepCoefficients(*saved[6:], *ctx.options),
             grads[0],
             StateGradients(*grads[1:4]),
             frozenset(name for name, wants in needed if wants),

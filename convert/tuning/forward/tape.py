@@ -55,7 +55,7 @@ class Tape(NamedTuple):
     current: Tensor | None
 
 
-class Coefficients(NamedTuple):
+class StepCoefficients(NamedTuple):
     """What the step multiplies and compares with; vectors have one value per neuron."""
 
     w_rec: Tensor
@@ -92,7 +92,7 @@ class Gradients(NamedTuple):
 
 def backward(
     tape: Tape,
-    coefficients: Coefficients,
+    coefficients: StepCoefficients,
     grad_spikes: Tensor | None,
     grad_state: StateGradients | None,
     wanted: frozenset[str],

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 from isotau.convert.records.spikes import BIN_WIDTH
 from isotau.convert.simulate.norse_module import LIFModule
-from isotau.convert.tuning.forward.dynamics import Prepared, State, detach
+from isotau.convert.tuning.forward.dynamics import ForwardState, Prepared, detach
 from isotau.convert.tuning.forward.filtered_readout import read_filtered
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.segments import WHOLE, Segments
@@ -65,7 +65,7 @@ def observe(
         else:
             segment = run_segment(*arguments)
         output, count, total, f, *after = segment
-        state = State(*after)
+        state = ForwardState(*after)
         outputs.append(output)
         counts.append(count)
         spikes.append(total)
@@ -83,7 +83,7 @@ def whole_bins(steps: int, width: int) -> int:
     return -(-steps // width) * width
 
 
-def settle(prepared: Prepared, batch: Batch, *, gradient: bool) -> State:
+def settle(prepared: Prepared, batch: Batch, *, gradient: bool) -> ForwardState:
     """Return the state in which a batch's trials begin, after their lead.
 
     Args:
@@ -119,10 +119,10 @@ def run_segment(
         seed: of the membrane noise; None for none.
         first: number of the first step since the lead began.
         width: steps of a bin; those that fill none are not counted.
-        state: fields of the `State` before the first step, one by one, as torch's
-            checkpoints follow tensors only.
+        state: fields of the `ForwardState` before the first step, one by one, as
+            torch's checkpoints follow tensors only.
     """
-    spikes, after = prepared.run(inputs, State(*state), seed=seed, step=first)
+    spikes, after = prepared.run(inputs, ForwardState(*state), seed=seed, step=first)
     outputs, f = read_filtered(module, spikes, f)
     bins = len(spikes) // width
     binned = spikes[: bins * width].reshape(bins, width, *spikes.shape[1:])

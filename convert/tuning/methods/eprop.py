@@ -19,7 +19,7 @@ from torch import Tensor
 from isotau.convert.ground import validation
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.trainable import SURROGATES
-from isotau.convert.tuning.forward.chip import Chip
+from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.forward.dynamics import draw_noise
 from isotau.convert.tuning.learner.learner import Learner, Method, Progressed, finite
 from isotau.convert.tuning.loss.batch import Batch
@@ -102,7 +102,7 @@ class EProp(Method):
             ValueError: the chip's arithmetic, or timescales, are asked for.
         """
         module, objective = learner.module, learner.objective
-        if isinstance(learner.dynamics, Chip):
+        if isinstance(learner.dynamics, ChipDynamics):
             raise ValueError(
                 "dynamics: got the chip's arithmetic, need floats; use method 'bptt'"
             )

@@ -7,7 +7,7 @@ import torch
 
 from isotau.convert.ground import validation
 from isotau.convert.simulate.norse_module import LIFModule, to_network
-from isotau.convert.tuning.forward.chip import Chip
+from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.learner.learner import Learner, Method, Progressed, finite
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.observe import Observation, bin_steps, whole_bins
@@ -101,7 +101,7 @@ def _refuse(learner: Learner, quiet: Batch | None) -> None:
     device = learner.module.w_rec.device.type
     if device != "cpu":
         raise ValueError(f"device: got {device}, need cpu; choose it")
-    if isinstance(learner.dynamics, Chip):
+    if isinstance(learner.dynamics, ChipDynamics):
         raise ValueError(
             "dynamics: got the chip's arithmetic, need floats, as integers have no "
             "spike times between steps; use method 'bptt'"

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from isotau.convert.ground import validation
-from isotau.convert.tuning.forward.chip import ChipRun
+from isotau.convert.tuning.forward.chip import PreparedChip
 from isotau.convert.tuning.forward.chip_coefficients import scales_of
-from isotau.convert.tuning.forward.dynamics import Prepared, State, detach
+from isotau.convert.tuning.forward.dynamics import ForwardState, Prepared, detach
 from isotau.convert.tuning.learner.learner import (
     Learner,
     Method,
@@ -200,13 +200,13 @@ def cut(steps: int, windows: int, width: int) -> list[slice]:
     return [slice(first, after) for first, after in pairwise(edges)]
 
 
-def carried(state: State, before: Prepared, now: Prepared) -> State:
+def carried(state: ForwardState, before: Prepared, now: Prepared) -> ForwardState:
     """Return a state as the network takes it whose parameters have changed.
 
     Floats stay as they are. The chip's integers come to stand for the same voltages,
     but for rounding, as their scale follows the parameters.
     """
-    if not (isinstance(before, ChipRun) and isinstance(now, ChipRun)):
+    if not (isinstance(before, PreparedChip) and isinstance(now, PreparedChip)):
         return state
     old, new = (scales_of(run.fixed, run.unit) for run in (before, now))  # (W5)
 
@@ -260,7 +260,7 @@ class _Place(NamedTuple):
     """Where a trial stands after a window: the network then, its state and filter."""
 
     prepared: Prepared
-    state: State
+    state: ForwardState
     f: Tensor
 
 
@@ -283,5 +283,5 @@ def _run(
     outputs, counts, _, f, *after = run_segment(
         prepared, module, inputs, f, batch.seed, first, width, *state
     )
-    place = _Place(prepared, State(*after), f)
+    place = _Place(prepared, ForwardState(*after), f)
     return Observation(outputs, counts, width), place

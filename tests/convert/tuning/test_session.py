@@ -11,7 +11,7 @@ from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.storage import same
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.convert.tuning.forward.chip import Chip
+from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.forward.dynamics import NorseLoop
 from isotau.convert.tuning.forward.fused import Fused
 from isotau.convert.tuning.learner.tune_config import TuneConfig
@@ -55,7 +55,7 @@ def test_the_chips_integers_are_those_of_the_quantizer(small, signs):
     seen = simulate_lif(small, shown, generator=torch.Generator().manual_seed(0))
     chosen = Quantization(seen.ranges, 1.0, QuantizeConfig(num_weight_bits=3))
     session = begun(small, signs, chosen)
-    assert isinstance(session.learner.dynamics, Chip)
+    assert isinstance(session.learner.dynamics, ChipDynamics)
     fixed = session.fixed(session.parameters())
     assert {block.num_weight_bits for block in fixed.blocks} == {3}
 

@@ -12,9 +12,10 @@ from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.spikes import unpack
 from isotau.convert.records.storage import fingerprint
+from isotau.convert.simulate import chip_tensors
 from isotau.sim.engines import reference, torch_engine
 from isotau.sim.engines.diagnostics import ChipOverflow
-from isotau.sim.engines.run import State
+from isotau.sim.engines.run import State, check
 
 M = 2**23
 COUNTS = ("sum_wraps", "u_wraps", "v_low", "v_high")
@@ -33,7 +34,7 @@ DEVICES = [
 @pytest.fixture
 def densely(monkeypatch):
     """Sum by matrix products, as on a CUDA device, however few neurons spike."""
-    monkeypatch.setattr(torch_engine, "SPARSE", 2**40)
+    monkeypatch.setattr(chip_tensors, "SPARSE", 2**40)
 
 
 def varied(rng, *, extreme):
@@ -344,3 +345,53 @@ def test_steps_that_the_noise_has_not():
     late = torch_engine.run(net, nothing[:1]).state._replace(step=2**32 - 1)
     with pytest.raises(ValueError, match="steps: got 4294967295 to 4294967296"):
         torch_engine.run(net, nothing, state=late)
+
+
+def job(net, messages):
+    return check(
+        net,
+        messages,
+        seed=0,
+        first_trial=0,
+        record=(),
+        neurons=None,
+        state=None,
+    )
+
+
+def test_what_is_not_expected_to_wrap_does_not():
+    expected, happened = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        net = random_network(rng, 20, extreme=seed % 2 == 1, bare=True)
+        # messages of all sizes, and blocks that shift little, for the bound to be close
+        blocks = [replace(b, weight_exp=min(b.weight_exp, 1)) for b in net.blocks]
+        net = replace(net, blocks=tuple(blocks))
+        messages = random_messages(rng, net, 40, 2, extreme=False)
+        messages = messages * 2 ** rng.integers(0, 20)
+        run = reference.run(net, messages, record=("u",), count_overflow=True)
+        left = run.overflow.sum_wraps.any() or np.abs(run.u / 2**29).max() > 1
+        expected.append(torch_engine.may_wrap(net, job(net, messages)))
+        happened.append(left)
+    expected, happened = np.array(expected), np.array(happened)
+    assert not (happened & ~expected).any()
+    assert happened.sum() > 10
+    assert (~expected).sum() > 10
+
+
+def test_common_networks_are_not_expected_to_wrap():
+    """A thousand neurons, weights of all sizes, decay over 20 steps, any activity."""
+    rng = np.random.default_rng(0)
+    net = random_network(rng, 8, extreme=False)
+    weights = rng.integers(0, 256, (8, 8))
+    block = replace(
+        net.blocks[0],
+        pre=np.arange(8),
+        weights=weights & ~1,
+        weight_exp=7,
+        sign_mode="mixed",
+    )
+    net = replace(net, blocks=(block,), du=np.full(8, 200))
+    assert not torch_engine.may_wrap(
+        net, job(net, np.zeros((3, 1, net.n_in), dtype=int))
+    )

@@ -17,8 +17,8 @@ from isotau.convert.simulate.trainable import TRAINABLE
 from isotau.convert.to_fixed.dequantize import dequantize
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
 from isotau.convert.to_fixed.weight_blocks import KINDS
-from isotau.convert.tuning.forward.chip import Chip, frozen_scale
-from isotau.convert.tuning.forward.dynamics import NorseLoop, State
+from isotau.convert.tuning.forward.chip import ChipDynamics, frozen_scale
+from isotau.convert.tuning.forward.dynamics import ForwardState, NorseLoop
 from isotau.convert.tuning.forward.units import in_units, unit_of
 from isotau.sim.engines import reference
 
@@ -120,7 +120,7 @@ def test_spikes_are_the_engines_bit_for_bit(compiled):
     for number in range(60 if compiled else 30):
         net, ranges, config, inputs = random_case(number)
         module, unit = module_of(net)
-        dynamics = Chip(net, unit, ranges, 2.0, config, compiled=compiled)
+        dynamics = ChipDynamics(net, unit, ranges, 2.0, config, compiled=compiled)
         fixed = dynamics.fixed(module)
         assert storage.same(fixed, quantize(net, ranges, input_peak=2.0, config=config))
         rng = np.random.default_rng(number)
@@ -185,8 +185,8 @@ def test_compiled_gradients_are_those_of_the_loop(number):
     found = [
         gradients(module, run_in(chip.prepare(module), inputs, number, [9, 17])[0])
         for chip in (
-            Chip(net, unit, ranges, 2.0, config),
-            Chip(net, unit, ranges, 2.0, config, compiled=False),
+            ChipDynamics(net, unit, ranges, 2.0, config),
+            ChipDynamics(net, unit, ranges, 2.0, config, compiled=False),
         )
     ]
     # Norse has π in float32.
@@ -225,7 +225,7 @@ def test_without_rounding_the_gradient_is_norses(number, compiled):
     net, ranges, config, finest = fine_net(rng)
     inputs = finest * rng.integers(-60, 61, (40, BATCH, 2)).astype(float)
     module, unit = module_of(net, width=0.5)
-    chip = Chip(net, unit, ranges, 60 * finest, config, compiled=compiled)
+    chip = ChipDynamics(net, unit, ranges, 60 * finest, config, compiled=compiled)
     ours = run_in(chip.prepare(module), inputs, None, [15])[0]
     have = gradients(module, ours)
     late = np.concatenate([np.zeros((1, *inputs.shape[1:])), inputs[:-1]])
@@ -243,7 +243,7 @@ def test_float32_modules_have_the_same_spikes_and_nearly_the_gradient():
     rounded = {
         name: getattr(net, name).astype(np.float32) for name in ("w_rec", "w_in")
     }
-    chip = Chip(net, unit, ranges, 2.0, config)
+    chip = ChipDynamics(net, unit, ranges, 2.0, config)
     held = dataclasses.replace(net, **rounded)
     fixed = quantize(held, ranges, input_peak=2.0, config=config)
     assert storage.same(chip.fixed(module), fixed)
@@ -271,7 +271,7 @@ def test_weights_cut_at_the_top_have_no_gradient(lif_net):
     found = {}
     for outliers in ("fit", "keep"):
         config = QuantizeConfig(num_weight_bits=2, outliers=outliers)
-        chip = Chip(net, unit, ranges, 2.0, config)
+        chip = ChipDynamics(net, unit, ranges, 2.0, config)
         run, _ = run_in(chip.prepare(module), inputs, None, [])
         found[outliers] = gradients(module, run)["w_rec"].numpy()
     free = found["keep"] != 0
@@ -291,7 +291,7 @@ def test_the_gradient_does_not_depend_on_the_state_scale():
     found = []
     for scale in (config.state_scale, 2 * config.state_scale):
         chosen = dataclasses.replace(config, state_scale=scale)
-        chip = Chip(net, unit, ranges, 60 * finest, chosen)
+        chip = ChipDynamics(net, unit, ranges, 60 * finest, chosen)
         found.append(
             gradients(module, run_in(chip.prepare(module), inputs, None, [])[0])
         )
@@ -301,7 +301,7 @@ def test_the_gradient_does_not_depend_on_the_state_scale():
 def test_nothing_is_kept_without_gradients():
     net, ranges, config, inputs = random_case(9)
     module, unit = module_of(net)
-    prepared = Chip(net, unit, ranges, 2.0, config).prepare(module)
+    prepared = ChipDynamics(net, unit, ranges, 2.0, config).prepare(module)
     with torch.no_grad():
         spikes, end = run_in(prepared, inputs, 1, [])
     assert not spikes.requires_grad and not end.v.requires_grad
@@ -316,7 +316,7 @@ def test_no_seed_means_no_noise():
         number += 1
         net, ranges, config, inputs = random_case(number)
     module, unit = module_of(net)
-    chip = Chip(net, unit, ranges, 2.0, config)
+    chip = ChipDynamics(net, unit, ranges, 2.0, config)
     fixed = dataclasses.replace(chip.fixed(module), noise_exp=None)
     want = unpack(reference.run(fixed, messages(fixed, inputs)).spikes.bits, net.n)
     for compiled in (True, False):
@@ -361,7 +361,7 @@ def test_a_frozen_scale_stays_when_parameters_move(lif_net):
 def test_parameters_that_leave_the_chip_are_named(lif_net):
     ranges = Ranges(*(x * np.ones(20) for x in (0.01, 0.003, 0.005)))
     module, unit = module_of(lif_net, train=("tau_syn",))
-    chip = Chip(lif_net, unit, ranges, 1.0)
+    chip = ChipDynamics(lif_net, unit, ranges, 1.0)
     chip.prepare(module)
     with torch.no_grad():
         module.tau_syn[3] = 20.0
@@ -373,19 +373,21 @@ def test_parameters_that_leave_the_chip_are_named(lif_net):
 def test_recomputed_segments_have_the_same_gradients(compiled):
     net, ranges, config, inputs = random_case(107, steps=30)
     module, unit = module_of(net)
-    prepared = Chip(net, unit, ranges, 2.0, config, compiled=compiled).prepare(module)
+    prepared = ChipDynamics(net, unit, ranges, 2.0, config, compiled=compiled).prepare(
+        module
+    )
     want = gradients(module, run_in(prepared, inputs, 2, [10, 20])[0])
     state, parts = prepared.start(BATCH), []
     for step, part in ((0, inputs[:10]), (10, inputs[10:20]), (20, inputs[20:])):
 
         def segment(*before, part=part, step=step):
             spikes, after = prepared.run(
-                torch.tensor(part), State(*before), seed=2, step=step
+                torch.tensor(part), ForwardState(*before), seed=2, step=step
             )
             return spikes, *after
 
         spikes, *after = checkpoint(segment, *state, use_reentrant=False)
-        state = State(*after)
+        state = ForwardState(*after)
         parts.append(spikes)
     same_gradients(gradients(module, torch.cat(parts)), want, 1e-12)
 
@@ -393,7 +395,7 @@ def test_recomputed_segments_have_the_same_gradients(compiled):
 def test_threads_change_nothing():
     net, ranges, config, inputs = random_case(108, steps=30)
     module, unit = module_of(net)
-    prepared = Chip(net, unit, ranges, 2.0, config).prepare(module)
+    prepared = ChipDynamics(net, unit, ranges, 2.0, config).prepare(module)
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2):

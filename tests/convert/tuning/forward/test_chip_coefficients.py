@@ -14,8 +14,8 @@ from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
 from isotau.convert.tuning.forward.chip_coefficients import (
     Clipped,
     coefficients,
+    inputs_of,
     scales_of,
-    shown,
     straight,
 )
 from isotau.convert.tuning.forward.units import in_units, unit_of
@@ -84,8 +84,8 @@ def test_gradients_go_to_the_parameters_as_if_unrounded(lif_net, ranges):
 def test_inputs_are_what_messages_stand_for(lif_net, ranges):
     fixed = quantize(lif_net, ranges, input_peak=3.0)
     sent = np.array([[[0, 7]], [[-3, 1]]])
-    np.testing.assert_array_equal(shown(fixed, sent), sent / fixed.input_scale)
+    np.testing.assert_array_equal(inputs_of(fixed, sent), sent / fixed.input_scale)
     net = dataclasses.replace(lif_net, noise_std=0.0)
     config = QuantizeConfig(spiking_input=True)
     spiking = quantize(net, ranges, input_peak=3.0, config=config)
-    assert shown(spiking, sent).tolist() == [[[0.0, 3.0]], [[3.0, 3.0]]]
+    assert inputs_of(spiking, sent).tolist() == [[[0.0, 3.0]], [[3.0, 3.0]]]

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE
-from isotau.convert.tuning.forward.dynamics import NorseLoop, State, draw_noise
+from isotau.convert.tuning.forward.dynamics import ForwardState, NorseLoop, draw_noise
 from isotau.convert.tuning.forward.fused import Fused, applies
 from isotau.convert.tuning.forward.units import in_units, unit_of
 
@@ -46,7 +46,7 @@ def state_of(module, chance):
     v, i = (part.detach().expand(BATCH, n).clone() for part in (module.v0, module.i0))
     x = torch.zeros(BATCH, module.w_in.shape[1], dtype=z.dtype)
     leaves = (part.requires_grad_() for part in (z, v, i))
-    return State(*leaves, rest, x)
+    return ForwardState(*leaves, rest, x)
 
 
 def outcome(way, module, inputs, *, seed=4, cuts=1):
@@ -66,7 +66,7 @@ def outcome(way, module, inputs, *, seed=4, cuts=1):
     loss.backward()
     gradients = {name: getattr(module, name).grad for name in TRAINED}
     gradients |= {name: getattr(first, name).grad for name in ("z", "v", "i")}
-    return spikes.detach(), State(*(part.detach() for part in state)), gradients
+    return spikes.detach(), ForwardState(*(part.detach() for part in state)), gradients
 
 
 def assert_same(module, inputs, *, tolerance, **options):
@@ -196,7 +196,7 @@ def test_recomputed_segments_keep_no_tape_and_give_the_same(net):
         run = Fused().prepare(module)
 
         def go(x, *state):
-            return run.run(x, State(*state), seed=3, step=0)[0]
+            return run.run(x, ForwardState(*state), seed=3, step=0)[0]
 
         start = run.start(BATCH)
         spikes = (

@@ -8,8 +8,8 @@ from isotau.convert.tuning.forward.tape import (
     RESTED,
     SPIKED,
     WANTED,
-    Coefficients,
     StateGradients,
+    StepCoefficients,
     Tape,
     backward,
     in_panels,
@@ -29,7 +29,7 @@ def tensor(numbers):
 def coefficients(damping=0.5):
     """Two neurons; the triangle's slope is 1 − |x|, easy in the head."""
     ones = torch.ones(2, dtype=torch.float64)
-    return Coefficients(
+    return StepCoefficients(
         w_rec=tensor(W),
         a_syn=LOSS_SYN * ones,
         a_mem=LOSS_MEM * ones,

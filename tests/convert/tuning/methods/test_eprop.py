@@ -15,7 +15,7 @@ from isotau.convert.simulate.norse_module import (
     LIFModule,
     ModuleState,
 )
-from isotau.convert.tuning.forward.chip import Chip
+from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.forward.dynamics import NorseLoop, draw_noise
 from isotau.convert.tuning.learner.learner import NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
@@ -332,7 +332,7 @@ def test_what_it_cannot_do_it_says():
         EProp().learn(learner, batch, None)
     learner.objective = Objective()
     ranges = Ranges(i_peak=np.ones(N), i_rms=np.ones(N), v_low=np.ones(N))
-    learner.dynamics = Chip(net, np.ones(N), ranges, 1.0)
+    learner.dynamics = ChipDynamics(net, np.ones(N), ranges, 1.0)
     with pytest.raises(
         ValueError, match="dynamics: got the chip's arithmetic, need fl"
     ):

@@ -11,7 +11,7 @@ from isotau.convert.records.lif import Ranges
 from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.convert.tuning.forward.chip import Chip
+from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.forward.dynamics import NorseLoop
 from isotau.convert.tuning.forward.units import in_units, unit_of
 from isotau.convert.tuning.learner.constraints import constraints_of, typical_sizes
@@ -308,7 +308,7 @@ def chip_of(net, **config):
     ranges = Ranges(*(np.full(net.n, 20.0) * swing for _ in range(3)))
     peak = 8.0
     unit = unit_of(net, TuneConfig().width)
-    return Chip(net, unit, ranges, peak, QuantizeConfig(**config))
+    return ChipDynamics(net, unit, ranges, peak, QuantizeConfig(**config))
 
 
 def test_on_the_chip_the_windows_losses_are_the_trials(lif_net):
