@@ -48,8 +48,8 @@ class Geometric:
     def __call__(self, lags: Float64[np.ndarray, " lags"]) -> Lagged:
         """Return the autocovariance per dt² at lags of whole steps, lag × unit."""
         lags = np.abs(np.asarray(lags, dtype=np.float64))[:, None]
-        own = np.where(lags == 0, self.single, 0.0)
-        return (self.variance * np.exp(-lags / self.tau) + own) / self.dt**2
+        extra = np.where(lags == 0, self.single, 0.0)
+        return (self.variance * np.exp(-lags / self.tau) + extra) / self.dt**2
 
     def over_bins(self, width: float, lags: int) -> Lagged:
         """Return the covariance of counts 0, 1, … `lags` bins apart.

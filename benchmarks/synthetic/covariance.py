@@ -79,10 +79,10 @@ class Exponentials:
         a w² ((1 − e⁻ˣ)/x)² e⁻⁽ᵏ⁻¹⁾ˣ between bins k ≥ 1 apart.
         """
         x = self.decays * width
-        own = 2 * self.weights * _ramp(x)
+        within = 2 * self.weights * _ramp(x)
         apart = self.weights * _mean_decay(x) ** 2
         later = np.arange(lags)[:, None, None]
-        terms = np.concatenate((own[None], apart * np.exp(-later * x)))
+        terms = np.concatenate((within[None], apart * np.exp(-later * x)))
         return width**2 * terms.sum(axis=1).real
 
 

@@ -159,13 +159,13 @@ def _spike_times(
     rng: np.random.Generator,
 ) -> SpikeTimes:
     """Return spikes drawn from expected counts of steps, uniform within a step."""
-    found = []
+    parts = []
     for step, mean in enumerate(expected):
         counts = rng.poisson(mean).ravel()
         place = np.repeat(np.arange(counts.size), counts)
         times = (step + rng.random(place.size)) * dt
-        found.append((np.minimum(times, np.nextafter(duration, 0)), place))
-    times, place = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        parts.append((np.minimum(times, np.nextafter(duration, 0)), place))
+    times, place = (np.concatenate(part) for part in zip(*parts, strict=True))
     trial, neuron = np.divmod(place, n)
     return SpikeTimes(
         times=times,

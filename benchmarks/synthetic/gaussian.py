@@ -128,16 +128,16 @@ def binned_ou(
     spread = np.sqrt(-np.expm1(-2 * ratio))
     joint = np.expm1(-ratio) ** 2 / ratio
     # 2x − 3 + 4q − q², which is of the order x³: of no use as it stands for small x
-    own = 2 * (ratio + np.expm1(-ratio)) - np.expm1(-ratio) ** 2
+    variance = 2 * (ratio + np.expm1(-ratio)) - np.expm1(-ratio) ** 2
     series = ratio**3 * (2 / 3 - ratio / 2 + 7 / 30 * ratio**2)
-    own = np.where(ratio < 0.001, series, own) / ratio**2
-    rest = np.sqrt(np.maximum(own - (joint / spread) ** 2, 0))
+    variance = np.where(ratio < 0.001, series, variance) / ratio**2
+    private = np.sqrt(np.maximum(variance - (joint / spread) ** 2, 0))
     x = rng.standard_normal((trials, n))
     values = np.empty((bins, trials, n))
     for mean in values:
         kick = rng.standard_normal((trials, n))
         other = rng.standard_normal((trials, n))
-        mean[:] = x * (1 - q) / ratio + kick * (joint / spread) + rest * other
+        mean[:] = x * (1 - q) / ratio + kick * (joint / spread) + private * other
         x = q * x + spread * kick
     covariance = single_exponential(sd**2, tau)
     return _signal(sd * values, bin_width, covariance, tau[None])

@@ -121,18 +121,18 @@ def lif_trials(cell, noise, trials, steps, before, dt, rng):
         kick = sd[k] * np.sqrt(1 - keep**2)
         for j in range(trials):
             current = sd[k] * rng.standard_normal()
-            v, rest = reset[k], 0
+            v, refractory_left = reset[k], 0
             for step in range(-before, steps):
                 old = current
                 current = keep * current + kick * rng.standard_normal()
-                if rest > 0:
-                    rest -= 1
+                if refractory_left > 0:
+                    refractory_left -= 1
                     continue
                 goal = drive[k] + (old + current) / 2
                 v = goal + (v - goal) * decay
                 if v < threshold[k]:
                     continue
-                v, rest = reset[k], refractory[k]
+                v, refractory_left = reset[k], refractory[k]
                 if step >= 0:
                     times = grown(times, total + 1)
                     trial, unit = grown(trial, total + 1), grown(unit, total + 1)

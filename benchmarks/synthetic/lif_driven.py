@@ -135,13 +135,13 @@ def lif_spikes(
             f"{threshold[k]} V"
         )
     trials, steps = count_trials(trials), whole_bins(duration, dt, name="dt")
-    rest = per_unit("refractory", refractory, n, minimum=0)
+    pause = per_unit("refractory", refractory, n, minimum=0)
     cell = (
         per_unit("drive", drive, n),
         tau_mem,
         threshold,
         reset,
-        np.rint(rest / dt).astype(np.int64),
+        np.rint(pause / dt).astype(np.int64),
     )
     noise = (per_unit("sd", sd, n, minimum=0), tau_s)
     before = int(np.ceil(BEFORE * max(tau_s.max(), tau_mem.max()) / dt))
@@ -179,5 +179,5 @@ def _root(covariance: np.ndarray) -> np.ndarray:
     """
     first = np.sqrt(covariance[:, 0, 0])
     mixed = covariance[:, 1, 0] / first
-    own = np.sqrt(np.maximum(covariance[:, 1, 1] - mixed**2, 0))
-    return _two_by_two(first, np.zeros_like(first), mixed, own)
+    private = np.sqrt(np.maximum(covariance[:, 1, 1] - mixed**2, 0))
+    return _two_by_two(first, np.zeros_like(first), mixed, private)

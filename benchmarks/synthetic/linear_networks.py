@@ -132,14 +132,14 @@ def unit_covariance(m: Factor, n: Factor, *, tau: float, sd: float) -> Exponenti
     of J; a unit's share of each is the diagonal of P_r S.
     """
     m, n, tau, sd, _ = _checked(m, n, tau, sd, tau)
-    values, left = np.linalg.eig(n.T @ m / len(m))
+    values, vectors = np.linalg.eig(n.T @ m / len(m))
     _, stationary = _stationary(m @ n.T / len(m), np.eye(len(m)), tau, sd)
-    before = np.linalg.solve(left, n.T.astype(complex)) / len(m)
-    modes = (m @ left / values * (before @ stationary).T).T
-    rest = np.diag(stationary) - modes.sum(axis=0)
+    before = np.linalg.solve(vectors, n.T.astype(complex)) / len(m)
+    modes = (m @ vectors / values * (before @ stationary).T).T
+    local = np.diag(stationary) - modes.sum(axis=0)
     decays = np.concatenate(([1.0], 1 - values)) / tau
     return Exponentials(
-        weights=np.concatenate((rest[None], modes)),
+        weights=np.concatenate((local[None], modes)),
         decays=np.repeat(decays[:, None] + 0j, len(m), axis=1),
     )
 
@@ -151,11 +151,11 @@ def mode_covariance(m: Factor, n: Factor, *, tau: float, sd: float) -> Exponenti
     """
     m, n, tau, sd, _ = _checked(m, n, tau, sd, tau)
     overlap = n.T @ m / len(m)
-    values, left = np.linalg.eig(overlap)
+    values, vectors = np.linalg.eig(overlap)
     _, stationary = _stationary(overlap, n.T @ n / len(m) ** 2, tau, sd)
-    right = np.linalg.solve(left, stationary.astype(complex))
+    projection = np.linalg.solve(vectors, stationary.astype(complex))
     return Exponentials(
-        weights=(left * right.T).T,
+        weights=(vectors * projection.T).T,
         decays=np.repeat(((1 - values) / tau)[:, None] + 0j, len(values), axis=1),
     )
 

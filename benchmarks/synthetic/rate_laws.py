@@ -87,9 +87,9 @@ class Rectified:
         rho = latent_correlation(self.taus, self.shares, lags)
         a = self.rate / self.sd
         slope = np.sqrt((1 - rho) / (1 + rho))
-        both = ndtr(a) - 2 * owens_t(a, slope)
+        joint = ndtr(a) - 2 * owens_t(a, slope)
         edge = np.sqrt(1 - rho**2) / (2 * np.pi) * np.exp(-(a**2) / (1 + rho))
-        product = (a**2 + rho) * both + 2 * a * _density(a) * ndtr(a * slope) + edge
+        product = (a**2 + rho) * joint + 2 * a * _density(a) * ndtr(a * slope) + edge
         return self.sd**2 * product - self.mean() ** 2
 
     def over_bins(self, width: float, lags: int) -> Lagged:

@@ -104,8 +104,8 @@ def bin_mean(truth: Truth, bin_width: float, bins: int) -> np.ndarray:
 def onset_integral(truth: Truth, edges: Float64[np.ndarray, " edges"]) -> np.ndarray:
     """Return the mean number of extra spikes between times, interval × neuron."""
     assert truth.onset is not None
-    left = np.exp(-np.asarray(edges) / truth.onset_tau)
-    return truth.onset * truth.onset_tau * (left[:-1] - left[1:])[:, None]
+    decay = np.exp(-np.asarray(edges) / truth.onset_tau)
+    return truth.onset * truth.onset_tau * (decay[:-1] - decay[1:])[:, None]
 
 
 def bin_covariance(truth: Truth, bin_width: float, lags: int) -> np.ndarray:

@@ -53,6 +53,7 @@ def from_neo(
         for j, segment in enumerate(_segments(segments))
     ]
     names = _names(trials)
+    # A segment's clock starts with its earliest train, wherever in the session it is.
     zeros = [min((train.start for train in trial), default=0.0) for trial in trials]
     start, stop = span(_whole(trials) if window is None else window)
     neurons: list[list[np.ndarray]] = [[] for _ in names]

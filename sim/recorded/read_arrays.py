@@ -110,12 +110,12 @@ def from_session(
     if observed is not None:
         observed = np.array(observed)
         # By trials as the caller counts them; `cut` sees those that are used alone.
-        if observed.shape != (windows.used.size, len(neurons)):
+        if observed.shape != (windows.usable.size, len(neurons)):
             raise ValueError(
                 f"observed: got shape {observed.shape}, need "
-                f"{(windows.used.size, len(neurons))} (trial × neuron)"
+                f"{(windows.usable.size, len(neurons))} (trial × neuron)"
             )
-        observed = observed[windows.used]
+        observed = observed[windows.usable]
     return cut(
         neurons,
         windows.starts,
@@ -172,15 +172,15 @@ def read_arrays(path: str | os.PathLike[str]) -> SpikeTimes | Series:
     if kind:
         return load(path, SpikeTimes)
     arrays = read_npz(path, max_bytes=MAX_BYTES)
-    needed, optional = (
+    required, optional = (
         (COUNTS, ("observed",)) if "counts" in arrays else (NEEDED, OPTIONAL)
     )
-    missing = [key for key in needed if key not in arrays]
-    unknown = [key for key in arrays if key not in (*needed, *optional)]
+    missing = [key for key in required if key not in arrays]
+    unknown = [key for key in arrays if key not in (*required, *optional)]
     if missing or unknown:
         raise UnreadableFile(
             f"{path}: got {', '.join(sorted(arrays)) or 'no array'}, need "
-            f"{', '.join(needed)}; optional {', '.join(optional)}"
+            f"{', '.join(required)}; optional {', '.join(optional)}"
         )
     try:
         values: dict[str, Any] = dict(arrays)

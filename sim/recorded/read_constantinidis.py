@@ -65,8 +65,8 @@ def read_constantinidis(
         ValueError: no file, or an epoch or window that is none.
     """
     files = _files(paths)
-    event, chosen = EPOCHS[validation.choice("epoch", epoch, tuple(EPOCHS))]
-    event, (start, stop) = align or event, span(window or chosen)
+    event, epoch_window = EPOCHS[validation.choice("epoch", epoch, tuple(EPOCHS))]
+    event, (start, stop) = align or event, span(window or epoch_window)
     neurons = [
         [trial.times for trial in _trials(file, event, start, classes)]
         for file in files

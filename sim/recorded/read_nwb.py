@@ -315,8 +315,8 @@ def _labels(units: Any, allowance: ByteAllowance) -> list[str]:
         "electrodes", _values(index.target, allowance), _values(index, allowance)
     )
     return [
-        " ".join((label, *dict.fromkeys(map(str, place[mine]))))
-        for label, mine in zip(labels, electrodes, strict=True)
+        " ".join((label, *dict.fromkeys(map(str, place[rows]))))
+        for label, rows in zip(labels, electrodes, strict=True)
     ]
 
 
@@ -356,6 +356,7 @@ def read_nwb(
     """
     if split is not None and (window is not None or align != START):
         raise ValueError("split: got align or window too, need split alone")
+    # Columns that choose are read with those that align.
     by_row, by_unit = dict(trials or {}), dict(units or {})
     columns = (*by_row, align, START, STOP)
     session = open_nwb(path, intervals=intervals, columns=columns, unit_columns=by_unit)
@@ -366,31 +367,31 @@ def read_nwb(
             f"{', '.join(session.tables) or 'it has none'}"
         )
     rows = _chosen(f"{path}: {intervals}", table, by_row)
-    chosen = np.flatnonzero(_chosen(f"{path}: units", session.units, by_unit))
-    if not rows.any() or not chosen.size:
+    unit_rows = np.flatnonzero(_chosen(f"{path}: units", session.units, by_unit))
+    if not rows.any() or not unit_rows.size:
         raise ValueError(
-            f"{path}: got {rows.sum()} {intervals} and {chosen.size} units that were "
-            "chosen, need one of each at least"
+            f"{path}: got {rows.sum()} {intervals} and {unit_rows.size} units that "
+            "were chosen, need one of each at least"
         )
     times = _column(f"{path}: {intervals}", table, align)[rows]
     stops = _column(f"{path}: {intervals}", table, STOP)[rows]
     try:
         if split is None:
-            used, starts, duration = place(times, window=window, stops=stops)
-            description = f"{used.sum()} of {table.rows} {intervals} from {align}"
+            usable, starts, duration = place(times, window=window, stops=stops)
+            description = f"{usable.sum()} of {table.rows} {intervals} from {align}"
         else:
             starts, duration = consecutive(times, stops, split), split
             description = f"{rows.sum()} of {table.rows} {intervals} split"
         observed = None
         if session.observed is not None:
-            masks = [covered(session.observed[k], starts, duration) for k in chosen]
+            masks = [covered(session.observed[k], starts, duration) for k in unit_rows]
             observed = np.stack(masks, axis=1)
         return cut(
-            [session.spike_times[k] for k in chosen],
+            [session.spike_times[k] for k in unit_rows],
             starts,
             duration,
             observed=observed,
-            names=[session.labels[k] for k in chosen],
+            names=[session.labels[k] for k in unit_rows],
             source=f"{Path(path).name}: {description}",
         )
     except ValueError as error:

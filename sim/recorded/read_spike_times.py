@@ -65,6 +65,7 @@ def read_spike_times(
         UnreadableFile: none of these files, or damaged.
         ValueError: an argument that such files leave no room for, or that is wrong.
     """
+    # What the caller does not say is None, and left to the reader's own defaults.
     return read_file(
         path,
         READERS,

@@ -17,9 +17,9 @@ SLACK = 1e-6
 
 
 class Windows(NamedTuple):
-    """The windows of those trials that can be used."""
+    """The windows of those trials that can be usable."""
 
-    used: Bool[np.ndarray, " trial"]
+    usable: Bool[np.ndarray, " trial"]
     """Which trials these are."""
     starts: Float64[np.ndarray, " used"]
     """On the session's clock, in seconds."""
@@ -55,7 +55,7 @@ def place(
         stops: end of every trial; trials that end before their window are left out.
 
     Raises:
-        ValueError: neither `window` nor `stops`, or no trial that can be used.
+        ValueError: neither `window` nor `stops`, or no trial that can be usable.
     """
     array = np.asarray(align)
     if array.ndim != 1 or array.dtype.kind not in "fiu":
@@ -64,8 +64,8 @@ def place(
             "per trial"
         )
     align = array.astype(np.float64)
-    used = ~np.isnan(align)  # trials in which the event happened
-    align[used] = validation.floats("align", align[used], (used.sum(),), "trial")
+    usable = ~np.isnan(align)  # trials in which the event happened
+    align[usable] = validation.floats("align", align[usable], (usable.sum(),), "trial")
     # Without stops a trial never ends too early.
     ends = np.full(align.shape, np.inf) if stops is None else np.asarray(stops)
     if ends.shape != align.shape or ends.dtype.kind not in "fiu":
@@ -74,20 +74,20 @@ def place(
             f"{align.shape} (trial)"
         )
     if window is None:
-        lengths = (ends - align)[used & np.isfinite(ends)]
+        lengths = (ends - align)[usable & np.isfinite(ends)]
         if not lengths.size:
             raise ValueError(
                 "window: got none, need start and stop, or stops of trials"
             )
         window = (0.0, float(lengths.min()))
     start, stop = span(window)
-    used &= align + stop <= ends + SLACK  # and that last until the window's end
-    if not used.any():
+    usable &= align + stop <= ends + SLACK  # and that last until the window's end
+    if not usable.any():
         raise ValueError(
             f"window: got {start} to {stop} s, need it within a trial at least; got "
-            f"{used.size} trials that end before or lack the event"
+            f"{usable.size} trials that end before or lack the event"
         )
-    return Windows(used, align[used] + start, stop - start)
+    return Windows(usable, align[usable] + start, stop - start)
 
 
 def cut(

@@ -37,8 +37,8 @@ def observe(
         ValueError: a negative rate, a probability above 1, a dt that does not divide
             dt_rates.
     """
-    steps, batch = validation.length("rates", rates, ndim=3), np.shape(rates)[1]
-    n = np.shape(rates)[2]
+    validation.length("rates", rates, ndim=3)
+    steps, batch, n = np.shape(rates)
     rates = validation.floats(
         "rates", rates, (steps, batch, n), "steps × batch × unit", minimum=0
     )
@@ -73,6 +73,7 @@ def poisson_like(spikes: Spikes, rng: np.random.Generator) -> Spikes:
     What an estimator finds in them, it finds where there is no timescale.
     """
     length = spikes.steps * spikes.dt
+    # One rate for all trials and steps: no timescale, and no drift either.
     rates = packed.count(spikes, width=spikes.steps).mean(axis=(0, 1)) / length
     return observe(
         np.broadcast_to(rates, (1, spikes.batch, spikes.n)),

@@ -144,12 +144,12 @@ def _estimate(
         fallen = find_status(status, Status.NEGATIVE_AMPLITUDE)
         # Of a correlation that does not fall within the span only this is known.
         endless = find_status(status, Status.TOO_LONG, Status.NO_DECAY)
-        none = np.full(series.n, np.nan)
+        missing = np.full(series.n, np.nan)
         return NeuronFits(
             tau,
             amplitude=rho[0],
-            offset=none,
-            goodness=none,
+            offset=missing,
+            goodness=missing,
             status=status,
             least=np.select([fallen, endless], [0.0, span], tau),
             most=np.where(fallen | endless, np.inf, tau),

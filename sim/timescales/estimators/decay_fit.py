@@ -40,12 +40,12 @@ class Shapes(NamedTuple):
     Attributes:
         tau: in seconds, ascending and evenly spaced in log τ.
         decay: τ × lags; s_τ.
-        others: terms × lags; g, the terms with a free factor of either sign.
+        terms: terms × lags; g, the terms with a free factor of either sign.
     """
 
     tau: Float64[np.ndarray, " taus"]
     decay: Float64[np.ndarray, "taus lags"]
-    others: Float64[np.ndarray, "terms lags"]
+    terms: Float64[np.ndarray, "terms lags"]
 
 
 def timescale_grid(
@@ -130,7 +130,7 @@ def fit_shapes(
     for p in range(patterns.shape[1]):
         columns = np.flatnonzero(pattern_of.ravel() == p)
         # A and τ come on top of the other terms' factors.
-        if np.count_nonzero(patterns[:, p]) <= len(shapes.others) + 2:
+        if np.count_nonzero(patterns[:, p]) <= len(shapes.terms) + 2:
             continue
         regress = functools.partial(_regress, np.sqrt(patterns[:, p]), shapes)
         for start in range(0, columns.size, CHUNK):
@@ -156,9 +156,9 @@ def _regress(
 
     `root` are the square roots of the weights, which make the regression a plain one.
     """
-    others, values = (shapes.others * root).T, y * root[:, None]
+    terms, values = (shapes.terms * root).T, y * root[:, None]
     decay = shapes.decay * root
-    basis = np.linalg.qr(others)[0] if others.size else others
+    basis = np.linalg.qr(terms)[0] if terms.size else terms
     # (T13): what the other terms explain is taken out of both sides.
     residual = values - basis @ (basis.T @ values)
     pure, scale = _without(basis, decay)
@@ -180,9 +180,9 @@ def _regress(
     amplitude = np.einsum("nl,ln->n", pure, residual) * scale**2
     loss = np.sum((residual - amplitude * pure.T) ** 2, axis=0)
     offset = np.full(amplitude.shape, np.nan)
-    if len(shapes.others):
+    if len(shapes.terms):
         beside = values - amplitude * np.asarray(refined).T
-        offset = np.linalg.lstsq(others, beside, rcond=None)[0][0]
+        offset = np.linalg.lstsq(terms, beside, rcond=None)[0][0]
     # (T15)
     mean = root @ values / (root @ root)
     total = np.sum((values - root[:, None] * mean) ** 2, axis=0)

@@ -87,6 +87,7 @@ def direct(
     else:
         first, pairs = int(counts), np.ones(lags + 1)
         shapes = _plain(taus, np.arange(first, lags + 1) * width, frequency)
+    # Trial by trial, so that resamples only weigh.
     covariance = autocovariance(series.values, lags)
 
     def fit(weights: np.ndarray) -> NeuronFits:
@@ -106,10 +107,10 @@ def direct(
 
 def _plain(taus: np.ndarray, times: np.ndarray, frequency: float | None) -> Shapes:
     """Return a decay and a cosine as they are."""
-    others = np.zeros((0, times.size))
+    terms = np.zeros((0, times.size))
     if frequency is not None:
-        others = np.cos(2 * np.pi * frequency * times)[None]
-    return Shapes(taus, decay_fit.exponentials(taus, times), others)
+        terms = np.cos(2 * np.pi * frequency * times)[None]
+    return Shapes(taus, decay_fit.exponentials(taus, times), terms)
 
 
 def _expected(
@@ -124,12 +125,12 @@ def _expected(
     """Return what a decay, a cosine and white noise leave in trials without a mean."""
     times = np.arange(bins) * width
     # Each shape loses a trial's mean as the data do: (T3) of every one.
-    others = []
+    terms = []
     if white:
-        others.append(np.eye(1, bins)[0])
+        terms.append(np.eye(1, bins)[0])
     if frequency is not None:
-        others.append(np.cos(2 * np.pi * frequency * times))
-    curves = np.array(others).reshape(len(others), bins)
+        terms.append(np.cos(2 * np.pi * frequency * times))
+    curves = np.array(terms).reshape(len(terms), bins)
     return Shapes(
         taus,
         expected_autocovariance(decay_fit.exponentials(taus, times), lags),

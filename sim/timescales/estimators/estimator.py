@@ -33,11 +33,13 @@ class Estimator:
 
     def __call__(self, source: "Source", **settings: Any) -> "Timescales":
         """Return the timescales of a source's neurons."""
+        # A table of names is light; what a row needs comes with its first use.
         timescales: Timescales = resolve_name(self.function)(source, **settings)
         return timescales
 
 
 _HERE = "isotau.sim.timescales.estimators"
+# The default first; the command line lists them in this order.
 ESTIMATORS = {
     "ml": Estimator(function=f"{_HERE}.ml:ml", progress=True, chance=0.01),
     "exponential": Estimator(function=f"{_HERE}.exponential:exponential"),

@@ -94,8 +94,8 @@ def levenberg_marquardt(y):
     a, k, b, damping = 0.0, 0.0, 0.0, DAMPING
     loss = sum_of_squares(y, a, k, b)
     normal_equations(y, a, k, b, h, g)
-    used = 1 + DIFFERENCES
-    while used < EVALUATIONS:
+    evaluations = 1 + DIFFERENCES
+    while evaluations < EVALUATIONS:
         # (T9)
         da, dk, db = damped_step(h, g, damping)
         step = da * da + dk * dk + db * db
@@ -103,7 +103,7 @@ def levenberg_marquardt(y):
         if step <= SMALL_STEP**2 * (a * a + k * k + b * b + SMALL_STEP):
             break
         new = sum_of_squares(y, a + da, k + dk, b + db)
-        used += 1
+        evaluations += 1
         if not new < loss:  # a NaN and infinity are no better either
             damping *= 10
             continue
@@ -113,7 +113,7 @@ def levenberg_marquardt(y):
             break
         loss = new
         normal_equations(y, a, k, b, h, g)
-        used += DIFFERENCES
+        evaluations += DIFFERENCES
     return a, k, b
 
 
@@ -133,10 +133,10 @@ def covered(times, lo, hi, shift, end, dt):
     total, reached = 0.0, 0.0
     for i in range(lo, hi):
         t = times[i] - shift
-        left, right = max(t - dt, reached), min(t + dt, end)
-        if right > left:
-            total += right - left
-            reached = right
+        start, stop = max(t - dt, reached), min(t + dt, end)
+        if stop > start:
+            total += stop - start
+            reached = stop
     return total
 
 

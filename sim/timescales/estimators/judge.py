@@ -153,7 +153,7 @@ def judge(
 def find_status(status: np.ndarray, *wanted: Status) -> Bool[np.ndarray, " n"]:
     """Return where a status is one of those wanted."""
     # numpy compares with the name of an enumeration's member, not with its value.
-    return np.array([each in wanted for each in status], dtype=bool)
+    return np.array([value in wanted for value in status], dtype=bool)
 
 
 def find_quiet(
@@ -207,8 +207,8 @@ def _draw_trials(
         times_drawn = np.zeros(patterns.shape)
         for p, size in enumerate(sizes):
             if size:
-                chosen = rng.integers(size, size=size)
-                times_drawn[patterns[:, p], p] = np.bincount(chosen, minlength=size)
+                trials = rng.integers(size, size=size)
+                times_drawn[patterns[:, p], p] = np.bincount(trials, minlength=size)
         # numpy 2.0 alone shapes the inverse like the array.
         yield times_drawn[:, pattern_of.ravel()]
 

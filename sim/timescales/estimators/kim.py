@@ -17,7 +17,6 @@ negative first and k ends at 0 or above, even if ρ is an exact exponential with
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -61,16 +60,6 @@ VERDICTS = np.array(
     dtype=object,
 )
 """Of rules 3, 4 and 6, the first that a neuron fails."""
-
-
-class Decay(NamedTuple):
-    """A fitted ρ(x) = A (exp(k x) + B); x = 1, 2, … counts lags from the first used."""
-
-    amplitude: float
-    rate: float
-    """k, per lag."""
-    offset: float
-    """B, a multiple of the amplitude."""
 
 
 def kim(
@@ -190,7 +179,7 @@ def fit_published(
     # In the order of the rules; the first that fails is the neuron's status.
     rules = [undefined, start < 0, unbounded, rate >= 0, negative, tau > max_tau]
     goodness = [
-        explained(rho[at:, k], Decay(*decays[:, k])) if at >= 0 else math.nan
+        explained(rho[at:, k], *decays[:, k]) if at >= 0 else math.nan
         for k, at in enumerate(start)
     ]
     return NeuronFits(
@@ -223,12 +212,14 @@ def decay_times(
     return np.where(np.isnan(rate), np.nan, tau)
 
 
-def explained(y: Float64[np.ndarray, " points"], decay: Decay) -> float:
-    """Return R² of a fit, NaN where it ended at infinity or y does not vary."""
+def explained(
+    y: Float64[np.ndarray, " points"], amplitude: float, rate: float, offset: float
+) -> float:
+    """Return R² of A (exp(k x) + B), NaN if it is at infinity or y does not vary."""
     # (T7), over the lags that were used
     x = np.arange(1.0, y.size + 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        curve = decay.amplitude * (np.exp(decay.rate * x) + decay.offset)
+        curve = amplitude * (np.exp(rate * x) + offset)
         total = np.sum((y - y.mean()) ** 2)
         share = np.sum((y - curve) ** 2) / total if total > 0 else math.nan
     return float(1 - share) if math.isfinite(share) else math.nan

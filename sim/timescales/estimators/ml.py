@@ -151,11 +151,11 @@ def prepared(source: Source, bin_width: float) -> Series:
     """
     data = series.as_series(source, bin_width)
     # Samples closer than a bin tell hardly more and cost a larger matrix.
-    every = round(bin_width / data.bin_width)
-    if data.kind == "signal" and every > 1:
+    stride = round(bin_width / data.bin_width)
+    if data.kind == "signal" and stride > 1:
         data = Series(
-            values=data.values[::every],
-            bin_width=data.bin_width * every,
+            values=data.values[::stride],
+            bin_width=data.bin_width * stride,
             kind="signal",
             observed=data.observed,
         )
@@ -254,6 +254,7 @@ def _moments(data: Series, rows: list[int]) -> TrialMoments:
     for j, k in enumerate(rows):
         values = series.of_neuron(data, k)
         trials[j] = values.shape[1]
+        # n − 1 in the place of n profiles the means out exactly (REML).
         centred = values - values.mean(axis=1, keepdims=True)
         covariance[j] = centred @ centred.T / (trials[j] - 1)
         if data.kind == "counts":

@@ -57,16 +57,16 @@ def kim_pfc(source: Source) -> Timescales:
     place = recording.trial * recording.n + recording.neuron
     events = np.bincount(place, minlength=batch * recording.n)
     per_trial = events.reshape(batch, recording.n)
-    chosen = per_trial > MIN_TRIAL_RATE * recording.duration
+    active = per_trial > MIN_TRIAL_RATE * recording.duration
     counts = centred_counts(recording)
-    few = chosen.sum(axis=0) < MIN_TRIALS
+    scarce = active.sum(axis=0) < MIN_TRIALS
     # Correlations need 3 trials of some neuron; with none there is nothing to fit.
     rho = np.full((LAGS, recording.n), np.nan)
-    if not few.all():
-        rho = autocorrelation(counts, LAGS, chosen.astype(np.float64))
-    fits = hide_slow(fit_published(rho, BIN_WIDTH, MAX_TAU, signed=True), few)
+    if not scarce.all():
+        rho = autocorrelation(counts, LAGS, active.astype(np.float64))
+    fits = hide_slow(fit_published(rho, BIN_WIDTH, MAX_TAU, signed=True), scarce)
     return judge(
-        fits, None, few=few, rate=spike_rates(recording),
+        fits, None, few=scarce, rate=spike_rates(recording),
         method=NAME, bin_width=BIN_WIDTH, lags=LAGS,
     )  # fmt: skip
 

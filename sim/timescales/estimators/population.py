@@ -102,14 +102,14 @@ def population_kim(
     """
     series = as_series(source, bin_width)
     slow = settled_rates(source) < min_rate  # never a signal, whose rate is NaN
-    values = series.values[SKIPPED_BINS:]
+    values = series.values[SKIPPED_BINS:]  # as `kim` does, neuron by neuron
     rho = autocorrelation(values, lags, series.recorded.astype(np.float64))
     mean, neurons = _mean(rho[:, ~slow])
     # One curve is one neuron to the fit and its rules.
-    none = np.array([not neurons])
+    silent = np.array([not neurons])
     fits = fit_published(mean[:, None], series.bin_width, max_tau)
     record = judge(
-        hide_slow(fits, none), None, few=none, rate=np.full(1, np.nan),
+        hide_slow(fits, silent), None, few=silent, rate=np.full(1, np.nan),
         method="kim", bin_width=series.bin_width, lags=lags,
     )  # fmt: skip
     return _population(record, neurons, mean)
@@ -171,11 +171,11 @@ def population_exponential(
 def _mean(rho: Float64[np.ndarray, "lags n"]) -> tuple[np.ndarray, int]:
     """Return the mean over neurons, NaN left out, and how many had any value."""
     # (T41), at each lag over the neurons that have it
-    known = ~np.isnan(rho)
-    count = known.sum(axis=1)
-    total = np.where(known, rho, 0.0).sum(axis=1)
+    defined = ~np.isnan(rho)
+    count = defined.sum(axis=1)
+    total = np.where(defined, rho, 0.0).sum(axis=1)
     mean = np.divide(total, count, out=np.full(len(rho), np.nan), where=count > 0)
-    return mean, int(known.any(axis=0).sum())
+    return mean, int(defined.any(axis=0).sum())
 
 
 def _population(

@@ -74,12 +74,12 @@ def sttc(
     validation.choice("offset", offset, decay_fit.OFFSETS)
     # Once for all resamples: trials enter only by how often their sums count.
     sums = tile_sums(recording, times, dt)
-    ones = np.ones((times.size, recording.n))
+    equal = np.ones((times.size, recording.n))
 
     def fit(weights: np.ndarray) -> NeuronFits:
         # (T12), every lag alike: no count of pairs stands behind a coefficient.
         rho = coefficient(np.einsum("nblk,bn->lnk", sums, weights))
-        return decay_fit.fit_exponential(rho, ones, taus, times, offset)
+        return decay_fit.fit_exponential(rho, equal, taus, times, offset)
 
     recorded = np.arange(sums.shape[1])[:, None] < recording.trials
     fits, ends = fit_trials(fit, recorded, bootstrap, rng, level)

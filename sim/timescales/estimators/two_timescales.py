@@ -111,7 +111,7 @@ def two_timescales(
 
 def _problem(data: Series, k: int, bounds: tuple[float, float]) -> _Problem:
     values = series.of_neuron(data, k)
-    covariance = np.cov(values)
+    covariance = np.cov(values)  # n − 1 in the denominator, as in `likelihood`
     return _Problem(
         kind=data.kind,
         bin_width=data.bin_width,

@@ -98,10 +98,10 @@ class Timescales:
         n = validation.length("tau", self.tau, ndim=1)
         if len(self.status) != n:
             raise ValueError(f"status: got {len(self.status)} entries, need {n}")
-        known = [status.value for status in Status]
+        names = [status.value for status in Status]
         fields: dict[str, Any] = {
             "status": tuple(
-                Status(validation.choice(f"status[{k}]", status, known))
+                Status(validation.choice(f"status[{k}]", status, names))
                 for k, status in enumerate(self.status)
             ),
             "method": str(self.method),
@@ -124,6 +124,7 @@ class Timescales:
         """Refuse τ that contradict their status or their interval."""
         assert self.low is not None
         assert self.high is not None
+        # A NaN is not greater than 0.
         for k, (tau, status) in enumerate(zip(self.tau, self.status, strict=True)):
             if (status is Status.OK) != (tau > 0):
                 raise ValueError(
@@ -149,6 +150,7 @@ def summary(timescales: Timescales) -> dict[str, Any]:
     `median_tau_s` is None where no neuron has a timescale, `mean_rate_hz` where none
     has a rate; `status` counts the neurons of each status that occurs.
     """
+    # JSON knows no NaN: what is not there is None.
     ok = timescales.tau[np.isfinite(timescales.tau)]
     rates = timescales.rate[np.isfinite(timescales.rate)]
     counts = {
@@ -239,7 +241,7 @@ def _settings(line: str, path: str | os.PathLike[str]) -> dict[str, Any]:
 def _share(name: str, value: float) -> float:
     """Return `value` if it lies between 0 and 1."""
     share = validation.number(name, value, positive=True)
-    if share >= 1:
+    if share >= 1:  # 95 for 95 % is the likely slip
         raise ValueError(f"{name}: got {value}, need less than 1")
     return share
 

@@ -50,6 +50,7 @@ class Series:
                     f"observed: got {observed.dtype} of shape {observed.shape}, need "
                     f"bool of shape {shape[1:]} (batch × neuron)"
                 )
+        # validation knows numbers alone; masks are frozen by hand.
         observed.setflags(write=False)
         fields = {
             "values": validation.floats(
@@ -115,7 +116,7 @@ def as_spike_times(source: Source) -> SpikeTimes:
     Raises:
         ValueError: a series, which has no spike times.
     """
-    if isinstance(source, Series):
+    if isinstance(source, Series):  # bins have forgotten when the spikes were
         raise ValueError(
             "source: got a Series, need spike times; pass SpikeTimes or Spikes"
         )

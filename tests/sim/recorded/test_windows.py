@@ -77,15 +77,17 @@ def test_a_window_ascends(window):
 
 def test_trials_without_the_event_or_too_short_are_left_out():
     align = [1.0, np.nan, 5.0, 7.0]
-    used, starts, duration = place(align, window=(-0.5, 0.9), stops=[2, 4, 5.5, np.inf])
-    assert used.tolist() == [True, False, False, True]
+    usable, starts, duration = place(
+        align, window=(-0.5, 0.9), stops=[2, 4, 5.5, np.inf]
+    )
+    assert usable.tolist() == [True, False, False, True]
     assert starts.tolist() == [0.5, 6.5]
     assert duration == pytest.approx(1.4)
 
 
 def test_without_a_window_the_shortest_trial_sets_it():
-    used, starts, duration = place([0.0, 10.0, np.nan], stops=[3.0, 12.0, 20.5])
-    assert (used.tolist(), duration) == ([True, True, False], 2.0)
+    usable, starts, duration = place([0.0, 10.0, np.nan], stops=[3.0, 12.0, 20.5])
+    assert (usable.tolist(), duration) == ([True, True, False], 2.0)
     assert starts.tolist() == [0.0, 10.0]
 
 
