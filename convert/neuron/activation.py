@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float64
 
-from isotau.convert.ground import validation
+from isotau.convert.ground.validation import choice
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "softplus", "lif")
 """Activations a `RateRNN` may name; "lif" is the published LIF neuron's f–I curve."""
@@ -23,8 +23,9 @@ def activate(
         activation: name of φ.
         ceiling: largest r; None for none.
     """
-    match validation.choice("activation", activation, ACTIVATIONS):
-        case "sigmoid":
+    # (R6)
+    match choice("activation", activation, ACTIVATIONS):
+        case "sigmoid":  # by tanh, which does not overflow
             r = 0.5 * (1.0 + np.tanh(0.5 * x))
         case "tanh":
             r = np.tanh(x)
@@ -32,17 +33,18 @@ def activate(
             r = np.maximum(x, 0.0)
         case "softplus":
             r = np.logaddexp(0.0, x)
-        case _:
+        case _:  # (R8); scipy, which the curve needs, is for those that use it
             from isotau.convert.neuron.fi_curve import lif_activation
 
             r = lif_activation(x)
-    return r if ceiling is None else np.minimum(r, ceiling)
+    return r if ceiling is None else np.minimum(r, ceiling)  # (R3)
 
 
 def slope(
     x: Float64[np.ndarray, "*shape"], activation: str, ceiling: float | None = None
 ) -> np.ndarray:
     """Return dr/dx; 0 where the ceiling cuts, and at the corner of relu."""
+    # (R7); without the ceiling, so that r tells where it cuts
     r = activate(x, activation)
     match activation:
         case "sigmoid":

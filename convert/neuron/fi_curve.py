@@ -1,9 +1,8 @@
 """The f–I curve: at which rate the neuron of `LIFConstants` fires under steady drive.
 
-The neuron steps: v ← v + a (v_leak + i − v) + s ξ with a = 1 − exp(−dt/τ_mem) and
-s = noise_std·√(1 − exp(−2dt/τ_mem)); it fires where v > v_th, and then stays at v_reset
-for the refractory steps. So it is seen only every dt, which at 1 ms costs it a tenth of
-its rate, and intervals are whole numbers of steps.
+The neuron steps by equation (I1), fires where v > v_th, and then stays at v_reset for
+the refractory steps. So it is seen only every dt, which at 1 ms costs it a tenth of its
+rate, and intervals are whole numbers of steps.
 """
 
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from jaxtyping import Float64
 from scipy.interpolate import CubicSpline
 from scipy.special import dawsn, erfcx
 
-from isotau.convert.ground import validation
+from isotau.convert.ground.fields import Numbers, check_fields
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import floats, length
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 
 UNIT_RATE = 50.0
@@ -32,7 +32,15 @@ MOST_POINTS = 400
 """Quadrature points beyond which Siegert's formula serves."""
 SLOWEST = 1e-6
 """Spikes per step below which Siegert's formula serves."""
+CHUNK = 16
+"""Drives that are solved at once, on the points that the lowest of them needs."""
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)
+RULES = {
+    "rates": Numbers("points", "drive", minimum=0),
+    "step": Numbers(positive=True),
+    "start": Numbers(),
+}
+"""What the numbers of an `FICurve` have to be."""
 
 
 @short_repr
@@ -54,12 +62,9 @@ class FICurve:
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        points = validation.length("rates", self.rates, ndim=1)
-        rates = validation.floats("rates", self.rates, (points,), "drive", minimum=0)
-        step = validation.number("step", self.step, positive=True)
-        start = validation.number("start", self.start)
-        validation.freeze(self, {"start": start, "step": step, "rates": rates})
-        if points < 2 or (np.diff(rates) < 0).any():
+        points = length("rates", self.rates, ndim=1)
+        check_fields(self, RULES, points=points)
+        if points < 2 or (np.diff(self.rates) < 0).any():
             raise ValueError(
                 "rates: got values that fall or a single one, need at least 2 that rise"
             )
@@ -71,10 +76,14 @@ class FICurve:
 
 
 @short_repr
-class Table(NamedTuple):
-    """A function on the uniform grid start, start + step, …; constant beyond it.
+class ActivationTable(NamedTuple):
+    """An activation on a uniform grid, linear between its points, constant beyond.
 
-    Values and slopes (the derivative) are linear between the grid's points.
+    Attributes:
+        start: first x.
+        step: between two x.
+        values: r at start, start + step, …
+        slopes: dr/dx at the same x.
     """
 
     start: float
@@ -97,16 +106,18 @@ def firing_rate(drive: npt.ArrayLike, constants: LIFConstants) -> np.ndarray:
         constants: of the neuron; its v_leak does not enter.
     """
     shape = np.shape(drive)
-    d = validation.floats("drive", drive, shape, "drive").ravel()
+    d = floats("drive", drive, shape, "drive").ravel()
     if constants.noise_std == 0:
         return _noiseless_rate(d, constants).reshape(shape)
     rates = siegert_rate(d, constants)
+    # Neighbours share their points, which reach as far down as the lowest drive needs.
     order = np.argsort(d)
     order = order[rates[order] * constants.dt > SLOWEST]
-    for some in np.array_split(order, max(1, -(-order.size // 16))):
-        if some.size and (nodes := _nodes(d[some], constants)) is not None:
-            steps = _mean_steps(d[some], *nodes, constants)
-            rates[some] = 1 / (constants.dt * (constants.refractory_steps + steps))
+    for chunk in np.array_split(order, max(1, -(-order.size // CHUNK))):
+        if chunk.size and (nodes := _nodes(d[chunk], constants)) is not None:
+            steps = _mean_steps(d[chunk], *nodes, constants)
+            # (I7)
+            rates[chunk] = 1 / (constants.dt * (constants.refractory_steps + steps))
     return rates.reshape(shape)
 
 
@@ -128,12 +139,14 @@ def siegert_rate(drive: npt.ArrayLike, constants: LIFConstants) -> np.ndarray:
         raise ValueError("noise_std: got 0 V, need more; firing_rate takes 0 as well")
     a, s, reset = _one_step(constants)
     d, width = np.asarray(drive, dtype=np.float64), np.sqrt(2) * constants.noise_std
+    # (I9); a walk without noise passes its goal by half a step's drift on average.
     drift = a * np.maximum(d, 0) / 4
     shift = drift + np.hypot(OVERSHOOT * s, drift)
     high = _siegert_integral((shift - d) / width)
     # Where the upper end overflows, so may the lower: then it never fires.
     low = np.where(np.isinf(high), 0, _siegert_integral((reset - d) / width))
     scale = constants.tau_mem * np.sqrt(np.pi)
+    # (I8)
     return 1 / (constants.refractory + scale * (high - low))
 
 
@@ -152,15 +165,18 @@ def curve(constants: LIFConstants) -> FICurve:
         rates = siegert_rate(drives, constants)
         fires = rates * constants.dt > SLOWEST
         stride = int(np.clip(constants.noise_std / 2 / STEP, 1, 10))
-        known = np.flatnonzero(fires)[::-1][::stride][::-1]
-        if known.size > 3:
-            ratio = np.log(firing_rate(drives[known], constants) / rates[known])
-            between = np.clip(drives, drives[known[0]], None)
-            rates = rates * np.exp(CubicSpline(drives[known], ratio)(between))
+        # From the top, so that the last drive, from which (I14) goes on, is exact.
+        coarse = np.flatnonzero(fires)[::-1][::stride][::-1]
+        if coarse.size > 3:  # what a cubic spline needs
+            # (I12)
+            ratio = np.log(firing_rate(drives[coarse], constants) / rates[coarse])
+            between = np.clip(drives, drives[coarse[0]], None)
+            rates = rates * np.exp(CubicSpline(drives[coarse], ratio)(between))
     return FICurve(
         constants=constants,
         start=float(drives[0]),
         step=STEP,
+        # Quadrature leaves dips of the order of 1e-5, which would make slopes negative.
         rates=np.maximum.accumulate(rates),
     )
 
@@ -171,18 +187,21 @@ def evaluate(fi: FICurve, drive: npt.ArrayLike) -> np.ndarray:
     Below the first drive it stays; above the last the interval shrinks as it does
     without noise, by τ_mem d ln(1 + (v_th − v_reset)/drive), down to one step.
     """
-    rates = _interpolate(drive, fi.start, fi.step, fi.rates)
-    return _replace_beyond(fi, drive, rates, 0)
-
-
-def slope(fi: FICurve, drive: npt.ArrayLike) -> np.ndarray:
-    """Return the curve's slope at drives in volts, in Hz per volt."""
-    slopes = _interpolate(drive, fi.start, fi.step, _slopes(fi.rates, fi.step))
-    return _replace_beyond(fi, drive, slopes, 1)
+    rates = _interpolate(drive, fi.start, fi.step, fi.rates)  # (I13)
+    d, c, last = np.asarray(drive, dtype=np.float64), fi.constants, fi.drives[-1]
+    if not (d > last).any() or fi.rates[-1] == 0:
+        return rates
+    swing = c.v_th - c.v_reset
+    # (I14)
+    shorter = c.tau_mem * (
+        np.log1p(swing / last) - np.log1p(swing / np.maximum(d, last))
+    )
+    interval = np.maximum(1 / fi.rates[-1] - shorter, c.refractory + c.dt)
+    return np.where(d > last, 1 / interval, rates)
 
 
 @lru_cache(maxsize=1)
-def lif_table() -> Table:
+def lif_table() -> ActivationTable:
     """Return the "lif" activation as a table of r against x, for both without a unit.
 
     r is the firing rate of the default `LIFConstants` at drive x·unit over `UNIT_RATE`.
@@ -192,7 +211,7 @@ def lif_table() -> Table:
     start, step = fi.start / fi.constants.unit, fi.step / fi.constants.unit
     for array in (values, slopes := _slopes(values, step)):
         array.setflags(write=False)
-    return Table(start, step, values, slopes)
+    return ActivationTable(start, step, values, slopes)
 
 
 def lif_activation(x: npt.ArrayLike) -> np.ndarray:
@@ -207,24 +226,8 @@ def lif_slope(x: npt.ArrayLike) -> np.ndarray:
     return _interpolate(x, table.start, table.step, table.slopes)
 
 
-def _replace_beyond(
-    fi: FICurve, drive: npt.ArrayLike, inside: np.ndarray, derivative: int
-) -> np.ndarray:
-    """Return `inside`, but beyond the last drive the continued rate or its slope."""
-    d, c, last = np.asarray(drive, dtype=np.float64), fi.constants, fi.drives[-1]
-    if not (d > last).any() or fi.rates[-1] == 0:
-        return inside
-    up, swing = np.maximum(d, last), c.v_th - c.v_reset
-    gone = c.tau_mem * (np.log1p(swing / last) - np.log1p(swing / up))
-    free, least = 1 / fi.rates[-1] - gone, c.refractory + c.dt
-    f = 1 / np.maximum(free, least)
-    if derivative:
-        f = np.where(free > least, f * f * c.tau_mem * swing / (up * (up + swing)), 0)
-    return np.where(d > last, f, inside)
-
-
 def _slopes(values: np.ndarray, step: float) -> np.ndarray:
-    """Return central differences, and 0 at both ends, beyond which values stay."""
+    """Return central differences (I15), and 0 at both ends, where values stay."""
     slopes = np.zeros_like(values)
     slopes[1:-1] = (values[2:] - values[:-2]) / (2 * step)
     return slopes
@@ -233,6 +236,8 @@ def _slopes(values: np.ndarray, step: float) -> np.ndarray:
 def _interpolate(
     x: npt.ArrayLike, start: float, step: float, values: np.ndarray
 ) -> np.ndarray:
+    """Return values on a uniform grid at any x, linear between points, (I13)."""
+    # numpy's interp would search the grid for every x; this is called in every step.
     place = (np.asarray(x, dtype=np.float64) - start) * (1 / step)
     place = np.clip(place, 0, values.size - 1)
     below = np.minimum(place.astype(np.intp), values.size - 2)
@@ -250,6 +255,7 @@ def _one_step(constants: LIFConstants) -> tuple[float, float, float]:
 def _noiseless_rate(d: np.ndarray, constants: LIFConstants) -> np.ndarray:
     """Return 1/(refractory + k dt), k the first step at which v is above threshold."""
     fires = d > 0
+    # (I11)
     over = np.log1p((constants.v_th - constants.v_reset) / np.where(fires, d, 1.0))
     steps = np.floor(constants.tau_mem * over / constants.dt) + 1
     return np.where(fires, 1 / (constants.dt * (constants.refractory_steps + steps)), 0)
@@ -261,6 +267,7 @@ def _siegert_integral(x: np.ndarray) -> np.ndarray:
     For u < 0 the integrand is erfcx|u|, for u > 0 it is 2e^{u²} − erfcx u; so only
     erfcx, which is tame, is left to quadrature (in t, u = sinh t).
     """
+    # (I10)
     top = np.arcsinh(np.abs(x))[..., None] / 2
     t = top * (NODES + 1)
     tame = (erfcx(np.sinh(t)) * np.cosh(t) * WEIGHTS * top).sum(axis=-1)
@@ -272,6 +279,7 @@ def _siegert_integral(x: np.ndarray) -> np.ndarray:
 def _nodes(d: np.ndarray, constants: LIFConstants) -> tuple[Any, Any] | None:
     """Return points below threshold, at 0, and their weights; None if too many."""
     _, s, reset = _one_step(constants)
+    # (I6): further down the potential is all but never found.
     low = min(reset - 3 * constants.noise_std, d.min() - 7 * constants.noise_std)
     points = int(np.ceil(-low / s * RESOLUTION)) + 16
     if points > MOST_POINTS:
@@ -285,9 +293,11 @@ def _mean_steps(
 ) -> np.ndarray:
     """Return the mean number of steps from reset to the first v above threshold."""
     a, s, reset = _one_step(constants)
+    # (I2), from all points and, last, from the reset: drive × from × to.
     origin = (1 - a) * np.append(v, reset) + a * d[:, None]
     z = (v - origin[:, :, None]) / s
     kernel = np.exp(-0.5 * z * z) * (weights / (s * np.sqrt(2 * np.pi)))
+    # (I4), then (I5)
     system = np.eye(v.size) - kernel[:, :-1]
     from_v = np.linalg.solve(system, np.ones((d.size, v.size, 1)))
     return 1 + (kernel[:, -1:] @ from_v)[:, 0, 0]

@@ -15,7 +15,6 @@ from isotau.convert.neuron.fi_curve import (
     lif_slope,
     lif_table,
     siegert_rate,
-    slope,
 )
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 
@@ -143,24 +142,15 @@ def test_curve_is_made_once_and_never_falls():
     )
 
 
-def test_slope_is_the_curves_derivative():
-    drives = 1e-3 * np.array([-2.0, 0.0, 4.0, 12.0])
-    wide = firing_rate(drives + 2e-4, PUBLISHED) - firing_rate(drives - 2e-4, PUBLISHED)
-    np.testing.assert_allclose(slope(curve(PUBLISHED), drives), wide / 4e-4, rtol=0.01)
-
-
 def test_beyond_the_ends_rates_go_on_to_the_refractory_ceiling():
     fi = curve(FITTED)
     np.testing.assert_array_equal(evaluate(fi, -1.0), fi.rates[0])
-    assert slope(fi, -1.0) == 0
     far = np.array([0.08, 0.1, 0.15, 0.25, 10.0])
     rates = evaluate(fi, far)
     # whole steps make the true rate a staircase: within one step of each interval
     off = 1 / rates - 1 / firing_rate(far, FITTED)
     assert (np.abs(off) <= FITTED.dt).all() and (np.diff(rates) >= 0).all()
     assert rates[-1] == pytest.approx(1 / 6e-3)
-    rise = (evaluate(fi, far[1:] + 1e-5) - evaluate(fi, far[1:] - 1e-5)) / 2e-5
-    np.testing.assert_allclose(slope(fi, far[1:]), rise, rtol=1e-4, atol=1e-9)
 
 
 def test_activation_is_the_rate_in_units_of_50_hz():
