@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, UInt8
 from norse.torch.functional.lif import LIFState
 
-from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import floats, length, whole
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes
@@ -25,10 +25,13 @@ FORGETFUL = 1e-3
 @short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class LIFRun:
-    """What a run left behind: all spikes, and how far the states went.
+    """What a run left behind.
 
-    `current` holds i before the decay of a step, in volts, every so many steps; None
-    unless asked for.
+    Attributes:
+        spikes: all of them.
+        ranges: how far the states went.
+        current: i before its decay (L1), in volts, after every so many steps; None
+            unless asked for.
     """
 
     spikes: Spikes
@@ -63,46 +66,48 @@ def simulate_lif(
         keep_current_every: keep i after every so many steps; 0 for never.
         progress: is given the steps as they pass.
     """
-    every = validation.whole("keep_current_every", keep_current_every, 0, 1 << 30)
-    steps, batch = validation.length("inputs", inputs, ndim=3), inputs.shape[1]
+    interval = whole("keep_current_every", keep_current_every, 0, 1 << 30)
+    steps, batch = length("inputs", inputs, ndim=3), inputs.shape[1]
     shape = (steps, batch, net.n_in)
-    inputs = validation.floats("inputs", inputs, shape, "steps × batch × channel")
+    inputs = floats("inputs", inputs, shape, "steps × batch × channel")
     copies = len(scalings)
-    each = torch.tensor(scalings, dtype=torch.float32).repeat_interleave(batch, dim=0)
-    gain, drive = each[:, :1], each[:, 1:]
+    variants = torch.tensor(scalings, dtype=torch.float32)
+    variants = variants.repeat_interleave(batch, dim=0)
+    gain, drive = variants[:, :1], variants[:, 1:]
     module = LIFModule(net, dtype=torch.float32)
     parameters, per_step = module.norse_parameters(), module.noise_per_step()
-    noisy = generator is not None and net.noise_std > 0
     parameters = parameters._replace(v_leak=parameters.v_leak + drive)
     state = module.initial_state(copies * batch)
     bits = np.empty((steps, copies * batch, (net.n + 7) // 8), dtype=np.uint8)
     i_peak, i_power, v_low = (torch.zeros(net.n) for _ in range(3))
-    kept = 1 - module.loss_per_step(module.tau_syn)
-    forgetful = torch.nonzero(kept < FORGETFUL).ravel()
-    noise, currents = None, []
+    keep = 1 - module.loss_per_step(module.tau_syn)
+    forgetful = torch.nonzero(keep < FORGETFUL).ravel()
+    currents = []
     with torch.inference_mode():
         for t in progress(range(-burn_in, steps), "LIF network in Norse"):
             x = torch.zeros(batch, net.n_in)
             if t >= 0:
                 x = torch.tensor(inputs[t], dtype=torch.float32)
-            if noisy:
-                sample = torch.randn(batch, net.n, generator=generator)
-                noise = (per_step * sample).repeat(copies, 1)
+            # Variants share their noise, so that they differ by the scaling alone.
+            noise = _draw(net, (batch, net.n), per_step, generator)
+            noise = None if noise is None else noise.repeat(copies, 1)
             x = x.repeat(copies, 1)
             before = state.lif
             state = module.step(x, state, parameters, noise, gain)
-            i = state.lif.i / kept.clamp(min=FORGETFUL)
+            # (L17): Norse returns i after its decay.
+            i = state.lif.i / keep.clamp(min=FORGETFUL)
             if len(forgetful):
                 i[:, forgetful] = _jump(module, x, before, gain, forgetful)
+            # (L16)
             i_peak = torch.maximum(i_peak, i.abs().amax(0))
             v_low = torch.maximum(v_low, (module.v_reset - state.lif.v).amax(0))
             if t >= 0:
                 i_power += (i * i).mean(0)
                 bits[t] = packed.pack(state.lif.z.numpy() > 0)
-            if every and t >= 0 and (t + 1) % every == 0:
+            if interval and t >= 0 and (t + 1) % interval == 0:
                 currents.append(i.numpy().copy())
     return LIFRun(
-        Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net)),
+        _spikes(net, bits),
         Ranges(
             i_peak=i_peak.double().numpy(),
             i_rms=(i_power / steps).sqrt().double().numpy(),
@@ -119,7 +124,7 @@ def _jump(
     gain: torch.Tensor,
     neurons: torch.Tensor,
 ) -> torch.Tensor:
-    """Return i of some neurons right after the jump of a step."""
+    """Return i of some neurons right after the jump of a step (L1)."""
     arriving = x @ module.w_in[neurons].T
     returning = (before.z * gain) @ module.w_rec[neurons].T
     return before.i[:, neurons] + arriving + returning
@@ -147,22 +152,35 @@ def respond(
     """
     module = LIFModule(net, dtype=torch.float32)
     parameters, per_step = module.norse_parameters(), module.noise_per_step()
-    noisy = generator is not None and net.noise_std > 0
-    bits, state, noise = [], None, None
+    bits, state = [], None
     with torch.inference_mode():
+        # i is set before each step and nothing may be added to it in the step.
         module.w_rec.zero_()
         module.w_in.zero_()
         ticks = progress(range(steps), "neurons under laid-down currents")
-        for _, told in zip(ticks, currents, strict=True):
-            i = torch.tensor(told, dtype=torch.float32)
+        for _, current in zip(ticks, currents, strict=True):
+            i = torch.tensor(current, dtype=torch.float32)
             if state is None:
                 state = module.initial_state(len(i))
                 nothing = torch.zeros(len(i), net.n_in)
-            if noisy:
-                noise = per_step * torch.randn(i.shape, generator=generator)
+            noise = _draw(net, i.shape, per_step, generator)
             forced = state._replace(lif=state.lif._replace(i=i))
             state = module.step(nothing, forced, parameters, noise)
             bits.append(packed.pack(state.lif.z.numpy() > 0))
-    return Spikes(
-        bits=np.stack(bits), n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net)
-    )
+    return _spikes(net, np.stack(bits))
+
+
+def _draw(
+    net: LIFNetwork,
+    shape: Sequence[int],
+    per_step: torch.Tensor,
+    generator: torch.Generator | None,
+) -> torch.Tensor | None:
+    """Return the membrane noise of a step (L8), None where there is none."""
+    if generator is None or net.noise_std == 0:
+        return None
+    return per_step * torch.randn(shape, generator=generator)
+
+
+def _spikes(net: LIFNetwork, bits: UInt8[np.ndarray, "steps batch bytes"]) -> Spikes:
+    return Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net))

@@ -32,12 +32,10 @@ def simulate_rate(
     x0: Float64[np.ndarray, "batch n"] | None = None,
     keep_x: bool = False,
 ) -> RateRun:
-    """Return the rates and outputs of a batch of trials.
+    """Return the rates and outputs of a batch of trials, by equations (R2) to (R5).
 
-    x_{t+1} = (1 − dt/τ) x_t + (dt/τ)(W_rec r_t + W_in u_t + b) + noise_std·ξ,
-    r = φ(x), o = W_out φ(x + readout_bias) + b_o; noise is not scaled by dt/τ. Element
-    t of the result is the state after input t was taken, x_{t+1}: the same alignment as
-    the spikes of the other stages, and as spikeRNN's training, which compares it with
+    Element t of the result is the state after input t was taken, x_{t+1}: as for the
+    spikes of the other stages, and as in spikeRNN's training, which compares it with
     target t. The state before the first step is not returned.
     Source: Kim, Li & Sejnowski 2019, doi:10.1073/pnas.1905926116, and their code.
 
@@ -57,27 +55,30 @@ def simulate_rate(
         "inputs", inputs, (steps, batch, net.n_in), "steps × batch × input"
     )
     if x0 is None:
+        # (R5)
         x = rng.normal(net.x0, net.x0_std, (batch, net.n))
     else:
         x = validation.floats("x0", x0, (batch, net.n), "batch × unit")
+    # dt/τ goes into the weights once; what depends on inputs alone is one product.
     gain = net.dt / net.tau
     drive = inputs @ (net.w_in * gain[:, None]).T + net.bias * gain
     recurrent = np.ascontiguousarray((net.w_rec * gain[:, None]).T)
     amplitude = net.noise_std if noise else 0.0
     rates = np.empty((steps, batch, net.n))
-    states = (
-        np.empty((steps, batch, net.n)) if keep_x or net.readout_bias.any() else None
-    )
+    shifted = net.readout_bias.any()
+    states = np.empty((steps, batch, net.n)) if keep_x or shifted else None
     r = activate(x, net.activation, net.ceiling)
     for t in range(steps):
+        # (R2), its noise last, then (R3)
         x = (1.0 - gain) * x + r @ recurrent + drive[t]
         if amplitude:
             x += amplitude * rng.standard_normal((batch, net.n))
         r = rates[t] = activate(x, net.activation, net.ceiling)
         if states is not None:
             states[t] = x
-    read = rates
-    if states is not None and net.readout_bias.any():
-        read = activate(states + net.readout_bias, net.activation, net.ceiling)
-    outputs = read @ net.w_out.T + net.b_out
+    # (R4); without a readout bias the rates that recur are the rates that are read.
+    readable = rates
+    if states is not None and shifted:
+        readable = activate(states + net.readout_bias, net.activation, net.ceiling)
+    outputs = readable @ net.w_out.T + net.b_out
     return RateRun(rates, outputs, states if keep_x else None)

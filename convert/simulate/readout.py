@@ -1,5 +1,9 @@
 """The readout: from spikes to outputs, the same for every stage."""
 
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
@@ -32,14 +36,9 @@ def read_out(
     n_out = validation.length("w_out", w_out)
     w_out = validation.floats("w_out", w_out, (n_out, spikes.n), "output × neuron")
     tau = validation.floats("tau", tau, (spikes.n,), "neuron", positive=True)
-    loss = decay_fraction(tau, spikes.dt)
-    keep, jump = 1 - loss, loss / spikes.dt
-    filtered = np.zeros((spikes.batch, spikes.n)) + f0
     outputs = np.empty((spikes.steps, spikes.batch, n_out))
-    for t in range(spikes.steps):
-        filtered *= keep
-        filtered += unpack(spikes.bits[t], spikes.n) * jump
-        outputs[t] = filtered @ w_out.T + b_out
+    for t, filtered in enumerate(_filter(spikes, tau, f0, np.float64)):
+        outputs[t] = filtered @ w_out.T + b_out  # (L13)
     return outputs
 
 
@@ -83,15 +82,27 @@ def filter_spikes(
     taus = np.broadcast_to(np.asarray(tau, dtype=np.float64), (spikes.n,))
     taus = validation.floats("tau", taus, (spikes.n,), "neuron", positive=True)
     every = validation.whole("every", every, 1, spikes.steps)
-    loss = decay_fraction(taus, spikes.dt)
-    keep, jump = (1 - loss).astype(np.float32), (loss / spikes.dt).astype(np.float32)
-    filtered = np.zeros((spikes.batch, spikes.n), np.float32) + np.float32(f0)
     samples = np.empty(
         (spikes.steps // every, spikes.batch, spikes.n), dtype=np.float32
     )
-    for t in range(len(samples) * every):
-        filtered *= keep
-        filtered += unpack(spikes.bits[t], spikes.n) * jump
-        if (t + 1) % every == 0:
-            samples[t // every] = filtered
+    trains = _filter(spikes, taus, f0, np.float32)
+    for k, filtered in enumerate(islice(trains, every - 1, None, every)):
+        samples[k] = filtered
     return samples
+
+
+def _filter(
+    spikes: Spikes,
+    tau: Float64[np.ndarray, " n"],
+    f0: Float64[np.ndarray, " n"] | float,
+    dtype: type[np.floating[Any]],
+) -> Iterator[np.ndarray]:
+    """Yield the filtered spike trains after each step (L12), one array that changes."""
+    loss = decay_fraction(tau, spikes.dt)
+    keep, jump = (1 - loss).astype(dtype), (loss / spikes.dt).astype(dtype)
+    filtered = np.zeros((spikes.batch, spikes.n), dtype) + np.asarray(f0, dtype)
+    # One step is unpacked at a time: all at once take eight times the packed memory.
+    for bits in spikes.bits:
+        filtered *= keep
+        filtered += unpack(bits, spikes.n) * jump
+        yield filtered
