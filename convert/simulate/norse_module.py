@@ -8,8 +8,8 @@ import torch
 from norse.torch.functional.lif import LIFParameters, LIFState, lif_step
 from torch import Tensor, nn
 
-from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import choice, number
 from isotau.convert.records.lif import LIFNetwork, refractory_steps
 from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE, WEIGHTS
 
@@ -19,21 +19,24 @@ OPTIONAL = ("i0", "v0", "f0", "tau_out")
 
 @short_repr
 class ModuleState(NamedTuple):
-    """What the network remembers between two steps; every tensor is batch × neuron."""
+    """What the network remembers between two steps; every tensor is batch × neuron.
+
+    Attributes:
+        lif: spikes z, potential v and synaptic current i, as Norse has them.
+        refractory_left: steps that each neuron still stays at reset.
+    """
 
     lif: LIFState
-    rest: Tensor
-    """Steps left at reset."""
+    refractory_left: Tensor
 
 
 class LIFModule(nn.Module):
     """A `LIFNetwork` whose time step is Norse's `lif_step`.
 
-    Around Norse's step stand the two things it lacks. The membrane noise rides on
-    v_leak, the one term that enters v alone: v gains (1 − e^(−dt/τ_mem))·v_leak, so a
-    noise n is added as n/(1 − e^(−dt/τ_mem)). A neuron within its refractory period is
-    put back to v_reset and its spike removed after the step. Exact decays come from
-    handing Norse (1 − e^(−dt/τ))/dt as inverse time constants.
+    Around Norse's step, equations (L1) to (L3), stand the two things it lacks: membrane
+    noise, which rides on v_leak (L9), and the refractory period (L4 to L6): a neuron
+    within it is put back to v_reset and its spike removed after the step. Exact decays
+    come from handing Norse (1 − e^(−dt/τ))/dt as inverse time constants.
 
     What trains is a parameter, everything else a buffer, each under the name it has in
     `LIFNetwork` and in the same units.
@@ -85,7 +88,8 @@ class LIFModule(nn.Module):
         """
         super().__init__()
         for name in train:
-            validation.choice("train", name, TRAINABLE)
+            choice("train", name, TRAINABLE)
+        # Buffers, too, move between devices and into checkpoints.
         for name in WEIGHTS + CONSTANTS + OPTIONAL:
             value = torch.tensor(getattr(net, name), dtype=dtype)
             if name in train:
@@ -93,21 +97,22 @@ class LIFModule(nn.Module):
             else:
                 self.register_buffer(name, value)
         self.register_buffer("rest_steps", torch.tensor(refractory_steps(net)))
+        # Not in checkpoints: the caller chooses the unit anew.
         volts = np.ones(net.n) if unit is None else unit
         self.register_buffer("unit", torch.tensor(volts, dtype=dtype), persistent=False)
         self.noise_std, self.dt = net.noise_std, net.dt
         self.population = net.population
-        self.surrogate = validation.choice("surrogate", surrogate, SURROGATES)
-        self.damping = validation.number("damping", damping, positive=True)
+        self.surrogate = choice("surrogate", surrogate, SURROGATES)
+        self.damping = number("damping", damping, positive=True)
 
     def loss_per_step(self, tau: Tensor) -> Tensor:
-        """Return 1 − exp(−dt/τ)."""
+        """Return 1 − exp(−dt/τ), what is lost in a step (L7)."""
         return -torch.expm1(-self.dt / tau)
 
     def noise_per_step(self) -> Tensor:
-        """Return the standard deviation of the noise that a step adds to v."""
-        left = torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem))
-        return self.noise_std * left / self.unit
+        """Return the standard deviation of the noise that a step adds to v (L8)."""
+        share = torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem))
+        return self.noise_std * share / self.unit
 
     def norse_parameters(self) -> LIFParameters:
         """Return Norse's parameters with exact exponential decays."""
@@ -122,7 +127,7 @@ class LIFModule(nn.Module):
         )
 
     def initial_state(self, batch: int) -> ModuleState:
-        """Return the state before the first step: v0 and i0, no spike under way."""
+        """Return the state before the first step, no spike under way (L14)."""
         zeros = self.v_reset.new_zeros(batch, self.v_reset.shape[0])
         return ModuleState(
             LIFState(z=zeros, v=self.v0.expand_as(zeros), i=self.i0.expand_as(zeros)),
@@ -148,18 +153,22 @@ class LIFModule(nn.Module):
                 of one network run as one batch.
         """
         if noise is not None:
+            # (L9); Norse multiplies v_leak by dt·tau_mem_inv, which is a_mem.
             lift = noise / (self.dt * parameters.tau_mem_inv)
             parameters = parameters._replace(v_leak=parameters.v_leak + lift)
+        # A factor on spikes that arrive is one on all recurrent weights.
         before = state.lif._replace(z=state.lif.z * gain)
+        # (L1) to (L3)
         _, lif = lif_step(inputs, before, self.w_in, self.w_rec, parameters, dt=self.dt)
-        resting = state.rest > 0
-        z = lif.z
+        steps_left, z = state.refractory_left, lif.z
         if self.damping != 1:
+            # (U3): the value of z stays, its gradient is damped.
             z = z.detach() + self.damping * (z - z.detach())
-        z = torch.where(resting, torch.zeros_like(z), z)
-        v = torch.where(resting, self.v_reset, lif.v)
-        rest = torch.where(z > 0, self.rest_steps, (state.rest - 1).clamp(min=0))
-        return ModuleState(LIFState(z=z, v=v, i=lif.i), rest)
+        # (L4) to (L6); Norse itself has reset the neurons that fired.
+        z = torch.where(steps_left > 0, torch.zeros_like(z), z)
+        v = torch.where(steps_left > 0, self.v_reset, lif.v)
+        steps_left = torch.where(z > 0, self.rest_steps, (steps_left - 1).clamp(min=0))
+        return ModuleState(LIFState(z=z, v=v, i=lif.i), steps_left)
 
     def forward(
         self, inputs: Tensor, generator: torch.Generator | None = None
@@ -189,6 +198,7 @@ class LIFModule(nn.Module):
         filtered = self.f0.expand_as(spikes[0])
         outputs = []
         for z in spikes:
+            # (L12), (L13); out of place, since gradients need every f
             filtered = filtered * (1 - loss) + z * (loss / self.dt)
             outputs.append(filtered @ self.w_out.T + self.b_out)
         return torch.stack(outputs)

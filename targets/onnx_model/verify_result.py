@@ -160,7 +160,7 @@ def _lif(net: LIFNetwork, inputs: npt.NDArray[np.float64], seed: int) -> Trial:
                 kept[name].append(value)
     need = {name: np.stack(values) for name, values in kept.items()}
     end = {name: need[name][-1] for name in ("i", "v", "f")}
-    end |= {"z": need["spikes"][-1], "rest": state.rest.numpy()}
+    end |= {"z": need["spikes"][-1], "rest": state.refractory_left.numpy()}
     return Trial(
         feeds=feeds,
         sequences=(INPUTS, NOISE) if NOISE in feeds else (INPUTS,),

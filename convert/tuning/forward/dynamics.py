@@ -136,10 +136,8 @@ class NorseRun:
                 x, now, self.parameters, None if noise is None else noise[t]
             )
             spikes.append(now.lif.z)
-        lif = now.lif
-        return torch.stack(spikes), ForwardState(
-            lif.z, lif.v, lif.i, now.rest, inputs[-1]
-        )
+        lif, rest = now
+        return torch.stack(spikes), ForwardState(lif.z, lif.v, lif.i, rest, inputs[-1])
 
 
 def start(module: LIFModule, batch: int) -> ForwardState:

@@ -87,7 +87,7 @@ def cut_off(module, batch):
     spikes = []
     for x, xi in zip(batch.inputs, noise, strict=True):
         lif = state.lif._replace(z=state.lif.z.detach())
-        state = module.step(x, ModuleState(lif, state.rest), parameters, xi)
+        state = module.step(x, ModuleState(lif, state.refractory_left), parameters, xi)
         spikes.append(state.lif.z)
     spikes = spikes[batch.lead :]
     return module.read_out(spikes), torch.stack(spikes)
