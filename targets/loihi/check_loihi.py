@@ -1,53 +1,51 @@
-"""What Loihi 1 or 2 cannot hold of a network, all at once."""
+"""What Loihi 1 or 2 cannot hold of a network, all at once.
+
+Of a LIF network that is what quantizing it will run into, as far as one can foresee.
+"""
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from isotau.convert.chip import arithmetic
-from isotau.convert.ground.errors import DoesNotFit, Finding, Severity, neuron_range
+from isotau.convert.ground.errors import DoesNotFit, Finding, error, info, warning
 from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
+from isotau.convert.to_fixed.weight_blocks import WeightConfig, weight_blocks
 from isotau.targets.loihi import demand as synapses
 from isotau.targets.loihi.demand import Demand, demand
-from isotau.targets.loihi.lif_outlook import lif_outlook, sketch
 from isotau.targets.loihi.limits import LIMITS, Chip, limit, unknown
-from isotau.targets.loihi.place import PROFILES, misfits, place, utilization
+from isotau.targets.loihi.place import PROFILES, misfits, place, tightest_core
 
-ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
-OWN_PROGRAM = "write a neuron program of your own for it, or drop it"
+OWN_PROGRAM = "write a neuron program of your own for it, or "
 MERGE = (
     "merge profiles (isotau.targets.on_lava.profiles.group_profiles) for fewer cores"
 )
+CLOSE = 0.05
+"""Relative error of a time constant that is worth a warning."""
+FEW = 0.05
+"""Share of weights that may round to zero without a warning."""
 
 
 def check_loihi(net: Network, chip: Chip) -> list[Finding]:
     """Return everything that a chip cannot hold of a network, or holds otherwise.
 
-    A `LIFNetwork` is looked at as quantizing would leave it, as far as that can be
-    foreseen: with every weight kept, and the cores counted for that.
+    A `LIFNetwork` is looked at as quantizing would leave it: with every weight kept,
+    and the cores counted for that.
     """
     if isinstance(net, RateRNN):
-        return [
-            Finding(
-                ERROR,
-                "network",
-                f"stage: got a rate network ({net.activation}), need integers",
-                "run isotau convert, then isotau quantize",
-            )
-        ]
+        message = f"stage: got a rate network ({net.activation}), need integers"
+        return [error("network", message, "run isotau convert, then isotau quantize")]
     if isinstance(net, LIFNetwork):
-        stage = Finding(
-            INFO,
-            "network",
-            "stage: got a LIF network in floats, need integers",
-            "run isotau quantize, then check its result",
-        )
+        message = "stage: got a LIF network in floats, need integers"
+        stage = info("network", message, "run isotau quantize, then check its result")
         return [stage, *lif_outlook(net, chip), *_of_cores(sketch(net), chip)]
     return [
         *_of_neurons(net, chip),
         *_of_input(net, chip),
-        *_of_blocks(net, chip),
+        *_of_delays(net, chip),
         *_of_runs(net, chip),
         *_of_cores(net, chip),
     ]
@@ -57,114 +55,101 @@ def _of_neurons(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
     """Yield what registers cannot hold."""
     small = net.bias_exp < 0
     if small.any():
-        yield Finding(
-            ERROR,
-            neuron_range(small),
+        yield error(
+            small,
             f"bias_exp: got down to {net.bias_exp.min()}, need 0 to "
             f"{arithmetic.BIAS_EXP_MAX}",
             "replace bias_mant by arithmetic.effective_bias and bias_exp by 0",
         )
-    if chip.threshold_profiles is not None and (net.vth == 0).any():
-        yield Finding(
-            WARNING,
-            neuron_range(net.vth == 0),
+    flat = net.vth == 0
+    if chip.threshold_profiles is not None and flat.any():
+        yield warning(
+            flat,
             "vth: got 0, need at least 1 (nengo-loihi, hardware/validate.py)",
             "set 1; the neurons then need 64 more units of v",
         )
-    held = net.refractory > 0
-    if held.any() and chip.refractory_max is None:
-        yield Finding(
-            WARNING,
-            neuron_range(held),
-            f"refractory: got up to {net.refractory.max()} steps, need 0 "
-            f"({chip.sources['refractory_max']})",
-            OWN_PROGRAM,
-        )
+    yield from _of_refractory(net.refractory, chip)
     longest = net.refractory == arithmetic.REFRACTORY_MAX
     if longest.any() and chip.refractory_max is not None:
-        yield Finding(
-            WARNING,
-            neuron_range(longest),
+        # The sources differ by one on what the register counts.
+        yield warning(
+            longest,
             f"refractory: got {arithmetic.REFRACTORY_MAX} steps, need one less to be "
             f"sure ({chip.sources['refractory_max']})",
             "shorten it by a step, or try it on the chip",
         )
-    if net.noise_exp is not None:
-        yield _of_noise(chip)
-
-
-def _of_noise(chip: Chip) -> Finding:
+    if net.noise_exp is None:
+        return
     if chip.noise:
-        return Finding(
-            INFO,
+        yield info(
             "noise_exp",
             "noise: got the engines' random numbers, need the chip's own",
             "of the same distribution; spikes agree in statistics, not one by one",
         )
-    return Finding(
-        WARNING,
-        "noise_exp",
-        f"noise: got membrane noise, need none ({chip.sources['noise']})",
-        OWN_PROGRAM,
-    )
+    else:
+        yield warning(
+            "noise_exp",
+            f"noise: got membrane noise, need none ({chip.sources['noise']})",
+            f"{OWN_PROGRAM}drop it",
+        )
+
+
+def _of_refractory(steps: np.ndarray, chip: Chip) -> Iterator[Finding]:
+    if steps.any() and chip.refractory_max is None:
+        yield warning(
+            steps > 0,
+            f"refractory: got up to {steps.max()} steps, need 0 "
+            f"({chip.sources['refractory_max']})",
+            f"{OWN_PROGRAM}drop it",
+        )
 
 
 def _of_input(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
     """Yield what input channels may send."""
     for k, block in enumerate(net.blocks):
+        place = f"block {k} (input)"
         if block.source != "input":
             continue
         if block.binary:
-            yield Finding(
-                INFO,
-                f"block {k} (input)",
+            yield info(
+                place,
                 "messages: got spikes from outside, need a source of them",
                 "have an embedded processor send them, step by step",
             )
         elif chip.message_bits == 0:
-            yield Finding(
-                ERROR,
-                f"block {k} (input)",
+            yield error(
+                place,
                 f"messages: got signed integers, need spikes ({chip.name} has no "
                 "graded ones)",
                 "encode the input as spikes and set binary=True, or take Loihi 2",
             )
         else:
-            yield Finding(
-                INFO,
-                f"block {k} (input)",
+            yield info(
+                place,
                 f"messages: got signed integers, need at most {chip.message_bits} bits",
                 "sent as graded spikes by an embedded processor",
             )
 
 
-def _of_blocks(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
+def _of_delays(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
     """Yield what becomes of delays."""
     for k, block in enumerate(net.blocks):
         if not block.delay:
             continue
-        where = f"block {k} ({block.source})"
+        place, delay = f"block {k} ({block.source})", f"delay: got {block.delay} steps"
         if chip.delay_max is not None and block.delay > chip.delay_max:
-            yield Finding(
-                ERROR,
-                where,
-                f"delay: got {block.delay} steps, need at most {chip.delay_max}",
-                "shorten it, or add neurons that pass spikes on",
+            message = f"{delay}, need at most {chip.delay_max}"
+            yield error(
+                place, message, "shorten it, or add neurons that pass spikes on"
             )
         elif chip.delay_slots is None:
-            yield Finding(
-                INFO,
-                where,
-                f"delay: got {block.delay} steps, need no more than the chip holds, "
-                "which is not published",
-                "taken as possible",
-            )
+            message = f"{delay}, need no more than the chip holds, "
+            yield info(place, f"{message}which is not published", "taken as possible")
         else:
             slots = synapses.delay_slots([block])
-            yield Finding(
-                INFO,
-                where,
-                f"delay: got {block.delay} steps, need {slots} accumulators a neuron",
+            yield info(
+                place,
+                f"{delay}, need {slots} accumulators a neuron",
                 f"at most {chip.delay_slots // slots} of its neurons come on a core",
             )
 
@@ -172,22 +157,20 @@ def _of_blocks(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
 def _of_runs(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
     """Yield what must be done around a run."""
     if net.reset_interval:
-        yield Finding(
-            WARNING,
+        yield warning(
             "reset_interval",
             f"reset: got one every {net.reset_interval} steps, need none "
             f"({chip.name} has no register for it)",
             "have an embedded processor write u and v",
         )
-    if net.u0.any() or net.v0.any():
-        yield Finding(
-            INFO,
-            neuron_range((net.u0 != 0) | (net.v0 != 0)),
+    started = (net.u0 != 0) | (net.v0 != 0)
+    if started.any():
+        yield info(
+            started,
             "u0, v0: got a start state, need 0 at power-up",
             "have the host write u and v before each trial",
         )
-    yield Finding(
-        INFO,
+    yield info(
         "w_out",
         f"readout: got {net.n_out} real outputs, need integers",
         "computed off the chip, from the spikes that it sends",
@@ -198,45 +181,191 @@ def _of_cores(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
     """Yield whether the network fits on cores, and on how many."""
     needs = demand(net, chip)
     problems = misfits(needs, chip)
-    for problem in problems:
-        what, _, remedy = problem.rpartition("; ")
-        yield Finding(ERROR, chip.name, what, remedy)
+    yield from (_misfit(problem, chip) for problem in problems)
     yield from _of_profiles(needs, chip)
     hidden = [LIMITS[name] for name in unknown(chip) if name in LIMITS]
     if hidden:
-        yield Finding(
-            INFO,
+        yield info(
             chip.name,
             f"limits: got no public number for {', '.join(hidden)}, need one to check",
             f"not checked; what is counted for {chip.name} is a lower bound",
         )
-    if problems:
+    if problems:  # no placement can help
         return
     try:
         placement = place(net, chip, chips=None)
-    except DoesNotFit as error:
-        what, _, remedy = str(error).rpartition("; ")
-        yield Finding(ERROR, chip.name, what, remedy)
+    except DoesNotFit as refusal:
+        yield _misfit(str(refusal), chip)
         return
-    tight = max(utilization(placement), key=lambda row: row.share[row.tightest])
-    found = (
+    core = tightest_core(placement)
+    message = (
         f"cores: got {placement.cores}, need at most {chip.cores} a chip (tightest: "
-        f"{tight.used[tight.tightest]} of {limit(chip, tight.tightest)} "
-        f"{LIMITS[tight.tightest]})"
+        f"{core.used[core.tightest]} of {limit(chip, core.tightest)} "
+        f"{LIMITS[core.tightest]})"
     )
     if placement.chips == 1:
-        yield Finding(INFO, chip.name, found, "see isotau.targets.loihi.place")
+        yield info(chip.name, message, "see isotau.targets.loihi.place")
     else:
-        yield Finding(WARNING, chip.name, found, f"needs {placement.chips} chips")
+        yield warning(chip.name, message, f"needs {placement.chips} chips")
+
+
+def _misfit(text: str, chip: Chip) -> Finding:
+    """Return the text of a refusal, "what: got X, need Y; what to do", as an error."""
+    message, _, action = text.rpartition("; ")
+    return error(chip.name, message, action)
 
 
 def _of_profiles(needs: Demand, chip: Chip) -> Iterator[Finding]:
     for name in PROFILES:
         most, number = limit(chip, name), getattr(needs, name)
         if most is not None and number > most:
-            yield Finding(
-                WARNING,
+            yield warning(
                 "all neurons",
                 f"{name}: got {number}, need at most {most} a core",
                 f"spread over at least {-(-number // most)} cores, or {MERGE}",
+            )
+
+
+def lif_outlook(net: LIFNetwork, chip: Chip) -> Iterator[Finding]:
+    """Yield what the registers of a chip cannot hold of a LIF network."""
+    for name, offset in (("tau_syn", arithmetic.DU_OFFSET), ("tau_mem", 0)):
+        yield from _of_tau(net, name, offset)
+    steps = refractory_steps(net)
+    beyond = steps > arithmetic.REFRACTORY_MAX
+    if beyond.any():
+        yield error(
+            beyond,
+            f"refractory: got up to {steps.max()} steps, need at most "
+            f"{arithmetic.REFRACTORY_MAX}",
+            "raise dt or shorten it",
+        )
+    yield from _of_refractory(steps, chip)
+    if net.noise_std:
+        yield from _of_noise(net, chip)
+    yield from _of_weights(net)
+    if chip.message_bits == 0:
+        yield warning(
+            "w_in",
+            f"input: got channels of any value, need spikes ({chip.name} has no graded "
+            "ones)",
+            "encode the input as spikes, or take Loihi 2",
+        )
+
+
+def sketch(net: LIFNetwork) -> FixedPointNetwork:
+    """Return integers of the network's structure: what it needs of cores, no dynamics.
+
+    Profiles and weight blocks are those that quantizing gives at a scale at which the
+    largest weight takes its whole range; thresholds are merely told apart.
+    """
+    zeros = np.zeros(net.n, dtype=np.int64)
+    channels = np.zeros(net.n_in, dtype=np.int64)
+    groups = net.population
+    # Neurons of two populations get other scales, and so other thresholds.
+    above = np.stack([groups, net.v_th - net.v_reset])
+    sources = (("input", net.w_in, channels), ("recurrent", net.w_rec, groups))
+    return FixedPointNetwork(
+        blocks=tuple(
+            block
+            for source, weights, columns in sources
+            for block in weight_blocks(
+                source, _full(weights), groups, columns, WeightConfig()
+            )
+        ),
+        n_in=net.n_in,
+        du=_register(net.tau_syn, net.dt, arithmetic.DU_OFFSET),
+        dv=_register(net.tau_mem, net.dt, 0),
+        vth=np.unique(above, axis=1, return_inverse=True)[1].reshape(-1) + 1,
+        bias_mant=zeros,
+        bias_exp=zeros,
+        refractory=np.minimum(refractory_steps(net), arithmetic.REFRACTORY_MAX),
+        noise_exp=None,
+        state_scale=np.ones(net.n),
+        v_reset=net.v_reset,
+        input_scale=1.0,
+        dt=net.dt,
+        w_out=net.w_out,
+        b_out=net.b_out,
+        tau_out=net.tau_out,
+        population=groups,
+    )
+
+
+def _full(weights: np.ndarray) -> np.ndarray:
+    """Return weights, the largest scaled to the largest mantissa."""
+    peak = np.abs(weights).max()
+    return weights if peak == 0 else weights * (255 / peak)
+
+
+def _register(tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
+    """Return the decay register nearest to τ, the last one for those too long."""
+    exact = arithmetic.DECAY_UNITY * decay_fraction(tau, dt)
+    # (F2), (F3)
+    return np.clip(np.rint(exact).astype(np.int64) - offset, 0, arithmetic.DECAY_MAX)
+
+
+def _of_tau(net: LIFNetwork, name: str, offset: int) -> Iterator[Finding]:
+    tau: np.ndarray = getattr(net, name)
+    # A register that rounds to 0 would never decay.
+    too_long = arithmetic.DECAY_UNITY * decay_fraction(tau, net.dt) < 0.5
+    if too_long.any():
+        yield error(
+            too_long,
+            f"{name}: got up to {tau.max():.4g} s, need less than "
+            f"{2 * arithmetic.DECAY_UNITY * net.dt:.4g} s",
+            "raise dt",
+        )
+    loss = (_register(tau, net.dt, offset) + offset) / arithmetic.DECAY_UNITY  # (F4)
+    # One without memory has none in either case.
+    slow = (tau > net.dt) & ~too_long & (loss < 1)
+    nearest = np.where(slow, -net.dt / np.log1p(-np.where(slow, loss, 0.5)), tau)
+    difference = np.abs(nearest / tau - 1)
+    far = difference > CLOSE
+    if far.any():
+        worst = int(np.argmax(difference))
+        yield warning(
+            far,
+            f"{name}: got {tau[worst]:.4g} s for neuron {worst}, need one that the "
+            f"register has (nearest: {nearest[worst]:.4g} s)",
+            f"rounded; raise dt for time constants nearer than {CLOSE:.0%}",
+        )
+
+
+def _of_noise(net: LIFNetwork, chip: Chip) -> Iterator[Finding]:
+    if not chip.noise:
+        yield warning(
+            "noise_std",
+            f"noise: got {net.noise_std:g} V, need none ({chip.sources['noise']})",
+            f"{OWN_PROGRAM}set noise_std to 0",
+        )
+    if np.ptp(net.tau_mem) > 1e-9 * net.tau_mem.max():
+        # The chip has one exponent for all; what v makes of it depends on its decay.
+        yield error(
+            "noise_std",
+            f"noise: got it with tau_mem from {net.tau_mem.min():.4g} to "
+            f"{net.tau_mem.max():.4g} s, need one amplitude for all neurons",
+            "set noise_std to 0 or give all the same tau_mem",
+        )
+    elif chip.noise:
+        yield info(
+            "noise_std",
+            "noise: got Gaussian noise, need uniform noise of an amplitude 2^k",
+            "the state scale is chosen so that its standard deviation is kept",
+        )
+
+
+def _of_weights(net: LIFNetwork) -> Iterator[Finding]:
+    """Yield how many weights eight bits round to zero."""
+    blocks = sketch(net).blocks
+    sources = (("input", "w_in", net.w_in), ("recurrent", "w_rec", net.w_rec))
+    for source, name, weights in sources:
+        number = np.count_nonzero(weights)
+        kept = sum(np.count_nonzero(b.weights) for b in blocks if b.source == source)
+        lost = number - kept
+        if lost:
+            severity = warning if lost > FEW * number else info
+            yield severity(
+                name,
+                f"weights: got {number} that are not 0, need 8 bits",
+                f"about {lost} of them round to 0",
             )

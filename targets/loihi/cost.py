@@ -1,21 +1,21 @@
 """What running a network costs: counted operations, and an estimate of joules, seconds.
 
 The counts are exact for the spikes given. The estimate multiplies them with published
-figures; its range spans two sources that measured different things (see `operations`),
-not a confidence interval.
+figures; its range spans two sources that measured different things (see
+`isotau.targets.loihi.limits`), and is no confidence interval.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Float64, Integer
 
+from isotau.convert.records import spikes as packed
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
-from isotau.targets.loihi import estimate
-from isotau.targets.loihi.estimate import Span
-from isotau.targets.loihi.limits import Chip
+from isotau.targets.loihi.limits import Chip, Figure, Operations
 from isotau.targets.loihi.place import Placement, place
 from isotau.targets.loihi.traffic import Reach, hops, reach, spike_counts, traffic
 
@@ -27,6 +27,35 @@ LEAVES_OUT = (
     "the readout, which runs off the chip",
 )
 BETWEEN_CHIPS = "links between chips, which cost more than those on a chip"
+DERIVED = (
+    "energy_j",
+    "energy_per_step_j",
+    "time_per_step_s",
+    "static_j",
+    "static_real_time_j",
+)
+"""Properties of a `Cost` that JSON holds beside its fields."""
+CHUNK = 1 << 22
+"""Neuron-steps whose raster is unpacked at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The lowest and the highest estimate."""
+
+    low: float
+    high: float
+
+
+def scaled(figure: Figure | Span, number: float) -> Span:
+    """Return what a number of operations takes."""
+    return Span(figure.low * number, figure.high * number)
+
+
+def total(spans: Iterable[Span]) -> Span:
+    """Return the sum of spans."""
+    listed = list(spans)
+    return Span(sum(s.low for s in listed), sum(s.high for s in listed))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,17 +114,17 @@ class Cost:
     def energy_j(self) -> Span | None:
         """Joules of a trial without leakage; None without published figures."""
         parts = self.energy_parts_j.values()
-        return estimate.total(parts) if parts else None
+        return total(parts) if parts else None
 
     @property
     def energy_per_step_j(self) -> Span | None:
         """Joules of a step without leakage."""
-        return estimate.times(self.energy_j, 1 / self.steps)
+        return self.energy_j and scaled(self.energy_j, 1 / self.steps)
 
     @property
     def time_per_step_s(self) -> Span | None:
         """Seconds that the chip takes for a step, on average."""
-        return estimate.times(self.time_s, 1 / self.steps)
+        return self.time_s and scaled(self.time_s, 1 / self.steps)
 
     @property
     def static_j(self) -> Span | None:
@@ -109,7 +138,7 @@ class Cost:
     @property
     def static_real_time_j(self) -> Span | None:
         """Joules of leakage during a trial at the network's own pace."""
-        return estimate.times(self.static_w, self.steps * self.dt)
+        return self.static_w and scaled(self.static_w, self.steps * self.dt)
 
 
 def cost(
@@ -137,32 +166,38 @@ def cost(
     placement = placement or place(net, chip, chips=None)
     _check(net, spikes, chip, placement, messages)
     recurrent, inputs = (reach(net, placement, s) for s in ("recurrent", "input"))
-    fired = spike_counts(spikes)
-    sent = np.zeros(net.n_in)
+    rates = spike_counts(spikes)
+    events = np.zeros(net.n_in)
     if messages is not None:
-        sent = np.count_nonzero(messages, axis=(0, 1)) / spikes.batch
+        events = np.count_nonzero(messages, axis=(0, 1)) / spikes.batch
     flow = traffic(net, placement, spikes)
-    number = np.arange(placement.cores) // chip.cores
+    number = np.arange(placement.cores) // chip.cores  # of each core's chip
     between = flow[number[:, None] != number].sum()
-    travelled = hops(chip, flow) or (None, None)
-    counted = {
-        "spikes": float(fired.sum()),
-        "input_events": float(sent.sum()),
-        "synaptic_operations": _total(fired, sent, recurrent, inputs, "synapses"),
-        "entries_read": _total(fired, sent, recurrent, inputs, "entries"),
+    distance = hops(chip, flow) or (None, None)
+
+    def operations(of: str) -> float:  # (D4)
+        pairs = ((rates, recurrent), (events, inputs))
+        return float(sum(n @ getattr(reach, of).sum(axis=1) for n, reach in pairs))
+
+    counts = {
+        "spikes": float(rates.sum()),
+        "input_events": float(events.sum()),
+        "synaptic_operations": operations("synapses"),
+        "entries_read": operations("entries"),
         "messages": float(flow.sum()),
+        # A core to itself does not use the mesh.
         "messages_across": float(flow.sum() - np.trace(flow)),
         "messages_between_chips": float(between),
-        "input_messages": float(sent @ inputs.lists.sum(axis=1)),
+        "input_messages": float(events @ inputs.lists.sum(axis=1)),
     }
     updates = net.n * spikes.steps
     parts, time, static = {}, None, None
     if chip.operations is not None:
-        parts = estimate.energy(chip.operations, counted, updates, travelled)
-        time = estimate.time(
+        parts = energy(chip.operations, counts, updates, distance)
+        time = duration(
             chip.operations, placement, spikes, messages, (recurrent, inputs)
         )
-        static = estimate.scaled(chip.operations.static_w, placement.chips)
+        static = scaled(chip.operations.static_w, placement.chips)
     return Cost(
         chip=chip.name,
         cores=placement.cores,
@@ -171,13 +206,13 @@ def cost(
         trials=spikes.batch,
         dt=spikes.dt,
         neuron_updates=updates,
-        hops_east_west=travelled[0],
-        hops_north_south=travelled[1],
+        hops_east_west=distance[0],
+        hops_north_south=distance[1],
         energy_parts_j=parts,
         time_s=time,
         static_w=static,
         leaves_out=_left_out(placement, messages is None),
-        **counted,
+        **counts,
     )
 
 
@@ -201,17 +236,101 @@ def _check(
 
 
 def _left_out(placement: Placement, no_input: bool) -> tuple[str, ...]:
-    said: tuple[str, ...] = LEAVES_OUT
-    if placement.chips > 1:
-        said = (*said, BETWEEN_CHIPS)
-    return (*said, "input: no messages were given") if no_input else said
+    links = (BETWEEN_CHIPS,) if placement.chips > 1 else ()
+    inputs = ("input: no messages were given",) if no_input else ()
+    return (*LEAVES_OUT, *links, *inputs)
 
 
-def _total(
-    fired: np.ndarray, sent: np.ndarray, recurrent: Reach, inputs: Reach, what: str
-) -> float:
-    reached = (getattr(r, what).sum(axis=1) for r in (recurrent, inputs))
-    return float(sum(a @ b for a, b in zip((fired, sent), reached, strict=True)))
+def energy(
+    of: Operations,
+    counts: dict[str, float],
+    updates: int,
+    distance: tuple[float | None, float | None],
+) -> dict[str, Span]:
+    """Return joules of a trial by kind of operation (D6).
+
+    Args:
+        of: the chip's figures.
+        counts: of a trial, by the names that `Cost` gives them.
+        updates: neurons times steps.
+        distance: tile hops along rows and along columns; None if not public.
+    """
+    spikes = counts["spikes"]
+    neurons = (
+        scaled(of.silent_update_j, updates - spikes),
+        scaled(of.spiking_update_j, spikes),
+        scaled(of.spike_j, spikes),
+    )
+    hops = (
+        scaled(of.hop_east_west_j, distance[0] or 0.0),
+        scaled(of.hop_north_south_j, distance[1] or 0.0),
+    )
+    return {
+        # At worst the zeros of dense lists cost as much as weights.
+        "synapses": Span(
+            of.synapse_j.low * counts["synaptic_operations"],
+            of.synapse_j.high * counts["entries_read"],
+        ),
+        "neuron updates": total(neurons),
+        "messages": scaled(of.message_j, counts["messages"] + counts["input_messages"]),
+        "hops": total(hops),
+    }
+
+
+def duration(
+    of: Operations,
+    placement: Placement,
+    spikes: Spikes,
+    messages: np.ndarray | None,
+    reached: tuple[Reach, Reach],
+) -> Span:
+    """Return seconds of a trial: the slowest core of each step, and the barrier (D7).
+
+    At best a core's updates and synapses overlap; at worst all it does comes in turn.
+
+    Args:
+        of: the chip's figures.
+        placement: neurons on cores.
+        spikes: what they did.
+        messages: what the input channels sent; None is not counted.
+        reached: what an event of a neuron, and of a channel, does on each core.
+    """
+    recurrent, inputs = reached
+    on_core = (placement.core[:, None] == np.arange(placement.cores)).astype(float)
+    neurons = on_core.sum(axis=0)
+    sending = on_core * recurrent.lists.sum(axis=1)[:, None]
+    low = high = 0.0
+    for z, x in _chunks(spikes, messages, len(inputs.lists)):
+        active = z @ on_core  # rows: a step of a trial; columns: cores
+        quiet = neurons - active
+        updates = of.silent_update_s.low * quiet + of.spiking_update_s.low * active
+        adds = of.synapse_s.low * (z @ recurrent.synapses + x @ inputs.synapses)
+        low += np.maximum(updates, adds).max(axis=1).sum()
+        busy = of.silent_update_s.high * quiet
+        busy += (of.spiking_update_s.high + of.spike_s.high) * active
+        busy += of.synapse_s.high * (z @ recurrent.entries + x @ inputs.entries)
+        busy += of.message_in_s.high * (z @ recurrent.lists + x @ inputs.lists)
+        busy += of.message_out_s.high * (z @ sending)
+        high += busy.max(axis=1).sum()
+    barriers = spikes.steps * spikes.batch
+    return Span(
+        float(low + of.barrier_s.low * barriers) / spikes.batch,
+        float(high + of.barrier_s.high * barriers) / spikes.batch,
+    )
+
+
+def _chunks(
+    spikes: Spikes, messages: np.ndarray | None, n_in: int
+) -> Iterator[tuple[Float64[np.ndarray, "m n"], Float64[np.ndarray, "m n_in"]]]:
+    """Yield spikes and input events of some steps, a row per trial and step."""
+    width = max(1, CHUNK // (spikes.batch * spikes.n))
+    for start in range(0, spikes.steps, width):
+        raster = packed.unpack(spikes.bits[start : start + width], spikes.n)
+        z = raster.reshape(-1, spikes.n).astype(float)
+        x = np.zeros((len(z), n_in))
+        if messages is not None:
+            x += (messages[start : start + width] != 0).reshape(-1, n_in)
+        yield z, x
 
 
 def describe_cost(cost: Cost) -> str:
@@ -241,18 +360,9 @@ def describe_cost(cost: Cost) -> str:
 
 def as_json(cost: Cost) -> dict[str, Any]:
     """Return counts and estimates as plain data."""
-    derived = {
-        name: getattr(cost, name)
-        for name in (
-            "energy_j",
-            "energy_per_step_j",
-            "time_per_step_s",
-            "static_j",
-            "static_real_time_j",
-        )
-    }
+    spans = {name: getattr(cost, name) for name in DERIVED}
     return asdict(cost) | {
-        name: None if span is None else asdict(span) for name, span in derived.items()
+        name: None if span is None else asdict(span) for name, span in spans.items()
     }
 
 

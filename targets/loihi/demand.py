@@ -1,12 +1,11 @@
 """What a network needs of a chip, block by block and neuron by neuron.
 
-Bits that synapse lists take: one list per axon that reaches a core, as on Loihi 1.
-
-A list holds the weights of one presynaptic neuron or input channel in one block, for
-the neurons of one core. Dense lists hold a weight for every neuron of the core, zeros
-included; sparse ones the nonzero weights alone, each with the number of its neuron.
-Counted as nengo-loihi 1.1.0 does (`block.py`, `SynapseConfig.bits_per_axon`): 64
-synapses share a header, and each such part is rounded up to whole words.
+Synapses take lists, one per axon that reaches a core, as on Loihi 1. A list holds the
+weights of one presynaptic neuron or input channel in one block, for the neurons of one
+core. Dense lists hold a weight for every neuron of the core, zeros included; sparse
+ones the nonzero weights alone, each with the number of its neuron. Bits are counted as
+nengo-loihi 1.1.0 does (`block.py`, `SynapseConfig.bits_per_axon`): 64 synapses share a
+header, and each such part is rounded up to whole words.
 """
 
 from collections.abc import Sequence
@@ -72,10 +71,12 @@ def list_bits(
 
     def words(entries: np.ndarray | int) -> np.ndarray:
         bits = np.asarray(entries) * entry_bits + chip.header_bits
-        return -(-bits // chip.word_bits) * chip.word_bits
+        return -(-bits // chip.word_bits) * chip.word_bits  # (D1)
 
-    parts, rest = np.divmod(counts.astype(np.int64), chip.list_synapses)
-    return parts * words(chip.list_synapses) + np.where(rest > 0, words(rest), 0)
+    parts, remainder = np.divmod(counts.astype(np.int64), chip.list_synapses)
+    # A list that fills its parts has no header for a further, empty one.
+    last = np.where(remainder > 0, words(remainder), 0)
+    return parts * words(chip.list_synapses) + last
 
 
 def lists(
@@ -108,7 +109,7 @@ def delay_slots(blocks: Sequence[WeightBlock]) -> int:
     Delays of up to 62 steps take 64 (Davies et al. 2018).
     """
     longest = max((block.delay for block in blocks), default=0)
-    return max(8, 1 << (longest + 1).bit_length())
+    return max(8, 1 << (longest + 1).bit_length())  # (D2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,11 +187,11 @@ def demand(net: FixedPointNetwork, chip: Chip) -> Demand:
     memory, in_axons, out_axons, fan_in, fan_out = zeros
     memory += chip.neuron_bits
     for block in net.blocks:
-        present = block.weights != 0
+        present = block.weights != 0  # post × pre
         ends = present.sum(axis=1)
         entry = weight_bits(chip, block) + delay_bits(block)
-        one = list_bits(chip, np.ones(1, np.int64), entry)[0]
-        memory += ends * one
+        # On a core of its own each synapse has a list to itself.
+        memory += ends * list_bits(chip, np.ones(1, np.int64), entry)[0]
         in_axons += ends
         fan_in += ends
         if block.source == "recurrent":
@@ -221,6 +222,7 @@ def compartment_profiles(net: FixedPointNetwork) -> Int64[np.ndarray, " n"]:
 def _block(chip: Chip, block: WeightBlock) -> BlockDemand:
     present = block.weights != 0
     dense = sparse = 0
+    # Lists are cut at cores: here the neurons in order, as many as a core holds.
     for start in range(0, len(present), chip.neurons):
         part = present[start : start + chip.neurons]
         needed = lists(chip, block, part.sum(axis=0), len(part))

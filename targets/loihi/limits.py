@@ -1,21 +1,19 @@
-"""`Chip`: what a core and a chip hold, each number with its source; Loihi 1 and 2.
+"""`Chip`: what a core and a chip hold, and what an operation costs; Loihi 1 and 2.
 
-None stands for "no public number": nothing is checked against it, and the source says
-so. `dataclasses.replace` makes a chip with other numbers.
+Each number comes with its source. None stands for "no public number": nothing is
+checked against it. `dataclasses.replace` makes a chip with other numbers.
 
-What one operation costs on Loihi 1: published energies and times, as ranges.
-
-Two sources, which differ by what they are. Davies et al. 2018, table 2
-(doi:10.1109/MM.2018.112130359): simulated before silicon, at 0.75 V, and said to agree
-with early silicon. SANA-FE (Boyle et al. 2025, doi:10.1109/TCAD.2025.3537971; its
-`sanafe/examples/loihi.yaml`): regressions on measurements of a Nahuku board.
+Two sources of energies and times differ by what they are. Davies et al. 2018, table 2:
+simulated before silicon, at 0.75 V, and said to agree with early silicon. SANA-FE
+(Boyle et al. 2025): regressions on measurements of a Nahuku board.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
 
-DAVIES = "Davies et al. 2018, doi:10.1109/MM.2018.112130359, table 2"
+DAVIES = "Davies et al. 2018, doi:10.1109/MM.2018.112130359"
+TABLE_2 = f"{DAVIES}, table 2"
 SANA_FE = (
     "SANA-FE, doi:10.1109/TCAD.2025.3537971, sanafe/examples/loihi.yaml (measured)"
 )
@@ -43,10 +41,10 @@ class Operations:
         message_j: sending one spike message to one core.
         hop_east_west_j: passing one message to the next tile in a row.
         hop_north_south_j: passing one message to the next tile in a column.
-        synapse_s: time of `synapse_j`; likewise the next three.
-        silent_update_s: see `synapse_s`.
-        spiking_update_s: see `synapse_s`.
-        spike_s: see `synapse_s`.
+        synapse_s: time of `synapse_j`.
+        silent_update_s: time of `silent_update_j`.
+        spiking_update_s: time of `spiking_update_j`.
+        spike_s: time of `spike_j`.
         message_out_s: time that the sending core spends on a message.
         message_in_s: time that the receiving core spends on it.
         barrier_s: synchronizing all cores of one chip at the end of a step.
@@ -72,28 +70,28 @@ class Operations:
 
 LOIHI1_OPERATIONS = Operations(
     synapse_j=Figure(
-        23.6e-12, 35.5e-12, f"{DAVIES} (minimum); {SANA_FE}, dense (sparse: 33.6 pJ)"
+        23.6e-12, 35.5e-12, f"{TABLE_2} (minimum); {SANA_FE}, dense (sparse: 33.6 pJ)"
     ),
     silent_update_j=Figure(
         52e-12,
         81e-12,
-        f"{DAVIES}, inactive and active; {SANA_FE} lies between (72.8 pJ)",
+        f"{TABLE_2}, inactive and active; {SANA_FE} lies between (72.8 pJ)",
     ),
-    spiking_update_j=Figure(81e-12, 81e-12, f"{DAVIES}, active"),
-    spike_j=Figure(0.0, 69.3e-12, f"not told apart in {DAVIES}; {SANA_FE}"),
-    message_j=Figure(1.7e-12, 111e-12, f"{DAVIES}, within a tile; {SANA_FE}"),
-    hop_east_west_j=Figure(3.0e-12, 3.0e-12, f"{DAVIES}; {SANA_FE}"),
-    hop_north_south_j=Figure(4.0e-12, 4.2e-12, f"{DAVIES}; {SANA_FE}"),
+    spiking_update_j=Figure(81e-12, 81e-12, f"{TABLE_2}, active"),
+    spike_j=Figure(0.0, 69.3e-12, f"not told apart in {TABLE_2}; {SANA_FE}"),
+    message_j=Figure(1.7e-12, 111e-12, f"{TABLE_2}, within a tile; {SANA_FE}"),
+    hop_east_west_j=Figure(3.0e-12, 3.0e-12, f"{TABLE_2}; {SANA_FE}"),
+    hop_north_south_j=Figure(4.0e-12, 4.2e-12, f"{TABLE_2}; {SANA_FE}"),
     synapse_s=Figure(
-        3.5e-9, 4.7e-9, f"{DAVIES} (maximum); {SANA_FE}, sparse (dense: 3.8 ns)"
+        3.5e-9, 4.7e-9, f"{TABLE_2} (maximum); {SANA_FE}, sparse (dense: 3.8 ns)"
     ),
-    silent_update_s=Figure(5.3e-9, 9.7e-9, f"{DAVIES}, inactive; {SANA_FE}"),
-    spiking_update_s=Figure(8.4e-9, 9.7e-9, f"{DAVIES}, active; {SANA_FE}"),
-    spike_s=Figure(0.0, 30.0e-9, f"not told apart in {DAVIES}; {SANA_FE}"),
-    message_out_s=Figure(0.0, 5.1e-9, f"not in {DAVIES}; {SANA_FE}"),
-    message_in_s=Figure(0.0, 16.0e-9, f"not in {DAVIES}; {SANA_FE}"),
+    silent_update_s=Figure(5.3e-9, 9.7e-9, f"{TABLE_2}, inactive; {SANA_FE}"),
+    spiking_update_s=Figure(8.4e-9, 9.7e-9, f"{TABLE_2}, active; {SANA_FE}"),
+    spike_s=Figure(0.0, 30.0e-9, f"not told apart in {TABLE_2}; {SANA_FE}"),
+    message_out_s=Figure(0.0, 5.1e-9, f"not in {TABLE_2}; {SANA_FE}"),
+    message_in_s=Figure(0.0, 16.0e-9, f"not in {TABLE_2}; {SANA_FE}"),
     barrier_s=Figure(
-        113e-9, 1.8e-6, f"{DAVIES}, one tile (32 tiles: 465 ns); {SANA_FE}, 29 tiles"
+        113e-9, 1.8e-6, f"{TABLE_2}, one tile (32 tiles: 465 ns); {SANA_FE}, 29 tiles"
     ),
     static_w=Figure(
         3.34 / 32, 3.34 / 32, f"{FRADY}: 3.34 W for 32 chips, voltage not stated"
@@ -186,7 +184,6 @@ def unknown(chip: Chip) -> tuple[str, ...]:
     return tuple(f.name for f in fields(chip) if getattr(chip, f.name) is None)
 
 
-_DAVIES = "Davies et al. 2018, doi:10.1109/MM.2018.112130359"
 _NENGO = "nengo-loihi 1.1.0"
 _BRIEF = "Intel, Taking Neuromorphic Computing to the Next Level with Loihi 2 (2021)"
 _ORCHARD = "Orchard et al. 2021, doi:10.1109/SiPS52927.2021.00053"
@@ -221,16 +218,16 @@ LOIHI1 = Chip(
     operations=LOIHI1_OPERATIONS,
     sources=MappingProxyType(
         {
-            "cores": f"{_DAVIES}, p. 86",
-            "cores_per_tile": f"{_DAVIES}, table 2 (128 cores on up to 32 tiles)",
+            "cores": f"{DAVIES}, p. 86",
+            "cores_per_tile": f"{DAVIES}, table 2 (128 cores on up to 32 tiles)",
             "mesh": "SANA-FE, sanafe/examples/loihi.yaml; not in Davies et al. 2018",
-            "neurons": f"{_DAVIES}, p. 86 and 89",
-            "delay_slots": f"{_DAVIES}, p. 92: 8 delay units at 1,024 neurons, up to "
+            "neurons": f"{DAVIES}, p. 86 and 89",
+            "delay_slots": f"{DAVIES}, p. 92: 8 delay units at 1,024 neurons, up to "
             "62 steps with fewer; that their product is fixed is a reading of that",
-            "memory_bits": f"{_DAVIES}, p. 89: 128 KB in words of 64 bits",
+            "memory_bits": f"{DAVIES}, p. 89: 128 KB in words of 64 bits",
             "neuron_bits": f"{_BRIEF}: 24 bytes in a memory of their own",
-            "in_axons": f"{_DAVIES}, p. 89, constraint 4",
-            "out_axons": f"{_DAVIES}, p. 89, constraint 3",
+            "in_axons": f"{DAVIES}, p. 89, constraint 4",
+            "out_axons": f"{DAVIES}, p. 89, constraint 3",
             "compartment_profiles": f"{_NENGO}, hardware/validate.py",
             "threshold_profiles": f"{_NENGO}, hardware/validate.py; its "
             "hardware/builder.py allows 7",
@@ -241,7 +238,7 @@ LOIHI1 = Chip(
             "list_synapses": f"{_NENGO}, block.py, bits_per_axon",
             "header_bits": f"{_NENGO}, block.py, bits_per_axon",
             "word_bits": f"{_NENGO}, block.py, bits_per_axon",
-            "delay_max": f"{_DAVIES}, p. 92",
+            "delay_max": f"{DAVIES}, p. 92",
             "refractory_max": "brian2-loihi 0.5.2: register 1 to 64; "
             f"{_NENGO} allows one less",
             "state_bits": "Dey & Dimitrov 2022, doi:10.3389/fnins.2022.883360; "

@@ -63,14 +63,15 @@ def neurobench(
         ValueError: spikes, messages or v of another network or run.
     """
     _check(net, spikes, messages, v)
-    fired = spike_counts(spikes)
+    rates = spike_counts(spikes)
     graded = _graded(net, messages)
-    sent = np.count_nonzero(messages, axis=(0, 1)) / spikes.batch
+    channels = np.count_nonzero(messages, axis=(0, 1)) / spikes.batch
     operations = {"Effective_MACs": 0.0, "Effective_ACs": 0.0, "Dense": 0.0}
     zeros = weights = 0
     for (source, delay), present in _layers(net, readout).items():
-        events = sent if source == "input" else fired
+        events = channels if source == "input" else rates
         kind = "MACs" if (source, delay) in graded else "ACs"
+        # An event adds the nonzero weights of its column.
         operations[f"Effective_{kind}"] += float(present.sum(axis=0) @ events)
         operations["Dense"] += float(present.size * spikes.steps)
         zeros += int(present.size - np.count_nonzero(present))
@@ -79,7 +80,7 @@ def neurobench(
         "Footprint": _footprint(net, weights, readout),
         "ParameterCount": weights + net.n + net.n_out * readout,
         "ConnectionSparsity": round(zeros / weights, 4),
-        "ActivationSparsity": 1 - float(fired.sum()) / (net.n * spikes.steps),
+        "ActivationSparsity": 1 - float(rates.sum()) / (net.n * spikes.steps),  # (D8)
         "SynapticOperations": operations,
         "MembraneUpdates": _membrane_updates(net, spikes, v),
     }
@@ -87,15 +88,16 @@ def neurobench(
 
 def _layers(net: FixedPointNetwork, readout: bool) -> dict[tuple[str, int], np.ndarray]:
     """Return which weights of each layer are not 0, by source and delay."""
-    found: dict[tuple[str, int], np.ndarray] = {}
+    layers: dict[tuple[str, int], np.ndarray] = {}
     for block in net.blocks:
         width = net.n_in if block.source == "input" else net.n
         key = (block.source, block.delay)
-        found.setdefault(key, np.zeros((net.n, width), dtype=bool))
-        found[key][:, block.pre] |= block.weights != 0
+        # Blocks of one source and delay are parts of one matrix.
+        layers.setdefault(key, np.zeros((net.n, width), dtype=bool))
+        layers[key][:, block.pre] |= block.weights != 0
     if readout:
-        found["readout", 0] = net.w_out != 0
-    return found
+        layers["readout", 0] = net.w_out != 0
+    return layers
 
 
 def _graded(net: FixedPointNetwork, messages: np.ndarray) -> set[tuple[str, int]]:
@@ -110,11 +112,13 @@ def _graded(net: FixedPointNetwork, messages: np.ndarray) -> set[tuple[str, int]
 
 
 def _footprint(net: FixedPointNetwork, weights: int, readout: bool) -> int:
-    parts = net.n * (sum(REGISTER_BYTES.values()) + BIAS_BYTES)
+    """Return bytes of parameters and buffers, from the number of all weights."""
+    neurons = net.n * (sum(REGISTER_BYTES.values()) + BIAS_BYTES)
     pending = net.n * net.slots * PENDING_BYTES
     outside = (net.w_out.size + net.n_out) * READOUT_BYTES * readout
+    # The readout's weights are among the weights, and wider than the chip's.
     inside = weights - net.w_out.size * readout
-    return parts + pending + outside + inside * WEIGHT_BYTES
+    return neurons + pending + outside + inside * WEIGHT_BYTES
 
 
 def _membrane_updates(
@@ -122,6 +126,7 @@ def _membrane_updates(
 ) -> float:
     if v is None:
         return float(net.n * spikes.steps)
+    # The harness compares with a state of zeros, and so counts all of the first step.
     return net.n + float(np.count_nonzero(v[1:] != v[:-1])) / spikes.batch
 
 
@@ -131,7 +136,7 @@ def _check(
     if spikes.n != net.n:
         raise ValueError(f"spikes: got {spikes.n} neurons, need {net.n}")
     needs = {"messages": (messages, net.n_in), "v": (v, net.n)}
-    for name, (given, width) in needs.items():
+    for name, (values, width) in needs.items():
         need = (spikes.steps, spikes.batch, width)
-        if given is not None and given.shape != need:
-            raise ValueError(f"{name}: got shape {given.shape}, need {need}")
+        if values is not None and values.shape != need:
+            raise ValueError(f"{name}: got shape {values.shape}, need {need}")

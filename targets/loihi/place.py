@@ -3,9 +3,8 @@
 Neurons are taken by population, then by profile, then by number, and fill one core
 after the other; a core closes when the next neuron would break a limit. Equal neurons
 so come on as few cores as possible. What a core sends is known only once all are
-placed: where that breaks the limit of output axons, the core is split in two.
-
-How full the cores of a placement are: rows, text, CSV, JSON.
+placed: where that breaks the limit of output axons, the core is split in two. How full
+the cores then are is told in rows, as text, CSV or JSON.
 """
 
 import csv
@@ -80,7 +79,7 @@ class _Core(NamedTuple):
 
 
 class _Closed(NamedTuple):
-    """The neurons of a core that is full, and which limit closed it."""
+    """The neurons of a core that is full, and which limit closed it; "" for none."""
 
     neurons: list[int]
     by: str
@@ -112,7 +111,7 @@ def place(net: FixedPointNetwork, chip: Chip, *, chips: int | None = 1) -> Place
     uses = [_use(net, chip, end) for end in ends]
     used = {name: np.array([use[name] for use in uses]) for name in uses[0]}
     used["out_axons"] = _out_axons(net, full)
-    dense = [[found.dense for found in _lists(net, chip, end)] for end in ends]
+    dense = [[part.dense for part in _lists(net, chip, end)] for end in ends]
     return Placement(
         chip=chip,
         core=core,
@@ -147,6 +146,7 @@ def _alone(chip: Chip, name: str, used: int, neuron: int) -> str:
 
 def _fill(net: FixedPointNetwork, chip: Chip, needs: Demand) -> list[_Closed]:
     """Return neurons on cores that break no limit but perhaps that of output axons."""
+    # The last key is the first to sort by. Neurons of a population so stay together.
     order = np.lexsort(
         (needs.threshold_profile, needs.compartment_profile, net.population)
     )
@@ -178,19 +178,19 @@ def _core(net: FixedPointNetwork, needs: Demand, neurons: list[int]) -> _Core:
     )
 
 
-def _join(core: _Core, other: _Core) -> _Core:
+def _join(core: _Core, fresh: _Core) -> _Core:
+    # By sums: to count all neurons again for each new one would take n² times longer.
     return _Core(
-        core.neurons + other.neurons,
-        [a + b for a, b in zip(core.counts, other.counts, strict=True)],
-        core.profiles | other.profiles,
-        core.thresholds | other.thresholds,
+        core.neurons + fresh.neurons,
+        [a + b for a, b in zip(core.counts, fresh.counts, strict=True)],
+        core.profiles | fresh.profiles,
+        core.thresholds | fresh.thresholds,
     )
 
 
 def _lists(net: FixedPointNetwork, chip: Chip, core: _Core) -> list[synapses.Lists]:
-    n = len(core.neurons)
     return [
-        synapses.lists(chip, block, counts, n)
+        synapses.lists(chip, block, counts, len(core.neurons))
         for block, counts in zip(net.blocks, core.counts, strict=True)
     ]
 
@@ -199,22 +199,23 @@ def _use(net: FixedPointNetwork, chip: Chip, core: _Core) -> dict[str, int]:
     """Return what a core uses of each limit; its output axons depend on the others."""
     n = len(core.neurons)
     pairs = zip(net.blocks, _lists(net, chip, core), strict=True)
-    present = [(block, found) for block, found in pairs if found.number]
+    present = [(block, lists) for block, lists in pairs if lists.number]
+    # Lists that agree in all of this share a format; sparse ones also name neurons.
     formats = {
         (
             block.weight_exp,
             synapses.weight_bits(chip, block),
             synapses.delay_bits(block),
             block.sign_mode,
-            found.dense or synapses.index_bits(chip, n),
+            lists.dense or synapses.index_bits(chip, n),
         )
-        for block, found in present
+        for block, lists in present
     }
     return {
         "neurons": n,
         "delay_slots": n * synapses.delay_slots([block for block, _ in present]),
-        "memory_bits": n * chip.neuron_bits + sum(found.bits for _, found in present),
-        "in_axons": sum(found.number for _, found in present),
+        "memory_bits": n * chip.neuron_bits + sum(lists.bits for _, lists in present),
+        "in_axons": sum(lists.number for _, lists in present),
         "compartment_profiles": len(core.profiles),
         "threshold_profiles": len(core.thresholds),
         "synapse_formats": len(formats),
@@ -254,6 +255,7 @@ def _split(
         _enough(chip, full, chips)
         most = chip.out_axons
         out = _out_axons(net, full)
+        # Halves feed more lists in all, so that each round is counted anew.
         if most is None or (out <= most).all():
             return full
         halved: list[_Closed] = []
@@ -274,6 +276,7 @@ def _enough(chip: Chip, full: Sequence[_Closed], chips: int | None) -> None:
     if chips is None or len(full) <= chips * chip.cores:
         return
     needed = -(-len(full) // chip.cores)
+    # What closes most cores is what to mend.
     by, times = Counter(closed.by for closed in full if closed.by).most_common(1)[0]
     remedy = f"allow chips={needed}"
     if by in PROFILES:
@@ -328,9 +331,9 @@ def utilization(placement: Placement) -> list[CoreUse]:
     for k in range(placement.cores):
         used = {name: int(placement.used[name][k]) for name in LIMITS}
         share = {
-            name: used[name] / given
-            for name, given in most.items()
-            if given is not None
+            name: used[name] / number
+            for name, number in most.items()
+            if number is not None
         }
         on_core = placement.population[placement.core == k]
         rows.append(
@@ -347,15 +350,21 @@ def utilization(placement: Placement) -> list[CoreUse]:
     return rows
 
 
+def tightest_core(placement: Placement) -> CoreUse:
+    """Return the core whose tightest limit has the largest share of all."""
+    return max(utilization(placement), key=lambda row: row.share[row.tightest])
+
+
 def describe_placement(placement: Placement, *, rows: int = 16) -> str:
     """Return the placement as text: a summary and the first `rows` cores."""
     chip, table = placement.chip, utilization(placement)
-    top = max(table, key=lambda row: row.share[row.tightest])
-    most = limit(chip, top.tightest)
+    top = tightest_core(placement)
+    chips = "1 chip" if placement.chips == 1 else f"{placement.chips} chips"
     lines = [
         f"{chip.name}: {len(placement.core)} neurons on {placement.cores} of "
-        f"{placement.chips * chip.cores} cores ({_chips(placement.chips)}); tightest: "
-        f"{top.used[top.tightest]} of {most} {LIMITS[top.tightest]}"
+        f"{placement.chips * chip.cores} cores ({chips}); tightest: "
+        f"{top.used[top.tightest]} of {limit(chip, top.tightest)} "
+        f"{LIMITS[top.tightest]}"
     ]
     open_limits = [LIMITS[name] for name in unknown(chip) if name in LIMITS]
     if open_limits:
@@ -366,7 +375,8 @@ def describe_placement(placement: Placement, *, rows: int = 16) -> str:
     cells = [head]
     for row in table[:rows]:
         name = f"{row.chip}:{row.core}" if placement.chips > 1 else str(row.core)
-        cells.append([name, _list(row.populations), *_share_filled(row), _words(row)])
+        closed_by = LIMITS[row.closed_by] if row.closed_by else "-"
+        cells.append([name, _list(row.populations), *_share_filled(row), closed_by])
     widths = [max(len(line[k]) for line in cells) for k in range(len(head))]
     for line in cells:
         padded = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
@@ -412,14 +422,6 @@ def _share_filled(row: CoreUse) -> list[str]:
     ]
 
 
-def _words(row: CoreUse) -> str:
-    return LIMITS[row.closed_by] if row.closed_by else "-"
-
-
-def _chips(number: int) -> str:
-    return "1 chip" if number == 1 else f"{number} chips"
-
-
 def _list(populations: tuple[int, ...]) -> str:
-    shown = ", ".join(map(str, populations[:4]))
-    return shown + (" …" if len(populations) > 4 else "")
+    first = ", ".join(map(str, populations[:4]))
+    return first + (" …" if len(populations) > 4 else "")

@@ -84,15 +84,17 @@ def plot_placement(
     mesh = _mesh(chip, len(rows))
     axes = _axes(mesh) if ax is None else ax
     colours = ScalarMappable(Normalize(0, 1), matplotlib.colormaps[MAP])
-    sent = None
+    outgoing = None
     if traffic is not None:
-        sent = traffic.sum(axis=1) - np.diag(traffic)
+        # What a core sends to itself does not leave it.
+        outgoing = traffic.sum(axis=1) - np.diag(traffic)
         _draw_links(axes, mesh, links(chip, traffic, chip_number))
     drawn = mesh.columns * mesh.rows * mesh.across * mesh.down
     for core in range(min(drawn, chip.cores)):
         _draw_core(axes, mesh.corner(core), rows.get(core), colours, names)
-        if sent is not None and core in rows:
-            _say_sent(axes, mesh.corner(core), sent[chip_number * chip.cores + core])
+        if outgoing is not None and core in rows:
+            number = outgoing[chip_number * chip.cores + core]
+            _write_sent(axes, mesh.corner(core), number)
     _finish(axes, placement, chip_number, mesh, colours, traffic is not None)
     return axes
 
@@ -100,6 +102,7 @@ def plot_placement(
 def _mesh(chip: Chip, used: int) -> Mesh:
     """Return the arrangement, without the rows of tiles below the last neuron."""
     if chip.mesh is None or chip.cores_per_tile is None:
+        # Twice as wide as high, as the page is; a core stands for a tile.
         columns = int(np.ceil(np.sqrt(2 * chip.cores)))
         return Mesh(columns, -(-used // columns), 1, 1, 0.0)
     across = int(np.ceil(np.sqrt(chip.cores_per_tile)))
@@ -112,9 +115,9 @@ def _axes(mesh: Mesh) -> Axes:
     width, height = mesh.tile(mesh.columns, mesh.rows)
     size = (1.8 + 0.55 * width, max(2.2, 0.8 + 0.55 * height))
     figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    made: Axes = figure.subplots()
-    return made
+    FigureCanvasAgg(figure)  # without pyplot, which keeps every figure in memory
+    axes: Axes = figure.subplots()
+    return axes
 
 
 def _draw_core(
@@ -130,8 +133,9 @@ def _draw_core(
     share = row.share[row.tightest]
     fill = colours.to_rgba(np.array([share]))[0]
     axes.add_patch(Rectangle(place, 1, 1, facecolor=fill, edgecolor="white", lw=1))
-    told = [names[p] if names else str(p) for p in row.populations]
-    label = "+".join(told) if len(told) < 3 else f"{told[0]}…{told[-1]}"
+    shown = [names[p] if names else str(p) for p in row.populations]
+    # A core is narrow: of many populations the first and the last.
+    label = "+".join(shown) if len(shown) < 3 else f"{shown[0]}…{shown[-1]}"
     style: Any = {"ha": "center", "va": "center", "color": _ink(share)}
     x, y = place
     size = 7 if len(label) < 8 else 5
@@ -139,15 +143,16 @@ def _draw_core(
     axes.text(x + 0.5, y + 0.54, str(row.used["neurons"]), fontsize=7, **style)
 
 
-def _say_sent(axes: Axes, place: tuple[float, float], sent: float) -> None:
+def _write_sent(axes: Axes, place: tuple[float, float], number: float) -> None:
+    """Write how many messages a core sends, in the ink of what stands on it."""
     ink = axes.texts[-1].get_color()
-    text = f"{sent:.0f} →" if sent < 1000 else f"{sent / 1000:.3g}k →"
+    text = f"{number:.0f} →" if number < 1000 else f"{number / 1000:.3g}k →"
     style: Any = {"ha": "center", "va": "center", "color": ink}
     axes.text(place[0] + 0.5, place[1] + 0.8, text, fontsize=6, **style)
 
 
 def _ink(share: float) -> str:
-    return "black" if share > 0.5 else "white"
+    return "black" if share > 0.5 else "white"  # the map is dark at its low end
 
 
 def _draw_links(
@@ -183,6 +188,7 @@ def _finish(
     chip = placement.chip
     width, height = mesh.tile(mesh.columns, mesh.rows)
     edge = 0.15
+    # y runs down, so that the first tile is the upper left one.
     axes.set(
         xlim=(-edge, width - mesh.gap + edge),
         ylim=(height - mesh.gap + edge, -edge),

@@ -33,7 +33,7 @@ class Reach:
 def reach(net: FixedPointNetwork, placement: Placement, source: str) -> Reach:
     """Return what an event of each neuron ("recurrent") or channel ("input") does."""
     pre = net.n if source == "recurrent" else net.n_in
-    found = Reach(*np.zeros((3, pre, placement.cores)))
+    each = Reach(*np.zeros((3, pre, placement.cores)))
     members = [np.flatnonzero(placement.core == k) for k in range(placement.cores)]
     for number, block in enumerate(net.blocks):
         if block.source != source:
@@ -42,15 +42,17 @@ def reach(net: FixedPointNetwork, placement: Placement, source: str) -> Reach:
             counts = np.count_nonzero(block.weights[neurons], axis=0)
             fed = counts > 0
             dense = placement.dense[number, core]
-            found.synapses[block.pre, core] += counts
-            found.entries[block.pre, core] += len(neurons) * fed if dense else counts
-            found.lists[block.pre, core] += fed
-    return found
+            each.synapses[block.pre, core] += counts
+            # A dense list is read in full, with the zeros in it.
+            each.entries[block.pre, core] += len(neurons) * fed if dense else counts
+            each.lists[block.pre, core] += fed
+    return each
 
 
 def spike_counts(spikes: Spikes) -> Float64[np.ndarray, " n"]:
     """Return how often each neuron spikes in a trial, on average."""
     total = np.zeros(spikes.n)
+    # Step by step, as the unpacked raster may not fit into memory.
     for bits in spikes.bits:
         total += packed.unpack(bits, spikes.n).sum(axis=0)
     return total / spikes.batch
@@ -61,9 +63,9 @@ def traffic(
 ) -> Float64[np.ndarray, "cores cores"]:
     """Return messages per trial from each core (row) to each core (column)."""
     sent = spike_counts(spikes)[:, None] * reach(net, placement, "recurrent").lists
-    found = np.zeros((placement.cores, placement.cores))
-    np.add.at(found, placement.core, sent)
-    return found
+    flow = np.zeros((placement.cores, placement.cores))
+    np.add.at(flow, placement.core, sent)  # (D3)
+    return flow
 
 
 def tile(chip: Chip, core: int) -> tuple[int, int] | None:
@@ -85,17 +87,15 @@ def hops(
     Messages go along the row first. Those between chips are left out.
     """
     places = [tile(chip, core) for core in range(len(messages))]
-    known = [place for place in places if place is not None]
-    if len(known) < len(places):
+    public = [place for place in places if place is not None]
+    if len(public) < len(places):
         return None
-    at = np.array(known)
+    at = np.array(public)
     number = np.arange(len(messages)) // chip.cores
     inside = messages * (number[:, None] == number)
     distance = np.abs(at[:, None] - at[None])
-    return (
-        float((inside * distance[..., 0]).sum()),
-        float((inside * distance[..., 1]).sum()),
-    )
+    rows, columns = (float((inside * distance[..., k]).sum()) for k in (0, 1))  # (D5)
+    return rows, columns
 
 
 def links(
@@ -106,19 +106,20 @@ def links(
     Both directions together, from the left or upper tile to the other; without links
     that nothing passes; empty where the mesh is not public.
     """
-    found: dict[tuple[tuple[int, int], tuple[int, int]], float] = {}
+    loads: dict[tuple[tuple[int, int], tuple[int, int]], float] = {}
     number = np.arange(len(messages)) // chip.cores
     inside = messages * ((number[:, None] == chip_number) & (number == chip_number))
     for sender, receiver in np.argwhere(inside > 0).tolist():
         start, end = tile(chip, sender), tile(chip, receiver)
         if start is None or end is None:
             return {}
+        # The chip routes along the row first.
         way = [(x, start[1]) for x in _between(start[0], end[0])]
         way += [(end[0], y) for y in _between(start[1], end[1])[1:]]
-        for one, other in pairwise(way):
-            link = (min(one, other), max(one, other))
-            found[link] = found.get(link, 0.0) + float(inside[sender, receiver])
-    return found
+        for here, there in pairwise(way):
+            link = (min(here, there), max(here, there))
+            loads[link] = loads.get(link, 0.0) + float(inside[sender, receiver])
+    return loads
 
 
 def _between(start: int, end: int) -> list[int]:

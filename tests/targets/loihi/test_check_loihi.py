@@ -6,8 +6,12 @@ import pytest
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import Severity, exit_status
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.targets.loihi.check_loihi import check_loihi
+from isotau.convert.records.lif import Ranges
+from isotau.convert.to_fixed.quantize import quantize
+from isotau.targets.loihi.check_loihi import check_loihi, lif_outlook, sketch
+from isotau.targets.loihi.demand import demand
 from isotau.targets.loihi.limits import LOIHI1, LOIHI2
+from isotau.targets.loihi.place import place
 
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
@@ -160,3 +164,103 @@ def test_every_limit_that_breaks_is_named(net):
     late = replace(LOIHI1, synapse_formats=0)
     found = one(check_loihi(net, late), "synapse_formats: got 1")
     assert (found.severity, found.place) == (ERROR, "Loihi 1")
+
+
+@pytest.fixture
+def quiet(lif_net):
+    return replace(lif_net, noise_std=0.0, refractory=np.zeros(lif_net.n))
+
+
+def by(findings, words):
+    (found,) = [f for f in findings if words in f.message]
+    return found
+
+
+def test_the_sketch_needs_what_the_quantized_network_needs(quiet):
+    grouped = replace(quiet, population=np.arange(quiet.n) // 12)
+    for one in (quiet, grouped):
+        wide = np.full(one.n, 0.01)
+        made = quantize(one, Ranges(wide, wide, wide), input_peak=1.0)
+        guess = sketch(one)
+        for chip in (LOIHI1, LOIHI2):
+            needs, expected = demand(guess, chip), demand(made, chip)
+            assert needs.compartment_profiles == expected.compartment_profiles
+            assert needs.threshold_profiles == expected.threshold_profiles
+            assert len(needs.blocks) == len(expected.blocks)
+            assert place(guess, chip).cores == place(made, chip).cores
+
+
+def test_nothing_to_say_about_an_easy_network(quiet):
+    easy = replace(
+        quiet,
+        w_in=np.abs(quiet.w_in) + 1e-3,
+        w_rec=np.full((20, 20), 1e-3),
+    )
+    assert list(lif_outlook(easy, LOIHI2)) == []
+
+
+def test_time_constants_that_no_register_holds(quiet):
+    tau = quiet.tau_syn.copy()
+    tau[3:5] = 9.0
+    tau[7] = 2.9
+    findings = list(lif_outlook(replace(quiet, tau_syn=tau), LOIHI1))
+    long = by(findings, "need less than 8.192 s")
+    assert (long.severity, long.place) == (Severity.ERROR, "neurons 3-4")
+    # 4096·(1 − e^(−1/2900)) = 1.41: the register has 1, that is 4095.5 steps
+    rounded = by(findings, "nearest: 4.095 s")
+    assert (rounded.severity, rounded.place) == (Severity.WARNING, "neuron 7")
+    assert "got 2.9 s for neuron 7" in rounded.message
+
+
+def test_synapses_and_membranes_without_memory_pass(quiet):
+    short = np.full(quiet.n, quiet.dt / 50)
+    findings = list(lif_outlook(replace(quiet, tau_syn=short, tau_mem=short), LOIHI2))
+    assert not [f for f in findings if "tau" in f.message]
+
+
+def test_refractory_periods_of_lif_neurons(quiet):
+    refractory = np.zeros(quiet.n)
+    refractory[2], refractory[5] = 0.064, 0.003
+    one = replace(quiet, refractory=refractory)
+    found = by(lif_outlook(one, LOIHI1), "refractory")
+    assert (found.severity, found.place) == (Severity.ERROR, "neuron 2")
+    assert "got up to 64 steps, need at most 63" in found.message
+    found = by(lif_outlook(one, LOIHI2), "need 0")
+    assert (found.severity, found.place) == (Severity.WARNING, "neurons 2, 5")
+
+
+def test_noise_of_lif_neurons(quiet):
+    noisy = replace(quiet, noise_std=1e-3)
+    assert by(lif_outlook(noisy, LOIHI1), "noise").severity is Severity.INFO
+    assert by(lif_outlook(noisy, LOIHI2), "noise").severity is Severity.WARNING
+    mixed = replace(noisy, tau_mem=np.linspace(0.01, 0.02, quiet.n))
+    found = by(lif_outlook(mixed, LOIHI1), "one amplitude")
+    assert found.severity is Severity.ERROR
+    assert "tau_mem from 0.01 to 0.02 s" in found.message
+
+
+def test_weights_that_round_to_zero(quiet):
+    weights = np.full((quiet.n, quiet.n), 1e-3)
+    weights[0, :10] = 1e-6
+    found = by(lif_outlook(replace(quiet, w_rec=weights), LOIHI2), "400 that")
+    assert (found.severity, found.place) == (Severity.INFO, "w_rec")
+    assert found.action == "about 10 of them round to 0"
+    weights[1:5] = 1e-6
+    found = by(lif_outlook(replace(quiet, w_rec=weights), LOIHI2), "400 that")
+    assert found.severity is Severity.WARNING
+
+
+def test_input_of_any_value_needs_graded_spikes(quiet):
+    found = by(lif_outlook(quiet, LOIHI1), "input: got channels of any value")
+    assert found.severity is Severity.WARNING
+    assert not [f for f in lif_outlook(quiet, LOIHI2) if "channels" in f.message]
+
+
+def test_a_network_without_weights(quiet):
+    silent = replace(
+        quiet,
+        w_in=0 * quiet.w_in,
+        w_rec=0 * quiet.w_rec,
+    )
+    assert sketch(silent).blocks == ()
+    assert place(sketch(silent), LOIHI1).cores == 1
