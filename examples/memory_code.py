@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import isotau
-from isotau.jobs.quiet_runs import run_quiet
+from isotau.jobs.preserve import run_quiet
 from isotau.sim.coding import (
     FIRST_STIMULUS,
     CodingConfig,

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import isotau
-from isotau.jobs.tune_foreign import tune_foreign
 from isotau.jobs.tune_lesson import lesson_of_task
+from isotau.jobs.tune_network import tune_foreign
 from isotau.sim.tasks import GO_NOGO
 
 SHIPPED = Path(__file__).parent / "data" / "go_nogo_N200.mat"

@@ -20,12 +20,15 @@ from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.preserve import (
     COMPARED,
+    STAGES,
     NetworkTimescales,
     PreserveConfig,
+    StageTimescales,
     compare_stages,
     describe_network,
+    measure_stage,
+    run_quiet,
 )
-from isotau.jobs.quiet_runs import STAGES, StageTimescales, measure_stage, run_quiet
 from isotau.jobs.run_config import RunConfig
 from isotau.jobs.train import file_name, train_networks
 from isotau.sim.coding.measure import StageData, measure

@@ -15,10 +15,12 @@ from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.preserve import (
     NetworkTimescales,
     PreserveConfig,
+    StageTimescales,
     compare_measured,
     describe_network,
+    measure_stage,
+    run_quiet,
 )
-from isotau.jobs.quiet_runs import StageTimescales, measure_stage, run_quiet
 from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 

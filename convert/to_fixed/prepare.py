@@ -95,13 +95,16 @@ def prepare(
         progress: is given the steps of the run as they pass.
 
     Raises:
-        ValueError: inputs of another shape than the network's or the run's.
+        ValueError: inputs of another shape than the network's or the run's, or that
+            are no spikes where the configuration says so.
         DoesNotFit: the network does not fit the chip; the message names the limit.
     """
     if run is None:
         noise = torch.Generator().manual_seed(seed)
         run = simulate_lif(net, inputs, generator=noise, progress=progress)
     peak = float(np.abs(inputs).max()) if input_peak is None else input_peak
+    if config.spiking_input:
+        check_spiking(inputs, peak)
     early, rounded = _start_early(net, run, peak, config)
     lost = mean_loss(rounded, run.spikes, inputs)
     return PreparedNetwork(
@@ -126,6 +129,25 @@ def with_silence(
     steps, batch, channels = inputs.shape
     silence = np.zeros((steps, -(-batch // SILENT_SHARE), channels))
     return np.concatenate([inputs, silence], axis=1)
+
+
+def check_spiking(inputs: Float64[np.ndarray, "steps batch n_in"], peak: float) -> None:
+    """Refuse inputs that cannot enter as spikes.
+
+    Args:
+        inputs: what a network is shown.
+        peak: the number that stands for a spike.
+
+    Raises:
+        ValueError: another number than 0 and `peak`, or a peak that is not positive.
+    """
+    odd = (inputs != 0) & (inputs != peak)
+    if odd.any() or peak <= 0:
+        number = inputs[odd][0] if odd.any() else peak
+        raise ValueError(
+            f"inputs: got {number} among them, need 0 and one positive number alone, "
+            "to enter as spikes; leave spiking_input out"
+        )
 
 
 def mean_loss(

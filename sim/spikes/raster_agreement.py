@@ -41,15 +41,16 @@ class RasterAgreement:
 
 
 def compare_rasters(
-    a: Spikes, b: Spikes, *, lags: Sequence[int] = LAGS, tolerance: int = 1
+    a: Spikes, b: Spikes, *, lags: Sequence[int] | None = None, tolerance: int = 1
 ) -> RasterAgreement:
     """Return how alike two runs of the same trials are.
 
     Args:
         a: the first run.
         b: the second: the same neurons, trials and steps.
-        lags: steps by which `b` may come later; the one of the largest cosine is taken,
-            the smallest |lag| among equals. The edges that one run lacks are left out.
+        lags: steps by which `b` may come later; those of `LAGS` that are shorter than
+            the runs if not given. The one of the largest cosine is taken, the smallest
+            |lag| among equals. The edges that one run lacks are left out.
         tolerance: steps within which two spikes coincide.
 
     Raises:
@@ -60,6 +61,8 @@ def compare_rasters(
             f"spikes: got {(a.steps, a.batch, a.n)} and {(b.steps, b.batch, b.n)}, "
             "need runs of the same steps × trials × neurons"
         )
+    if lags is None:
+        lags = [lag for lag in LAGS if abs(lag) < a.steps]
     if not lags or max(abs(lag) for lag in lags) >= a.steps:
         raise ValueError(
             f"lags: got {list(lags)}, need at least one, each below {a.steps} steps"

@@ -34,7 +34,7 @@ def compare_accuracies(
         before: which trials were right.
         after: the same trials.
     """
-    n = len(before) + 2
+    n = len(before) + 2  # (S34)
     gained, lost = (~before & after).sum() + 0.5, (before & ~after).sum() + 0.5
     middle = (gained - lost) / n
     reach = NORMAL_95 * np.sqrt(gained + lost - (gained - lost) ** 2 / n) / n
@@ -48,6 +48,6 @@ def accuracy_reach(right: Bool[np.ndarray, " batch"]) -> float:
     Wald's, after two trials were added that were right and two that were not.
     Source: Agresti & Coull 1998, doi:10.1080/00031305.1998.10480550.
     """
-    n = len(right) + 4
+    n = len(right) + 4  # (S35)
     share = (right.sum() + 2) / n
     return float(NORMAL_95 * np.sqrt(share * (1 - share) / n))

@@ -63,11 +63,11 @@ from .jobs.pipeline import run_pipeline as run_pipeline
 from .jobs.preserve import PreserveConfig as PreserveConfig
 from .jobs.preserve import compare_stages as compare_stages
 from .jobs.preserve import measure_networks as measure_networks
-from .jobs.quantize_foreign import quantize_on as quantize_on
 from .jobs.run_config import RunConfig as RunConfig
 from .jobs.run_config import TuningPlan as TuningPlan
 from .jobs.train import TrainRequest as TrainRequest
 from .jobs.train import train_networks as train_networks
+from .jobs.user_inputs import quantize_on as quantize_on
 from .sim.engines.trace import describe_replay as describe_replay
 from .sim.engines.trace import read_trace as read_trace
 from .sim.engines.trace import replay as replay

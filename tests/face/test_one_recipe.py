@@ -11,7 +11,7 @@ from isotau.convert.records.trials import Trials, refine
 from isotau.convert.to_fixed.prepare import with_silence
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import answer_is_near
-from isotau.jobs import tune_foreign, tune_lesson
+from isotau.jobs import tune_lesson, tune_network
 from isotau.jobs.pipeline import carry
 from isotau.jobs.run_config import TuningPlan
 
@@ -58,9 +58,9 @@ def test_quantize_makes_the_same_chip(carried, inputs, expected):
 def test_tune_begins_with_the_same_chip(
     carried, inputs, expected, untuned, monkeypatch
 ):
-    lif, seeds = carried.conversion.network, tune_lesson.draw_seeds(0)
+    lif, seeds = carried.conversion.network, tune_lesson.tuning_seeds(0)
     seeds = seeds._replace(ranges=carried.plan.seeds.calibration)
-    monkeypatch.setattr(tune_foreign, "draw_seeds", lambda seed: seeds)
+    monkeypatch.setattr(tune_network, "tuning_seeds", lambda seed: seeds)
     steps, batch, _ = inputs.shape
     trials = Trials(
         inputs=inputs,
@@ -74,7 +74,7 @@ def test_tune_begins_with_the_same_chip(
         trials, lif, score=answer_is_near, loss="mse", seed=0
     )
     lesson = lesson._replace(typical=trials, peak=float(np.abs(inputs).max()))
-    made = tune_foreign.tune_foreign(lif, lesson, untuned)
+    made = tune_network.tune_foreign(lif, lesson, untuned)
     assert isotau.fingerprint(made.fixed) == expected
 
 

@@ -57,8 +57,11 @@ def quantize(
     from isotau.convert.records.stage import need_lif
     from isotau.convert.to_fixed.quantization_report import summarize as parameters
     from isotau.convert.to_fixed.quantize import QuantizeConfig
-    from isotau.jobs.quantize_foreign import describe as describe_result
-    from isotau.jobs.quantize_foreign import quantize_on, summarize
+    from isotau.jobs.user_inputs import (
+        describe_quantized,
+        quantize_on,
+        summarize_quantized,
+    )
     from isotau.targets.open_network import open_network
 
     # What cannot be written is refused before minutes of work, not after.
@@ -81,7 +84,7 @@ def quantize(
     typer.echo(opened.said)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))
-    typer.echo(describe_result(result))
+    typer.echo(describe_quantized(result))
     # The LIF network too: what NIR left open is settled in it.
     storage.save(net, out / "network.lif.npz")
     storage.save(result.fixed, out / "network.fixed.npz")
@@ -90,7 +93,7 @@ def quantize(
         "network": network.name,
         "inputs": inputs.name,
         "seed": seed,
-        **summarize(result),
+        **summarize_quantized(result),
         "quantization": parameters(result.report),
     }
     text = json.dumps(report, indent=1, ensure_ascii=False)
@@ -114,8 +117,7 @@ def simulate(
     from isotau.convert.read.read_inputs import read_inputs
     from isotau.convert.records import storage
     from isotau.convert.records.stage import need_spiking
-    from isotau.jobs.simulate_on import describe as describe_run
-    from isotau.jobs.simulate_on import simulate_on
+    from isotau.jobs.user_inputs import describe_simulated, simulate_on
     from isotau.targets.open_network import open_network
 
     opened = open_network(network, **reading.for_reader())
@@ -126,5 +128,5 @@ def simulate(
     run = simulate_on(net, trials, engine=engine, seed=seed, progress=bars)
     # Saved before anything is printed: a closed pipe must not cost the run.
     storage.save(run.spikes, out)
-    typer.echo(describe_run(run))
+    typer.echo(describe_simulated(run))
     typer.echo(f"Spikes: {out}")

@@ -1,6 +1,6 @@
 """`isotau tune`: a network tuned by gradient, before and after on the same trials."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from isotau.convert.records.stage import Network
     from isotau.convert.to_fixed.quantize import QuantizeConfig
     from isotau.jobs.run_config import TuningPlan
-    from isotau.jobs.tuning_outcome import Tuning
+    from isotau.jobs.tune_network import Tuning
     from isotau.targets.open_network import Opened
 
 CHECKPOINT = "tuning.checkpoint.npz"
@@ -150,8 +150,8 @@ def tune(
     the same command goes on if it was interrupted.
     """
     from isotau.convert.records.rate import RateRNN
-    from isotau.jobs.pipeline import describe_input
     from isotau.reports import tune_report
+    from isotau.reports.origin import describe_input
 
     options.check_folder(out)
     opened, conventions = _open(network, assumptions, reading)
@@ -197,9 +197,8 @@ def _tune_rate(
         ValueError: trials were given, which its task draws.
     """
     from isotau.cli.progress import bars
-    from isotau.jobs.pipeline import carry
+    from isotau.jobs.pipeline import tune_rate
     from isotau.jobs.run_config import RunConfig
-    from isotau.jobs.tuning_outcome import of_runs
     from isotau.sim.tasks.choose_task import choose_task
 
     if lesson.inputs is not None:
@@ -216,10 +215,9 @@ def _tune_rate(
         lava_trials=1,  # not looked at: `carry` stops before Lava
         seed=seed,
         quantization=quantization,
+        tuning=plan,
     )
-    before = carry(rate, config, progress=bars)
-    tuned = replace(config, tuning=plan)
-    return of_runs(before, carry(rate, tuned, progress=bars, checkpoint=checkpoint))
+    return tune_rate(rate, config, progress=bars, checkpoint=checkpoint)
 
 
 def _tune_lif(
@@ -239,8 +237,8 @@ def _tune_lif(
     from isotau.cli.progress import bars
     from isotau.convert.ground import validation
     from isotau.convert.records.stage import need_lif
-    from isotau.jobs.tune_foreign import tune_foreign
     from isotau.jobs.tune_lesson import lesson_of_task, read_lesson
+    from isotau.jobs.tune_network import tune_foreign
     from isotau.sim.tasks import TASKS
 
     lif = need_lif(net, path)

@@ -1,54 +1,102 @@
-"""The main job: a trained rate network to simulated Loihi, its timescales measured."""
+"""The main job: a trained rate network to simulated Loihi, its timescales measured.
 
-import hashlib
-import os
+A network is converted and prepared for the chip once (`convert_for`); tuned or not, it
+then runs at every stage (`carry`, `run_pipeline`), or both ways (`tune_rate`). What the
+stages did is compared unit by neuron, κ by κ and output by output.
+"""
+
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.read.conventions import Conventions
-from isotau.convert.read.read_spikernn import read_spikernn_variables
+from isotau.convert.neuron.fi_curve import UNIT_RATE
+from isotau.convert.neuron.lif_constants import PUBLISHED
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.trials import Trials, refine
+from isotau.convert.records.spikes import Spikes, select
+from isotau.convert.records.trials import Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.to_fixed.prepare import PreparedNetwork, prepare, with_silence
 from isotau.convert.to_fixed.quantization_report import (
     QuantizationReport,
     report_quantization,
 )
-from isotau.convert.to_lif.conversion import Conversion
+from isotau.convert.to_fixed.quantize import messages
+from isotau.convert.to_lif.conversion import Conversion, unit_rates
 from isotau.convert.to_lif.convert_rate import convert_rate
-from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics
+from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics, diagnose_units
 from isotau.convert.tuning.tune_loop import Tuned
-from isotau.jobs.comparisons import (
-    KappaReading,
-    compare_units,
-    read_kappa,
-    repeated_difference,
-)
-from isotau.jobs.run_config import RunConfig, draw_seeds, how_to_convert
+from isotau.jobs.run_config import RunConfig, how_to_convert, run_seeds
 from isotau.jobs.stages import (
-    ChipRun,
+    ChipStage,
     LavaStage,
-    Plan,
-    Stage,
+    StageRun,
+    TrialPlan,
     chip_stage,
     lava_stage,
     lif_stage,
     rate_stage,
 )
-from isotau.jobs.tune_stage import tune_conversion
+from isotau.jobs.tune_network import Tuning, score_of, tune_conversion
+from isotau.sim.lowrank.factors import factors
+from isotau.sim.lowrank.trajectories import (
+    KappaAgreement,
+    compare_kappa,
+    kappa,
+    spiking_kappa,
+)
 from isotau.sim.tasks import Task, fixation
 from isotau.sim.tasks.choose_task import choose_task
 
-SPIKERNN = "spikeRNN .mat"
+COMPARED = 1 << 15
+"""Neurons times trials in which units are compared and κ is read."""
+MOST_TRIALS = 100
+WIDTH = 50e-3
+"""About how wide the bins are in which units are compared, in seconds."""
+
+
+@short_repr
+class KappaReading(NamedTuple):
+    """κ of the same trials at each stage, in the canonical basis of the factors.
+
+    Attributes:
+        traces: κ of every stage, and its step in seconds; the rate network's first.
+        trials: which trials.
+        agreement: of every spiking stage with the rate network.
+    """
+
+    traces: dict[str, tuple[np.ndarray, float]]
+    trials: Trials
+    agreement: dict[str, KappaAgreement]
+
+
+@short_repr
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ConvertedNetwork:
+    """A rate network as LIF neurons, ready to be tuned, and as it comes to the chip.
+
+    Attributes:
+        config: what was asked for.
+        plan: what every stage is to be shown.
+        rate: the network.
+        conversion: of it to LIF neurons.
+        calibration: inputs on which the chip's ranges are recorded.
+        prepared: the LIF network on the chip, without tuning.
+    """
+
+    config: RunConfig
+    plan: TrialPlan
+    rate: RateRNN
+    conversion: Conversion
+    calibration: np.ndarray
+    prepared: PreparedNetwork
 
 
 @short_repr
@@ -68,19 +116,19 @@ class Result:
         units: where rate and LIF network disagree.
         kappa: of a low-rank network.
         repeated: how far the rate network's outputs are from those of a second run with
-            other noise, as `comparisons.output_difference`.
+            other noise, as `output_difference`.
         tuned: how the conversion's network was tuned, if it was.
         lava: how far Lava agrees with the engine, if it ran.
     """
 
     config: RunConfig
-    plan: Plan
+    plan: TrialPlan
     rate: RateRNN
     conversion: Conversion
     fixed: FixedPointNetwork
     quantization: QuantizationReport
-    stages: dict[str, Stage]
-    chip: ChipRun
+    stages: dict[str, StageRun]
+    chip: ChipStage
     units: UnitDiagnostics
     kappa: KappaReading | None
     repeated: float
@@ -88,30 +136,19 @@ class Result:
     lava: LavaStage | None = None
 
 
-def describe_input(
-    path: str | os.PathLike[str], conventions: Conventions | None = None
-) -> dict[str, Any]:
-    """Return what a report says of the file that a network was read from.
+def run_pipeline(
+    rate: RateRNN, config: RunConfig, *, progress: Progress = silent
+) -> Result:
+    """Return a network at every stage, with timescales, and with some trials in Lava.
 
-    Its name, its SHA-256, what its reader assumed, and 1/λ as the original code chose
-    it, in Hz, if the file says so.
+    Raises:
+        ValueError: the network does not fit the task.
+        DoesNotFit: it does not fit the chip.
+        LavaError: Lava failed.
     """
-    theirs, said = None, None
-    if conventions is not None:
-        said = {
-            "family": conventions.family,
-            "ignored": list(conventions.ignored),
-            **{item.name: item._asdict() for item in conventions.items},
-        }
-        if conventions.family == SPIKERNN:
-            found = read_spikernn_variables(path).get("opt_scaling_factor")
-            theirs = None if found is None else float(np.ravel(found)[0])
-    return {
-        "input": Path(path).name,
-        "input_sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
-        "input_inverse_lambda": theirs,
-        "input_conventions": said,
-    }
+    result = carry(rate, config, timescales=True, progress=progress)
+    lava = lava_stage(result.fixed, result.chip, result.plan)
+    return replace(result, stages=result.stages | {"lava": lava.stage}, lava=lava)
 
 
 def carry(
@@ -137,47 +174,15 @@ def carry(
         ValueError: the network does not fit the task.
         DoesNotFit: it does not fit the chip.
     """
-    task, seeds = choose_task(rate, config.task), draw_seeds(config.seed)
-    search = _draw(task, rate, config.search_trials, seeds.search)
-    conversion = convert_rate(
-        rate,
-        search,
-        score=task.score,
-        seed=seeds.search_noise,
-        config=how_to_convert(config),
-        progress=progress,
-    )
-    quiet = fixation(rate.n_in, rate.n_out, dt=rate.dt)
-    plan = Plan(
-        task=task,
-        test=_draw(task, rate, config.trials, seeds.test),
-        quiet=_draw(quiet, rate, config.timescale_trials, 0) if timescales else None,
-        burn_in=conversion.constants.burn_in,
-        dt=conversion.constants.dt,
-        seeds=seeds,
-        engine=config.engine,
-        lava_trials=config.lava_trials,
-        progress=progress,
-    )
-    calibration = with_silence(plan.shown(search, plan.dt))
-    prepared = _prepare(conversion.network, calibration, plan, config)
-    fixed, quality, tuned = prepared.fixed, prepared.report, None
+    converted = convert_for(rate, config, timescales=timescales, progress=progress)
+    conversion, plan, tuned = converted.conversion, converted.plan, None
+    fixed, quality = converted.prepared.fixed, converted.prepared.report
     if config.tuning is not None:
-        tuned = tune_conversion(
-            rate,
-            conversion,
-            plan,
-            config.tuning,
-            prepared,
-            config.quantization,
-            checkpoint=checkpoint,
-        )
+        tuned, fixed, quality = _tune(converted, checkpoint)
         conversion = replace(conversion, network=tuned.network)
-        fixed, quality = _tuned_chip(tuned, calibration, plan, config)
-    lif = conversion.network
     stages = {
         "rate": rate_stage(rate, conversion, plan),
-        "lif": lif_stage(lif, plan),
+        "lif": lif_stage(conversion.network, plan),
     }
     chip = chip_stage(fixed, quality, plan)
     stages["fixed"] = chip.stage
@@ -197,19 +202,213 @@ def carry(
     )
 
 
-def run_pipeline(
-    rate: RateRNN, config: RunConfig, *, progress: Progress = silent
-) -> Result:
-    """Return the same with timescales at each stage, and with some trials in Lava.
+def tune_rate(
+    rate: RateRNN,
+    config: RunConfig,
+    *,
+    progress: Progress = silent,
+    checkpoint: Path | None = None,
+) -> Tuning:
+    """Return the tuning of a rate network, converted once and scored before and after.
+
+    Args:
+        rate: the network.
+        config: how it is converted, tuned and quantized.
+        progress: is given the steps as they pass.
+        checkpoint: of the tuning; see `isotau.convert.tuning.tune`.
+
+    Raises:
+        ValueError: the network does not fit the task, or no tuning was asked for.
+        DoesNotFit: it does not fit the chip.
+    """
+    if config.tuning is None:
+        raise ValueError("tuning: got none, need how to tune; set RunConfig.tuning")
+    converted = convert_for(rate, config, progress=progress)
+    conversion, prepared = converted.conversion, converted.prepared
+    plan = converted.plan
+    before = {
+        "rate": rate_stage(rate, conversion, plan),
+        "lif": lif_stage(conversion.network, plan),
+        "fixed": chip_stage(prepared.fixed, prepared.report, plan).stage,
+    }
+    tuned, fixed, quality = _tune(converted, checkpoint)
+    after = {
+        "lif": lif_stage(tuned.network, plan),
+        "fixed": chip_stage(fixed, quality, plan).stage,
+    }
+    return Tuning(
+        tuned=tuned,
+        fixed=fixed,
+        before={name: score_of(stage) for name, stage in before.items()},
+        after={name: score_of(stage) for name, stage in after.items()},
+        plan=config.tuning,
+        quantization=config.quantization,
+        loss=config.tuning.loss,
+        trials={"test": config.trials, "search": config.search_trials},
+        seeds={"run": config.seed, **plan.seeds._asdict()},
+    )
+
+
+def convert_for(
+    rate: RateRNN,
+    config: RunConfig,
+    *,
+    timescales: bool = False,
+    progress: Progress = silent,
+) -> ConvertedNetwork:
+    """Return a network as LIF neurons and on the chip, and what it will be shown.
+
+    Args:
+        rate: the network.
+        config: what to do; its tuning does not count.
+        timescales: whether the plan has trials without input.
+        progress: is given the steps as they pass.
 
     Raises:
         ValueError: the network does not fit the task.
         DoesNotFit: it does not fit the chip.
-        LavaError: Lava failed.
     """
-    result = carry(rate, config, timescales=True, progress=progress)
-    lava = lava_stage(result.fixed, result.chip, result.plan)
-    return replace(result, stages=result.stages | {"lava": lava.stage}, lava=lava)
+    task, seeds = choose_task(rate, config.task), run_seeds(config.seed)
+    search = _draw(task, rate, config.search_trials, seeds.search)
+    conversion = convert_rate(
+        rate,
+        search,
+        score=task.score,
+        seed=seeds.search_noise,
+        config=how_to_convert(config),
+        progress=progress,
+    )
+    quiet = fixation(rate.n_in, rate.n_out, dt=rate.dt)
+    plan = TrialPlan(
+        task=task,
+        test=_draw(task, rate, config.trials, seeds.test),
+        quiet=_draw(quiet, rate, config.timescale_trials, 0) if timescales else None,
+        burn_in=conversion.constants.burn_in,
+        dt=conversion.constants.dt,
+        seeds=seeds,
+        engine=config.engine,
+        lava_trials=config.lava_trials,
+        progress=progress,
+    )
+    calibration = with_silence(plan.shown(search, plan.dt))
+    return ConvertedNetwork(
+        config=config,
+        plan=plan,
+        rate=rate,
+        conversion=conversion,
+        calibration=calibration,
+        prepared=_prepare(conversion.network, calibration, plan, config),
+    )
+
+
+def output_difference(stage: StageRun, rate: StageRun) -> float:
+    """Return the root mean square of output less the rate network's, where scored.
+
+    Taken at the end of each of the rate network's steps, in the trials of `stage`.
+    """
+    return _difference(stage.outputs, stage.trials, rate)
+
+
+def repeated_difference(rate: RateRNN, plan: TrialPlan, stage: StageRun) -> float:
+    """Return the output difference of a second run of the rate network, by its noise.
+
+    What a spiking stage cannot be expected to fall below.
+    """
+    rng = np.random.default_rng(plan.seeds.rate_again)
+    few = subset(plan.test, slice(0, MOST_TRIALS))
+    run = simulate_rate(rate, plan.shown(few, rate.dt), rng=rng)
+    return _difference(run.outputs[plan.lead(rate.dt) :], few, stage)
+
+
+def compare_units(
+    rate: RateRNN, conversion: Conversion, plan: TrialPlan, lif: StageRun
+) -> UnitDiagnostics:
+    """Return where the LIF neurons' rates and those asked of them disagree, and why.
+
+    Over means of the trials of each condition; the rate network runs without the noise
+    of its steps, which no neuron could follow. In the unit of r where the network was
+    scaled. A calibrated neuron is asked for its own f–I curve at the unit's x, whatever
+    the activation; its r counts in units of 50 Hz and ends at 4, where the drive counts
+    as beyond the fit.
+    """
+    few, spikes = _few(conversion.rate.n, plan, lif)
+    rng = np.random.default_rng(plan.seeds.rate)
+    inputs = plan.shown(few, rate.dt)
+    run = simulate_rate(rate, inputs, rng=rng, noise=False, keep_x=True)
+    hz = unit_rates(rate, conversion, run)
+    constants, asked = conversion.constants, conversion.rate
+    unit_rate, volts = conversion.chosen.inverse_lambda, constants.unit
+    offset = constants.v_leak - constants.v_th + conversion.chosen.drive
+    if conversion.method == "calibrate":
+        asked = replace(asked, activation="lif", ceiling=None)
+        unit_rate, volts, offset = UNIT_RATE, PUBLISHED.unit, 0.0
+    return diagnose_units(
+        asked,
+        hz / unit_rate,
+        conversion.network,
+        spikes,
+        plan.shown(few, constants.dt),
+        inverse_lambda=unit_rate,
+        unit=volts,
+        offset=np.full(asked.n, offset),
+        labels=few.labels,
+        width=max(1, round(WIDTH / rate.dt)) * rate.dt,
+        skip=plan.lead(rate.dt) * rate.dt,
+        progress=plan.progress,
+    )
+
+
+def read_kappa(
+    rate: RateRNN,
+    conversion: Conversion,
+    fixed: FixedPointNetwork,
+    plan: TrialPlan,
+    stages: dict[str, StageRun],
+) -> KappaReading | None:
+    """Return κ of the rate, LIF and fixed-point stages; None for a full-rank network.
+
+    Args:
+        rate: the network.
+        conversion: of it.
+        fixed: the converted network on the chip.
+        plan: what the stages were shown.
+        stages: with the names "lif" and "fixed".
+    """
+    if not rate.rank:
+        return None
+    m_vectors = factors(rate).m_vectors
+    inputs = rate.w_in if _apart(m_vectors, rate.w_in) else None
+    few, _ = _few(conversion.rate.n, plan, stages["lif"])
+    rng = np.random.default_rng(plan.seeds.rate)
+    run = simulate_rate(rate, plan.shown(few, rate.dt), rng=rng, keep_x=True)
+    assert run.x is not None
+    x = run.x[plan.lead(rate.dt) :]
+    traces = {"rate": (kappa(x, m_vectors, inputs=inputs, offset=rate.bias), rate.dt)}
+    copies = conversion.rate.n // rate.n
+    # x of a tanh network that was scaled as a sigmoid one is half of that one's.
+    double = 2 if conversion.rate.activation != rate.activation else 1
+    unit, drive = _constant_drive(conversion)
+    inputs_lif = plan.shown(few, fixed.dt)
+    networks: dict[str, tuple[LIFNetwork | FixedPointNetwork, np.ndarray]] = {
+        "lif": (conversion.network, inputs_lif),
+        "fixed": (fixed, messages(fixed, inputs_lif)),
+    }
+    for name, (network, sent) in networks.items():
+        trace = spiking_kappa(
+            select(stages[name].whole, slice(0, few.batch)),
+            network,
+            sent,
+            np.repeat(m_vectors, copies, axis=0),
+            inputs=None if inputs is None else np.repeat(inputs, copies, axis=0),
+            unit=unit * double,
+            offset=np.repeat(rate.bias, copies) - drive / double,
+        )
+        traces[name] = trace[plan.lead(fixed.dt) :], fixed.dt
+    agreement = {
+        name: compare_kappa(traces["rate"][0], traces[name][0], few.labels)
+        for name in networks
+    }
+    return KappaReading(traces, few, agreement)
 
 
 def _draw(task: Task, rate: RateRNN, batch: int, seed: int) -> Trials:
@@ -218,7 +417,7 @@ def _draw(task: Task, rate: RateRNN, batch: int, seed: int) -> Trials:
 
 
 def _prepare(
-    lif: LIFNetwork, calibration: np.ndarray, plan: Plan, config: RunConfig
+    lif: LIFNetwork, calibration: np.ndarray, plan: TrialPlan, config: RunConfig
 ) -> PreparedNetwork:
     return prepare(
         lif,
@@ -229,15 +428,54 @@ def _prepare(
     )
 
 
-def _tuned_chip(
-    tuned: Tuned, calibration: np.ndarray, plan: Plan, config: RunConfig
-) -> tuple[FixedPointNetwork, QuantizationReport]:
-    """Return the integers that were tuned, or those of the network that was."""
-    if tuned.fixed is None:
-        prepared = _prepare(tuned.network, calibration, plan, config)
-        return prepared.fixed, prepared.report
-    noise = torch.Generator().manual_seed(plan.seeds.calibration)
-    run = simulate_lif(
-        tuned.network, calibration, generator=noise, progress=plan.progress
+def _tune(
+    converted: ConvertedNetwork, checkpoint: Path | None
+) -> tuple[Tuned, FixedPointNetwork, QuantizationReport]:
+    """Return the tuned network, its integers, and what quantization cost it."""
+    config, plan = converted.config, converted.plan
+    assert config.tuning is not None
+    tuned = tune_conversion(
+        converted.rate,
+        converted.conversion,
+        plan,
+        config.tuning,
+        converted.prepared,
+        config.quantization,
+        checkpoint=checkpoint,
     )
-    return tuned.fixed, report_quantization(tuned.network, tuned.fixed, run.ranges)
+    net, calibration = tuned.network, converted.calibration
+    if tuned.fixed is None or not tuned.best.update:
+        prepared = converted.prepared
+        if tuned.best.update:
+            prepared = _prepare(net, calibration, plan, config)
+        return tuned, prepared.fixed, prepared.report
+    # These integers were tuned: only how far the states go is not known yet.
+    noise = torch.Generator().manual_seed(plan.seeds.calibration)
+    run = simulate_lif(net, calibration, generator=noise, progress=plan.progress)
+    return tuned, tuned.fixed, report_quantization(net, tuned.fixed, run.ranges)
+
+
+def _difference(outputs: np.ndarray, trials: Trials, rate: StageRun) -> float:
+    """Return the rms difference to the rate stage's outputs, which are no finer."""
+    every, batch = trials.steps // rate.trials.steps, slice(0, trials.batch)
+    off = outputs[every - 1 :: every] - rate.outputs[:, batch]
+    return float(np.sqrt((off[rate.trials.mask[:, batch]] ** 2).mean()))
+
+
+def _few(n: int, plan: TrialPlan, stage: StageRun) -> tuple[Trials, Spikes]:
+    """Return the first trials, fewer where there are many neurons, and their spikes."""
+    batch = slice(0, min(MOST_TRIALS, plan.test.batch, max(8, COMPARED // n)))
+    return subset(plan.test, batch), select(stage.whole, batch)
+
+
+def _constant_drive(conversion: Conversion) -> tuple[float, np.ndarray]:
+    """Return volts per 1 of x, and the part of x that a constant drive makes."""
+    constants = conversion.constants
+    rest = constants.v_leak + conversion.chosen.drive
+    return constants.unit, (conversion.network.v_leak - rest) / constants.unit
+
+
+def _apart(m_vectors: np.ndarray, inputs: np.ndarray) -> bool:
+    """Return whether the m are no combination of each other and of the inputs."""
+    vectors = np.hstack([m_vectors, inputs[:, np.abs(inputs).max(axis=0) > 0]])
+    return bool(np.linalg.matrix_rank(vectors) == vectors.shape[1])

@@ -14,7 +14,7 @@ from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
 from isotau.convert.to_fixed.quantize import messages
-from isotau.jobs.simulate_on import check_inputs
+from isotau.jobs.user_inputs import check_inputs
 from isotau.sim.engines import compiled
 from isotau.targets.loihi import place as table
 from isotau.targets.loihi.cost import Cost, cost, describe_cost

@@ -1,7 +1,12 @@
-"""Are a network's timescales the same at every stage? Measured on many networks."""
+"""Are a network's timescales the same at every stage? Measured on many networks.
 
-from collections.abc import Mapping, Sequence
+Every stage runs twice without input (`run_quiet`): what differs between the two runs is
+the noise floor of what is measured in each (`measure_stage`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,16 +17,12 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.spikes import Spikes, window
+from isotau.convert.records.trials import Trials, refine
+from isotau.convert.to_fixed.quantize import messages
 from isotau.jobs.pipeline import Result, carry
-from isotau.jobs.quiet_runs import (
-    METHODS,
-    STAGES,
-    StageTimescales,
-    Twice,
-    measure_stage,
-    run_quiet,
-)
-from isotau.jobs.run_config import RunConfig
+from isotau.jobs.run_config import RunConfig, independent_seeds
+from isotau.jobs.stages import lif_spikes, observe_rate, run_chip
 from isotau.sim.preservation import (
     Conclusion,
     CurveComparison,
@@ -32,9 +33,29 @@ from isotau.sim.preservation import (
     compare,
     compare_curves,
     conclude,
+    trial_replicates,
 )
-from isotau.sim.timescales.records.autocorrelation import BIN_WIDTH, LAGS
+from isotau.sim.tasks import fixation
+from isotau.sim.timescales import ESTIMATORS
+from isotau.sim.timescales.estimators import ml
+from isotau.sim.timescales.records.autocorrelation import (
+    BIN_WIDTH,
+    LAGS,
+    autocorrelation,
+)
+from isotau.sim.timescales.records.record import Timescales
+from isotau.sim.timescales.records.series import as_series
 
+STAGES = ("rate", "lif", "fixed")
+METHODS = ("ml", "exponential")
+"""Estimators that have a say, the primary one first; the curves are a third voice."""
+QUIET = 1
+"""Sets these seeds apart from those of the task's trials."""
+FINE_BINS, WIDE_BINS = 40, 20
+"""Of a trial for `ml`, and for autocorrelations and what is fitted to them; fewer where
+they would be shorter than these estimators' own bins, as published for 1 s."""
+RESAMPLES = 50
+"""Of the trials, that tell which fits to autocorrelations show a decay at all."""
 COMPARED = (("rate", "lif"), ("lif", "fixed"), ("rate", "fixed"))
 FEW_GROUPS, MANY = 10, 3
 """Groups of trials left out in turn, for fewer networks than this."""
@@ -78,6 +99,32 @@ class PreserveConfig:
 
 
 @short_repr
+class RepeatedRun(NamedTuple):
+    """The spikes of one stage in trials without input, and again with other noise."""
+
+    first: Spikes
+    again: Spikes
+
+
+@short_repr
+class StageTimescales(NamedTuple):
+    """What was measured at one stage.
+
+    Attributes:
+        timescales: by method, of the first run and of the repeat.
+        curves: autocorrelation, run × lag × neuron.
+        curve_bin: seconds between the lags.
+        replicates: by method, log τ of the first run as other trials might have made
+            it; empty if that was not asked for.
+    """
+
+    timescales: Mapping[str, tuple[Timescales, ...]]
+    curves: np.ndarray
+    curve_bin: float
+    replicates: Mapping[str, np.ndarray]
+
+
+@short_repr
 class NetworkTimescales(NamedTuple):
     """One network at every stage.
 
@@ -109,6 +156,95 @@ class StageComparison(NamedTuple):
     conclusion: Conclusion
 
 
+def run_quiet(
+    result: Result,
+    *,
+    trials: int,
+    length: float,
+    settle: float,
+    seed: int,
+    stages: Sequence[str] = STAGES,
+) -> Mapping[str, RepeatedRun]:
+    """Return what each stage of a converted network does without input, twice.
+
+    The rate stage is the rate network through a Poisson observer, as everywhere.
+
+    Args:
+        result: the network at every stage.
+        trials: in each of the two runs.
+        length: of a trial, in seconds.
+        settle: seconds that pass before it, besides the plan's burn-in.
+        seed: of all noise; the stages and the two runs draw independently.
+        stages: to run; what one draws does not depend on which others run.
+    """
+    rate = result.rate
+    task = fixation(rate.n_in, rate.n_out, dt=rate.dt, length=settle + length)
+    silence = refine(task.draw(trials, np.random.default_rng(0)), rate.dt)
+    seeds = independent_seeds([seed, QUIET], 2 * len(STAGES))
+
+    def settled(stage: str, seed: int) -> Spikes:
+        spikes = _quiet_spikes(stage, result, silence, seed)
+        return window(spikes, round(settle / spikes.dt))
+
+    return {
+        stage: RepeatedRun(settled(stage, first), settled(stage, again))
+        for stage, first, again in zip(STAGES, seeds[::2], seeds[1::2], strict=True)
+        if stage in stages
+    }
+
+
+def _quiet_spikes(stage: str, result: Result, silence: Trials, seed: int) -> Spikes:
+    """Return one stage's spikes, without what stands before the trials."""
+    plan = result.plan
+    if stage == "rate":
+        rng = np.random.default_rng(seed)
+        return observe_rate(result.rate, result.conversion, plan, silence, rng)[0]
+    if stage == "lif":
+        lif = result.conversion.network
+        return window(lif_spikes(lif, plan, silence, seed), plan.lead(lif.dt))
+    fixed = result.fixed
+    sent = messages(fixed, plan.shown(silence, fixed.dt))
+    return window(run_chip(fixed, sent, plan, seed).spikes, plan.lead(fixed.dt))
+
+
+def measure_stage(runs: RepeatedRun, *, groups: int = 0) -> StageTimescales:
+    """Return the timescales and autocorrelations of one stage's two runs.
+
+    Longer trials come in wider bins: half a bin is the shortest τ that `ml` looks at.
+
+    Args:
+        runs: the two.
+        groups: of trials left out in turn, for the replicates; 0 for none.
+    """
+    fine = _whole_steps(runs.first, ml.BIN_WIDTH, FINE_BINS)
+    wide = _whole_steps(runs.first, BIN_WIDTH, WIDE_BINS)
+    widths = {"ml": fine, "exponential": wide}
+    estimators: dict[str, Callable[..., Timescales]] = {
+        "ml": partial(ESTIMATORS["ml"], bin_width=fine),
+        "exponential": partial(
+            ESTIMATORS["exponential"],
+            bin_width=wide,
+            max_lag=LAGS * wide,
+            offset="none",  # simulated trials do not drift
+            bootstrap=RESAMPLES,
+            rng=np.random.default_rng(0),
+        ),
+    }
+    timescales = {
+        method: tuple(estimators[method](run) for run in runs) for method in METHODS
+    }
+    curves = [autocorrelation(as_series(run, wide).values, LAGS) for run in runs]
+    replicates = {}
+    if groups:
+        replicates = {
+            method: trial_replicates(
+                as_series(runs.first, widths[method]), estimators[method], groups
+            )
+            for method in METHODS
+        }
+    return StageTimescales(timescales, np.array(curves), wide, replicates)
+
+
 def measure_network(
     name: str,
     rate: RateRNN,
@@ -137,7 +273,7 @@ def measure_network(
 
 
 def describe_network(
-    name: str, result: Result, quiet: Mapping[str, Twice], *, groups: int = 0
+    name: str, result: Result, quiet: Mapping[str, RepeatedRun], *, groups: int = 0
 ) -> NetworkTimescales:
     """Return the timescales in runs of every stage, and what stands beside them."""
     lif = result.conversion.network
@@ -145,7 +281,7 @@ def describe_network(
     return NetworkTimescales(
         name=name,
         stages={
-            stage: measure_stage(twice, groups=groups) for stage, twice in quiet.items()
+            stage: measure_stage(runs, groups=groups) for stage, runs in quiet.items()
         },
         accuracy={stage: float(result.stages[stage].right.mean()) for stage in STAGES},
         tau_syn=np.array(lif.tau_syn),
@@ -161,7 +297,7 @@ def measure_networks(
     jobs: int = 1,
     progress: Progress = silent,
 ) -> list[NetworkTimescales]:
-    """Return the same of many networks, `jobs` of them at a time.
+    """Return many networks' timescales at every stage, `jobs` networks at a time.
 
     The first network's seed is that of `config.run`, the next one's is one more.
 
@@ -177,19 +313,22 @@ def measure_networks(
     if config.groups is None and len(networks) >= MANY:
         config = replace(config, groups=0)
 
-    def one(k: int) -> NetworkTimescales:
+    def measure(k: int) -> NetworkTimescales:
         name, rate = networks[k]
-        own = replace(config, run=replace(config.run, seed=config.run.seed + k))
+        seed = config.run.seed + k
+        # The jobs share the cores: threads of each would only wait for one another.
         with threadpool_limits(1):
             try:
-                return measure_network(name, rate, own)
+                return measure_network(
+                    name, rate, replace(config, run=replace(config.run, seed=seed))
+                )
             except ValueError as error:
                 raise type(error)(f"{name}: {error}") from error
 
-    tasks = (delayed(one)(k) for k in range(len(networks)))
-    found = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    tasks = (delayed(measure)(k) for k in range(len(networks)))
+    measured = Parallel(n_jobs=jobs, return_as="generator")(tasks)
     ticks = progress(range(len(networks)), "networks")
-    return [made for _, made in zip(ticks, found, strict=True)]
+    return [timescales for _, timescales in zip(ticks, measured, strict=True)]
 
 
 def compare_stages(
@@ -216,7 +355,7 @@ def compare_measured(
     margins: PreservationConfig | None = None,
     seed: int = 0,
 ) -> StageComparison:
-    """Return the same for any two measurements of each network.
+    """Return whether the timescales in two measurements of each network are the same.
 
     Args:
         measured: networks, each with what was measured at a and at b.
@@ -260,3 +399,8 @@ def compare_measured(
     return StageComparison(
         *names, by_method, curves, conclude({**by_method, "curves": curves})
     )
+
+
+def _whole_steps(spikes: Spikes, shortest: float, bins: int) -> float:
+    """Return the width of so many bins of a trial, in whole steps."""
+    return round(max(shortest, spikes.steps * spikes.dt / bins) / spikes.dt) * spikes.dt

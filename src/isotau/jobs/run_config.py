@@ -1,8 +1,6 @@
-"""What the main job is asked to do, and the seeds it draws from.
+"""What the main job is asked to do, how it tunes, and the seeds that it draws from."""
 
-`TuningPlan`: how a network is tuned on its way to the chip.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -112,8 +110,8 @@ def how_to_convert(config: RunConfig) -> ConvertConfig:
     )
 
 
-class Seeds(NamedTuple):
-    """Independent seeds for what is drawn, all from the one of the run."""
+class RunSeeds(NamedTuple):
+    """Independent seeds for what a run draws, all from its one seed."""
 
     search: int
     search_noise: int
@@ -128,7 +126,16 @@ class Seeds(NamedTuple):
     rate_again: int
 
 
-def draw_seeds(seed: int) -> Seeds:
-    """Return the seeds that one seed stands for, each below 2^63."""
-    words = np.random.SeedSequence(seed).generate_state(len(Seeds._fields), np.uint64)
-    return Seeds(*(int(word >> np.uint64(1)) for word in words))
+def run_seeds(seed: int) -> RunSeeds:
+    """Return the seeds that a run's seed stands for."""
+    return RunSeeds(*independent_seeds(seed, len(RunSeeds._fields)))
+
+
+def independent_seeds(entropy: int | Sequence[int], count: int) -> list[int]:
+    """Return so many seeds that one number, or several, stand for, each below 2^63.
+
+    Numbers behind the first set seeds apart from others that come of the same first.
+    """
+    words = np.random.SeedSequence(entropy).generate_state(count, np.uint64)
+    # numpy and torch take 64-bit seeds, but files and options signed ones.
+    return [int(word >> np.uint64(1)) for word in words]

@@ -1,8 +1,6 @@
-"""The stages of the main job: the same trials in rates, LIF, fixed point and Lava.
+"""The stages of the main job: the same trials in rates, LIF, fixed point and Lava."""
 
-`Plan`: what every stage is shown; `Stage`: what it did.
-"""
-
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -18,14 +16,15 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, select, window
 from isotau.convert.records.trials import Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.simulate.rate_dynamics import RateRun, simulate_rate
+from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_fixed.quantization_report import QuantizationReport
 from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion, unit_rates
-from isotau.jobs.run_config import Seeds
+from isotau.jobs.run_config import RunSeeds
 from isotau.sim.engines.diagnostics import Diagnostics, diagnose
 from isotau.sim.engines.engine import engine_named
+from isotau.sim.engines.run import Run
 from isotau.sim.spikes.poisson import observe, poisson_like
 from isotau.sim.tasks import Task, lead_in
 from isotau.sim.timescales.estimators.kim import kim
@@ -33,10 +32,13 @@ from isotau.sim.timescales.estimators.ml import ml
 from isotau.sim.timescales.records.record import Timescales
 from isotau.targets.on_lava.to_lava import run_lava
 
+MOST_STATES = 1 << 23
+"""States of the rate network that are held at a time."""
+
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Plan:
+class TrialPlan:
     """What every stage is shown, and how.
 
     Attributes:
@@ -57,30 +59,38 @@ class Plan:
     quiet: Trials | None
     burn_in: float
     dt: float
-    seeds: Seeds
+    seeds: RunSeeds
     engine: str = "compiled"
     lava_trials: int = 0
     progress: Progress = silent
 
     def lead(self, dt: float) -> int:
         """Return the steps of dt before a trial: as long for every stage."""
+        # Whole steps of the rate network, the coarsest, which dt divides.
         return round(round(self.burn_in / self.test.dt) * self.test.dt / dt)
 
     def shown(self, trials: Trials, dt: float) -> np.ndarray:
         """Return the trials' inputs in steps of dt, with what stands before them."""
         return lead_in(self.task, refine(trials, dt).inputs, self.lead(dt))
 
+    def loads(self, task: int, quiet: int) -> dict[str, tuple[Trials, int]]:
+        """Return what a spiking stage runs, by "task" and "quiet", and its seeds."""
+        trials = {"task": (self.test, task)}
+        if self.quiet is not None:
+            trials["quiet"] = self.quiet, quiet
+        return trials
+
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Quiet:
+class QuietRun:
     """What a stage did without input.
 
     Attributes:
         spikes: of every trial.
         timescales: estimated from them by likelihood (`ml`).
-        chance: the same of Poisson neurons of the same rates, which have no timescale:
-            what the estimator finds where there is nothing.
+        chance: estimated from Poisson neurons of the same rates, which have no
+            timescale: what the estimator finds where there is nothing.
         published: estimated by the published rules (`kim`), which give one to 8 to 10 %
             of Poisson neurons.
     """
@@ -93,16 +103,16 @@ class Quiet:
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Stage:
+class StageRun:
     """What one stage did.
 
     Attributes:
         spikes: in the task's trials; for the rate stage those of a Poisson observer.
-        whole: the same with what stands before a trial.
+        whole: the same spikes, with what stands before a trial.
         outputs: of the task's trials, steps × batch × output, at `trials.dt`.
         trials: what the outputs are to be held against.
         right: trials that were right, by the task's rule.
-        right_strictly: the same by the stricter rule.
+        right_strictly: trials that were right by the stricter rule.
         quiet: what it did without input, if it was asked.
     """
 
@@ -112,55 +122,20 @@ class Stage:
     trials: Trials
     right: np.ndarray
     right_strictly: np.ndarray
-    quiet: Quiet | None = None
-
-
-def finish(
-    whole: Spikes,
-    lead: int,
-    outputs: np.ndarray,
-    trials: Trials,
-    task: Task,
-    quiet: Quiet | None,
-) -> Stage:
-    """Return the stage of a run whose first `lead` steps stand before the trials."""
-    return Stage(
-        spikes=window(whole, lead),
-        whole=whole,
-        outputs=outputs,
-        trials=trials,
-        right=task.score(outputs, trials),
-        right_strictly=task.score_strict(outputs, trials),
-        quiet=quiet,
-    )
-
-
-def listen(spikes: Spikes, plan: Plan) -> Quiet:
-    """Return the timescales in trials without input."""
-    rng = np.random.default_rng(plan.seeds.chance)
-    return Quiet(
-        spikes=spikes,
-        timescales=ml(spikes),
-        chance=ml(poisson_like(spikes, rng)),
-        published=kim(spikes),
-    )
-
-
-MOST_STATES = 1 << 23
-"""States of the rate network that are held at a time."""
+    quiet: QuietRun | None = None
 
 
 @short_repr
-class ChipRun(NamedTuple):
+class ChipStage(NamedTuple):
     """The engine's stage, what it was sent, all it did, and what was seen on the way.
 
-    `sent` and `made` have the keys "task" and, if there are quiet trials, "quiet";
+    `sent` and `spikes` have the keys "task" and, if there are quiet trials, "quiet";
     `diagnostics` are those of the task's trials.
     """
 
-    stage: Stage
+    stage: StageRun
     sent: dict[str, np.ndarray]
-    made: dict[str, Spikes]
+    spikes: dict[str, Spikes]
     diagnostics: Diagnostics
 
 
@@ -168,15 +143,15 @@ class ChipRun(NamedTuple):
 class LavaStage(NamedTuple):
     """Lava's stage; `mismatches` counts spikes not shared, of `compared` neuron-steps.
 
-    The comparison is with the engine that made the `ChipRun`.
+    The comparison is with the engine that made the `ChipStage`.
     """
 
-    stage: Stage
+    stage: StageRun
     mismatches: int
     compared: int
 
 
-def rate_stage(rate: RateRNN, conversion: Conversion, plan: Plan) -> Stage:
+def rate_stage(rate: RateRNN, conversion: Conversion, plan: TrialPlan) -> StageRun:
     """Return the rate network's stage, its spikes drawn by a Poisson observer.
 
     The observer sees, of every unit, as many Poisson neurons as there are LIF neurons,
@@ -186,52 +161,52 @@ def rate_stage(rate: RateRNN, conversion: Conversion, plan: Plan) -> Stage:
     spikes, outputs = observe_rate(rate, conversion, plan, plan.test, rng)
     quiet = None
     if plan.quiet is not None:
-        heard, _ = observe_rate(rate, conversion, plan, plan.quiet, rng)
-        quiet = listen(heard, plan)
-    return finish(spikes, 0, outputs, plan.test, plan.task, quiet)
+        alone, _ = observe_rate(rate, conversion, plan, plan.quiet, rng)
+        quiet = measure_quiet(alone, plan)
+    return score_stage(spikes, 0, outputs, plan.test, plan.task, quiet)
 
 
 def observe_rate(
     rate: RateRNN,
     conversion: Conversion,
-    plan: Plan,
+    plan: TrialPlan,
     trials: Trials,
     rng: np.random.Generator,
 ) -> tuple[Spikes, np.ndarray]:
-    """Return what the observer saw, and the outputs; a few trials at a time."""
+    """Return the observer's spikes and the network's outputs, without the lead."""
     lead = plan.lead(rate.dt)
+    # A few trials at a time: x of all of them may not fit the memory.
     size = max(1, MOST_STATES // ((lead + trials.steps) * conversion.rate.n))
-    seen, outputs = [], []
+    spikes, outputs = [], []
     for start in range(0, trials.batch, size):
-        some = subset(trials, slice(start, start + size))
-        run = run_rate(rate, plan, some, rng, keep_x=True)
+        part = subset(trials, slice(start, start + size))
+        run = simulate_rate(rate, plan.shown(part, rate.dt), rng=rng, keep_x=True)
         outputs.append(run.outputs[lead:])
-        spikes = observe(
-            unit_rates(rate, conversion, run)[lead:],
-            dt_rates=rate.dt,
-            inverse_lambda=1.0,
-            dt=plan.dt,
-            rng=rng,
-            network=storage.fingerprint(rate),
+        spikes.append(
+            observe(
+                unit_rates(rate, conversion, run)[lead:],
+                dt_rates=rate.dt,
+                inverse_lambda=1.0,
+                dt=plan.dt,
+                rng=rng,
+                network=storage.fingerprint(rate),
+            )
         )
-        seen.append(spikes)
-    bits = np.concatenate([spikes.bits for spikes in seen], axis=1)
-    return replace(seen[0], bits=bits), np.concatenate(outputs, axis=1)
+    bits = np.concatenate([part.bits for part in spikes], axis=1)
+    return replace(spikes[0], bits=bits), np.concatenate(outputs, axis=1)
 
 
-def lif_stage(lif: LIFNetwork, plan: Plan) -> Stage:
+def lif_stage(lif: LIFNetwork, plan: TrialPlan) -> StageRun:
     """Return the float LIF network's stage."""
-    lead, whole = plan.lead(lif.dt), lif_spikes(lif, plan, plan.test, plan.seeds.lif)
-    outputs = network_outputs(lif, window(whole, lead))
-    quiet = None
-    if plan.quiet is not None:
-        alone = lif_spikes(lif, plan, plan.quiet, plan.seeds.lif_spontaneous)
-        quiet = listen(window(alone, lead), plan)
-    fine = refine(plan.test, lif.dt)
-    return finish(whole, lead, outputs, fine, plan.task, quiet)
+    loads = plan.loads(plan.seeds.lif, plan.seeds.lif_spontaneous)
+    spikes = {
+        name: lif_spikes(lif, plan, trials, seed)
+        for name, (trials, seed) in loads.items()
+    }
+    return _spiking_stage(lif, spikes, refine(plan.test, lif.dt), plan)
 
 
-def lif_spikes(lif: LIFNetwork, plan: Plan, trials: Trials, seed: int) -> Spikes:
+def lif_spikes(lif: LIFNetwork, plan: TrialPlan, trials: Trials, seed: int) -> Spikes:
     """Return the float LIF network's spikes, with what stands before the trials."""
     return simulate_lif(
         lif,
@@ -242,72 +217,114 @@ def lif_spikes(lif: LIFNetwork, plan: Plan, trials: Trials, seed: int) -> Spikes
 
 
 def chip_stage(
-    fixed: FixedPointNetwork, quality: QuantizationReport, plan: Plan
-) -> ChipRun:
+    fixed: FixedPointNetwork, quality: QuantizationReport, plan: TrialPlan
+) -> ChipStage:
     """Return the fixed-point network's stage in the plan's engine."""
-    loads = {"task": (plan.test, plan.seeds.chip)}
-    if plan.quiet is not None:
-        loads["quiet"] = plan.quiet, plan.seeds.chip_spontaneous
+    loads = plan.loads(plan.seeds.chip, plan.seeds.chip_spontaneous)
     sent = {
         name: messages(fixed, plan.shown(trials, fixed.dt))
         for name, (trials, _) in loads.items()
     }
     runs = {
-        name: engine_named(plan.engine)(
-            fixed, sent[name], seed=seed, count_overflow=True, progress=plan.progress
-        )
+        name: run_chip(fixed, sent[name], plan, seed, count_overflow=True)
         for name, (_, seed) in loads.items()
     }
-    made = {name: run.spikes for name, run in runs.items()}
-    return ChipRun(
-        stage=_chip_stage(fixed, made, refine(plan.test, fixed.dt), plan),
+    spikes = {name: run.spikes for name, run in runs.items()}
+    return ChipStage(
+        stage=_spiking_stage(fixed, spikes, refine(plan.test, fixed.dt), plan),
         sent=sent,
-        made=made,
+        spikes=spikes,
         diagnostics=diagnose(fixed, runs["task"], report=quality),
     )
 
 
-def lava_stage(fixed: FixedPointNetwork, chip: ChipRun, plan: Plan) -> LavaStage:
+def run_chip(
+    fixed: FixedPointNetwork,
+    sent: np.ndarray,
+    plan: TrialPlan,
+    seed: int,
+    *,
+    count_overflow: bool = False,
+) -> Run:
+    """Return the run of a fixed-point network on messages in the plan's engine."""
+    engine = engine_named(plan.engine)
+    return engine(
+        fixed, sent, seed=seed, count_overflow=count_overflow, progress=plan.progress
+    )
+
+
+def lava_stage(fixed: FixedPointNetwork, chip: ChipStage, plan: TrialPlan) -> LavaStage:
     """Return Lava's stage, on some of the task's trials and all of the quiet ones."""
-    some = slice(0, plan.lava_trials)
-    limits = {"task": some, "quiet": slice(None)}
+    few = slice(0, plan.lava_trials)
+    limits = {"task": few, "quiet": slice(None)}
     seeds = {"task": plan.seeds.chip, "quiet": plan.seeds.chip_spontaneous}
-    theirs = {
+    spikes = {
         name: run_lava(
             fixed, sent[:, limits[name]], seed=seeds[name], progress=plan.progress
         ).spikes
         for name, sent in chip.sent.items()
     }
-    differ = [
-        np.unpackbits(select(chip.made[name], limits[name]).bits ^ theirs[name].bits)
-        for name in theirs
-    ]
-    few = subset(refine(plan.test, fixed.dt), some)
+    mismatches = sum(
+        int(np.unpackbits(select(chip.spikes[name], limits[name]).bits ^ s.bits).sum())
+        for name, s in spikes.items()
+    )
+    trials = subset(refine(plan.test, fixed.dt), few)
     return LavaStage(
-        stage=_chip_stage(fixed, theirs, few, plan),
-        mismatches=int(sum(int(d.sum()) for d in differ)),
-        compared=sum(s.steps * s.batch * s.n for s in theirs.values()),
+        stage=_spiking_stage(fixed, spikes, trials, plan),
+        mismatches=mismatches,
+        compared=sum(s.steps * s.batch * s.n for s in spikes.values()),
     )
 
 
-def run_rate(
-    rate: RateRNN,
-    plan: Plan,
+def score_stage(
+    whole: Spikes,
+    lead: int,
+    outputs: np.ndarray,
     trials: Trials,
-    rng: np.random.Generator,
-    *,
-    keep_x: bool = False,
-) -> RateRun:
-    """Return the rate network's run on trials, with what stands before them."""
-    return simulate_rate(rate, plan.shown(trials, rate.dt), rng=rng, keep_x=keep_x)
+    task: Task,
+    quiet: QuietRun | None,
+) -> StageRun:
+    """Return the stage of a run whose first `lead` steps stand before the trials."""
+    return StageRun(
+        spikes=window(whole, lead),
+        whole=whole,
+        outputs=outputs,
+        trials=trials,
+        right=task.score(outputs, trials),
+        right_strictly=task.score_strict(outputs, trials),
+        quiet=quiet,
+    )
 
 
-def _chip_stage(
-    fixed: FixedPointNetwork, made: dict[str, Spikes], trials: Trials, plan: Plan
-) -> Stage:
-    """Return the stage of spikes that an engine or Lava made."""
-    lead = plan.lead(fixed.dt)
-    outputs = network_outputs(fixed, window(made["task"], lead))
-    alone = made.get("quiet")
-    quiet = None if alone is None else listen(window(alone, lead), plan)
-    return finish(made["task"], lead, outputs, trials, plan.task, quiet)
+def measure_quiet(spikes: Spikes, plan: TrialPlan) -> QuietRun:
+    """Return the timescales in trials without input."""
+    rng = np.random.default_rng(plan.seeds.chance)
+    return QuietRun(
+        spikes=spikes,
+        timescales=ml(spikes),
+        chance=ml(poisson_like(spikes, rng)),
+        published=kim(spikes),
+    )
+
+
+def _spiking_stage(
+    net: LIFNetwork | FixedPointNetwork,
+    spikes: Mapping[str, Spikes],
+    trials: Trials,
+    plan: TrialPlan,
+) -> StageRun:
+    """Return the stage of a spiking network, from its spikes with the lead.
+
+    Args:
+        net: the network.
+        spikes: of "task" and, if they ran, of the trials without input, "quiet".
+        trials: the task's, in steps of the network.
+        plan: what was shown.
+    """
+    whole, lead = spikes["task"], plan.lead(net.dt)
+    # The filters of the readout start with the trial, not with its lead.
+    outputs = network_outputs(net, window(whole, lead))
+    quiet = None
+    if "quiet" in spikes:
+        quiet = measure_quiet(window(spikes["quiet"], lead), plan)
+    return score_stage(whole, lead, outputs, trials, plan.task, quiet)

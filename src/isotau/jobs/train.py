@@ -17,6 +17,7 @@ from isotau.convert.ground.settings import describe_settings
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.training import Trained, train_many, truncate
+from isotau.jobs.run_config import independent_seeds
 from isotau.sim.tasks.recipes import RECIPES, UNBOUNDED, Stage
 
 CURVES = "curves.json"
@@ -144,9 +145,7 @@ def train_networks(
 
 def seeds_of(request: TrainRequest, stage: int) -> list[int]:
     """Return a seed for each network of a stage, each below 2^63."""
-    sequence = np.random.SeedSequence([request.seed, stage])
-    words = sequence.generate_state(request.count, np.uint64)
-    return [int(word >> np.uint64(1)) for word in words]
+    return independent_seeds([request.seed, stage], request.count)
 
 
 def summary(training: Training) -> str:

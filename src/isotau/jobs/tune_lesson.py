@@ -1,4 +1,4 @@
-"""`Lesson`: what a LIF network is tuned on, from a user's file or from a task."""
+"""`TuningLesson`: what a LIF network is tuned on, from a user's file or from a task."""
 
 import os
 from pathlib import Path
@@ -18,19 +18,22 @@ from isotau.convert.tuning.loss.batch import (
     from_trials,
     split_trials,
 )
-from isotau.jobs.simulate_on import check_inputs
+from isotau.jobs.run_config import independent_seeds
+from isotau.jobs.user_inputs import check_inputs
 from isotau.sim.tasks import TASKS, Task
 
 TEST = 0.5
 """Share of given trials that tuning never sees."""
 FEWEST = 8
 """Trials: half of them to score, a quarter of the rest to choose the best update."""
+TUNING = 8
+"""Sets these seeds apart from those of a run."""
 TYPICAL = 150
 """Trials, at most, in which the ranges of the states are recorded."""
 
 
 @short_repr
-class Lesson(NamedTuple):
+class TuningLesson(NamedTuple):
     """What a LIF network is tuned on, and what it is scored on.
 
     Attributes:
@@ -52,7 +55,7 @@ class Lesson(NamedTuple):
     trials: dict[str, int]
 
 
-class Seeds(NamedTuple):
+class TuningSeeds(NamedTuple):
     """Independent seeds for what is drawn, each below 2^63."""
 
     test: int
@@ -64,15 +67,15 @@ class Seeds(NamedTuple):
     chip: int
 
 
-def draw_seeds(seed: int) -> Seeds:
-    """Return the seeds that one seed stands for."""
-    words = np.random.SeedSequence([seed, FEWEST]).generate_state(
-        len(Seeds._fields), np.uint64
-    )
-    return Seeds(*(int(word >> np.uint64(1)) for word in words))
+def tuning_seeds(seed: int) -> TuningSeeds:
+    """Return the seeds that one seed stands for, other ones than a run's."""
+    count = len(TuningSeeds._fields)
+    return TuningSeeds(*independent_seeds([seed, TUNING], count))
 
 
-def read_lesson(path: str | os.PathLike[str], net: LIFNetwork, *, seed: int) -> Lesson:
+def read_lesson(
+    path: str | os.PathLike[str], net: LIFNetwork, *, seed: int
+) -> TuningLesson:
     """Return the lesson in a user's file.
 
     An `.npz` with inputs and labels asks for the label's output to be the largest. One
@@ -112,7 +115,7 @@ def read_lesson(path: str | os.PathLike[str], net: LIFNetwork, *, seed: int) -> 
 
 def lesson_of_trials(
     trials: Trials, net: LIFNetwork, *, score: Score, loss: str, seed: int
-) -> Lesson:
+) -> TuningLesson:
     """Return a lesson from given trials, of which half are never seen by tuning.
 
     Raises:
@@ -129,10 +132,10 @@ def lesson_of_trials(
             f"trials: got {got[0]} input channels and {got[1]} outputs, need "
             f"{net.n_in} and {net.n_out}, the network's"
         )
-    seeds = draw_seeds(seed)
+    seeds = tuning_seeds(seed)
     seen, test = split_trials(refine(trials, net.dt), seed=seeds.test, held_out=TEST)
     learn, held = split_trials(seen, seed=seeds.held)
-    return Lesson(
+    return TuningLesson(
         source=from_trials(learn, score),
         held=from_trials(held, score),
         typical=subset(learn, slice(0, TYPICAL)),
@@ -143,7 +146,9 @@ def lesson_of_trials(
     )
 
 
-def lesson_of_task(task: Task, net: LIFNetwork, *, trials: int, seed: int) -> Lesson:
+def lesson_of_task(
+    task: Task, net: LIFNetwork, *, trials: int, seed: int
+) -> TuningLesson:
     """Return a lesson on fresh draws of a task, from the network's start state.
 
     Args:
@@ -160,13 +165,13 @@ def lesson_of_task(task: Task, net: LIFNetwork, *, trials: int, seed: int) -> Le
             f"network: got {net.n_in} inputs and {net.n_out} outputs, need {task.n_in} "
             f"and {task.n_out} for {task.name}; name the task it was made for"
         )
-    seeds = draw_seeds(seed)
+    seeds = tuning_seeds(seed)
 
     def draw(batch: int, rng: np.random.Generator) -> Trials:
         return refine(task.draw(batch, rng), net.dt)
 
     typical = draw(TYPICAL, np.random.default_rng(seeds.typical))
-    return Lesson(
+    return TuningLesson(
         source=Source(draw=draw, score=task.score),
         held=None,
         typical=typical,

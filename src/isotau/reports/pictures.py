@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from isotau.convert.records.trials import Trials
-from isotau.jobs.comparisons import KappaReading
-from isotau.jobs.pipeline import Result
-from isotau.jobs.stages import Stage
+from isotau.jobs.pipeline import KappaReading, Result
+from isotau.jobs.stages import StageRun
 from isotau.sim.plot import draw as plot
 from isotau.sim.plot import plot_lowrank
 
@@ -98,7 +97,7 @@ def _draw_kappa(
         )
 
 
-def _only(stage: Stage, labels: list[int]) -> tuple[np.ndarray, Trials]:
+def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
     """Return a stage's outputs and trials of some conditions."""
     trials = stage.trials
     keep = np.isin(trials.labels, labels)

@@ -15,18 +15,18 @@ from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.read.conventions import Read
 from isotau.convert.read.read_rate import read_rate
 from isotau.jobs.measure_recorded import file_stem, names_of, quartiles
-from isotau.jobs.pipeline import describe_input
 from isotau.jobs.preserve import (
     COMPARED,
+    METHODS,
+    STAGES,
     NetworkTimescales,
     PreserveConfig,
     StageComparison,
     compare_stages,
     measure_networks,
 )
-from isotau.jobs.quiet_runs import METHODS, STAGES
+from isotau.reports.origin import describe_input, versions
 from isotau.reports.preserve_page import page
-from isotau.reports.report import versions
 from isotau.sim.plot import plot_agreement, plot_preservation
 from isotau.sim.plot.plot_lowrank import picture
 from isotau.sim.preservation import Curves, Pair, lines, summary, write_json

@@ -4,10 +4,8 @@ The numbers of a run, as `report.json` and `conversion.json` have them.
 """
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +19,15 @@ from isotau.convert.to_fixed.quantization_report import summarize
 from isotau.convert.to_lif import unit_diagnostics
 from isotau.convert.to_lif.conversion import answer_amplitude
 from isotau.convert.to_lif.unit_diagnostics import NUMBERS, Cause, UnitDiagnostics
-from isotau.jobs.comparisons import KappaReading, output_difference
-from isotau.jobs.pipeline import Result
-from isotau.jobs.stages import Quiet, Stage
+from isotau.jobs.pipeline import KappaReading, Result, output_difference
+from isotau.jobs.stages import QuietRun, StageRun
+from isotau.reports.origin import versions
 from isotau.reports.pictures import draw
 from isotau.sim.engines import diagnostics
 from isotau.sim.tasks.accuracy import accuracy_reach
 from isotau.sim.timescales.records import record
 from isotau.sim.timescales.records.record import summary
 
-PACKAGES = (
-    "isotau",
-    "numpy",
-    "scipy",
-    "torch",
-    "norse",
-    "lava-nc",
-    "matplotlib",
-    "h5py",
-)
 FROM_REST = (
     "before every trial all neurons are at reset with no current (rate units: x drawn "
     "from N(x0, x0_std^2)) and pass the burn-in; held inputs, such as a context, are on"
@@ -102,20 +90,9 @@ def summarize_run(result: Result) -> dict[str, Any]:
     return said
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide the numbers."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed as a package"
-    return found
-
-
 def _stage(name: str, result: Result) -> dict[str, Any]:
     """Return one stage's numbers; keys with a unit in their name carry that unit."""
-    stage: Stage = result.stages[name]
+    stage: StageRun = result.stages[name]
     rate = result.stages["rate"]
     accuracy = float(stage.right.mean())
     said = {
@@ -134,7 +111,7 @@ def _stage(name: str, result: Result) -> dict[str, Any]:
     return said if stage.quiet is None else said | _quiet(stage.quiet)
 
 
-def _quiet(quiet: Quiet) -> dict[str, Any]:
+def _quiet(quiet: QuietRun) -> dict[str, Any]:
     measured = summary(quiet.timescales)
     tau = measured["median_tau_s"]
     return {
@@ -196,7 +173,7 @@ def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
     Args:
         result: of `run_pipeline` or `carry`.
         out: the folder; made if need be, files of the same names are replaced.
-        source: what is to be said of the input, from `pipeline.describe_input`.
+        source: what is to be said of the input, from `origin.describe_input`.
     """
     storage.save(result.rate, out / "network.rate.npz")
     storage.save(result.conversion.network, out / "network.lif.npz")

@@ -14,8 +14,8 @@ from isotau.convert.ground import files
 from isotau.convert.ground.settings import describe_settings
 from isotau.convert.records import storage
 from isotau.convert.tuning.evaluate import TuneEvaluation
-from isotau.jobs.tuning_outcome import Scored, Tuning
-from isotau.reports.report import versions
+from isotau.jobs.tune_network import StageScore, Tuning
+from isotau.reports.origin import versions
 from isotau.sim.plot import plot_tuning
 from isotau.sim.tasks.accuracy import compare_accuracies
 
@@ -125,7 +125,7 @@ def verdict(numbers: Mapping[str, Any]) -> str:
     return said
 
 
-def _stage(before: Scored, after: Scored | None) -> dict[str, Any]:
+def _stage(before: StageScore, after: StageScore | None) -> dict[str, Any]:
     return {
         "before": _numbers(before),
         "after": None if after is None else _numbers(after),
@@ -135,7 +135,7 @@ def _stage(before: Scored, after: Scored | None) -> dict[str, Any]:
     }
 
 
-def _numbers(scored: Scored) -> dict[str, float]:
+def _numbers(scored: StageScore) -> dict[str, float]:
     accuracy = float(scored.right.mean())
     return {"accuracy": accuracy, "mean_rate_hz": scored.rate}
 

@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 
 from isotau.convert.read.read_rate import read_rate
+from isotau.convert.records.spikes import Spikes, count, mean_rate, pack, unpack
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.to_lif.conversion import unit_rates
 from isotau.jobs.preserve import (
+    METHODS,
+    STAGES,
     NetworkTimescales,
     PreserveConfig,
+    RepeatedRun,
+    StageTimescales,
     compare_measured,
     compare_stages,
     describe_network,
     measure_network,
     measure_networks,
-)
-from isotau.jobs.quiet_runs import (
-    METHODS,
-    STAGES,
-    StageTimescales,
-    Twice,
     measure_stage,
     run_quiet,
 )
@@ -168,7 +169,9 @@ def test_what_stands_beside_the_timescales(scaled, quiet):
     effective = scaled.quantization.tau_syn_effective
     assert np.array_equal(found.tau_syn_effective, effective, equal_nan=True)
     assert found.excitatory.shape == (48,) and not found.excitatory.any()
-    swapped = describe_network("b", scaled, quiet | {"lif": Twice(*quiet["lif"][::-1])})
+    swapped = describe_network(
+        "b", scaled, quiet | {"lif": RepeatedRun(*quiet["lif"][::-1])}
+    )
     one, other = (n.stages["lif"].timescales["ml"] for n in (found, swapped))
     assert np.array_equal(one[0].tau, other[1].tau, equal_nan=True)
 
@@ -214,3 +217,95 @@ def test_what_cannot_be_measured_is_refused(low_rank_file):
         )
     with pytest.raises(ValueError, match="groups: got 1, need 0 or at least 2"):
         dataclasses.replace(SMALL, groups=1)
+
+
+LENGTH, SETTLE = 0.4, 0.2
+
+
+@pytest.fixture(scope="module")
+def short_runs(scaled):
+    return run_quiet(scaled, trials=5, length=LENGTH, settle=SETTLE, seed=3)
+
+
+def test_every_stage_runs_twice(short_runs, scaled):
+    assert tuple(short_runs) == STAGES == ("rate", "lif", "fixed")
+    for twice in short_runs.values():
+        for run in twice:
+            assert run.steps * run.dt == pytest.approx(LENGTH)
+            assert (run.batch, run.n) == (5, scaled.rate.n)
+            assert mean_rate(run) > 1
+
+
+def test_no_two_runs_share_their_noise(short_runs):
+    runs = [run for twice in short_runs.values() for run in twice]
+    trains = [unpack(run.bits, run.n).reshape(-1).astype(float) for run in runs]
+    for k, one in enumerate(trains):
+        for other in trains[:k]:
+            assert np.corrcoef(one, other)[0, 1] < 0.2
+
+
+def test_a_seed_gives_the_same_spikes_again(short_runs, scaled):
+    again = run_quiet(scaled, trials=5, length=LENGTH, settle=SETTLE, seed=3)
+    other = run_quiet(scaled, trials=5, length=LENGTH, settle=SETTLE, seed=4)
+    for stage in STAGES:
+        for one, same, new in zip(
+            short_runs[stage], again[stage], other[stage], strict=True
+        ):
+            assert (one.bits == same.bits).all()
+            assert (one.bits != new.bits).any()
+
+
+def test_the_time_to_settle_is_left_out(short_runs, scaled):
+    """It is the start of a longer run under the same seed."""
+    whole = run_quiet(scaled, trials=5, length=LENGTH + SETTLE, settle=0.0, seed=3)
+    for stage in STAGES:
+        for late, run in zip(short_runs[stage], whole[stage], strict=True):
+            skipped = round(SETTLE / run.dt)
+            assert (run.bits[skipped:] == late.bits).all()
+
+
+def test_there_is_no_input(scaled):
+    """The rate stage's spikes are as many as its units' rates at u = 0 ask for."""
+    found = run_quiet(scaled, trials=40, length=LENGTH, settle=SETTLE, seed=0)["rate"]
+    steps = round((LENGTH + SETTLE) / scaled.rate.dt)
+    silence = np.zeros((steps, 40, scaled.rate.n_in))
+    run = simulate_rate(scaled.rate, silence, rng=np.random.default_rng(1), keep_x=True)
+    hz = unit_rates(scaled.rate, scaled.conversion, run)[-20:].mean(axis=(0, 1))
+    got = count(found.first, width=found.first.steps)[0].mean(axis=0) / LENGTH
+    error = np.sqrt(hz / (40 * LENGTH))
+    assert np.abs(got - hz).max() < 5 * error.max()
+    assert got.mean() == pytest.approx(hz.mean(), rel=0.05)
+
+
+def noisy(seconds: float, tau: float, seed: int, n: int = 6) -> Spikes:
+    """Neurons whose rates move with the same timescale, in steps of 1 ms."""
+    rng = np.random.default_rng(seed)
+    steps, x = round(1e3 * seconds), rng.standard_normal((60, n))
+    raster = np.empty((steps, 60, n), dtype=bool)
+    keep = np.exp(-1e-3 / tau)
+    for t in range(steps):
+        x = keep * x + np.sqrt(1 - keep**2) * rng.standard_normal(x.shape)
+        raster[t] = rng.random(x.shape) < 1e-3 * np.maximum(25 + 25 * x, 0)
+    return Spikes(bits=pack(raster), n=n, dt=1e-3, engine="lif")
+
+
+def test_short_trials_come_in_the_published_bins():
+    found = measure_stage(RepeatedRun(noisy(1.0, 0.1, 0), noisy(1.0, 0.1, 1)))
+    assert set(found.timescales) == set(METHODS)
+    first, again = found.timescales["ml"]
+    assert (first.bin_width, found.curve_bin) == (0.025, 0.05)
+    assert np.nanmedian(first.tau) / 0.1 < 1.4
+    assert np.nanmedian(again.tau) / 0.1 > 0.7
+    assert (first.tau != again.tau).all()
+    assert found.curves.shape == (2, LAGS, 6)
+    assert found.replicates == {}
+
+
+def test_bins_of_long_trials_are_wider_by_both_methods():
+    found = measure_stage(RepeatedRun(noisy(3.0, 0.3, 2), noisy(3.0, 0.3, 3)), groups=4)
+    assert np.isclose(found.timescales["ml"][0].bin_width, 0.075)
+    assert np.isclose(found.curve_bin, 0.15)
+    replicates = found.replicates["ml"]
+    assert replicates.shape == (4, 6)
+    # other trials would have given other values, about as far off as a repeat is
+    assert 0 < np.nanstd(replicates, axis=0).max() < 1

@@ -1,4 +1,4 @@
-"""The stages: each against another way to the same numbers."""
+"""What every stage is shown, and each stage against another way to its numbers."""
 
 import dataclasses
 
@@ -8,17 +8,25 @@ import torch
 
 from isotau.convert.neuron.fi_curve import firing_rate
 from isotau.convert.neuron.lif_constants import PUBLISHED
-from isotau.convert.records.spikes import count, mean_rate, select, window
+from isotau.convert.records import spikes as packed
+from isotau.convert.records.spikes import Spikes, count, mean_rate, select, window
 from isotau.convert.records.trials import refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.to_lif.conversion import Candidate, Conversion
+from isotau.convert.simulate.rate_dynamics import RateRun, simulate_rate
+from isotau.convert.to_lif.conversion import Candidate, Conversion, unit_rates
 from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.jobs import stages
-from isotau.jobs.run_config import draw_seeds
-from isotau.jobs.stages import Plan, chip_stage, lif_stage, rate_stage, unit_rates
+from isotau.jobs.run_config import run_seeds
+from isotau.jobs.stages import (
+    TrialPlan,
+    chip_stage,
+    lif_stage,
+    measure_quiet,
+    rate_stage,
+    score_stage,
+)
 from isotau.sim.engines import reference
-from isotau.sim.tasks import GO_NOGO, fixation
+from isotau.sim.tasks import GO_NOGO, MANTE, RDM, Task, fixation
 
 
 def test_calibrated_units_are_heard_at_their_neurons_own_rate(carried):
@@ -58,7 +66,7 @@ def test_every_copy_is_heard_and_no_more_than_once_a_step(carried):
     )
     relu = dataclasses.replace(conversion, rate=wide, method="scale")
     rates = np.array([[[0.5, 1e6] * 24]])
-    run = stages.RateRun(rates, np.zeros((1, 1, 1)), rates)
+    run = RateRun(rates, np.zeros((1, 1, 1)), rates)
     fast = dataclasses.replace(carried.rate, activation="relu")
     hz = unit_rates(fast, relu, run)[0, 0]
     lone = 0.5 * conversion.chosen.inverse_lambda
@@ -87,7 +95,7 @@ def test_the_observer_hears_the_rates(carried, monkeypatch):
     assert mean_rate(parts.spikes) == pytest.approx(mean_rate(stage.spikes), rel=0.02)
 
 
-def go_nogo(rate_net, burn_in: float) -> tuple[Conversion, Plan]:
+def go_nogo(rate_net, burn_in: float) -> tuple[Conversion, TrialPlan]:
     """A random network of Go-NoGo's channels and what it is to be shown."""
     net = dataclasses.replace(rate_net, w_in=rate_net.w_in[:, :1])
     blank = Candidate(
@@ -109,13 +117,13 @@ def go_nogo(rate_net, burn_in: float) -> tuple[Conversion, Plan]:
         candidates=(blank,),
     )
     rng = np.random.default_rng(0)
-    plan = Plan(
+    plan = TrialPlan(
         task=GO_NOGO,
         test=GO_NOGO.draw(5, rng),
         quiet=fixation(1, dt=net.dt).draw(4, rng),
         burn_in=burn_in,
         dt=1e-3,
-        seeds=draw_seeds(1),
+        seeds=run_seeds(1),
     )
     return conversion, plan
 
@@ -152,8 +160,8 @@ def test_engines_are_interchangeable(carried):
     ours = carried.stages["fixed"]
     np.testing.assert_array_equal(other.stage.spikes.bits, ours.spikes.bits)
     np.testing.assert_array_equal(other.stage.outputs, ours.outputs)
-    assert set(other.made) == {"task"} and other.stage.quiet is None
-    assert set(carried.chip.made) == {"task", "quiet"}
+    assert set(other.spikes) == {"task"} and other.stage.quiet is None
+    assert set(carried.chip.spikes) == {"task", "quiet"}
     assert other.diagnostics.spikes.sum() == carried.chip.diagnostics.spikes.sum()
 
 
@@ -165,9 +173,9 @@ def test_lava_counts_what_it_does_not_share(carried, monkeypatch):
 
     monkeypatch.setattr(stages, "run_lava", run_lava)
     plan = dataclasses.replace(carried.plan, lava_trials=1)
-    task = carried.chip.made["task"]
+    task = carried.chip.spikes["task"]
     short = carried.chip._replace(
-        sent={"task": carried.chip.sent["task"]}, made={"task": task}
+        sent={"task": carried.chip.sent["task"]}, spikes={"task": task}
     )
     same = stages.lava_stage(carried.fixed, short, plan)
     assert same.mismatches == 0 and same.compared == 1500 * carried.fixed.n
@@ -179,5 +187,64 @@ def test_lava_counts_what_it_does_not_share(carried, monkeypatch):
     bits[11, 0, 2] ^= 4
     bits[12, 1, 0] ^= 1
     changed = dataclasses.replace(task, bits=bits)
-    off = stages.lava_stage(carried.fixed, short._replace(made={"task": changed}), plan)
+    off = stages.lava_stage(
+        carried.fixed, short._replace(spikes={"task": changed}), plan
+    )
     assert off.mismatches == 2
+
+
+def plan(task: Task, burn_in: float) -> TrialPlan:
+    return TrialPlan(
+        task=task,
+        test=task.draw(3, np.random.default_rng(0)),
+        quiet=None,
+        burn_in=burn_in,
+        dt=1e-3,
+        seeds=run_seeds(0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "burn_in", "steps"), [(MANTE, 0.2, 40), (RDM, 0.2, 10), (RDM, 0.21, 10)]
+)
+def test_every_stage_settles_as_long(task, burn_in, steps):
+    made = plan(task, burn_in)
+    assert made.lead(task.dt) == steps
+    assert made.lead(1e-3) * 1e-3 == pytest.approx(steps * task.dt)
+
+
+def test_a_context_stands_before_the_trial():
+    made = plan(MANTE, 0.1)
+    shown, inputs = made.shown(made.test, 1e-3), made.test.inputs
+    assert shown.shape == (100 + 2500, 3, 4)
+    np.testing.assert_array_equal(shown[:100, :, 2:], inputs[:1, :, 2:].repeat(100, 0))
+    assert not shown[:100, :, :2].any()
+    np.testing.assert_array_equal(shown[100::5], inputs)
+    alone = plan(MANTE, 0.0)
+    np.testing.assert_array_equal(alone.shown(alone.test, MANTE.dt), inputs)
+
+
+def test_what_stands_before_a_trial_does_not_count():
+    made, rng = plan(RDM, 0.2), np.random.default_rng(1)
+    bits = packed.pack(rng.random((1700, 3, 16)) < 0.02)
+    whole = Spikes(bits=bits, n=16, dt=1e-3, engine="test")
+    outputs = np.sign(made.test.targets.sum(axis=0)) + np.zeros((75, 3, 1))
+    stage = score_stage(whole, 200, outputs, made.test, RDM, None)
+    assert stage.whole is whole and stage.spikes.steps == 1500
+    np.testing.assert_array_equal(stage.spikes.bits, bits[200:])
+    assert stage.right.all() and stage.right_strictly.all() and stage.quiet is None
+
+
+def test_chance_has_the_rates_and_no_timescale():
+    """Neurons that all fire in bouts of one trial; their Poisson twins never do."""
+    rng = np.random.default_rng(0)
+    slow = np.repeat(rng.random((6, 40, 30)) < 0.5, 200, axis=0)
+    raster = (rng.random((1200, 40, 30)) < 0.05) & slow
+    recording = Spikes(bits=packed.pack(raster), n=30, dt=1e-3, engine="test")
+    quiet = measure_quiet(recording, plan(RDM, 0.0))
+    assert quiet.spikes is recording
+    known = np.isfinite(quiet.timescales.tau).sum()
+    assert known > 20 > np.isfinite(quiet.chance.tau).sum()
+    np.testing.assert_allclose(
+        quiet.chance.rate.mean(), quiet.timescales.rate.mean(), rtol=0.02
+    )

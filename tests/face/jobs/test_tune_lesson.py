@@ -8,7 +8,7 @@ import pytest
 from isotau.convert.records import storage
 from isotau.convert.records.trials import Trials
 from isotau.convert.tuning.loss.batch import answer_is_label, answer_is_near
-from isotau.jobs.tune_lesson import draw_seeds, lesson_of_task, read_lesson
+from isotau.jobs.tune_lesson import lesson_of_task, read_lesson, tuning_seeds
 from isotau.sim.tasks import GO_NOGO, XOR
 
 RNG = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def test_a_task_draws_afresh(net):
 
 
 def test_seeds_differ():
-    seeds = [*draw_seeds(0), *draw_seeds(1)]
+    seeds = [*tuning_seeds(0), *tuning_seeds(1)]
     assert len(set(seeds)) == len(seeds) and max(seeds) < 2**63
 
 

@@ -11,11 +11,12 @@ import pytest
 from isotau.convert.records import storage
 from isotau.jobs.preserve import (
     COMPARED,
+    METHODS,
     NetworkTimescales,
     PreserveConfig,
+    StageTimescales,
     compare_stages,
 )
-from isotau.jobs.quiet_runs import METHODS, StageTimescales
 from isotau.reports.preserve_report import (
     Study,
     assumptions,

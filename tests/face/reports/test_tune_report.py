@@ -17,7 +17,7 @@ from isotau.convert.tuning.evaluate import TuneEvaluation
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.tune_loop import Tuned
 from isotau.jobs.run_config import TuningPlan
-from isotau.jobs.tuning_outcome import Scored, Tuning, of_runs
+from isotau.jobs.tune_network import StageScore, Tuning
 from isotau.reports import tune_report
 
 TRUE, FALSE = np.ones(40, dtype=bool), np.zeros(40, dtype=bool)
@@ -47,11 +47,11 @@ def tuning(lif_net):
         tuned=tuned,
         fixed=quantize(net, run.ranges, input_peak=1.0),
         before={
-            "rate": Scored(TRUE, 20.0),
-            "lif": Scored(HALF, 21.0),
-            "fixed": Scored(FALSE, 22.0),
+            "rate": StageScore(TRUE, 20.0),
+            "lif": StageScore(HALF, 21.0),
+            "fixed": StageScore(FALSE, 22.0),
         },
-        after={"lif": Scored(TRUE, 18.0), "fixed": Scored(TRUE, 19.0)},
+        after={"lif": StageScore(TRUE, 18.0), "fixed": StageScore(TRUE, 19.0)},
         plan=TuningPlan(config=TuneConfig(updates=2, method="eprop")),
         quantization=QuantizeConfig(num_weight_bits={"recurrent": 3}),
         loss="mse",
@@ -122,8 +122,3 @@ def test_a_network_that_did_not_change_is_said_to_be_so(tuning):
     verdict = tune_report.verdict(numbers)
     assert "in the chip's arithmetic: failed" in verdict
     assert "No update did better" in verdict and "against the rate" not in verdict
-
-
-def test_runs_without_tuning_are_refused(carried):
-    with pytest.raises(ValueError, match="after: got a run without tuning, need one"):
-        of_runs(carried, carried)

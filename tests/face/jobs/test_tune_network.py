@@ -12,9 +12,9 @@ from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import answer_is_label
 from isotau.jobs.run_config import TuningPlan
-from isotau.jobs.simulate_on import simulate_on
-from isotau.jobs.tune_foreign import tune_foreign
 from isotau.jobs.tune_lesson import lesson_of_trials
+from isotau.jobs.tune_network import tune_foreign
+from isotau.jobs.user_inputs import simulate_on
 
 STEPS, BATCH = 60, 64
 FAST = TuneConfig(batch=16, updates=12, evaluate_every=6, learning_rate=0.05, seed=1)

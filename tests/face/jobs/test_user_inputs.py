@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from isotau.convert.read.read_inputs import Inputs
+from isotau.convert.records.spikes import mean_rate
+from isotau.convert.simulate.readout import classify
 from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.jobs.quantize_foreign import describe, quantize_on, summarize
-from isotau.jobs.simulate_on import classify, simulate_on
+from isotau.jobs.user_inputs import (
+    describe_quantized,
+    describe_simulated,
+    quantize_on,
+    simulate_on,
+    summarize_quantized,
+)
 from isotau.sim.engines import reference
 
 STEPS = 250
@@ -77,22 +84,22 @@ def test_one_trial_serves_for_both(net, inputs):
     one = Inputs(inputs.values[:, :1], None, None)
     made = quantize_on(net, one)
     assert made.trials == (1, 1)
-    assert "calibrated on 1 trials" in describe(made)
+    assert "calibrated on 1 trials" in describe_quantized(made)
 
 
 def test_the_summary_is_plain_and_the_text_says_it_all(net, inputs):
     made = quantize_on(net, inputs)
-    plain = summarize(made)
+    plain = summarize_quantized(made)
     assert plain["raster"]["lag"] == 1 and plain["trials"] == {
         "calibration": 12,
         "test": 12,
     }
     assert plain["accuracy"]["lif"] == made.accuracy.lif
-    text = describe(made)
+    text = describe_quantized(made)
     assert "20 neurons" in text and "8 bits" in text and "same class in" in text
     silent = quantize_on(net, inputs._replace(values=0 * inputs.values))
-    assert "no spikes in either" in describe(silent)
-    assert summarize(silent)["raster"]["cosine"] is None
+    assert "no spikes in either" in describe_quantized(silent)
+    assert summarize_quantized(silent)["raster"]["cosine"] is None
 
 
 def test_classes_are_the_outputs_with_the_largest_mean(net, inputs):
@@ -122,3 +129,13 @@ def test_inputs_enter_as_spikes_if_they_are(net, inputs):
         quantize_on(net, inputs, config=chosen)
     with pytest.raises(ValueError, match=r"inputs: got 0\.0 among them, need 0 and"):
         quantize_on(net, inputs._replace(values=0 * inputs.values), config=chosen)
+
+
+def test_noise_comes_from_the_seed_and_the_text_gives_the_rate(lif_net):
+    inputs = Inputs(np.zeros((100, 2, 2)), np.zeros(2, dtype=int), None)
+    a, b, c = (simulate_on(lif_net, inputs, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(a.spikes.bits, b.spikes.bits)
+    assert (a.spikes.bits != c.spikes.bits).any()
+    text = describe_simulated(a)
+    assert f"{mean_rate(a.spikes):.2f} Hz" in text and "accuracy: " in text
+    assert "accuracy" not in describe_simulated(a._replace(accuracy=None))
