@@ -16,8 +16,7 @@ from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.trials import Trials
-from isotau.convert.tuning.learner.tune_config import TuneConfig
-from isotau.convert.tuning.learner.tune_config import METHODS
+from isotau.convert.tuning.learner.tune_config import METHODS, TuneConfig
 from isotau.targets.nir_graph.to_nir import write_nir
 
 ROOT = Path(__file__).resolve().parents[3]
