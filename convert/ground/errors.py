@@ -70,12 +70,14 @@ def _finding(severity: Severity, place: Place, message: str, action: str) -> Fin
     return Finding(severity, where, message, action)
 
 
-def neuron_range(chosen: npt.ArrayLike) -> str:
+def neuron_range(neurons: npt.ArrayLike) -> str:
     """Return "neurons 3-7, 12" for a mask over neurons or for their indices."""
-    given = np.asarray(chosen)
-    indices = np.flatnonzero(given) if given.dtype == bool else np.unique(given)
+    chosen = np.asarray(neurons)
+    # A mask of one true element and the index 1 differ by their type alone.
+    indices = np.flatnonzero(chosen) if chosen.dtype == bool else np.unique(chosen)
     if not indices.size:
         return "no neuron"
+    # Where a run of neighbours ends.
     breaks = np.flatnonzero(np.diff(indices) > 1) + 1
     parts = [
         str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"

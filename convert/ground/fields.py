@@ -73,6 +73,7 @@ def check_fields(record: object, rules: Mapping[str, Numbers], **sizes: int) -> 
     for name, rule in rules.items():
         value = getattr(record, name)
         shape = tuple(sizes[axis] for axis in rule.axes.split())
+        # A dataclass cannot make a default of n elements; it makes one of none.
         if rule.empty is not None and np.size(value) == 0:
             empty = rule.empty
             value = values[empty] if isinstance(empty, str) else np.full(shape, empty)
@@ -104,4 +105,5 @@ def _checked(name: str, value: Any, shape: tuple[int, ...], rule: Numbers) -> An
             positive=rule.positive,
             minimum=rule.minimum,
         )
+    # JSON and format strings want Python's numbers, not numpy's.
     return array if rule.axes else array.item()

@@ -123,7 +123,7 @@ def read_header(stream: IO[bytes]) -> Header:
             shape, _, dtype = read(stream)
         except _HEADER as error:
             raise ValueError(f"an array's header is damaged ({error})") from error
-    if min(shape, default=0) < 0:
+    if min(shape, default=0) < 0:  # the product of two could pass every limit
         raise ValueError(f"an array claims shape {shape}")
     if not dtype.hasobject and (
         dtype.kind not in KINDS or dtype.names or dtype.subdtype
@@ -153,6 +153,7 @@ def _members(
         with archive.open(info) as stream:
             header = read_header(stream)
             begun = stream.tell()
+        # numpy would have to unpickle objects, which can run anything.
         if header.dtype.hasobject:
             if name in skip_objects:
                 continue
@@ -161,11 +162,13 @@ def _members(
                 "text; pickles are not read, save it as a plain array"
             )
         held = info.file_size - begun
+        # Checked before reading, since numpy takes the memory that is claimed.
         if header.bytes > held:
             raise UnreadableFile(
                 f"{path}: {info.filename} claims {header.bytes} bytes and holds "
                 f"{held}; the file is damaged"
             )
+        # Of two members of one name zip readers take the last, checkers the first.
         if name in members:
             raise UnreadableFile(f"{path}: got {name} twice, need it once")
         members[name] = _Member(info, name, header)
@@ -176,7 +179,7 @@ def _check_sizes(
     members: list[_Member], path: str, max_bytes: int, max_elements: int | None
 ) -> None:
     """Refuse arrays that are too large, or too large for such a file."""
-    total = used = 0
+    total = memory = 0
     for _, name, header in members:
         if max_elements is not None and header.size > max_elements:
             raise UnreadableFile(
@@ -188,12 +191,13 @@ def _check_sizes(
             raise UnreadableFile(
                 f"{path}: got arrays of {total} bytes or more, need at most {max_bytes}"
             )
-        wide = max(header.dtype.itemsize, 0 if name in AS_STORED else WIDE)
-        used += header.size * wide
+        # What records make of an array is float64 or int64, whatever it is in the file.
+        width = max(header.dtype.itemsize, 0 if name in AS_STORED else WIDE)
+        memory += header.size * width
     held = os.path.getsize(path)
-    if used > max(MUCH, MAX_RATIO * held):
+    if memory > max(MUCH, MAX_RATIO * held):
         raise UnreadableFile(
-            f"{path}: got arrays of {used} bytes in a file of {held}, need at most "
+            f"{path}: got arrays of {memory} bytes in a file of {held}, need at most "
             f"{MAX_RATIO} times the file's size beyond {MUCH}; if you trust it, write "
             "it uncompressed (numpy.savez)"
         )

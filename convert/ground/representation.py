@@ -51,6 +51,7 @@ def short_repr(record: type[_T]) -> type[_T]:
 
     It stands above `@dataclass`, which makes a new class where it makes slots.
     """
+    # After the class is made: a dataclass would write its own `__repr__` over ours.
     for name, function in (("__repr__", text), ("_repr_html_", table)):
         setattr(record, name, function)
     return record
@@ -102,6 +103,7 @@ def _names(record: Any) -> tuple[str, ...]:
 def _sizes(record: Any) -> Iterator[tuple[str, int]]:
     """Yield the sizes of a record: a `Size`, or a property that is an int by type."""
     for name, member in vars(type(record)).items():
+        # Other properties may compute for long, or not apply to this record.
         hints = getattr(getattr(member, "fget", None), "__annotations__", {})
         if isinstance(member, Size) or hints.get("return") in (int, "int"):
             size = getattr(record, name, None)
@@ -130,6 +132,7 @@ def _extent(array: Any) -> str:
         return ""
     if not 0 < array.size <= MOST_ELEMENTS:
         return ""
+    # NaN stands for "none" in many records.
     finite = array[np.isfinite(array)]
     if not finite.size:
         return ""

@@ -52,6 +52,7 @@ def supervise(
     """
     with tempfile.TemporaryFile() as log:
         deadline = time.monotonic() + timeout_s
+        # To a file: a pipe that nobody reads would stop what writes to it.
         leader = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -79,6 +80,7 @@ def end_group(leader: "subprocess.Popen[bytes]") -> None:
     removes the shared memory that they leave. What is still there after `GRACE_S` is
     killed.
     """
+    # The group has its leader's number, as the session was started with it.
     _signal(leader.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_S
     while leader.poll() is None or any(members(leader.pid)):
@@ -94,6 +96,7 @@ def members(group: int) -> Iterator[int]:
     """
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
+            # The name, in parentheses, may hold spaces and parentheses itself.
             state, _, its_group = entry.read_text().rpartition(")")[2].split()[:3]
             if int(its_group) == group and state not in "ZX":
                 yield int(entry.parent.name)

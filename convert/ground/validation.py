@@ -35,6 +35,7 @@ def floats(
             f"{name}: got {type(value).__name__} that is no array of real numbers, "
             f"need shape {tuple(shape)} ({layout})"
         )
+    # A copy: whoever made the array may go on writing to it.
     array = np.array(value, dtype=np.float64)
     _check_shape(name, array, shape, layout)
     _refuse(name, array, ~np.isfinite(array), "need finite numbers")
@@ -64,6 +65,7 @@ def integers(
         DoesNotFit: an element lies outside the range.
     """
     array = np.asarray(value)
+    # Whole floats pass, as files and MATLAB have them.
     if array.dtype.kind not in "iub" and not _whole(array):
         raise TypeError(
             f"{name}: got dtype {array.dtype}, need whole numbers; round before"
@@ -78,6 +80,7 @@ def integers(
             f"{name}: got {array[k]}{at(k)}, need {low} to {high}"
             + (f"; {remedy}" if remedy else "")
         )
+    # Safe only now: a cast wraps what the narrow type cannot hold.
     narrow = array.astype(dtype)
     narrow.setflags(write=False)
     return narrow
@@ -89,16 +92,17 @@ def population(value: npt.ArrayLike, n: int) -> npt.NDArray[np.int64]:
     Raises:
         ValueError: another shape, or numbers that do not run from 0 without a gap.
     """
-    given = np.asarray(value)
+    stated = np.asarray(value)
     checked = integers(
         "population",
-        given if given.size else np.zeros(n, np.int64),
+        stated if stated.size else np.zeros(n, np.int64),
         (n,),
         "neuron",
         dtype=np.int64,
         low=0,
         high=n - 1,
     )
+    # A number that nobody has would be a population without neurons.
     present = np.unique(checked)
     if (present != np.arange(len(present))).any():
         raise ValueError(

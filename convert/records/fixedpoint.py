@@ -20,6 +20,8 @@ from isotau.convert.ground.validation import (
 
 SOURCES = ("input", "recurrent")
 SIGN_MODES = tuple(mode.value for mode in SignMode)
+# Ranges are those of the chip's registers, which `arithmetic` has; wider types would
+# let numpy hold what the chip cannot.
 BLOCK_RULES = {
     "pre": Numbers("pre", "column of weights", dtype=np.int32),
     "num_weight_bits": Numbers(dtype=np.int64, low=1, high=arithmetic.WEIGHT_BITS_MAX),
@@ -52,6 +54,7 @@ REGISTERS = {
     ),
 }
 """Type and range of what every neuron has in the chip."""
+# u wraps and v saturates at 24 bits, (H5) and (H7): a start has to lie within.
 STATE = Numbers(
     "n",
     "neuron",
@@ -142,6 +145,8 @@ class WeightBlock:
         check_fields(self, BLOCK_RULES | {"weights": weights}, n=n, pre=columns)
         freeze(self, {"sign_mode": mode, "binary": bool(self.binary)})
         choice("source", self.source, SOURCES)
+        # No index twice: exporters put columns in the place of their index, where the
+        # last would hide the others.
         if (np.diff(self.pre) <= 0).any():
             raise ValueError(f"pre: got {self.pre.tolist()}, need ascending indices")
         self._check_grid()
@@ -235,6 +240,7 @@ class FixedPointNetwork:
     def __post_init__(self) -> None:
         """Check and freeze every field."""
         n, scale = length("du", self.du, ndim=1), np.asarray(self.state_scale)
+        # One number may stand for all neurons; the rules below want an array.
         freeze(
             self,
             {
@@ -257,6 +263,7 @@ class FixedPointNetwork:
             raise ValueError(
                 f"blocks[{k}].weights: got {block.n} rows, need {self.n} (post × pre)"
             )
+        # The last index is the largest, as they ascend.
         limit = self.n if block.source == "recurrent" else self.n_in
         if block.pre[-1] >= limit:
             raise ValueError(
@@ -266,7 +273,7 @@ class FixedPointNetwork:
 
     @property
     def slots(self) -> int:
-        """Number of coming steps for which deliveries may be under way."""
+        """Number of coming steps for which deliveries may be under way (H12)."""
         return 1 + max((block.delay for block in self.blocks), default=0)
 
 
@@ -281,5 +288,6 @@ def u_per_volt(net: FixedPointNetwork) -> Float64[np.ndarray, " n"]:
 
 def resets(net: FixedPointNetwork, step: int) -> bool:
     """Return whether u and v are reset at the start of a step, counted from 0."""
+    # (H2); steps are counted from 1 there, as in Lava.
     interval = net.reset_interval
     return interval > 0 and (step + 1) % interval == net.reset_offset % interval

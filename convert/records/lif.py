@@ -10,6 +10,7 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import freeze, length, population
 from isotau.convert.neuron.lif_constants import check_neurons
 
+# (L10)
 MEMORYLESS = 50.0
 """Steps per τ of something without memory: 1 − exp(−50) is 1 in double precision."""
 
@@ -27,6 +28,7 @@ RULES = {
     "v_th": Numbers("n", "neuron"),
     "v_leak": Numbers("n", "neuron"),
     "v_reset": Numbers("n", "neuron"),
+    # Start states (L14) and what stands for them; the fields they copy come before.
     "i0": Numbers("n", "neuron", empty=0.0),
     "v0": Numbers("n", "neuron", empty="v_reset"),
     "f0": Numbers("n", "neuron", empty=0.0),
@@ -137,9 +139,11 @@ class Ranges:
 
 def refractory_steps(net: LIFNetwork) -> np.ndarray:
     """Return the steps that each neuron stays at reset after a spike, as int64."""
+    # Rounded, as 0.002/0.001 may come out just below 2.
     return np.rint(net.refractory / net.dt).astype(np.int64)
 
 
 def decay_fraction(tau: Float64[np.ndarray, " n"], dt: float) -> np.ndarray:
-    """Return 1 − exp(−dt/τ): what an exact exponential loses in one step."""
+    """Return 1 − exp(−dt/τ): what an exact exponential loses in one step (L7)."""
+    # expm1 keeps the digits that 1 − exp(x) loses for dt much shorter than τ.
     return -np.expm1(-dt / tau)

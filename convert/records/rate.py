@@ -23,6 +23,7 @@ RULES = {
     "dt": Numbers(positive=True),
     "ceiling": Numbers(positive=True, optional=True),
     "x0_std": Numbers(minimum=0),
+    # Zero where the caller, or an older file, does not say.
     "x0": Numbers("n", "unit", empty=0.0),
     "readout_bias": Numbers("n", "unit", empty=0.0),
 }
@@ -102,6 +103,7 @@ class RateRNN:
         )
         choice("activation", self.activation, ACTIVATIONS)
         self._check_factors()
+        # Column j holds what unit j sends: its sign is Dale's.
         contradicted = (self.w_rec * self.dale < 0).any(axis=0)
         if contradicted.any():
             unit = int(np.argmax(contradicted))
@@ -112,6 +114,7 @@ class RateRNN:
 
     def _check_factors(self) -> None:
         """Check and freeze the factors, which have to give the weights (R9)."""
+        # Without factors both have N rows and no column, so that their product is 0.
         m = np.asarray(self.m_vectors)
         rank = m.shape[1] if m.ndim == 2 and m.size else 0
         factors: dict[str, np.ndarray] = {}

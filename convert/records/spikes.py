@@ -56,12 +56,14 @@ class Spikes:
             )
         need = (*shape[:2], (n + 7) // 8)
         layout = "steps × batch × ceil(n/8)"
+        # A view, made read-only, leaves the caller's own array as it is.
         bits = np.asarray(self.bits).view()
         if bits.dtype != np.uint8 or shape != need:
             bits = validation.integers(
                 "bits", self.bits, need, layout, dtype=np.uint8, low=0, high=255
             )
         bits.setflags(write=False)
+        # Counts go over whole bytes, so what pads the last one must not count.
         if n % 8 and (bits[..., -1] >> (n % 8)).any():
             raise ValueError(
                 f"bits: got spikes beyond neuron {n - 1}, need zeros there"
@@ -92,6 +94,7 @@ def count(spikes: Spikes, *, width: int) -> Int64[np.ndarray, "bins batch n"]:
         )
     bins = spikes.steps // width
     counts = np.empty((bins, spikes.batch, spikes.n), dtype=np.int64)
+    # Bin by bin: unpacked, all spikes together take eight times their memory.
     for k in range(bins):
         chunk = spikes.bits[k * width : (k + 1) * width]
         counts[k] = unpack(chunk, spikes.n).sum(axis=0, dtype=np.int64)
@@ -174,6 +177,7 @@ class SpikeTimes:
             raise ValueError(
                 f"names: got {len(names)}, need {n} (one per neuron) or none"
             )
+        # The last key is the first to sort by.
         order = np.lexsort((self.times, self.trial, self.neuron))
         arrays = {k: getattr(self, k)[order] for k in ("times", "trial", "neuron")}
         for array in arrays.values():
@@ -182,6 +186,7 @@ class SpikeTimes:
 
     def _check_ends(self) -> None:
         """Refuse spikes after the window, or in trials that a neuron does not have."""
+        # The window is open at its end: bins of equal width cover it.
         late = self.times >= self.duration
         if late.any():
             k = int(np.argmax(late))
@@ -221,6 +226,7 @@ def from_spikes(recording: Spikes) -> SpikeTimes:
 def of_neuron(recording: SpikeTimes, k: int) -> list[Float64[np.ndarray, " spikes"]]:
     """Return neuron k's spike times in seconds, one ascending array per trial."""
     k = validation.whole("k", k, 0, recording.n - 1)
+    # The record keeps spikes ordered by neuron, then trial, then time.
     start, stop = np.searchsorted(recording.neuron, (k, k + 1))
     trial = recording.trial[start:stop]
     edges = np.searchsorted(trial, np.arange(1, recording.trials[k]))
@@ -249,6 +255,7 @@ def counts(
             "window)"
         )
     shape = bins, int(recording.trials.max()), recording.n
+    # A spike on a bin's edge belongs to the bin that begins there, rounding or not.
     place = np.floor(recording.times / width * (1 + 1e-9)).astype(np.int64)
     whole = place < bins
     index = (place[whole], recording.trial[whole], recording.neuron[whole])

@@ -39,12 +39,14 @@ KINDS: dict[str, type[Any]] = {
 }
 NESTED: dict[str, type[Any]] = {"blocks": WeightBlock}
 OLD_CLIPPED = ("relu", "softplus")
+"""Activations that were cut at 20 when files did not yet say where."""
 R = TypeVar("R", bound=Record)
 
 
 def save(record: Record, path: str | os.PathLike[str]) -> Path:
     """Write a record to `path` and return the path; the file appears whole or not."""
     arrays, plain = _flatten(record)
+    # Sorted keys: one record gives one file, whatever order its fields are in.
     header = {"format": FORMAT, "kind": type(record).__name__, "fields": plain}
     text = np.array(json.dumps(header, sort_keys=True))
     members: dict[str, Any] = {**arrays, "isotau": text}
@@ -70,6 +72,7 @@ def load(path: str | os.PathLike[str], kind: type[Any] | None = None) -> Record:
             allows.
     """
     arrays = read_npz(path, max_bytes=MAX_BYTES)
+    # The header first: it says how the arrays are to be taken.
     if "isotau" not in arrays:
         raise UnreadableFile(f"{path}: got an .npz without an isotau header, need one")
     _check_header(path, arrays["isotau"].nbytes)
@@ -89,6 +92,7 @@ def load(path: str | os.PathLike[str], kind: type[Any] | None = None) -> Record:
     if record_type is None or name != record_type.__name__:
         need = f"a {kind.__name__}" if kind else f"one of {', '.join(KINDS)}"
         raise UnreadableFile(f"{path}: got a {name}, need {need}")
+    # The constructor checks every value, so that a file is trusted no more than a user.
     try:
         if record_type is RateRNN:
             plain = _with_old_ceiling(plain)
@@ -110,6 +114,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         with zipfile.ZipFile(path) as archive:
             if "isotau.npy" not in archive.namelist():
                 return ""
+            # The header alone is read: arrays may take minutes.
             info = archive.getinfo("isotau.npy")
             with archive.open(info) as stream:
                 claimed = read_header(stream).bytes
@@ -133,6 +138,7 @@ def kind_of(path: str | os.PathLike[str]) -> str:
 
 def fingerprint(record: Record) -> str:
     """Return the SHA-256 of a record's content, as 64 hexadecimal digits."""
+    # Name, type and shape are hashed, too: 2 × 3 zeros are not 3 × 2 zeros.
     arrays, plain = _flatten(record)
     digest = hashlib.sha256(type(record).__name__.encode())
     digest.update(json.dumps(plain, sort_keys=True).encode())
@@ -166,6 +172,7 @@ def _flatten(record: Any) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         if isinstance(value, np.ndarray):
             arrays[field.name] = value
         elif field.name in NESTED:
+            # Arrays of blocks get names such as "blocks.3.weights".
             parts = [_flatten(part) for part in value]
             plain[field.name] = [inner for _, inner in parts]
             for k, (inner_arrays, _) in enumerate(parts):
@@ -193,6 +200,7 @@ def _build(
             values[field.name] = arrays[field.name]
         elif field.name in plain:
             values[field.name] = plain[field.name]
+        # Fields that came later than the file have defaults that mean "as before".
         elif field.default is MISSING and field.default_factory is MISSING:
             raise UnreadableFile(
                 f"{path}: field {field.name} of {kind.__name__} is missing"

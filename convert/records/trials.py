@@ -57,6 +57,7 @@ class Trials:
             n_in=length("inputs", self.inputs, axis=2, ndim=3),
             n_out=length("targets", self.targets, axis=2, ndim=3),
         )
+        # Checked as numbers, since a mask from a file may be of any type.
         mask = self.mask.astype(bool)
         mask.setflags(write=False)
         freeze(self, {"mask": mask, "task": str(self.task)})
@@ -74,6 +75,7 @@ def refine(trials: Trials, dt: float) -> Trials:
     Raises:
         ValueError: `dt` does not divide the trials' own step.
     """
+    # Steps come in decimal seconds: 0.02/0.005 need not be 4 exactly.
     factor = round(trials.dt / dt)
     if factor < 1 or abs(factor * dt - trials.dt) > 1e-9 * trials.dt:
         raise ValueError(
