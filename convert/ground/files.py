@@ -1,11 +1,14 @@
 """Files that appear whole or not at all."""
 
+import csv
+import io
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 
 @contextmanager
@@ -34,3 +37,30 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     with atomic(path) as stream:
         stream.write(text.encode())
     return Path(path)
+
+
+def write_table(
+    path: str | os.PathLike[str],
+    settings: Mapping[str, Any],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+) -> Path:
+    """Write a CSV below a line of settings, and return the path.
+
+    The first line starts with "#" and holds JSON, so `pandas.read_csv(path,
+    comment="#")` reads the table; floats keep all their digits.
+
+    Args:
+        path: of the file.
+        settings: as JSON can hold them.
+        columns: names of the columns.
+        rows: one value for each column, numbers as Python's own: numpy's would be
+            printed by its rules.
+    """
+    # The line ends are the writer's alone, the same on every system.
+    text = io.StringIO(newline="")
+    text.write(f"# {json.dumps(settings)}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return write_text(path, text.getvalue())

@@ -87,19 +87,21 @@ def analytic_inverse_lambda(
     bounds = 1 / highest, 1 / lowest if lowest else np.inf
     x, weights = _histogram(x)
     floor = -1.0 if rate.activation == "tanh" else 0.0
-    wanted = activate(x, rate.activation, rate.ceiling) - floor
+    target = activate(x, rate.activation, rate.ceiling) - floor
     fi, leak = curve(constants), constants.v_leak - constants.v_th
     gains = GAINS if fit_gain else np.array([constants.unit])
     offsets = OFFSETS if fit_offset else np.array([leak])
 
     def squared(place: np.ndarray) -> float:
         unit, drive = _volts(place, constants.unit, leak, fit_gain, fit_offset)
-        return _project(fi, unit * x + drive, wanted, weights, bounds)[1]
+        return _project(fi, unit * x + drive, target, weights, bounds)[1]
 
+    # log of volts and millivolts: steps of one size suit both
     starts = [
         np.array([np.log(unit)] * fit_gain + [1e3 * drive] * fit_offset)
         for unit, drive in product(gains, offsets)
     ]
+    # the misfit (C9) has side minima, so the search begins on a grid
     place = min(starts, key=squared)
     if place.size:
         ends = [np.log(GAINS[[0, -1]])] * fit_gain + [
@@ -113,7 +115,7 @@ def analytic_inverse_lambda(
             options={"xatol": 1e-4, "fatol": 1e-10},
         ).x
     unit, drive = _volts(place, constants.unit, leak, fit_gain, fit_offset)
-    scale, error = _project(fi, unit * x + drive, wanted, weights, bounds)
+    scale, error = _project(fi, unit * x + drive, target, weights, bounds)
     if not scale > 0:
         raise ValueError(
             "x: got states where neuron and unit are never both active, need some; "
@@ -148,13 +150,13 @@ def match_constants(
     """
     if not candidates:
         raise ValueError("candidates: got none, need at least one LIFConstants")
-    found = [
+    matches = [
         analytic_inverse_lambda(
             rate, x, c, fit_gain=True, fit_offset=True, lowest=lowest, highest=highest
         )
         for c in candidates
     ]
-    return tuple(sorted(found, key=lambda match: match.misfit))
+    return tuple(sorted(matches, key=lambda match: match.misfit))
 
 
 def candidate_constants(
@@ -167,9 +169,9 @@ def candidate_constants(
     out.
     """
     variants = [
-        replace(constants, tau_mem=tau, refractory=rest, noise_std=noise)
-        for tau, rest, noise in product(TAU_MEM, REFRACTORY, NOISE_STD)
-        if abs(rest / constants.dt - round(rest / constants.dt)) < 1e-6
+        replace(constants, tau_mem=tau, refractory=period, noise_std=noise)
+        for tau, period, noise in product(TAU_MEM, REFRACTORY, NOISE_STD)
+        if abs(period / constants.dt - round(period / constants.dt)) < 1e-6
     ]
     return tuple(dict.fromkeys([constants, *variants]))
 
@@ -194,11 +196,11 @@ def _histogram(x: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     # asinh: even bins near zero, where φ bends, ever wider ones far out.
     place = np.arcsinh(x)
     low, width = place.min(), np.ptp(place) or 1.0
-    which = np.minimum(((place - low) * (BINS / width)).astype(np.intp), BINS - 1)
-    count = np.bincount(which, minlength=BINS)
-    total = np.bincount(which, weights=x, minlength=BINS)
-    some = count > 0
-    return total[some] / count[some], count[some] / x.size
+    bins = np.minimum(((place - low) * (BINS / width)).astype(np.intp), BINS - 1)
+    count = np.bincount(bins, minlength=BINS)
+    total = np.bincount(bins, weights=x, minlength=BINS)
+    visited = count > 0
+    return total[visited] / count[visited], count[visited] / x.size
 
 
 def _volts(
@@ -214,17 +216,18 @@ def _volts(
 def _project(
     fi: FICurve,
     drives: Float64[np.ndarray, " bins"],
-    wanted: Float64[np.ndarray, " bins"],
+    target: Float64[np.ndarray, " bins"],
     weights: Float64[np.ndarray, " bins"],
     bounds: tuple[float, float],
 ) -> tuple[float, float]:
-    """Return the λ with λ f nearest to what is wanted, and the mean square left.
+    """Return the λ with λ f nearest to the target, and the mean square left.
 
-    λ lies within the bounds; 0 where f and what is wanted do not overlap.
+    λ lies within the bounds; 0 where f and the target do not overlap.
     """
     f = evaluate(fi, drives)
-    power, overlap = float(weights @ (f * f)), float(weights @ (f * wanted))
+    power, overlap = float(weights @ (f * f)), float(weights @ (f * target))
     scale = 0.0
     if power > 0 and overlap > 0:
+        # (C8); the error is a parabola in λ, so a bound is best where it cuts
         scale = min(max(overlap / power, bounds[0]), bounds[1])
-    return scale, float(weights @ (scale * f - wanted) ** 2)
+    return scale, float(weights @ (scale * f - target) ** 2)

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import activate
@@ -31,46 +30,13 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.simulate.lif_dynamics import respond, simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.to_lif.teacher import Teacher
+from isotau.convert.to_lif.teacher import CalibrateConfig, Teacher
 
+USUAL = CalibrateConfig()
 TURN = {"sigmoid": 2.0, "tanh": 1.0}
 """States beyond which a bounded activation says little more."""
 OFFSETS = np.linspace(-12e-3, 8e-3, 21)
 """Constant drives at x = 0 that are tried, in volts above threshold."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CalibrateConfig:
-    """How to calibrate.
-
-    Attributes:
-        swing: volts that a typical state of the rate network moves a neuron's drive.
-        offset: constant drive at x = 0, in volts above threshold; None for that of
-            `OFFSETS` at which the f–I curve is nearest to the activation.
-        ridge: strength of the prior, the rate network's own weights, relative to the
-            variance of a filtered spike train.
-        rounds: closed-loop rounds after the first fit.
-        lag: time that τ_syn is shortened by, for the neuron's own delay, in seconds.
-        keep_signs: whether every weight keeps its sign and zeros stay zero; None for
-            whenever the network obeys Dale's law or has zero weights. A low-rank
-            network keeps its rank instead.
-    """
-
-    swing: float = 20e-3
-    offset: float | None = None
-    ridge: float = 1e-2
-    rounds: int = 1
-    lag: float = 0.0
-    keep_signs: bool | None = None
-
-    def __post_init__(self) -> None:
-        """Check every number."""
-        validation.number("swing", self.swing, positive=True)
-        if self.offset is not None:
-            validation.number("offset", self.offset)
-        validation.number("ridge", self.ridge, positive=True)
-        validation.whole("rounds", self.rounds, 0, 100)
-        validation.number("lag", self.lag, minimum=0)
 
 
 @short_repr
@@ -97,7 +63,7 @@ def calibrate(
     trials: Trials,
     *,
     constants: LIFConstants = PUBLISHED,
-    config: CalibrateConfig = CalibrateConfig(),
+    config: CalibrateConfig = USUAL,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Calibration:
@@ -124,20 +90,13 @@ def calibrate(
         )
     rng = np.random.default_rng(seed)
     x0 = rng.normal(rate.x0, rate.x0_std, (trials.batch, rate.n))
-    taught = simulate_rate(rate, trials.inputs, rng=rng, x0=x0, keep_x=True)
-    assert taught.x is not None
-    x = np.concatenate([x0[None], taught.x])
+    example = simulate_rate(rate, trials.inputs, rng=rng, x0=x0, keep_x=True)
+    assert example.x is not None
+    x = np.concatenate([x0[None], example.x])
     neuron = choose_neuron(rate, x, constants, config.swing, config.offset)
     fine = refine(trials, neuron.dt)
-    teacher = Teacher(
-        rate,
-        neuron,
-        swing=config.swing,
-        strength=config.ridge,
-        lag=config.lag,
-        keep_signs=config.keep_signs,
-        seed=seed,
-    )
+    teacher = Teacher(rate, neuron, config, seed)
+    # the neurons' answer to the rate network's currents, before there are any weights
     spikes = respond(
         teacher.network(None, None),
         teacher.currents(x),
@@ -145,12 +104,12 @@ def calibrate(
         generator=torch.Generator().manual_seed(seed),
         progress=progress,
     )
-    lessons = [teacher.lesson(spikes, x, taught.outputs)]
+    lessons = [teacher.lesson(spikes, x, example.outputs)]
     networks, residual = [], []
     for turn in range(config.rounds + 1):
-        drive, output, left = teacher.fit(lessons)
+        drive, output, share = teacher.fit(lessons)
         networks.append(teacher.network(drive, output))
-        residual.append(left)
+        residual.append(share)
         if turn == config.rounds:
             break
         run = simulate_lif(
@@ -161,10 +120,11 @@ def calibrate(
             progress=progress,
         )
         assert run.current is not None
+        # (C25); what the rate network would put out there is the lesson's output
         visited = run.current / neuron.unit + teacher.constant(drive)
         visited = np.concatenate([np.broadcast_to(rate.x0, (1, *x0.shape)), visited])
-        told = activate(visited[1:] + rate.readout_bias, rate.activation, rate.ceiling)
-        outputs = told @ rate.w_out.T + rate.b_out
+        r = activate(visited[1:] + rate.readout_bias, rate.activation, rate.ceiling)
+        outputs = r @ rate.w_out.T + rate.b_out
         lessons.append(teacher.lesson(run.spikes, visited, outputs))
     return Calibration(
         networks=tuple(networks),
@@ -188,24 +148,25 @@ def choose_neuron(
     which the f–I curve is nearest to the activation, up to a gain and a constant, over
     the states visited.
     """
+    # (C13); a network at rest has no typical state, and division by 0 no unit
     typical = float(np.sqrt(np.mean((x - x.mean()) ** 2)))
     typical = min(max(typical, 1e-6), TURN.get(rate.activation, np.inf))
-    chosen = dataclasses.replace(constants, unit=swing / typical, burn_in=0.0)
+    neuron = dataclasses.replace(constants, unit=swing / typical, burn_in=0.0)
     stride = max(1, x.size // 20_000)
     while math.gcd(stride, x.size) > 1:  # or only some units would be looked at
         stride += 1
-    some = x.reshape(-1)[::stride]
-    r = activate(some, rate.activation, rate.ceiling)
+    sample = x.reshape(-1)[::stride]
+    r = activate(sample, rate.activation, rate.ceiling)
     if np.ptp(r) == 0:
         raise ValueError(
             f"trials: got rates of {r[0]:g} in all units at all times, need some that "
             "differ; show inputs that drive the network"
         )
     if offset is None:
-        fi, tilt = curve(chosen), 1e-9 * some  # a silent neuron has no correlation
-        likeness = [
-            np.corrcoef(evaluate(fi, chosen.unit * some + o) + tilt, r)[0, 1]
+        fi, tilt = curve(neuron), 1e-9 * sample  # a silent neuron has no correlation
+        likeness = [  # (C14)
+            np.corrcoef(evaluate(fi, neuron.unit * sample + o) + tilt, r)[0, 1]
             for o in OFFSETS
         ]
         offset = float(OFFSETS[int(np.nanargmax(likeness))])
-    return dataclasses.replace(chosen, v_leak=chosen.v_th + offset)
+    return dataclasses.replace(neuron, v_leak=neuron.v_th + offset)

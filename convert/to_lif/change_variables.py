@@ -23,6 +23,7 @@ def tanh_to_sigmoid(rate: RateRNN) -> RateRNN:
             f"activation: got {rate.activation}, need tanh; other networks need no "
             "change of variables"
         )
+    # (C11); τ stays, as both sides of (R1) double
     return dataclasses.replace(
         rate,
         w_rec=4 * rate.w_rec,
@@ -30,7 +31,7 @@ def tanh_to_sigmoid(rate: RateRNN) -> RateRNN:
         w_out=2 * rate.w_out,
         bias=2 * rate.bias - 2 * rate.w_rec.sum(axis=1),
         b_out=rate.b_out - rate.w_out.sum(axis=1),
-        activation="sigmoid",
+        activation="sigmoid",  # (C10)
         noise_std=2 * rate.noise_std,
         ceiling=None if rate.ceiling is None else (rate.ceiling + 1) / 2,
         x0=2 * rate.x0,
@@ -49,19 +50,20 @@ def replicate(rate: RateRNN, copies: int) -> RateRNN:
     """
     copies = validation.whole("copies", copies, 1, 1 << 10)
 
-    def each(array: np.ndarray) -> np.ndarray:
+    def repeated(array: np.ndarray) -> np.ndarray:
         return np.repeat(array, copies, axis=0)
 
+    # (C12); the factors need no division: m nᵀ/N is divided by the new N
     return dataclasses.replace(
         rate,
-        w_rec=np.repeat(each(rate.w_rec), copies, axis=1) / copies,
-        w_in=each(rate.w_in),
+        w_rec=np.repeat(repeated(rate.w_rec), copies, axis=1) / copies,
+        w_in=repeated(rate.w_in),
         w_out=np.repeat(rate.w_out, copies, axis=1) / copies,
-        bias=each(rate.bias),
-        tau=each(rate.tau),
-        dale=each(rate.dale),
-        x0=each(rate.x0),
-        readout_bias=each(rate.readout_bias),
-        m_vectors=each(rate.m_vectors),
-        n_vectors=each(rate.n_vectors),
+        bias=repeated(rate.bias),
+        tau=repeated(rate.tau),
+        dale=repeated(rate.dale),
+        x0=repeated(rate.x0),
+        readout_bias=repeated(rate.readout_bias),
+        m_vectors=repeated(rate.m_vectors),
+        n_vectors=repeated(rate.n_vectors),
     )

@@ -14,11 +14,14 @@ from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.rate_dynamics import RateRun
 
 METHODS = ("calibrate", "scale")
+"""Of conversion, for any activation and as published."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Candidate:
     """One network that was tried and how it did on the trials of the choice.
+
+    The figures have defaults that lose against any that are measured.
 
     Attributes:
         inverse_lambda: 1/λ, firing rate that stands for r = 1, in Hz; that of the
@@ -36,14 +39,14 @@ class Candidate:
     """
 
     inverse_lambda: float
-    drive: float
-    output_gain: float
+    drive: float = 0.0
+    output_gain: float = 1.0
     unit: float
     rounds: int | None = None
-    amplitude: float | None
-    accuracy: float
-    accuracy_ungained: float
-    error: float
+    amplitude: float | None = None
+    accuracy: float = 0.0
+    accuracy_ungained: float = 0.0
+    error: float = np.inf
 
 
 @short_repr
@@ -86,20 +89,21 @@ def answer_amplitude(
     no trial does.
     """
     counts = trials.mask[:, :, None]
-    asked = (counts & (trials.targets != 0)).any(axis=(0, 2))
-    peaks = np.abs(np.where(counts, outputs, 0.0)).max(axis=(0, 2))[asked]
+    # trials that ask for 0 would only say how well the network keeps still
+    answers = (counts & (trials.targets != 0)).any(axis=(0, 2))
+    peaks = np.abs(np.where(counts, outputs, 0.0)).max(axis=(0, 2))[answers]
     return float(peaks.mean()) if peaks.size else None
 
 
 def expected_rates(
-    found: Conversion, x: Float64[np.ndarray, "steps batch n"]
+    conversion: Conversion, x: Float64[np.ndarray, "steps batch n"]
 ) -> Float64[np.ndarray, "steps batch n"]:
     """Return the firing rates, in Hz, that stand for states x of the rate network.
 
     From the neurons' f–I curve: the rate of a neuron whose drive holds still.
     """
-    constants = found.constants
-    drive = constants.v_leak - constants.v_th + found.chosen.drive
+    constants = conversion.constants
+    drive = constants.v_leak - constants.v_th + conversion.chosen.drive
     return evaluate(curve(constants), constants.unit * x + drive)
 
 
@@ -119,10 +123,11 @@ def unit_rates(
     """
     if conversion.method == "calibrate":
         assert run.x is not None
-        hz = expected_rates(conversion, run.x)
+        hz = expected_rates(conversion, run.x)  # (C30)
     else:
         # The sigmoid network that a tanh network is scaled as has r = (1 + tanh x)/2.
         r = (1 + run.rates) / 2 if rate.activation == "tanh" else run.rates
         hz = r * conversion.chosen.inverse_lambda
+    # copies of a unit stand side by side (C12)
     copies = conversion.rate.n // rate.n
     return np.repeat(np.minimum(hz, 1 / conversion.constants.dt), copies, axis=-1)

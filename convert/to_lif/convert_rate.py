@@ -1,4 +1,4 @@
-"""`convert`: any rate network to the LIF network that stands for it."""
+"""`convert_rate`: any rate network to the LIF network that stands for it."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from isotau.convert.records.trials import Score, Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import network_outputs
-from isotau.convert.to_lif.calibrate import CalibrateConfig, Calibration, calibrate
+from isotau.convert.to_lif.calibrate import Calibration, calibrate
 from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.conversion import (
     METHODS,
@@ -23,6 +23,7 @@ from isotau.convert.to_lif.conversion import (
     merit,
 )
 from isotau.convert.to_lif.search_lambda import judge, search_lambda
+from isotau.convert.to_lif.teacher import CalibrateConfig
 
 FITTED = 2 / 3
 """Share of the trials that the weights are fitted on; the others choose."""
@@ -117,51 +118,51 @@ def _calibrated(
 ) -> Conversion:
     """Return the best of the calibrations, of which one after another is tried."""
     fitted = max(2, round(FITTED * trials.batch))
-    shown, others = (
+    fit_trials, judged = (
         subset(trials, part) for part in (slice(0, fitted), slice(fitted, None))
     )
     rng = np.random.default_rng(seed)
-    theirs = simulate_rate(rate, others.inputs, rng=rng).outputs
-    enough = config.good_enough * float(score(theirs, others).mean())
-    tried: list[tuple[Candidate, Calibration]] = []
-    given = config.calibration
+    outputs = simulate_rate(rate, judged.inputs, rng=rng).outputs
+    # a share of what the rate network itself can do, which may be little
+    enough = config.good_enough * float(score(outputs, judged).mean())
+    attempts: list[tuple[Candidate, Calibration]] = []
+    base = config.calibration
     first = [FIRST[rate.activation]] if rate.activation in FIRST else []
     pairs = [
-        (factor, offset if given.offset is None else given.offset)
+        (factor, offset if base.offset is None else base.offset)
         for factor, offset in (*first, *ATTEMPTS)
     ]
+    # with an offset of the user's own, some of them fall together
     for factor, offset in dict.fromkeys(pairs):
-        made = calibrate(
+        calibration = calibrate(
             rate,
-            shown,
+            fit_trials,
             constants=config.constants,
-            config=dataclasses.replace(
-                given, swing=factor * given.swing, offset=offset
-            ),
+            config=dataclasses.replace(base, swing=factor * base.swing, offset=offset),
             seed=seed,
             progress=progress,
         )
-        fine = refine(others, made.constants.dt)
-        for rounds in range(len(made.networks)):
-            found = _try(made, rounds, fine, score, seed, progress)
-            tried.append((found, made))
-        if max(candidate.accuracy for candidate, _ in tried) >= enough:
+        fine = refine(judged, calibration.constants.dt)
+        for rounds in range(len(calibration.networks)):
+            candidate = _try(calibration, rounds, fine, score, seed, progress)
+            attempts.append((candidate, calibration))
+        if max(candidate.accuracy for candidate, _ in attempts) >= enough:
             break
-    chosen, made = max(tried, key=lambda pair: merit(pair[0]))
-    assert chosen.rounds is not None
+    best, calibration = max(attempts, key=lambda pair: merit(pair[0]))
+    assert best.rounds is not None
     return Conversion(
-        network=made.networks[chosen.rounds],
+        network=calibration.networks[best.rounds],
         rate=rate,
-        constants=made.constants,
+        constants=calibration.constants,
         method="calibrate",
-        chosen=chosen,
-        candidates=tuple(candidate for candidate, _ in tried),
-        residual=made.residual,
+        chosen=best,
+        candidates=tuple(candidate for candidate, _ in attempts),
+        residual=calibration.residual,
     )
 
 
 def _try(
-    made: Calibration,
+    calibration: Calibration,
     rounds: int,
     trials: Trials,
     score: Score,
@@ -169,23 +170,19 @@ def _try(
     progress: Progress,
 ) -> Candidate:
     """Return how one calibrated network does."""
-    network = made.networks[rounds]
+    network = calibration.networks[rounds]
+    # every candidate has the same noise: only what differs decides
     spikes = simulate_lif(
         network,
         trials.inputs,
         generator=torch.Generator().manual_seed(seed),
         progress=progress,
     ).spikes
-    outputs = network_outputs(network, spikes, biased=False)
-    blank = Candidate(
-        inverse_lambda=made.inverse_lambda,
-        drive=0.0,
-        output_gain=1.0,
-        unit=made.constants.unit,
+    raw = network_outputs(network, spikes, biased=False)
+    candidate = Candidate(
+        inverse_lambda=calibration.inverse_lambda,
+        unit=calibration.constants.unit,
         rounds=rounds,
-        amplitude=None,
-        accuracy=0.0,
-        accuracy_ungained=0.0,
-        error=np.inf,
     )
-    return judge(outputs, network.b_out, trials, score, blank, match_output=False)
+    # no gain: the output weights are a fit of their own (C24)
+    return judge(raw, network.b_out, trials, score, candidate, match_output=False)

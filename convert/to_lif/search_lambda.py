@@ -1,14 +1,14 @@
-"""The search for λ: an analytic start, then candidates in batches, noise in common.
+"""One scalar λ carries a rate network onto LIF neurons: the mapping and its search.
 
-Rate → LIF: one scalar λ carries a rate network onto integrate-and-fire neurons.
-
-Kim, Li & Sejnowski 2019, doi:10.1073/pnas.1905926116. A unit's rate r is stood for by
-λ times the firing rate of a neuron; so recurrent and output weights are scaled by λ,
-input weights and τ are kept.
+A unit's rate r is stood for by λ times the firing rate of a neuron; so recurrent and
+output weights are scaled by λ, input weights and τ are kept (Kim, Li & Sejnowski 2019,
+doi:10.1073/pnas.1905926116). The search has an analytic start; then candidates run in
+batches, with noise in common.
 """
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,8 +16,7 @@ from jaxtyping import Float64
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.neuron.activation import activate
-from isotau.convert.neuron.lif_constants import PUBLISHED
-from isotau.convert.neuron.lif_constants import LIFConstants as LIFConstants
+from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, select
@@ -83,12 +82,13 @@ def rate_to_lif(
             "readout_bias: got values other than 0, need 0, as a spike is the same for "
             "readout and recurrence; calibrate instead of scaling"
         )
-    tau = np.maximum(rate.tau - lag, constants.dt)
+    tau = np.maximum(rate.tau - lag, constants.dt)  # (C1)
     q = decay_fraction(tau, constants.dt)[:, None]
-    every = np.ones(rate.n)
+    ones = np.ones(rate.n)
     start = {}
-    if from_x0:
+    if from_x0:  # (C6)
         r = activate(rate.x0, rate.activation, rate.ceiling)
+        # the golden ratio: any number of neurons is spread evenly, and nothing drawn
         spread = (np.arange(rate.n) * 0.6180339887498949) % 1
         start = {
             "i0": constants.unit * (rate.x0 - rate.bias),
@@ -96,16 +96,16 @@ def rate_to_lif(
             "f0": inverse_lambda * r,
         }
     return LIFNetwork(
-        w_in=constants.unit * q * rate.w_in,
-        w_rec=constants.unit * q / (constants.dt * inverse_lambda) * rate.w_rec,
-        w_out=output_gain / inverse_lambda * rate.w_out,
+        w_in=constants.unit * q * rate.w_in,  # (C3)
+        w_rec=constants.unit * q / (constants.dt * inverse_lambda) * rate.w_rec,  # (C2)
+        w_out=output_gain / inverse_lambda * rate.w_out,  # (C4)
         b_out=rate.b_out,
         tau_syn=tau,
-        tau_mem=constants.tau_mem * every,
-        v_th=constants.v_th * every,
-        v_leak=constants.v_leak + drive + constants.unit * rate.bias,
-        v_reset=constants.v_reset * every,
-        refractory=constants.refractory * every,
+        tau_mem=constants.tau_mem * ones,
+        v_th=constants.v_th * ones,
+        v_leak=constants.v_leak + drive + constants.unit * rate.bias,  # (C5)
+        v_reset=constants.v_reset * ones,
+        refractory=constants.refractory * ones,
         noise_std=constants.noise_std,
         dt=constants.dt,
         **start,
@@ -172,23 +172,25 @@ def search_lambda(
             )
     else:
         constants, values = _start(rate, trials, constants, seed)
-    bench = _Bench(rate, trials, score, seed, match_output, lag, constants, progress)
-    tried = bench.attempt([(float(value), 0.0) for value in values])
+    fine = refine(trials, constants.dt)
+    bench = _Bench(rate, fine, score, seed, match_output, lag, constants, progress)
+    candidates = bench.attempt([(float(value), 0.0) for value in values])
     for turn in range(1 if grid is not None else REFINEMENTS):
-        levels = np.unique([c.inverse_lambda for c in tried])
-        best = max(tried, key=merit)
+        levels = np.unique([c.inverse_lambda for c in candidates])
+        best = max(candidates, key=merit)
+        # drives matter little beside λ: they are tried once it is nearly known
         extra = drives if turn == 0 else (best.drive,)
         pairs = [(v, d) for v in _around(best.inverse_lambda, levels) for d in extra]
-        known = {(c.inverse_lambda, c.drive) for c in tried}
-        tried += bench.attempt([pair for pair in pairs if pair not in known])
-    chosen = max(tried, key=merit)
+        old = {(c.inverse_lambda, c.drive) for c in candidates}
+        candidates += bench.attempt([pair for pair in pairs if pair not in old])
+    best = max(candidates, key=merit)
     return Conversion(
-        network=bench.network(chosen),
+        network=bench.network(best),
         rate=rate,
         constants=constants,
         method="scale",
-        chosen=chosen,
-        candidates=tuple(tried),
+        chosen=best,
+        candidates=tuple(candidates),
     )
 
 
@@ -231,6 +233,7 @@ def _start(
         rate, trials.inputs, rng=np.random.default_rng(seed), keep_x=True
     )
     assert run.x is not None
+    # the published neuron suits these two alone, and its drive no bias
     if rate.activation in ("sigmoid", "lif") and not rate.bias.any():
         match = analytic_inverse_lambda(rate, run.x, constants)
     else:
@@ -239,33 +242,28 @@ def _start(
     return constants, match.inverse_lambda * SPREAD
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Bench:
-    """The trials on which candidates run, many in one batch."""
+    """The trials, in the neurons' steps, on which candidates run, many in one batch."""
 
-    def __init__(
-        self,
-        rate: RateRNN,
-        trials: Trials,
-        score: Score,
-        seed: int,
-        match_output: bool,
-        lag: float,
-        constants: LIFConstants,
-        progress: Progress,
-    ) -> None:
-        self.rate, self.score, self.seed = rate, score, seed
-        self.match_output, self.lag = match_output, lag
-        self.constants, self.progress = constants, progress
-        self.trials = refine(trials, constants.dt)
+    rate: RateRNN
+    trials: Trials
+    score: Score
+    seed: int
+    match_output: bool
+    lag: float
+    constants: LIFConstants
+    progress: Progress
 
-    def network(self, chosen: Candidate) -> LIFNetwork:
+    def network(self, candidate: Candidate) -> LIFNetwork:
         """Return a candidate's network."""
         return rate_to_lif(
             self.rate,
-            inverse_lambda=chosen.inverse_lambda,
-            output_gain=chosen.output_gain,
-            drive=chosen.drive,
+            inverse_lambda=candidate.inverse_lambda,
+            output_gain=candidate.output_gain,
+            drive=candidate.drive,
             lag=self.lag,
+            # a burn-in leads to a start of its own
             from_x0=self.constants.burn_in == 0,
             constants=self.constants,
         )
@@ -274,16 +272,8 @@ class _Bench:
         """Return what came of pairs of 1/λ and drive, run in one batch."""
         if not pairs:
             return []
-        blank = Candidate(
-            inverse_lambda=1.0,
-            drive=0.0,
-            output_gain=1.0,
-            unit=self.constants.unit,
-            amplitude=None,
-            accuracy=0.0,
-            accuracy_ungained=0.0,
-            error=np.inf,
-        )
+        # the network of λ = 1 Hz⁻¹: `scalings` multiply its recurrent weights
+        blank = Candidate(inverse_lambda=1.0, unit=self.constants.unit)
         spikes = simulate_lif(
             self.network(blank),
             self.trials.inputs,
@@ -311,9 +301,9 @@ class _Bench:
         )
 
 
-def _around(best: float, tried: np.ndarray) -> list[float]:
+def _around(best: float, levels: np.ndarray) -> list[float]:
     """Return `best` and the middles between it and its neighbours."""
-    below, above = tried[tried < best], tried[tried > best]
+    below, above = levels[levels < best], levels[levels > best]
     near = [best]
     near += [float(below[-1] + best) / 2] if below.size else []
     near += [float(above[0] + best) / 2] if above.size else []
@@ -326,8 +316,9 @@ def _gain(
     b_out: Float64[np.ndarray, " n_out"],
 ) -> float:
     """Return the factor g > 0 with g·raw + b_out nearest the target, or 1."""
-    wanted = (trials.targets - b_out)[trials.mask]
-    have = raw[trials.mask]
-    power = float((have**2).sum())
-    gain = float((have * wanted).sum()) / power if power > 0 else 1.0
+    targets = (trials.targets - b_out)[trials.mask]
+    outputs = raw[trials.mask]
+    power = float((outputs**2).sum())
+    gain = float((outputs * targets).sum()) / power if power > 0 else 1.0  # (C7)
+    # a gain of the wrong sign would answer the opposite
     return gain if gain > 0 else 1.0

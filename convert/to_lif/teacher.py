@@ -1,10 +1,12 @@
 """`Teacher`: a rate network as what its neurons' weights are fitted to.
 
-Least squares with a prior: weights that turn filtered spikes into drives.
+The fits are least squares with a prior, by second moments alone, so that samples need
+not be kept: of lessons, only their moments are added up.
 """
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ from jaxtyping import Float64
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import nnls
 
+from isotau.convert.ground import validation
 from isotau.convert.neuron.activation import activate
 from isotau.convert.neuron.fi_curve import curve, evaluate
 from isotau.convert.neuron.lif_constants import LIFConstants
@@ -47,6 +50,7 @@ def moments(f: np.ndarray, y: np.ndarray) -> SampleMoments:
     n, k = f.shape[1], y.shape[1]
     shapes = (n, k, (n, n), (n, k), k)
     total = SampleMoments(len(f), *(np.zeros(shape) for shape in shapes))
+    # in float64, a part at a time: the samples are float32 and fill the memory
     for start in range(0, len(f), CHUNK):
         a = f[start : start + CHUNK].astype(np.float64)
         b = y[start : start + CHUNK].astype(np.float64)
@@ -72,59 +76,97 @@ def pool(parts: list[SampleMoments]) -> SampleMoments:
 
 
 def ridge(
-    seen: SampleMoments, *, prior: Float64[np.ndarray, "k n"], strength: float
+    samples: SampleMoments, *, prior: Float64[np.ndarray, "k n"], strength: float
 ) -> LinearFit:
     """Return the weights that minimize ⟨|Y − wF − b|²⟩ + ρ|w − prior|².
 
     ρ is `strength` times the mean variance of a regressor, so that it means the same
     whatever the firing rates; the offset b is not penalized.
     """
-    gram, cross, penalty = _centred(seen, strength)
+    gram, cross, penalty = _centred(samples, strength)
+    # (C20): positive definite by the penalty, whatever neurons are silent
     factor = cho_factor(gram + penalty * np.eye(len(gram)))
     weights = cho_solve(factor, cross + penalty * prior.T).T
-    return LinearFit(weights, seen.y - weights @ seen.f)
+    return LinearFit(weights, samples.y - weights @ samples.f)
 
 
 def signed_ridge(
-    seen: SampleMoments, *, prior: Float64[np.ndarray, "k n"], strength: float
+    samples: SampleMoments, *, prior: Float64[np.ndarray, "k n"], strength: float
 ) -> LinearFit:
-    """Return the same where every weight keeps the prior's sign, zeros staying zero.
+    """Return the weights of `ridge` among those that keep the prior's signs and zeros.
 
     Each row is a non-negative least-squares problem over the prior's support.
     """
-    gram, cross, penalty = _centred(seen, strength)
+    gram, cross, penalty = _centred(samples, strength)
     weights = np.zeros_like(prior)
     for row, before in enumerate(prior):
-        kept = np.flatnonzero(before)
-        if not kept.size:
+        support = np.flatnonzero(before)
+        if not support.size:
             continue
-        signs = np.sign(before[kept])
-        part = gram[np.ix_(kept, kept)] * np.outer(signs, signs)
+        # (C21): magnitudes y ≥ 0 in the place of weights
+        signs = np.sign(before[support])
+        part = gram[np.ix_(support, support)] * np.outer(signs, signs)
         part[np.diag_indices_from(part)] += penalty
-        wanted = signs * cross[kept, row] + penalty * np.abs(before[kept])
+        target = signs * cross[support, row] + penalty * np.abs(before[support])
         upper = cholesky(part)
-        goal = solve_triangular(upper, wanted, trans="T")
-        weights[row, kept] = signs * nnls(upper, goal)[0]
-    return LinearFit(weights, seen.y - weights @ seen.f)
+        goal = solve_triangular(upper, target, trans="T")
+        weights[row, support] = signs * nnls(upper, goal)[0]
+    return LinearFit(weights, samples.y - weights @ samples.f)
 
 
-def left_over(seen: SampleMoments, fit: LinearFit) -> float:
+def left_over(samples: SampleMoments, fit: LinearFit) -> float:
     """Return the share of the targets' variance that a fit leaves; 0 if none varies."""
-    gram, cross, _ = _centred(seen, 0.0)
-    total = float((seen.yy - seen.y**2).sum())
-    left = float((fit.weights @ gram * fit.weights).sum())
-    left += total - 2 * float((fit.weights * cross.T).sum())
-    return left / total if total > 0 else 0.0
+    gram, cross, _ = _centred(samples, 0.0)
+    total = float((samples.yy - samples.y**2).sum())
+    # (C22), from the moments: what is left of any sample is not known
+    error = float((fit.weights @ gram * fit.weights).sum())
+    error += total - 2 * float((fit.weights * cross.T).sum())
+    return error / total if total > 0 else 0.0
 
 
 def _centred(
-    seen: SampleMoments, strength: float
+    samples: SampleMoments, strength: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return covariances of F with F and with Y, and ρ."""
-    gram = seen.ff - np.outer(seen.f, seen.f)
-    cross = seen.fy - np.outer(seen.f, seen.y)
-    scale = float(np.diagonal(gram).mean())
+    # covariances, as the offset is free: with it the means are met exactly
+    gram = samples.ff - np.outer(samples.f, samples.f)
+    cross = samples.fy - np.outer(samples.f, samples.y)
+    scale = float(np.diagonal(gram).mean())  # (C19); all neurons may be silent
     return gram, cross, strength * max(scale, 1e-12)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CalibrateConfig:
+    """How to calibrate.
+
+    Attributes:
+        swing: volts that a typical state of the rate network moves a neuron's drive.
+        offset: constant drive at x = 0, in volts above threshold; None for that at
+            which the f–I curve is nearest to the activation.
+        ridge: strength of the prior, the rate network's own weights, relative to the
+            variance of a filtered spike train.
+        rounds: closed-loop rounds after the first fit.
+        lag: time that τ_syn is shortened by, for the neuron's own delay, in seconds.
+        keep_signs: whether every weight keeps its sign and zeros stay zero; None for
+            whenever the network obeys Dale's law or has zero weights. A low-rank
+            network keeps its rank instead.
+    """
+
+    swing: float = 20e-3
+    offset: float | None = None
+    ridge: float = 1e-2
+    rounds: int = 1
+    lag: float = 0.0
+    keep_signs: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        validation.number("swing", self.swing, positive=True)
+        if self.offset is not None:
+            validation.number("offset", self.offset)
+        validation.number("ridge", self.ridge, positive=True)
+        validation.whole("rounds", self.rounds, 0, 100)
+        validation.number("lag", self.lag, minimum=0)
 
 
 class FitLesson(NamedTuple):
@@ -141,32 +183,40 @@ class Teacher:
         self,
         rate: RateRNN,
         neuron: LIFConstants,
-        *,
-        swing: float,
-        strength: float,
-        lag: float,
-        keep_signs: bool | None,
+        config: CalibrateConfig,
         seed: int,
     ) -> None:
-        """Make ready; the arguments are those of `CalibrateConfig`."""
+        """Make ready.
+
+        Args:
+            rate: the network.
+            neuron: what each of its units becomes.
+            config: how to calibrate.
+            seed: of the start voltages.
+
+        Raises:
+            ValueError: signs are to be kept of a low-rank network.
+        """
+        keep_signs = config.keep_signs
         if keep_signs and rate.rank:
             raise ValueError(
                 f"keep_signs: got True for a network of rank {rate.rank}, need None or "
                 "False; leave out its factors to keep signs"
             )
-        self.rate, self.neuron, self.strength = rate, neuron, strength
+        self.rate, self.neuron, self.strength = rate, neuron, config.ridge
         self.offset = neuron.v_leak - neuron.v_th
         self.every = round(rate.dt / neuron.dt)
-        self.tau = np.maximum(rate.tau - lag, neuron.dt)
+        self.tau = np.maximum(rate.tau - config.lag, neuron.dt)  # (C1)
         # One filter for all rows of the fit: it only decides which errors count.
         self.filter = float(np.median(self.tau))
         sparse = bool((rate.w_rec == 0).any()) or bool(rate.dale.any())
         self.signed = (sparse if keep_signs is None else keep_signs) and not rate.rank
         fi = curve(neuron)
         self.f0 = evaluate(fi, neuron.unit * rate.x0 + self.offset)
-        grid = np.linspace(-2, 2, 81) * swing
+        grid = np.linspace(-2, 2, 81) * config.swing
         r = activate(grid / neuron.unit, rate.activation, rate.ceiling)
         hz = evaluate(fi, grid + self.offset)
+        # (C15): what a Hz is worth, before any fit
         self.gain = float(np.cov(r, hz)[0, 1] / hz.var(ddof=1))
         rng = np.random.default_rng(seed)
         self.v0 = rng.uniform(neuron.v_reset, neuron.v_th, rate.n)
@@ -175,7 +225,7 @@ class Teacher:
         """Yield i of every fine step, in volts, x being joined by straight lines."""
         for before, after in itertools.pairwise(x):
             for k in range(self.every):
-                share = (k + 0.5) / self.every
+                share = (k + 0.5) / self.every  # (C16)
                 between = before * (1 - share) + after * share
                 yield self.neuron.unit * (between - self.rate.bias)
 
@@ -184,12 +234,14 @@ class Teacher:
         rate = self.rate
         r = activate(0.5 * (x[:-1] + x[1:]), rate.activation, rate.ceiling)
         start = activate(x[0], rate.activation, rate.ceiling)
+        # (C17); of a low-rank network the drives along m suffice, fewer than units
         matrix = rate.n_vectors / rate.n if rate.rank else rate.w_rec.T
         target, y = np.empty((len(r), x.shape[1], matrix.shape[1])), start @ matrix
         loss = float(decay_fraction(np.array(self.filter), rate.dt))
         for t in range(len(r)):
             y = y + loss * (r[t] @ matrix - y)
             target[t] = y
+        # the outputs' filters are the neurons' own (C24), as `read_out` has them
         f = self._filtered(spikes, self.filter)
         g = f if np.all(self.tau == self.filter) else self._filtered(spikes, self.tau)
         return FitLesson(
@@ -203,13 +255,13 @@ class Teacher:
     def fit(self, lessons: list[FitLesson]) -> tuple[LinearFit, LinearFit, float]:
         """Return the fits of drive and output, and what the first leaves."""
         rate, strength = self.rate, self.strength
-        seen = pool([lesson.drive for lesson in lessons])
+        drives = pool([lesson.drive for lesson in lessons])
         prior = rate.n_vectors.T / rate.n if rate.rank else rate.w_rec
         solve = signed_ridge if self.signed else ridge
-        drive = solve(seen, prior=self.gain * prior, strength=strength)
-        shown = pool([lesson.output for lesson in lessons])
-        output = ridge(shown, prior=self.gain * rate.w_out, strength=strength)
-        return drive, output, left_over(seen, drive)
+        drive = solve(drives, prior=self.gain * prior, strength=strength)
+        outputs = pool([lesson.output for lesson in lessons])
+        output = ridge(outputs, prior=self.gain * rate.w_out, strength=strength)
+        return drive, output, left_over(drives, drive)
 
     def constant(self, drive: LinearFit) -> np.ndarray:
         """Return the constant part of each unit's x: its bias and the fit's offset."""
@@ -220,23 +272,23 @@ class Teacher:
     def network(self, drive: LinearFit | None, output: LinearFit | None) -> LIFNetwork:
         """Return the LIF network with these weights, or with none."""
         rate, neuron = self.rate, self.neuron
-        n, every = rate.n, np.ones(rate.n)
+        n, ones = rate.n, np.ones(rate.n)
         constant, weights = rate.bias, np.zeros((n, n))
         if drive is not None:
             constant = self.constant(drive)
             weights = rate.m_vectors @ drive.weights if rate.rank else drive.weights
-        q = decay_fraction(self.tau, neuron.dt)[:, None]
+        q = decay_fraction(self.tau, neuron.dt)[:, None]  # (C23)
         return LIFNetwork(
             w_in=neuron.unit * q * rate.w_in,
             w_rec=neuron.unit * q / neuron.dt * weights,
             w_out=np.zeros((rate.n_out, n)) if output is None else output.weights,
             b_out=rate.b_out if output is None else output.offset,
             tau_syn=self.tau,
-            tau_mem=neuron.tau_mem * every,
-            v_th=neuron.v_th * every,
+            tau_mem=neuron.tau_mem * ones,
+            v_th=neuron.v_th * ones,
             v_leak=neuron.v_th + self.offset + neuron.unit * constant,
-            v_reset=neuron.v_reset * every,
-            refractory=neuron.refractory * every,
+            v_reset=neuron.v_reset * ones,
+            refractory=neuron.refractory * ones,
             noise_std=neuron.noise_std,
             dt=neuron.dt,
             i0=neuron.unit * (rate.x0 - constant),

@@ -7,16 +7,12 @@ The error of a unit in one time bin is a sum of three:
     misfit = F/inverse_lambda + floor − φ  the curve against the activation φ(x)
     upstream = φ − r                       another drive than the rate unit's
 
-with F and φ taken at the drive that the neuron had, x = (drive − offset)/unit.
-
-What each neuron of a LIF network was driven by, worked out from all spikes.
+with F and φ taken at the drive that the neuron had, x = (drive − offset)/unit. The
+drives are worked out from all spikes.
 """
 
-import csv
-import io
-import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +22,7 @@ import numpy.typing as npt
 from jaxtyping import Float64
 
 from isotau.convert.ground import validation
-from isotau.convert.ground.files import write_text
+from isotau.convert.ground.files import write_table
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import activate
@@ -96,21 +92,22 @@ def bin_units(
             f"{spikes.steps * spikes.dt} s"
         )
     binned = np.zeros((4, bins, spikes.batch, net.n))
-    kept = 1 - decay_fraction(net.tau_syn, net.dt)
+    keep = 1 - decay_fraction(net.tau_syn, net.dt)
     leak, groups = net.v_leak - net.v_th, _curves(net)
     z = np.zeros((spikes.batch, net.n))
     i = z + net.i0
     for t in progress(range(bins * per_bin), "drives from spikes"):
         fired, drives, rates, phi = binned[:, t // per_bin]
-        i += inputs[t] @ net.w_in.T + z @ net.w_rec.T
+        i += inputs[t] @ net.w_in.T + z @ net.w_rec.T  # (L1)
         drive = i + leak
         z = unpack(spikes.bits[t], net.n).astype(np.float64)
         fired += z / net.dt
         drives += drive
-        for some, fi in groups:
-            rates[:, some] += evaluate(fi, drive[:, some])
+        # (C27): taken at every step, as curve and activation bend within a bin
+        for neurons, fi in groups:
+            rates[:, neurons] += evaluate(fi, drive[:, neurons])
         phi += activate((drive - offset) / unit, rate.activation, rate.ceiling)
-        i *= kept
+        i *= keep  # (L3)
     return BinnedUnits(*(binned / per_bin))
 
 
@@ -126,10 +123,10 @@ def bin_rates(
     rates = validation.floats(
         "rates", rates, (steps, spikes.batch, rate.n), "steps × batch × unit"
     )
-    lasts = steps * rate.dt
-    if abs(lasts - spikes.steps * spikes.dt) > 1e-6:
+    duration = steps * rate.dt
+    if abs(duration - spikes.steps * spikes.dt) > 1e-6:
         raise ValueError(
-            f"rates: got {lasts} s, need {spikes.steps * spikes.dt} s as the spikes "
+            f"rates: got {duration} s, need {spikes.steps * spikes.dt} s as the spikes "
             "have; run both networks on the same trials"
         )
     per_bin = steps_per_bin(width, rate.dt)
@@ -144,12 +141,12 @@ def average_trials(
     """Return means over the trials of each label; `x` itself if there are none."""
     if labels is None:
         return x
-    given = np.asarray(labels)
-    if given.shape != x.shape[1:2]:
+    conditions = np.asarray(labels)
+    if conditions.shape != x.shape[1:2]:
         raise ValueError(
-            f"labels: got shape {given.shape}, need {x.shape[1:2]}, one per trial"
+            f"labels: got shape {conditions.shape}, need {x.shape[1:2]}, one per trial"
         )
-    parts = [x[:, given == label].mean(axis=1) for label in np.unique(given)]
+    parts = [x[:, conditions == k].mean(axis=1) for k in np.unique(conditions)]
     return np.stack(parts, axis=1)
 
 
@@ -163,7 +160,8 @@ def steps_per_bin(width: float, dt: float) -> int:
 
 def _curves(net: LIFNetwork) -> list[tuple[np.ndarray, FICurve]]:
     """Return which neurons share an f–I curve, and the curve."""
-    kinds, which = np.unique(
+    # a curve is computed for each kind of neuron, of which most networks have one
+    kinds, kind_of = np.unique(
         np.stack([net.tau_mem, net.v_th - net.v_reset, net.refractory], axis=1),
         axis=0,
         return_inverse=True,
@@ -171,34 +169,21 @@ def _curves(net: LIFNetwork) -> list[tuple[np.ndarray, FICurve]]:
     shared = replace(PUBLISHED, v_th=0.0, v_leak=0.0, dt=net.dt, refractory=0.0)
     return [
         (
-            np.flatnonzero(which.ravel() == k),
+            np.flatnonzero(kind_of.ravel() == k),
             curve(
                 replace(
                     shared,
                     tau_mem=tau,
                     v_reset=-swing,
-                    refractory=rest,
+                    refractory=period,
                     noise_std=net.noise_std,
                 )
             ),
         )
-        for k, (tau, swing, rest) in enumerate(kinds.tolist())
+        for k, (tau, swing, period) in enumerate(kinds.tolist())
     ]
 
 
-NUMBERS = (
-    "bias",
-    "rms",
-    "correlation",
-    "noise",
-    "dynamics",
-    "misfit",
-    "upstream",
-    "beyond",
-    "fired",
-    "wanted",
-)
-"""The per-unit arrays of `UnitDiagnostics`, in the order of the CSV's columns."""
 NEAR_CEILING = 0.9
 """Share of the highest rate that refractory neurons reach from which one counts as
 saturated."""
@@ -223,9 +208,9 @@ class UnitDiagnostics:
 
     Errors are in the unit of r. A unit's cause is the first that holds of: it agrees
     (rms within the tolerance); noise (within it without the noise); silent (too low,
-    and below `silent_rate` on average); saturated (most of the squared error where the
-    rate wanted is near the refractory ceiling); else the largest of misfit ("beyond the
-    fit"), upstream and dynamics.
+    and below `silent_rate` on average); saturated (too low, and most of the squared
+    error where the rate wanted is near the refractory ceiling); else the largest of
+    misfit ("beyond the fit"), upstream and dynamics.
 
     Attributes:
         bias: mean error.
@@ -261,6 +246,10 @@ class UnitDiagnostics:
     def n(self) -> int:
         """Number of units."""
         return len(self.cause)
+
+
+NUMBERS = tuple(field.name for field in fields(UnitDiagnostics))[:-3]
+"""The per-unit arrays of `UnitDiagnostics`, in the order of the CSV's columns."""
 
 
 def diagnose_units(
@@ -305,10 +294,12 @@ def diagnose_units(
     scale = _per_unit("inverse_lambda", inverse_lambda, rate.n)
     if offset is None:
         offset = net.v_leak - net.v_th - volts * rate.bias
-    asked = bin_rates(rate, rates, spikes, width=width)
-    if not 0 <= skip <= (len(asked) - 2) * width:
+    binned = bin_rates(rate, rates, spikes, width=width)
+    # two bins at least: noise is what differs between neighbours (C28)
+    longest = (len(binned) - 2) * width
+    if not 0 <= skip <= longest:
         raise ValueError(
-            f"skip: got {skip} s, need 0 to {(len(asked) - 2) * width} s, so that two "
+            f"skip: got {skip} s, need 0 to {longest} s, so that two "
             f"bins of {width} s are left"
         )
     lif = bin_units(
@@ -322,20 +313,21 @@ def diagnose_units(
         progress=progress,
     )
     floor = -1.0 if rate.activation == "tanh" else 0.0
-    fired, own, phi, wanted = (
+    fired, curve_rates, phi, target = (
         average_trials(x[round(skip / width) :], labels)
         for x in (
             floor + lif.fired / scale,
             floor + lif.curve / scale,
             lif.activation,
-            asked,
+            binned,
         )
     )
-    numbers = _compare(fired, own, phi, wanted, tolerance)
-    for name, r in (("fired", fired), ("wanted", wanted)):
+    numbers = _compare(fired, curve_rates, phi, target, tolerance)
+    for name, r in (("fired", fired), ("wanted", target)):
         numbers[name] = (r.mean(axis=(0, 1)) - floor) * scale
-    error = (fired - wanted) ** 2
-    near = (wanted - floor) * scale > NEAR_CEILING / (net.refractory + net.dt)
+    error = (fired - target) ** 2
+    # (C29)
+    near = (target - floor) * scale > NEAR_CEILING / (net.refractory + net.dt)
     ceiling = 2 * (error * near).sum(axis=(0, 1)) > error.sum(axis=(0, 1))
     cause = tuple(
         _cause(
@@ -382,14 +374,12 @@ def write_csv(diagnostics: UnitDiagnostics, path: str | os.PathLike[str]) -> Pat
         "width": diagnostics.width,
         "tolerance": diagnostics.tolerance,
     }
-    text = io.StringIO(newline="")
-    text.write(f"# {json.dumps(settings)}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("unit", "cause", *NUMBERS))
-    for k, cause in enumerate(diagnostics.cause):
-        numbers = (repr(float(getattr(diagnostics, name)[k])) for name in NUMBERS)
-        writer.writerow((k, cause.value, *numbers))
-    return write_text(path, text.getvalue())
+    numbers = np.array([getattr(diagnostics, name) for name in NUMBERS]).T
+    rows = (
+        (k, cause.value, *numbers[k].tolist())
+        for k, cause in enumerate(diagnostics.cause)
+    )
+    return write_table(path, settings, ("unit", "cause", *NUMBERS), rows)
 
 
 def _per_unit(name: str, value: npt.ArrayLike, n: int) -> np.ndarray:
@@ -400,9 +390,9 @@ def _per_unit(name: str, value: npt.ArrayLike, n: int) -> np.ndarray:
 
 def _compare(
     fired: np.ndarray,
-    own: np.ndarray,
+    curve_rates: np.ndarray,
     phi: np.ndarray,
-    wanted: np.ndarray,
+    target: np.ndarray,
     tolerance: float,
 ) -> dict[str, np.ndarray]:
     """Return the sizes of the error and of its parts; all in the unit of r."""
@@ -410,20 +400,22 @@ def _compare(
     def rms(x: np.ndarray) -> np.ndarray:
         return np.sqrt((x * x).mean(axis=(0, 1)))
 
-    # Von Neumann's estimate: what differs between neighbouring bins is noise.
-    noise = rms(np.diff(fired - own, axis=0)) / np.sqrt(2)
-    a, b = (x - x.mean(axis=(0, 1)) for x in (fired, wanted))
+    # (C26), (C27)
+    own, misfit, error = fired - curve_rates, curve_rates - phi, fired - target
+    # (C28), von Neumann's estimate: what differs between neighbouring bins is noise
+    noise = rms(np.diff(own, axis=0)) / np.sqrt(2)
+    a, b = (x - x.mean(axis=(0, 1)) for x in (fired, target))
     power = (a * a).sum(axis=(0, 1)) * (b * b).sum(axis=(0, 1))
-    both = (a * b).sum(axis=(0, 1))
+    product = (a * b).sum(axis=(0, 1))
     return {
-        "bias": (fired - wanted).mean(axis=(0, 1)),
-        "rms": rms(fired - wanted),
-        "correlation": both / np.sqrt(np.where(power > 0, power, np.nan)),
+        "bias": error.mean(axis=(0, 1)),
+        "rms": rms(error),
+        "correlation": product / np.sqrt(np.where(power > 0, power, np.nan)),
         "noise": noise,
-        "dynamics": np.sqrt(np.maximum(rms(fired - own) ** 2 - noise**2, 0)),
-        "misfit": rms(own - phi),
-        "upstream": rms(phi - wanted),
-        "beyond": (np.abs(own - phi) > tolerance).mean(axis=(0, 1)),
+        "dynamics": np.sqrt(np.maximum(rms(own) ** 2 - noise**2, 0)),
+        "misfit": rms(misfit),
+        "upstream": rms(phi - target),
+        "beyond": (np.abs(misfit) > tolerance).mean(axis=(0, 1)),
     }
 
 
@@ -435,6 +427,7 @@ def _cause(
         return Cause.AGREES
     if unit["rms"] ** 2 - unit["noise"] ** 2 <= tolerance**2:
         return Cause.NOISE
+    # a unit that fires too much lacks nothing that silence or a ceiling would take
     if silent and unit["bias"] < 0:
         return Cause.SILENT
     if saturated and unit["bias"] < 0:
@@ -444,4 +437,4 @@ def _cause(
         Cause.UPSTREAM: unit["upstream"],
         Cause.DYNAMICS: unit["dynamics"],
     }
-    return max(parts, key=lambda cause: parts[cause])
+    return max(parts, key=parts.__getitem__)

@@ -42,13 +42,13 @@ from .convert.to_fixed.quantization_report import (
 from .convert.to_fixed.quantize import QuantizeConfig as QuantizeConfig
 from .convert.to_fixed.quantize import messages as messages
 from .convert.to_fixed.quantize import quantize as quantize
-from .convert.to_lif.calibrate import CalibrateConfig as CalibrateConfig
 from .convert.to_lif.change_variables import replicate as replicate
 from .convert.to_lif.change_variables import tanh_to_sigmoid as tanh_to_sigmoid
 from .convert.to_lif.convert_rate import ConvertConfig as ConvertConfig
 from .convert.to_lif.convert_rate import convert_rate as convert_rate
 from .convert.to_lif.search_lambda import rate_to_lif as rate_to_lif
 from .convert.to_lif.search_lambda import search_lambda as search_lambda
+from .convert.to_lif.teacher import CalibrateConfig as CalibrateConfig
 from .convert.training.train_config import TrainConfig as TrainConfig
 from .convert.training.train_loop import train as train
 from .convert.training.train_loop import train_many as train_many

@@ -1,7 +1,6 @@
 """`Timescales`: each neuron's timescale, or why it has none."""
 
 import csv
-import io
 import json
 import os
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from jaxtyping import Float64
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
-from isotau.convert.ground.files import write_text
+from isotau.convert.ground.files import write_table
 from isotau.convert.ground.representation import short_repr
 
 FORMAT = 2
@@ -176,16 +175,13 @@ def write_csv(timescales: Timescales, path: str | os.PathLike[str]) -> Path:
     """
     settings = {"isotau": "Timescales", "format": FORMAT}
     settings |= {name: getattr(timescales, name) for name in SETTINGS}
-    # The line ends are the writer's alone, the same on every system.
-    text = io.StringIO(newline="")
-    text.write(f"# {json.dumps(settings)}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for k, status in enumerate(timescales.status):
-        # repr keeps every bit; numpy's own would print np.float64(…).
-        numbers = (repr(float(getattr(timescales, name)[k])) for name in NUMBERS)
-        writer.writerow((k, status.value, *numbers))
-    return write_text(path, text.getvalue())
+    # transposed to neuron × number, all as floats
+    numbers = np.array([getattr(timescales, name) for name in NUMBERS], float).T
+    rows = (
+        (k, status.value, *numbers[k].tolist())
+        for k, status in enumerate(timescales.status)
+    )
+    return write_table(path, settings, COLUMNS, rows)
 
 
 def read_csv(path: str | os.PathLike[str]) -> Timescales:

@@ -9,8 +9,8 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.convert.to_lif.calibrate import CalibrateConfig
 from isotau.convert.to_lif.convert_rate import ConvertConfig
+from isotau.convert.to_lif.teacher import CalibrateConfig
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.sim.engines.engine import ENGINES
 from isotau.sim.tasks import TASKS

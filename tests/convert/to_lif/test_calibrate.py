@@ -18,7 +18,8 @@ from isotau.convert.records.trials import Trials, refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import read_out
-from isotau.convert.to_lif.calibrate import CalibrateConfig, calibrate, choose_neuron
+from isotau.convert.to_lif.calibrate import calibrate, choose_neuron
+from isotau.convert.to_lif.teacher import CalibrateConfig
 
 FAST = CalibrateConfig(rounds=0)
 

@@ -12,10 +12,10 @@ from isotau.convert.records.trials import Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import read_out
-from isotau.convert.to_lif.calibrate import CalibrateConfig
 from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.convert_rate import ConvertConfig, convert_rate
 from isotau.convert.to_lif.search_lambda import search_lambda
+from isotau.convert.to_lif.teacher import CalibrateConfig
 
 CALIBRATED = ConvertConfig()
 SCALED = ConvertConfig(method="scale")

@@ -10,7 +10,7 @@ from isotau.convert.neuron.activation import activate
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, pack
-from isotau.convert.to_lif.teacher import LinearFit, Teacher
+from isotau.convert.to_lif.teacher import CalibrateConfig, LinearFit, Teacher
 
 NEURON = LIFConstants(unit=2e-3, v_leak=-38e-3, burn_in=0.0)
 N = 6
@@ -38,8 +38,7 @@ def some_net(rank=0, **changed):
 
 
 def teacher_of(net, neuron=NEURON, **changed):
-    chosen = {"swing": 0.01, "strength": 0.01, "lag": 0.0, "keep_signs": None}
-    return Teacher(net, neuron, **(chosen | {"seed": 0} | changed))
+    return Teacher(net, neuron, CalibrateConfig(**({"swing": 0.01} | changed)), seed=0)
 
 
 def some_fit(rows, seed=1):
