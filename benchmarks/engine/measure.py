@@ -15,10 +15,10 @@ import numpy as np
 
 from benchmarks.engine import networks, rivals
 from benchmarks.engine.rivals import Measure, Timed
+from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.storage import save
 from isotau.sim.engines import reference
-from isotau.sim.engines.run import State
 
 ENGINES = {
     "compiled": "isotau.sim.engines.compiled",
@@ -60,7 +60,7 @@ def modules() -> dict[str, Any]:
 
 
 def engine_run(
-    run: Callable[..., Any], net: FixedPointNetwork, state: State, **options: Any
+    run: Callable[..., Any], net: FixedPointNetwork, state: ChipState, **options: Any
 ) -> Measure:
     """Return the measurement of one of isotau's engines.
 

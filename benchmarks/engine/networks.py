@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.spikes import unpack
-from isotau.sim.engines.run import State
 
 DU, DV, VTH = 400, 120, 2000
 """Registers of every neuron: τ of about 10 ms and 34 ms in steps of 1 ms."""
@@ -79,7 +79,7 @@ def activity(bits: np.ndarray, n: int) -> float:
     return float(unpack(bits, n).mean())
 
 
-def warmed_up(run: Callable, net: FixedPointNetwork, batch: int) -> State:
+def warmed_up(run: Callable, net: FixedPointNetwork, batch: int) -> ChipState:
     """Return a state in which the trials of a batch have come apart, by noise."""
     # Without noise all trials of a batch would stay the same for ever.
     noisy = replace(net, noise_exp=15)

@@ -21,8 +21,8 @@ from benchmarks.engine.networks import DU, DV, VTH, activity
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground.supervision import supervise
 from isotau.convert.records import storage
+from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.sim.engines.run import State
 
 HERE = Path(__file__).parent
 LIMIT_S = 300
@@ -56,7 +56,7 @@ def compile_c(folder: Path) -> ctypes.CDLL | None:
     return ctypes.CDLL(str(library))
 
 
-def plain_c(library: ctypes.CDLL, net: FixedPointNetwork, state: State) -> Measure:
+def plain_c(library: ctypes.CDLL, net: FixedPointNetwork, state: ChipState) -> Measure:
     """Return the measurement of the C loop, on one thread."""
 
     def int32(values: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def floats(net: FixedPointNetwork) -> dict[str, np.ndarray]:
     }
 
 
-def norse(net: FixedPointNetwork, state: State) -> Measure:
+def norse(net: FixedPointNetwork, state: ChipState) -> Measure:
     """Return the measurement of Norse's LIFRecurrentCell on the same weights.
 
     A spike is held against a threshold of 1; spikes are counted, not kept.

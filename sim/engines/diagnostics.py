@@ -16,11 +16,12 @@ from jaxtyping import Bool, Int64
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.records.chip_state import ChipState, initial_state
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.to_fixed.quantization_report import QuantizationReport
-from isotau.sim.engines.run import Overflow, Run, State, initial_state
+from isotau.sim.engines.run import Overflow, Run
 
 STRICT = ("sum_wraps", "u_wraps", "v_low")
 """The overflows that are errors, in the order in which a step meets them."""
@@ -248,7 +249,7 @@ def raise_first(
     *,
     seed: int = 0,
     first_trial: int = 0,
-    state: State | None = None,
+    state: ChipState | None = None,
 ) -> None:
     """Raise for the first overflow of a run; return if there is none.
 
@@ -262,7 +263,9 @@ def raise_first(
         ChipOverflow: something overflowed.
     """
 
-    def tried(sent: np.ndarray, trial: int, start: State) -> tuple[Overflow, State]:
+    def tried(
+        sent: np.ndarray, trial: int, start: ChipState
+    ) -> tuple[Overflow, ChipState]:
         run = engine(
             net, sent, seed=seed, first_trial=trial, state=start, count_overflow=True
         )
@@ -282,7 +285,9 @@ def raise_first(
             messages, now = messages[half:], after
     for k in range(messages.shape[1]):
         one = slice(k, k + 1)
-        alone = State(now.u[one], now.v[one], now.rest[one], now.ring[:, one], now.step)
+        alone = ChipState(
+            now.u[one], now.v[one], now.rest[one], now.ring[:, one], now.step
+        )
         counted, _ = tried(messages[:, one], first_trial + k, alone)
         for kind in _errors(counted):
             neuron = int(np.argmax(getattr(counted, kind) > 0))

@@ -3,30 +3,17 @@
 Slow, plain and the definition: other engines and Lava must give these bits.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Integer
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.chip.philox import membrane_samples
-from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.records import spikes
+from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
-from isotau.convert.records.spikes import Spikes
-from isotau.convert.records.storage import fingerprint
-from isotau.sim.engines.diagnostics import raise_first
-from isotau.sim.engines.run import (
-    Overflow,
-    Run,
-    State,
-    check,
-    count_payloads,
-    overflowed,
-)
-
-NAME = "reference"
+from isotau.sim.engines.engine import Engine
+from isotau.sim.engines.run import EngineJob, Recording
 
 
 class Registers(NamedTuple):
@@ -41,10 +28,10 @@ class Registers(NamedTuple):
     refractory: np.ndarray
 
 
-class Stepped(NamedTuple):
+class StepResult(NamedTuple):
     """One time step's outcome: the next state, who spiked, and what left its range."""
 
-    state: State
+    state: ChipState
     fired: np.ndarray
     a: np.ndarray
     u_unwrapped: np.ndarray
@@ -65,12 +52,12 @@ def registers(net: FixedPointNetwork) -> Registers:
 
 def step(
     chip: Registers,
-    state: State,
+    state: ChipState,
     messages: np.ndarray,
     *,
     noise: np.ndarray | int = 0,
     reset: bool = False,
-) -> Stepped:
+) -> StepResult:
     """Return the outcome of one time step.
 
     Args:
@@ -79,103 +66,63 @@ def step(
         messages: trial × channel; they arrive with the next step or, where a block has
             a delay, later.
         noise: trial × neuron, or 0; added to v in this step.
-        reset: whether u and v are set to 0 first.
+        reset: whether u and v are set to 0 first: (H2).
     """
     slot = state.step % len(state.ring)
-    a = state.ring[slot].astype(np.int64)
+    a = state.ring[slot].astype(np.int64)  # (H1)
     u_before, v_before = (state.u * (not reset), state.v * (not reset))
     u_unwrapped = arithmetic.update_u_unwrapped(u_before.astype(np.int64), a, chip.du)
-    u = arithmetic.wrap_u(u_unwrapped)
-    drive = chip.bias + noise
+    u = arithmetic.wrap_u(u_unwrapped)  # (H5)
+    drive = chip.bias + noise  # (H6)
     v_unclipped = arithmetic.update_v_unclipped(
         v_before.astype(np.int64), u, chip.dv, drive
     )
-    v = np.where(state.rest > 0, 0, arithmetic.clip_v(v_unclipped))
-    fired = v > chip.threshold
-    rest = np.where(fired, chip.refractory, np.maximum(state.rest - 1, 0))
+    v = np.where(state.rest > 0, 0, arithmetic.clip_v(v_unclipped))  # (H7), (H8)
+    fired = v > chip.threshold  # (H9)
+    rest = np.where(fired, chip.refractory, np.maximum(state.rest - 1, 0))  # (H10)
     ring = state.ring.astype(np.int64)
     ring[slot] = 0
     for block, weights in chip.blocks:
         arrival = (state.step + 1 + block.delay) % len(ring)
         sent = _delivered(block, weights, fired, messages)
-        ring[arrival] = arithmetic.wrap_int32(ring[arrival] + sent)
-    after = State(
+        ring[arrival] = arithmetic.wrap_int32(ring[arrival] + sent)  # (H12)
+    after = ChipState(
         u=u.astype(np.int32),
-        v=np.where(fired, 0, v).astype(np.int32),
+        v=np.where(fired, 0, v).astype(np.int32),  # (H11)
         rest=rest.astype(np.int32),
         ring=ring.astype(np.int32),
         step=state.step + 1,
     )
-    return Stepped(after, fired, a, u_unwrapped, v_unclipped)
+    return StepResult(after, fired, a, u_unwrapped, v_unclipped)
 
 
-def run(
-    net: FixedPointNetwork,
-    messages: Integer[np.ndarray, "steps batch n_in"],
-    *,
-    seed: int = 0,
-    first_trial: int = 0,
-    record: Sequence[str] = (),
-    neurons: Sequence[int] | np.ndarray | None = None,
-    state: State | None = None,
-    count_overflow: bool = False,
-    strict: bool = False,
-    progress: Progress = silent,
-) -> Run:
-    """Run a batch of trials and return their spikes.
-
-    Arguments and errors are those of `isotau.sim.engines.run.check`; `count_overflow`
-    fills `Run.overflow`, `progress` is given the steps as they pass.
-
-    Raises:
-        ChipOverflow: `strict` was asked for and a number left its range.
-    """
-    job = check(
-        net,
-        messages,
-        seed=seed,
-        first_trial=first_trial,
-        record=record,
-        neurons=neurons,
-        state=state,
-    )
-    steps, batch, _ = job.messages.shape
-    trials = np.arange(first_trial, first_trial + batch)
-    bits = np.empty((steps, batch, (net.n + 7) // 8), dtype=np.uint8)
-    shape = (steps, batch, len(job.neurons))
-    kept = {name: np.empty(shape, dtype=np.int32) for name in job.record}
-    overflow = Overflow(*np.zeros((4, net.n), dtype=np.int64))
-    if count_overflow or strict:
-        overflow.sum_wraps[:] = count_payloads(net, job.messages)
-    chip, now = registers(net), job.state
-    for t in progress(range(steps), "reference engine"):
-        noise = _noise(net, seed, now.step, trials)
-        reset = resets(net, now.step)
-        done = step(chip, now, job.messages[t], noise=noise, reset=reset)
-        if count_overflow or strict:
-            _count(overflow, done, now)
-        now = done.state
-        bits[t] = spikes.pack(done.fired)
-        for name, values in kept.items():
-            values[t] = getattr(now, name)[:, job.neurons]
-    made = Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net))
-    if strict and overflowed(overflow):
-        raise_first(
-            run,
-            net,
-            job.messages,
-            seed=seed,
-            first_trial=first_trial,
-            state=job.state,
+def simulate(job: EngineJob, recording: Recording) -> ChipState:
+    """Fill the recording of a job and return the state at its end."""
+    net, now = job.net, job.state
+    trials = np.arange(job.messages.shape[1]) + job.first_trial
+    chip = registers(net)
+    for t in job.progress(range(len(job.messages)), "reference engine"):
+        result = step(
+            chip,
+            now,
+            job.messages[t],
+            noise=_noise(net, job.seed, now.step, trials),
+            reset=resets(net, now.step),
         )
-    counted = overflow if count_overflow or strict else None
-    return Run(made, kept.get("u"), kept.get("v"), now, counted)
+        if recording.counts is not None:
+            _count(recording.counts, result, now)
+        now = result.state
+        recording.bits[t] = spikes.pack(result.fired)
+        for trace, values in ((recording.u, now.u), (recording.v, now.v)):
+            if len(trace):
+                trace[t] = values[:, job.neurons]
+    return now
 
 
 def _delivered(
     block: WeightBlock, weights: np.ndarray, fired: np.ndarray, messages: np.ndarray
 ) -> np.ndarray:
-    """Return what one connection hands over, trial × neuron.
+    """Return what one connection hands over, trial × neuron: (H12), (H13).
 
     The sum is taken in float64, which is exact: |weight · message| ≤ 2^39, and fewer
     than 2^14 columns stay below 2^53.
@@ -195,13 +142,18 @@ def _noise(
     return arithmetic.scale_noise(sample, net.noise_exp)
 
 
-def _count(overflow: Overflow, done: Stepped, before: State) -> None:
+def _count(counts: np.ndarray, result: StepResult, before: ChipState) -> None:
     """Add what left its range in one step; a resting neuron's v is not looked at."""
     limit = arithmetic.STATE_LIMIT
     awake = before.rest <= 0
-    shifted = done.a << arithmetic.INPUT_SHIFT
-    overflow.sum_wraps[:] += (shifted != arithmetic.wrap_int32(shifted)).sum(axis=0)
-    u = done.u_unwrapped
-    overflow.u_wraps[:] += (u != arithmetic.wrap_u(u)).sum(axis=0)
-    overflow.v_low[:] += (awake & (done.v_unclipped < 1 - limit)).sum(axis=0)
-    overflow.v_high[:] += (awake & (done.v_unclipped > limit - 1)).sum(axis=0)
+    shifted, u = result.a << arithmetic.INPUT_SHIFT, result.u_unwrapped
+    outside = (
+        shifted != arithmetic.wrap_int32(shifted),
+        u != arithmetic.wrap_u(u),
+        awake & (result.v_unclipped < 1 - limit),
+        awake & (result.v_unclipped > limit - 1),
+    )
+    counts += np.array([kind.sum(axis=0) for kind in outside])
+
+
+run = Engine("reference", simulate)

@@ -1,40 +1,17 @@
-"""What every engine takes and gives: messages in; spikes, states and counts out."""
+"""What every engine takes and gives: a job in; spikes, states and counts out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int32, Int64, UInt8
 
-from isotau.convert.ground import validation
-from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.progress import Progress
+from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
 
-RECORDABLE = ("u", "v")
-MAX_COLUMNS = 1 << 14
-"""Weights times payloads of as many channels sum exactly in float64: 2^14 · 2^39."""
 
-
-@short_repr
-class State(NamedTuple):
-    """All that a network remembers between two steps; a run goes on from it exactly.
-
-    `ring` holds what is under way in connections: `ring[k]` arrives at the next step
-    whose number is k modulo the number of slots.
-    """
-
-    u: Int32[np.ndarray, "batch n"]
-    v: Int32[np.ndarray, "batch n"]
-    rest: Int32[np.ndarray, "batch n"]
-    """Steps left at reset."""
-    ring: Int32[np.ndarray, "slots batch n"]
-    step: int
-    """Steps since power-up; decides noise, resets and the place in the ring."""
-
-
-@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Overflow:
     """How often numbers left their range, per neuron, over all trials and steps.
@@ -53,7 +30,6 @@ class Overflow:
     v_high: Int64[np.ndarray, " n"]
 
 
-@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """What a run left behind.
@@ -70,8 +46,36 @@ class Run:
     spikes: Spikes
     u: Int32[np.ndarray, "steps batch k"] | None
     v: Int32[np.ndarray, "steps batch k"] | None
-    state: State
+    state: ChipState
     overflow: Overflow | None = None
+
+
+class EngineJob(NamedTuple):
+    """The checked arguments of a run."""
+
+    net: FixedPointNetwork
+    messages: Int64[np.ndarray, "steps batch n_in"]
+    neurons: Int64[np.ndarray, " k"]
+    """Places of the neurons that are recorded."""
+    state: ChipState
+    """Before the first step; not changed."""
+    seed: int
+    first_trial: int
+    threads: int | None
+    device: str | None
+    progress: Progress
+
+
+class Recording(NamedTuple):
+    """What an engine fills as it goes on."""
+
+    bits: UInt8[np.ndarray, "steps batch bytes"]
+    """Spikes, packed as in `Spikes`; may be a file."""
+    u: Int32[np.ndarray, "_ batch k"]
+    """Of the job's neurons after each step; without steps if it is not recorded."""
+    v: Int32[np.ndarray, "_ batch k"]
+    counts: Int64[np.ndarray, "4 n"] | None
+    """What left its range, in the order of `Overflow`; None if it is not counted."""
 
 
 def overflowed(counted: Overflow) -> bool:
@@ -93,6 +97,7 @@ def count_payloads(
     """
     counts = np.zeros(net.n, dtype=np.int64)
     for block in net.blocks:
+        # Spikes add up to less than 2^8 · 2^14: only numbers take a sum so far.
         if block.source != "input" or block.binary:
             continue
         weights = block.weights.T.astype(np.float64)
@@ -101,104 +106,3 @@ def count_payloads(
             totals = np.abs(sent[:, block.pre].astype(np.float64) @ weights) * factor
             counts += (totals >= 2.0**31).sum(axis=0)
     return counts
-
-
-def initial_state(net: FixedPointNetwork, batch: int) -> State:
-    """Return the state at power-up: u0 and v0, nobody at rest, nothing under way."""
-    return State(
-        u=np.tile(net.u0, (batch, 1)),
-        v=np.tile(net.v0, (batch, 1)),
-        rest=np.zeros((batch, net.n), dtype=np.int32),
-        ring=np.zeros((net.slots, batch, net.n), dtype=np.int32),
-        step=0,
-    )
-
-
-class Job(NamedTuple):
-    """The checked arguments of a run."""
-
-    messages: Int64[np.ndarray, "steps batch n_in"]
-    neurons: Int64[np.ndarray, " k"]
-    state: State
-    seed: int
-    first_trial: int
-    record: tuple[str, ...]
-
-
-def check(
-    net: FixedPointNetwork,
-    messages: np.ndarray,
-    *,
-    seed: int,
-    first_trial: int,
-    record: Sequence[str],
-    neurons: Sequence[int] | np.ndarray | None,
-    state: State | None,
-) -> Job:
-    """Return an engine's arguments, checked.
-
-    Args:
-        net: the network.
-        messages: what the input channels send; steps × batch × channel, int32.
-        seed: of the membrane noise, 0 … 2^64 − 1.
-        first_trial: number of the first trial; trial k draws the noise of
-            `first_trial` + k whatever the batch.
-        record: "u", "v" or both, to keep them for every step.
-        neurons: indices of the neurons whose u and v are kept; None for all.
-        state: where to start; None for power-up.
-
-    Raises:
-        ValueError: messages, neurons or a state that do not fit the network, an unknown
-            variable, a seed or trial number that the noise has not.
-    """
-    for name in record:
-        validation.choice("record", name, RECORDABLE)
-    for k, block in enumerate(net.blocks):
-        if block.source == "input" and len(block.pre) > MAX_COLUMNS:
-            raise ValueError(
-                f"blocks[{k}].pre: got {len(block.pre)} input channels, need at most "
-                f"{MAX_COLUMNS} for exact sums; split the block"
-            )
-    steps = validation.length("messages", messages, ndim=3)
-    batch = validation.length("messages", messages, axis=1, ndim=3)
-    if not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed: got {seed}, need 0 to 2^64 − 1")
-    chosen = np.arange(net.n) if neurons is None else np.asarray(neurons)
-    return Job(
-        messages=validation.integers(
-            "messages",
-            messages,
-            (steps, batch, net.n_in),
-            "steps × batch × channel",
-            dtype=np.int64,
-            low=-(2**31),
-            high=2**31 - 1,
-        ),
-        neurons=validation.integers(
-            "neurons",
-            chosen,
-            chosen.shape,
-            "neuron",
-            dtype=np.int64,
-            low=0,
-            high=net.n - 1,
-        ),
-        state=_check_state(net, batch, state),
-        seed=seed,
-        first_trial=validation.whole("first_trial", first_trial, 0, 2**32 - batch),
-        record=tuple(record),
-    )
-
-
-def _check_state(net: FixedPointNetwork, batch: int, state: State | None) -> State:
-    if state is None:
-        return initial_state(net, batch)
-    need = initial_state(net, batch)
-    for name in ("u", "v", "rest", "ring"):
-        got, wanted = np.shape(getattr(state, name)), getattr(need, name).shape
-        if got != wanted:
-            raise ValueError(
-                f"state.{name}: got shape {got}, need {wanted}; go on with the network "
-                "and batch that the state came from"
-            )
-    return state

@@ -20,9 +20,9 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.files import write_text
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.records.chip_state import initial_state
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
 from isotau.sim.engines import reference
-from isotau.sim.engines.run import initial_state
 
 COLUMNS = {"input": (-(2**31), 2**31 - 1), "v": (-(10**12), 10**12), "spike": (0, 1)}
 """What a trace has, and between which numbers; v alone need not be whole."""

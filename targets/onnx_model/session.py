@@ -15,6 +15,7 @@ from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as packed
+from isotau.convert.records.chip_state import ChipState, check_state
 from isotau.convert.records.spikes import Spikes
 from isotau.targets.onnx_model.interface import STATE
 from isotau.targets.onnx_model.model_file import read_model, read_properties
@@ -27,16 +28,6 @@ FATAL = 4
 
 
 @short_repr
-class OnnxState(NamedTuple):
-    """All that a network remembers, field for field as the engines' `State`."""
-
-    u: Int32[np.ndarray, "batch n"]
-    v: Int32[np.ndarray, "batch n"]
-    rest: Int32[np.ndarray, "batch n"]
-    ring: Int32[np.ndarray, "slots batch n"]
-    step: int
-
-
 @short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class OnnxRun:
@@ -54,7 +45,7 @@ class OnnxRun:
     spikes: Spikes
     u: Int32[np.ndarray, "steps batch n"] | None
     v: Int32[np.ndarray, "steps batch n"] | None
-    state: OnnxState
+    state: ChipState
     outputs: Float64[np.ndarray, "steps batch n_out"] | None
     f: Float64[np.ndarray, "batch n"] | None
 
@@ -219,26 +210,17 @@ def _given(
 ) -> dict[str, np.ndarray]:
     """Return the inputs of a model, checked as the engines check them."""
     said = opened.properties
-    steps = validation.length("messages", messages, ndim=3)
-    batch = validation.length("messages", messages, axis=1, ndim=3)
-    if not 0 <= seed < 1 << 64:
-        raise ValueError(f"seed: got {seed}, need 0 to 2^64 − 1")
-    first = validation.whole("first_trial", first_trial, 0, 2**32 - batch)
+    sent = validation.messages(messages, said["n_in"])
+    batch = sent.shape[1]
+    seed, first = validation.noise_counter(seed, first_trial, batch)
     given = {
-        "messages": validation.integers(
-            "messages",
-            messages,
-            (steps, batch, said["n_in"]),
-            "steps × batch × channel",
-            dtype=np.int64,
-            low=-(2**31),
-            high=2**31 - 1,
-        ),
+        "messages": sent,
         "seed": np.array(seed, np.uint64),
         "first_trial": np.array(first, np.int64),
     }
     if state is not None:
-        given |= _checked(state, said, batch)
+        check_state(state, batch, said["n"], said["slots"])
+        given |= {name: np.asarray(getattr(state, name), np.int64) for name in STATE}
     if f is not None:
         shape = (batch, said["n"])
         given["f"] = validation.floats("f", f, shape, "batch × neuron")
@@ -251,20 +233,6 @@ def _call(opened: Opened, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return dict(zip(opened.gives, opened.session.run(None, feeds), strict=True))
 
 
-def _checked(state: Any, said: Mapping[str, Any], batch: int) -> dict[str, np.ndarray]:
-    """Return a state as inputs of the model."""
-    rows = (batch, said["n"])
-    shapes = dict.fromkeys(("u", "v", "rest"), rows) | {"ring": (said["slots"], *rows)}
-    for name, need in shapes.items():
-        got = np.shape(getattr(state, name))
-        if got != need:
-            raise ValueError(
-                f"state.{name}: got shape {got}, need {need}; go on with the network "
-                "and batch that the state came from"
-            )
-    return {name: np.asarray(getattr(state, name), dtype=np.int64) for name in STATE}
-
-
-def _state(after: Mapping[str, np.ndarray]) -> OnnxState:
+def _state(after: Mapping[str, np.ndarray]) -> ChipState:
     u, v, rest, ring = (after[f"{name}_after"].astype(np.int32) for name in STATE[:-1])
-    return OnnxState(u, v, rest, ring, int(after["step_after"]))
+    return ChipState(u, v, rest, ring, int(after["step_after"]))

@@ -15,7 +15,6 @@ from isotau.convert.chip.arithmetic import SignMode, on_grid
 from isotau.convert.chip.philox import membrane_samples
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.spikes import unpack
-from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines import reference
 
 M = 2**23
@@ -247,16 +246,6 @@ def test_noise_does_not_depend_on_the_batch():
     other = raster(reference.run(net, quiet, seed=10))
     assert not np.array_equal(other, whole)
     assert not np.array_equal(whole[:, 0], whole[:, 1])
-
-
-def test_what_a_run_says_of_itself():
-    net = network(np.random.default_rng(1), n=9)
-    run = reference.run(net, np.zeros((5, 2, 2), dtype=np.int32), record=("v",))
-    assert run.u is None
-    assert (run.v.shape, run.v.dtype) == ((5, 2, 9), np.int32)
-    made = run.spikes
-    assert (made.steps, made.batch, made.n, made.dt) == (5, 2, 9, 0.001)
-    assert (made.engine, made.network) == ("reference", fingerprint(net))
 
 
 def test_it_tells_of_its_progress():

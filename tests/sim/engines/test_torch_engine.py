@@ -9,13 +9,13 @@ import torch
 
 from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.spikes import unpack
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate import chip_tensors
 from isotau.sim.engines import reference, torch_engine
 from isotau.sim.engines.diagnostics import ChipOverflow
-from isotau.sim.engines.run import State, check
+from isotau.sim.engines.engine import check
 
 M = 2**23
 COUNTS = ("sum_wraps", "u_wraps", "v_low", "v_high")
@@ -66,7 +66,7 @@ def assert_same(got, expected):
         if x is not None:
             assert x.dtype == np.int32
             np.testing.assert_array_equal(x, y)
-    for name, x, y in zip(State._fields, got.state, expected.state, strict=True):
+    for name, x, y in zip(ChipState._fields, got.state, expected.state, strict=True):
         np.testing.assert_array_equal(x, y, err_msg=name)
         assert name == "step" or x.dtype == np.int32
     assert (got.overflow is None) == (expected.overflow is None)
@@ -128,7 +128,7 @@ def test_any_state_is_a_start(device, seed):
     rng = np.random.default_rng(seed)
     net, messages = varied(rng, extreme=seed % 2 == 1)
     shape = (messages.shape[1], net.n)
-    state = State(
+    state = ChipState(
         u=rng.choice(WORST, shape).astype(np.int32),
         v=rng.choice(WORST, shape).astype(np.int32),
         rest=rng.integers(0, 64, shape).astype(np.int32),
@@ -275,15 +275,6 @@ def test_strict():
     assert run.overflow.u_wraps.sum() == 0
 
 
-def test_what_a_run_says_of_itself():
-    net = drumming(3, exponents=(0,))
-    run = torch_engine.run(net, np.zeros((5, 2, net.n_in), dtype=int))
-    made = run.spikes
-    assert (made.steps, made.batch, made.n, made.dt) == (5, 2, 40, net.dt)
-    assert (made.engine, made.network) == (torch_engine.NAME, fingerprint(net))
-    assert run.overflow is None
-
-
 def test_it_tells_of_its_progress():
     told = []
 
@@ -347,18 +338,6 @@ def test_steps_that_the_noise_has_not():
         torch_engine.run(net, nothing, state=late)
 
 
-def job(net, messages):
-    return check(
-        net,
-        messages,
-        seed=0,
-        first_trial=0,
-        record=(),
-        neurons=None,
-        state=None,
-    )
-
-
 def test_what_is_not_expected_to_wrap_does_not():
     expected, happened = [], []
     for seed in range(60):
@@ -371,7 +350,7 @@ def test_what_is_not_expected_to_wrap_does_not():
         messages = messages * 2 ** rng.integers(0, 20)
         run = reference.run(net, messages, record=("u",), count_overflow=True)
         left = run.overflow.sum_wraps.any() or np.abs(run.u / 2**29).max() > 1
-        expected.append(torch_engine.may_wrap(net, job(net, messages)))
+        expected.append(torch_engine.may_wrap(check(net, messages)))
         happened.append(left)
     expected, happened = np.array(expected), np.array(happened)
     assert not (happened & ~expected).any()
@@ -392,6 +371,4 @@ def test_common_networks_are_not_expected_to_wrap():
         sign_mode="mixed",
     )
     net = replace(net, blocks=(block,), du=np.full(8, 200))
-    assert not torch_engine.may_wrap(
-        net, job(net, np.zeros((3, 1, net.n_in), dtype=int))
-    )
+    assert not torch_engine.may_wrap(check(net, np.zeros((3, 1, net.n_in), dtype=int)))
