@@ -32,9 +32,10 @@ def peak_is_right(
     Raises:
         ValueError: outputs of another shape; a trial without an answer in the window.
     """
+    # By the published rule only the peak counts, whatever else the output does.
     lowest, highest = extremes(outputs, trials, since)
-    _, wanted = _means(first_output(outputs, trials), trials, _asked(trials, since))
-    return np.where(wanted > 0, highest > HIGH, lowest < -HIGH)
+    _, target = _means(first_output(outputs, trials), trials, _asked(trials, since))
+    return np.where(target > 0, highest > HIGH, lowest < -HIGH)
 
 
 def peak_is_right_strictly(
@@ -50,9 +51,10 @@ def peak_is_right_strictly(
         ValueError: outputs of another shape; a trial without an answer in the window.
     """
     lowest, highest = extremes(outputs, trials, since)
-    got, wanted = _means(first_output(outputs, trials), trials, _asked(trials, since))
-    one_sided = np.where(wanted > 0, lowest > -HIGH, highest < HIGH)
-    near = np.abs(got - wanted) < WITHIN
+    mean, target = _means(first_output(outputs, trials), trials, _asked(trials, since))
+    # An oscillation passes the rule of peaks on every trial; it fails here.
+    one_sided = np.where(target > 0, lowest > -HIGH, highest < HIGH)
+    near = np.abs(mean - target) < WITHIN
     return peak_is_right(outputs, trials, since=since) & one_sided & near
 
 
@@ -64,8 +66,8 @@ def mean_is_right(
     Raises:
         ValueError: outputs of another shape; a trial without an answer in the mask.
     """
-    got, wanted = _means(first_output(outputs, trials), trials, trials.mask)
-    return np.sign(got) == np.sign(wanted)
+    mean, target = _means(first_output(outputs, trials), trials, trials.mask)
+    return np.sign(mean) == np.sign(target)
 
 
 def mean_is_right_strictly(
@@ -81,15 +83,16 @@ def mean_is_right_strictly(
     Raises:
         ValueError: outputs of another shape; a trial without an answer in the mask.
     """
-    got, wanted = _means(first_output(outputs, trials), trials, trials.mask)
-    return (np.sign(got) == np.sign(wanted)) & (np.abs(got - wanted) < within)
+    mean, target = _means(first_output(outputs, trials), trials, trials.mask)
+    return (np.sign(mean) == np.sign(target)) & (np.abs(mean - target) < within)
 
 
 def _asked(trials: Trials, since: float) -> Bool[np.ndarray, "steps batch"]:
     """Return the steps from `since` on in which the target is not 0."""
-    asked = trials.targets[:, :, 0] != 0
-    asked[: first_step(since, trials)] = False
-    return asked
+    # Where the target is 0 nothing is asked; a mean over it would dilute the answer.
+    answering = trials.targets[:, :, 0] != 0
+    answering[: first_step(since, trials)] = False
+    return answering
 
 
 def _means(
@@ -98,11 +101,12 @@ def _means(
     counted: Bool[np.ndarray, "steps batch"],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the means of the output's course and of the target over `counted`."""
+    # A trial without counted steps must not divide by 0: it is refused just below.
     steps = np.maximum(counted.sum(axis=0), 1)
-    wanted = (trials.targets[:, :, 0] * counted).sum(axis=0) / steps
-    if not wanted.all():
+    target = (trials.targets[:, :, 0] * counted).sum(axis=0) / steps
+    if not target.all():
         raise ValueError(
-            f"trials: got no answer to score in trial {int(np.argmin(wanted != 0))} of "
+            f"trials: got no answer to score in trial {int(np.argmin(target != 0))} of "
             f"{trials.task}, need a target other than 0; leave such trials out"
         )
-    return (course * counted).sum(axis=0) / steps, wanted
+    return (course * counted).sum(axis=0) / steps, target

@@ -16,8 +16,11 @@ def choose_task(rate: RateRNN, name: str | None) -> Task:
     """
     if name is not None:
         validation.choice("task", name, sorted(TASKS))
+    # Channels and step decide: nothing else in a file tells what was trained.
     fitting = {task.name for task in TASKS.values() if not _unlike(rate, task)}
     others = ", ".join(sorted(fitting)) or "no task here"
+    # Without a name only the default is taken: two tasks of one shape look alike, and
+    # the wrong one would give an accuracy that means nothing.
     if name is None and DEFAULT_TASK not in fitting:
         raise ValueError(
             f"task: got none for a network of {_shape(rate)}, need one of those that "
@@ -35,6 +38,7 @@ def choose_task(rate: RateRNN, name: str | None) -> Task:
 
 def _unlike(rate: RateRNN, task: Task) -> str:
     """Return what a network would need for a task and has not; empty if it has all."""
+    # Trials can be refined to shorter steps, not to longer ones or to odd fractions.
     parts = task.dt / rate.dt
     if (rate.n_in, rate.n_out) != (task.n_in, task.n_out):
         return _channels(task)

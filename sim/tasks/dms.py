@@ -33,7 +33,7 @@ CONDITIONS = {
 }
 
 
-class Timing(NamedTuple):
+class DelayTiming(NamedTuple):
     """When a trial's parts begin, in steps of 5 ms."""
 
     name: str
@@ -52,7 +52,7 @@ class Timing(NamedTuple):
         return self.second + STIMULUS
 
 
-def draw(batch: int, rng: np.random.Generator, *, timing: Timing) -> Trials:
+def draw(batch: int, rng: np.random.Generator, *, timing: DelayTiming) -> Trials:
     """Return trials in steps of 5 ms, each stimulus +1 or −1 with probability 0.5.
 
     Input: the first stimulus on channel 0, the second on channel 1, each for 250 ms,
@@ -65,10 +65,12 @@ def draw(batch: int, rng: np.random.Generator, *, timing: Timing) -> Trials:
     """
     batch = validation.whole("batch", batch, 1, 1 << 20)
     first, second = rng.choice([1, -1], size=(2, batch))
+    # Silence but for the stimuli: what is between them has to be held by the network.
     inputs = np.zeros((timing.steps, batch, 2))
     inputs[timing.first : timing.first + STIMULUS, :, 0] = first
     inputs[timing.second : timing.over, :, 1] = second
     targets = np.zeros((timing.steps, batch, 1))
+    # Equal signs have a product of 1, different ones of −1: the answer itself.
     targets[timing.over :][TARGET, :, 0] = first * second
     return Trials(
         inputs=inputs,
@@ -80,7 +82,7 @@ def draw(batch: int, rng: np.random.Generator, *, timing: Timing) -> Trials:
     )
 
 
-def _task(timing: Timing) -> Task:
+def _task(timing: DelayTiming) -> Task:
     """Return the task of this timing.
 
     Lenient, published for xor: after 1 s (dms-750: 1.6 s) the output exceeds 0.7 where
@@ -101,5 +103,5 @@ def _task(timing: Timing) -> Task:
     )
 
 
-XOR = _task(Timing(name="xor", first=50, delay=10, steps=300))
-DMS_750 = _task(Timing(name="dms-750", first=30, delay=150, steps=410))
+XOR = _task(DelayTiming(name="xor", first=50, delay=10, steps=300))
+DMS_750 = _task(DelayTiming(name="dms-750", first=30, delay=150, steps=410))

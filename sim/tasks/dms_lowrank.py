@@ -70,20 +70,24 @@ def _draw(
     """
     batch = validation.whole("batch", batch, 1, 1 << 20)
     first, second = rng.integers(2, size=(2, batch))
+    # Cut to whole steps as in the published code; the 1e-6 keeps 0.5/0.02 at 25.
     delay = np.floor(rng.uniform(*delays, size=batch) / DT + 1e-6).astype(np.int64)
     most = int(np.floor(delays[1] / DT + 1e-6))
     steps = FIXATION + STIMULUS + most + STIMULUS + DECISION
-    again = FIXATION + STIMULUS + delay
-    decision = during(again + STIMULUS, DECISION, steps)
+    second_start = FIXATION + STIMULUS + delay
+    decision = during(second_start + STIMULUS, DECISION, steps)
+    # Noise in the whole trial, fixation and delay too, as published.
     inputs = NOISE * rng.standard_normal((steps, batch, 2))
     for channel in (0, 1):
         inputs[:, :, channel] += during(FIXATION, STIMULUS, steps) * (first == channel)
-        inputs[:, :, channel] += during(again, STIMULUS, steps) * (second == channel)
+        inputs[:, :, channel] += during(second_start, STIMULUS, steps) * (
+            second == channel
+        )
     answer = np.where(first == second, 1.0, -1.0)
     return Trials(
         inputs=inputs,
         targets=(decision * answer)[:, :, None],
-        mask=decision,
+        mask=decision,  # before it any output is right
         labels=2 * first + second,
         dt=DT,
         task=NAME,

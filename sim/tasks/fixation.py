@@ -39,6 +39,7 @@ def fixation(
     n_out = validation.whole("n_out", n_out, 1, 1 << 16)
     dt = validation.number("dt", dt, positive=True)
     length = validation.number("length", length, positive=True)
+    # Rounded up: a bin that a trial does not fill would have no counts.
     steps = max(1, int(np.ceil(length / dt - 1e-6)))
     return Task(
         name=NAME,
@@ -47,7 +48,7 @@ def fixation(
         dt=dt,
         draw=partial(_draw, shape=(steps, n_in, n_out), dt=dt),
         score=score,
-        score_strict=score,
+        score_strict=score,  # see `score`: it cannot be stricter
         conditions={0: "fixation"},
         thresholds=(LOW, -LOW),
     )

@@ -31,6 +31,7 @@ def draw(batch: int, rng: np.random.Generator) -> Trials:
     to the end of a Go trial, else 0. Every step counts, as in the published loss.
     """
     batch = validation.whole("batch", batch, 1, 1 << 20)
+    # Labels first: the same seed gives the same labels whatever is drawn after them.
     labels = (rng.random(batch) < 0.5).astype(np.int64)
     inputs = np.zeros((STEPS, batch, 1))
     inputs[STIMULUS, :, 0] = labels
@@ -54,6 +55,7 @@ def score(
     After 500 ms the output's maximum must exceed 0.7 in a Go trial and stay below 0.3
     in a NoGo trial; how far it goes below 0 does not matter.
     """
+    # The published rule looks at the maximum alone.
     _, highest = extremes(outputs, trials, SCORED_FROM)
     return np.where(trials.labels == GO, highest > HIGH, highest < LOW)
 
@@ -67,6 +69,7 @@ def score_strict(
     and its magnitude stay below 0.3 in a NoGo trial.
     """
     lowest, highest = extremes(outputs, trials, SCORED_STRICTLY_FROM)
+    # Only here: below −0.3 is as far from silence as above 0.3.
     magnitude = np.maximum(highest, -lowest)
     return np.where(trials.labels == GO, highest > HIGH, magnitude < LOW)
 

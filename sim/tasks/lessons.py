@@ -28,12 +28,8 @@ def mante_lesson(*, noise: float, stimulus: int, response: int) -> Task:
         stimulus: steps of 5 ms; 200 in the task.
         response: steps that the target stays; 250 in the task.
     """
-    return _task(
-        mante.NAME,
-        4,
-        mante.DT,
-        partial(_draw_mante, noise=noise, stimulus=stimulus, response=response),
-    )
+    draw = partial(mante.draw, noise=noise, stimulus=stimulus, response=response)
+    return _task(mante.NAME, 4, mante.DT, draw)
 
 
 def dms_lesson(*, before: int, stimulus: int, delay: int, response: int) -> Task:
@@ -44,6 +40,7 @@ def dms_lesson(*, before: int, stimulus: int, delay: int, response: int) -> Task
         stimulus=stimulus,
         delays=(delay, delay),
         response=response,
+        # As in the task, whose stimuli are clean.
         noise=0.0,
         signed=True,
     )
@@ -75,7 +72,7 @@ def dms_lowrank_lesson(
 
 def romo_lesson(*, delays: tuple[int, int]) -> Task:
     """Return `romo` with other delays, in steps of 20 ms; 25 to 100 in the task."""
-    return _task(romo.NAME, 1, romo.DT, partial(_draw_romo, delays=delays))
+    return _task(romo.NAME, 1, romo.DT, partial(romo.draw, delays=delays))
 
 
 def _task(name: str, n_in: int, dt: float, draw: partial[Trials]) -> Task:
@@ -85,33 +82,10 @@ def _task(name: str, n_in: int, dt: float, draw: partial[Trials]) -> Task:
         n_out=1,
         dt=dt,
         draw=draw,
+        # A lesson ends by its loss; the rule only has to tell learning from not.
         score=mean_is_right,
         score_strict=mean_is_right,
         conditions={},
-    )
-
-
-def _draw_mante(
-    batch: int, rng: np.random.Generator, *, noise: float, stimulus: int, response: int
-) -> Trials:
-    """Return trials with 250 ms before the stimulus and the answer right after it."""
-    start = mante.STIMULUS.start
-    signs = rng.choice([1, -1], size=(batch, 2))
-    cued = rng.integers(2, size=batch)
-    each = np.arange(batch)
-    inputs = np.zeros((start + stimulus + response, batch, 4))
-    streams = noise * rng.standard_normal((stimulus, batch, 2))
-    inputs[start : start + stimulus, :, :2] = streams + mante.OFFSET * signs
-    inputs[:, each, 2 + cued] = 1.0
-    targets = np.zeros((len(inputs), batch, 1))
-    targets[start + stimulus :, :, 0] = signs[each, cued]
-    return Trials(
-        inputs=inputs,
-        targets=targets,
-        mask=np.ones(inputs.shape[:2], dtype=bool),
-        labels=mante.label(cued, signs),
-        dt=mante.DT,
-        task=mante.NAME,
     )
 
 
@@ -133,19 +107,21 @@ def _draw_pairs(
     """
     kinds = rng.integers(2, size=(2, batch))
     delay = rng.integers(delays[0], delays[1] + 1, size=batch)
-    again = before + stimulus + delay
+    second_start = before + stimulus + delay
+    # All trials are as long as the longest delay needs: a batch is one array.
     steps = before + 2 * stimulus + delays[1] + response
-    answer = during(again + stimulus, response, steps)
+    answer = during(second_start + stimulus, response, steps)
     inputs = noise * rng.standard_normal((steps, batch, 2))
-    starts: tuple[int | np.ndarray, ...] = (before, again)
-    for turn, begins in enumerate(starts):
-        shown = during(begins, stimulus, steps)
+    starts: tuple[int | np.ndarray, ...] = (before, second_start)
+    for turn, start in enumerate(starts):
+        present = during(start, stimulus, steps)
         for channel in (0, 1):
+            # The published tasks differ: a channel for each turn, or for each stimulus.
             if signed:
                 size = (1 - 2 * kinds[turn]) * (channel == turn)
             else:
                 size = kinds[turn] == channel
-            inputs[:, :, channel] += shown * size
+            inputs[:, :, channel] += present * size
     same = np.where(kinds[0] == kinds[1], 1.0, -1.0)
     return Trials(
         inputs=inputs,
@@ -154,28 +130,4 @@ def _draw_pairs(
         labels=2 * kinds[0] + kinds[1],
         dt=dms.DT if signed else LOWRANK_DT,
         task="dms" if signed else LOWRANK_NAME,
-    )
-
-
-def _draw_romo(
-    batch: int, rng: np.random.Generator, *, delays: tuple[int, int]
-) -> Trials:
-    """Return `romo` trials with delays in this range, as long as the longest needs."""
-    first, second = romo.PAIRS[rng.integers(len(romo.PAIRS), size=batch)].T
-    delay = rng.integers(delays[0], delays[1] + 1, size=batch)
-    again = romo.FIXATION + romo.STIMULUS + delay
-    steps = romo.FIXATION + 2 * romo.STIMULUS + delays[1] + romo.DECISION
-    answer = during(again + romo.STIMULUS, romo.DECISION, steps)
-    inputs = romo.NOISE * rng.standard_normal((steps, batch, 1))
-    starts: tuple[int | np.ndarray, ...] = (romo.FIXATION, again)
-    for begins, frequency in zip(starts, (first, second), strict=True):
-        level = (frequency - romo.MIDDLE) / romo.SPAN
-        inputs[:, :, 0] += during(begins, romo.STIMULUS, steps) * level
-    return Trials(
-        inputs=inputs,
-        targets=(answer * (first - second) / romo.SPAN)[:, :, None],
-        mask=answer,
-        labels=first - second,
-        dt=romo.DT,
-        task=romo.NAME,
     )

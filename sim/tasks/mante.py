@@ -20,8 +20,9 @@ DT = 0.005
 STEPS = 500
 STIMULUS = slice(50, 250)
 """Steps of the streams: 250 ms to 1.25 s."""
-OFFSET = 0.5
-"""Mean of a stream, up or down; its standard deviation is 1 in each step."""
+RESPONSE = STEPS - STIMULUS.stop
+OFFSET, NOISE = 0.5, 1.0
+"""Mean of a stream, up or down, and its standard deviation in each step."""
 SCORED_FROM = 1.3
 """Start of the scored window, in seconds; in training it was 1.5 s."""
 CONDITIONS = {
@@ -36,29 +37,45 @@ CONDITIONS = {
 }
 
 
-def draw(batch: int, rng: np.random.Generator) -> Trials:
+def draw(
+    batch: int,
+    rng: np.random.Generator,
+    *,
+    noise: float = NOISE,
+    stimulus: int = STIMULUS.stop - STIMULUS.start,
+    response: int = RESPONSE,
+) -> Trials:
     """Return trials of 2.5 s in steps of 5 ms, signs and cue with probability 0.5.
 
     Input: channels 0 and 1 are N(±0.5, 1), fresh in each step, from 250 ms to 1.25 s,
     else 0; channel 2 is 1 throughout where stream 0 is cued, channel 3 where stream 1
     is. Target: ±1, the sign of the cued stream's mean, from 1.25 s to the end, else 0.
     Every step counts, as in the published loss. Labels: see `label`.
+
+    Args:
+        batch: number of trials.
+        rng: draws them.
+        noise: standard deviation of the streams, in each step.
+        stimulus: length of the streams, in steps.
+        response: steps that the target stays.
     """
     batch = validation.whole("batch", batch, 1, 1 << 20)
     signs = rng.choice([1, -1], size=(batch, 2))
     cued = rng.integers(2, size=batch)
-    each = np.arange(batch)
-    inputs = np.zeros((STEPS, batch, 4))
-    length = STIMULUS.stop - STIMULUS.start
-    noise = rng.standard_normal((length, batch, 2))
-    inputs[STIMULUS, :, :2] = noise + OFFSET * signs
-    inputs[:, each, 2 + cued] = 1.0
-    targets = np.zeros((STEPS, batch, 1))
-    targets[STIMULUS.stop :, :, 0] = signs[each, cued]
+    trial = np.arange(batch)
+    start, end = STIMULUS.start, STIMULUS.start + stimulus
+    inputs = np.zeros((end + response, batch, 4))
+    # Fresh in each step: one sample says little, so that evidence must be integrated.
+    streams = noise * rng.standard_normal((stimulus, batch, 2))
+    inputs[start:end, :, :2] = streams + OFFSET * signs
+    # The cue is on from the first step: what counts is known before the streams begin.
+    inputs[:, trial, 2 + cued] = 1.0
+    targets = np.zeros((len(inputs), batch, 1))
+    targets[end:, :, 0] = signs[trial, cued]
     return Trials(
         inputs=inputs,
         targets=targets,
-        mask=np.ones((STEPS, batch), dtype=bool),
+        mask=np.ones(inputs.shape[:2], dtype=bool),
         labels=label(cued, signs),
         dt=DT,
         task=NAME,
@@ -82,5 +99,5 @@ MANTE = Task(
     score_strict=partial(peak_is_right_strictly, since=SCORED_FROM),
     conditions=CONDITIONS,
     thresholds=(HIGH, -HIGH),
-    held=(2, 3),
+    held=(2, 3),  # the cue stands before the trial, too
 )

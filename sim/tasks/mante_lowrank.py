@@ -58,6 +58,7 @@ def mante_lowrank(
         low=-1000,
         high=1000,
     )
+    # A coherence of 0 has no sign, and so no right answer.
     if not levels.all():
         raise ValueError(f"coherences: got {tuple(coherences)}, need none of 0")
     return Task(
@@ -98,18 +99,19 @@ def _draw(
     batch = validation.whole("batch", batch, 1, 1 << 20)
     coherence = rng.choice(coherences, size=(batch, 2))
     cued = rng.integers(2, size=batch)
-    each = np.arange(batch)
+    trial = np.arange(batch)
     on = FIXATION + ALONE
     decision = on + STIMULUS + delay
     steps = decision + DECISION
     inputs = np.zeros((steps, batch, 4))
     inputs[:, :, :2] = NOISE * rng.standard_normal((steps, batch, 2))
+    # Noise also before and after the stimulus: the network is never told when it ends.
     inputs[on : on + STIMULUS, :, :2] += SCALE * coherence
-    inputs[FIXATION:decision, each, 2 + cued] = cue
+    inputs[FIXATION:decision, trial, 2 + cued] = cue
     targets = np.zeros((steps, batch, 1))
-    targets[decision:, :, 0] = np.sign(coherence[each, cued])
+    targets[decision:, :, 0] = np.sign(coherence[trial, cued])
     mask = np.zeros((steps, batch), dtype=bool)
-    mask[decision:] = True
+    mask[decision:] = True  # as in the published loss
     return Trials(
         inputs=inputs,
         targets=targets,

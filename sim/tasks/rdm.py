@@ -39,9 +39,10 @@ def draw(batch: int, rng: np.random.Generator) -> Trials:
     inputs = NOISE * rng.standard_normal((STEPS, batch, 1))
     inputs[STIMULUS, :, 0] += SCALE * coherence
     targets = np.zeros((STEPS, batch, 1))
+    # The decision comes 300 ms after the stimulus: it must be held until then.
     targets[DECISION, :, 0] = np.sign(coherence)
     mask = np.zeros((STEPS, batch), dtype=bool)
-    mask[DECISION] = True
+    mask[DECISION] = True  # as in the published loss
     return Trials(
         inputs=inputs, targets=targets, mask=mask, labels=coherence, dt=DT, task=NAME
     )

@@ -13,7 +13,7 @@ from isotau.sim.tasks.lessons import (
 )
 
 
-class Stage(NamedTuple):
+class RecipeStage(NamedTuple):
     """A part of a recipe; it goes on from the networks of the one before.
 
     Attributes:
@@ -29,6 +29,7 @@ class Stage(NamedTuple):
 
 GO_NOGO = TrainConfig(
     n=200,
+    # More than published, found by trying (see `RECIPES`).
     inhibition=4.0,
     tau_max=0.050,
     clip=1.0,
@@ -44,9 +45,11 @@ KIM = TrainConfig(
     evaluate_every=20,
     min_trials=0,
     stop_accuracy=0.98,
+    # Three looks in a row: one may be luck on few trials.
     stop_after=3,
     max_iterations=600,
 )
+# A lesson is left as soon as it is understood: the task itself asks for more.
 LESSON: dict[str, Any] = {"stop_after": 1, "stop_loss": 4.0, "max_iterations": 400}
 LOW_RANK = TrainConfig(
     n=512,
@@ -60,6 +63,7 @@ LOW_RANK = TrainConfig(
     noise_std=0.05,
     training_noise_std=0.05,
     x0_std=0.0,
+    # Outputs of the published networks are sums divided by N.
     w_out_std=4 / 512,
     train_inputs="gains",
     train_outputs="gains",
@@ -76,28 +80,30 @@ def _with(config: TrainConfig, **changes: Any) -> TrainConfig:
     return dataclasses.replace(config, **changes)
 
 
-def _kim_dms(n: int, task: str) -> tuple[Stage, ...]:
+def _kim_dms(n: int, task: str) -> tuple[RecipeStage, ...]:
     """Return the recipe of a DMS task, up to the task's own delay."""
     config = _with(KIM, n=n, tau_max=0.125)
     short = _with(config, **LESSON)
+    # From a delay of 25 ms up: at 750 ms a random network gets almost no gradient.
     lessons = [dms_lesson(before=20, stimulus=20, delay=5, response=40)]
     lessons += [dms_lesson(before=30, stimulus=50, delay=10, response=60)]
     if task == "dms-750":
         lessons += [dms_lesson(before=30, stimulus=50, delay=60, response=80)]
-    last = Stage(TASKS[task], _with(config, stop_loss=4.5))
-    return (*(Stage(lesson, short) for lesson in lessons), last)
+    last = RecipeStage(TASKS[task], _with(config, stop_loss=4.5))
+    return (*(RecipeStage(lesson, short) for lesson in lessons), last)
 
 
-def _mante() -> tuple[Stage, ...]:
+def _mante() -> tuple[RecipeStage, ...]:
     config = _with(KIM, n=250, tau_max=0.050)
     short = _with(config, **LESSON)
     lessons = (
+        # First which stream counts, without noise; then the noise; then the length.
         mante_lesson(noise=0.0, stimulus=40, response=40),
         mante_lesson(noise=0.5, stimulus=60, response=60),
         mante_lesson(noise=1.0, stimulus=120, response=120),
     )
-    last = Stage(TASKS["mante"], _with(config, stop_loss=5.0))
-    return (*(Stage(lesson, short) for lesson in lessons), last)
+    last = RecipeStage(TASKS["mante"], _with(config, stop_loss=5.0))
+    return (*(RecipeStage(lesson, short) for lesson in lessons), last)
 
 
 REMEMBER = (
@@ -108,23 +114,23 @@ REMEMBER = (
 """Lessons before the low-rank papers' DMS."""
 
 
-def _dms_lowrank() -> tuple[Stage, ...]:
+def _dms_lowrank() -> tuple[RecipeStage, ...]:
     short = _with(LOW_RANK, stop_after=1)
-    last = Stage(TASKS["dms-lowrank"], _with(LOW_RANK, learning_rate=0.003))
-    return (*(Stage(lesson, short) for lesson in REMEMBER), last)
+    last = RecipeStage(TASKS["dms-lowrank"], _with(LOW_RANK, learning_rate=0.003))
+    return (*(RecipeStage(lesson, short) for lesson in REMEMBER), last)
 
 
-def _dms_full_rank() -> tuple[Stage, ...]:
+def _dms_full_rank() -> tuple[RecipeStage, ...]:
     """Return the recipe of a network of full rank for the low-rank papers' DMS."""
     config = _with(
         LOW_RANK, rank=None, p_rec=1.0, gain=0.8, overlap=0.0, learning_rate=1e-4
     )
     short = _with(config, stop_after=1)
-    last = Stage(TASKS["dms-lowrank"], config)
-    return (*(Stage(lesson, short) for lesson in REMEMBER), last)
+    last = RecipeStage(TASKS["dms-lowrank"], config)
+    return (*(RecipeStage(lesson, short) for lesson in REMEMBER), last)
 
 
-def _romo() -> tuple[Stage, ...]:
+def _romo() -> tuple[RecipeStage, ...]:
     config = _with(
         LOW_RANK,
         noise_std=0.005,
@@ -135,18 +141,20 @@ def _romo() -> tuple[Stage, ...]:
     )
     short = _with(config, stop_after=1, stop_loss=0.01)
     lessons = (romo_lesson(delays=(5, 10)), romo_lesson(delays=(25, 50)))
-    last = Stage(TASKS["romo"], _with(config, learning_rate=0.003, stop_accuracy=0.97))
-    return (*(Stage(lesson, short) for lesson in lessons), last)
+    last = RecipeStage(
+        TASKS["romo"], _with(config, learning_rate=0.003, stop_accuracy=0.97)
+    )
+    return (*(RecipeStage(lesson, short) for lesson in lessons), last)
 
 
-RECIPES: dict[str, tuple[Stage, ...]] = {
-    "go-nogo": (Stage(TASKS["go-nogo"], GO_NOGO),),
+RECIPES: dict[str, tuple[RecipeStage, ...]] = {
+    "go-nogo": (RecipeStage(TASKS["go-nogo"], GO_NOGO),),
     "xor": _kim_dms(200, "xor"),
     "dms-750": _kim_dms(200, "dms-750"),
     "mante": _mante(),
-    "rdm": (Stage(TASKS["rdm"], _with(LOW_RANK, rank=1, overlap=0.0)),),
+    "rdm": (RecipeStage(TASKS["rdm"], _with(LOW_RANK, rank=1, overlap=0.0)),),
     "mante-lowrank": (
-        Stage(
+        RecipeStage(
             TASKS["mante-lowrank"],
             _with(
                 LOW_RANK,

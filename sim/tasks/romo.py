@@ -20,7 +20,6 @@ FIXATION, STIMULUS, DECISION = 5, 5, 5
 """Lengths in steps, 100 ms each."""
 DELAY = (25, 100)
 """Shortest and longest delay in steps: 0.5 to 2 s."""
-STEPS = FIXATION + STIMULUS + DELAY[1] + STIMULUS + DECISION
 LOWEST, HIGHEST = 10, 34
 """Frequencies, in Hz."""
 MIDDLE, SPAN = (HIGHEST + LOWEST) / 2, HIGHEST - LOWEST
@@ -35,7 +34,7 @@ PAIRS = np.array(
     ],
     dtype=np.int64,
 )
-PAIRS.setflags(write=False)
+PAIRS.setflags(write=False)  # every caller draws from this one table
 NOISE = 0.01
 """Standard deviation of the input's noise in each step."""
 WITHIN = min(np.abs(DIFFERENCES)) / SPAN / 2
@@ -43,7 +42,9 @@ WITHIN = min(np.abs(DIFFERENCES)) / SPAN / 2
 one sign, so a mean within this names the difference itself and not its sign alone."""
 
 
-def draw(batch: int, rng: np.random.Generator) -> Trials:
+def draw(
+    batch: int, rng: np.random.Generator, *, delays: tuple[int, int] = DELAY
+) -> Trials:
     """Return trials of 2.4 s in steps of 20 ms, of 54 frequency pairs at even odds.
 
     Fixation 100 ms, stimulus 100 ms, delay of 25 to 100 steps (0.5 to 2 s) at even
@@ -51,16 +52,25 @@ def draw(batch: int, rng: np.random.Generator) -> Trials:
     else 0; plus N(0, 0.01²), fresh in each step of the whole trial. Target:
     (f1 − f2)/24 Hz in the decision, which alone counts, else 0. All trials are as long
     as the longest delay needs. Labels: f1 − f2 in Hz.
+
+    Args:
+        batch: number of trials.
+        rng: draws them.
+        delays: shortest and longest, in steps.
     """
     batch = validation.whole("batch", batch, 1, 1 << 20)
     first, second = PAIRS[rng.integers(len(PAIRS), size=batch)].T
-    delay = rng.integers(DELAY[0], DELAY[1] + 1, size=batch)
-    again = FIXATION + STIMULUS + delay
-    decision = during(again + STIMULUS, DECISION, STEPS)
-    inputs = NOISE * rng.standard_normal((STEPS, batch, 1))
-    for start, frequency in ((FIXATION, first), (again, second)):
+    delay = rng.integers(delays[0], delays[1] + 1, size=batch)
+    steps = FIXATION + 2 * STIMULUS + delays[1] + DECISION
+    second_start = FIXATION + STIMULUS + delay
+    decision = during(second_start + STIMULUS, DECISION, steps)
+    # In the delay there is noise alone, so that a frequency has to be kept within.
+    inputs = NOISE * rng.standard_normal((steps, batch, 1))
+    starts: tuple[int | np.ndarray, ...] = (FIXATION, second_start)
+    for start, frequency in zip(starts, (first, second), strict=True):
+        # Centred, so that the middle of the range is silence and none is an offset.
         level = (frequency - MIDDLE) / SPAN
-        inputs[:, :, 0] += during(start, STIMULUS, STEPS) * level
+        inputs[:, :, 0] += during(start, STIMULUS, steps) * level
     return Trials(
         inputs=inputs,
         targets=(decision * (first - second) / SPAN)[:, :, None],

@@ -44,6 +44,7 @@ class Task:
 
     def __post_init__(self) -> None:
         """Check and freeze the numbers."""
+        # Sizes first: the held channels are checked against them.
         fields: dict[str, Any] = {
             "n_in": validation.whole("n_in", self.n_in, 1, 1 << 16),
             "n_out": validation.whole("n_out", self.n_out, 1, 1 << 16),
@@ -76,6 +77,7 @@ def lead_in(
             f"inputs: got {inputs.shape[2]} channels, need {task.n_in} for {task.name}"
         )
     before = np.zeros((validation.whole("steps", steps, 0, 1 << 30), batch, task.n_in))
+    # Silent channels stay silent: their first value may be noise of the trial.
     for channel in task.held:
         before[:, :, channel] = inputs[0, :, channel]
     return np.concatenate([before, inputs])
@@ -98,6 +100,8 @@ def first_step(seconds: float, trials: Trials) -> int:
     Raises:
         ValueError: the trials end before.
     """
+    # Rounded up: a step that begins before the window is not scored; the 1e-6 keeps
+    # times that are whole steps where they are.
     step = int(np.ceil(seconds / trials.dt - 1e-6))
     if step >= trials.steps:
         raise ValueError(

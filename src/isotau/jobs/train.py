@@ -18,7 +18,7 @@ from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.training import Trained, train_many, truncate
 from isotau.jobs.run_config import independent_seeds
-from isotau.sim.tasks.recipes import RECIPES, UNBOUNDED, Stage
+from isotau.sim.tasks.recipes import RECIPES, UNBOUNDED, RecipeStage
 
 CURVES = "curves.json"
 
@@ -58,7 +58,7 @@ class TrainRequest:
         validation.whole("count", self.count, 1, 1 << 16)
         validation.whole("seed", self.seed, 0, 2**63 - 1)
 
-    def stages(self) -> tuple[Stage, ...]:
+    def stages(self) -> tuple[RecipeStage, ...]:
         """Return the recipe with the changes."""
         shared = (
             "n",
@@ -207,5 +207,5 @@ def _finite(value: float) -> float | None:
     return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
-def _changed(stage: Stage, changes: dict[str, Any]) -> Stage:
+def _changed(stage: RecipeStage, changes: dict[str, Any]) -> RecipeStage:
     return stage._replace(config=dataclasses.replace(stage.config, **changes))

@@ -11,7 +11,7 @@ from isotau.convert.records.storage import load, same
 from isotau.convert.training import TrainConfig
 from isotau.jobs.train import TrainRequest, seeds_of, summary, train_networks
 from isotau.sim.tasks import GO_NOGO
-from isotau.sim.tasks.recipes import RECIPES, Stage
+from isotau.sim.tasks.recipes import RECIPES, RecipeStage
 
 
 def tiny(**changed: Any) -> TrainConfig:
@@ -30,7 +30,10 @@ def tiny(**changed: Any) -> TrainConfig:
 def recipe(monkeypatch: Any) -> None:
     """Puts two short stages in place of a recipe: full rank, then cut to rank 2."""
     low = tiny(p_inh=None, rank=2, max_iterations=6)
-    stages = (Stage(GO_NOGO, tiny(p_inh=None)), Stage(GO_NOGO, low, truncate_to=2))
+    stages = (
+        RecipeStage(GO_NOGO, tiny(p_inh=None)),
+        RecipeStage(GO_NOGO, low, truncate_to=2),
+    )
     monkeypatch.setitem(RECIPES, "go-nogo", stages)
 
 
@@ -97,7 +100,7 @@ def test_losses_that_were_no_number_are_null(
     recipe: None, tmp_path: Path, monkeypatch: Any
 ) -> None:
     broken = tiny(learning_rate=1e38)
-    monkeypatch.setitem(RECIPES, "go-nogo", (Stage(GO_NOGO, broken),))
+    monkeypatch.setitem(RECIPES, "go-nogo", (RecipeStage(GO_NOGO, broken),))
     training = train_networks(TrainRequest(count=1), tmp_path)
     curves = json.loads((tmp_path / "curves.json").read_text())
     assert training.stages[0][0].status == "failed"
