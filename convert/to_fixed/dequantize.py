@@ -12,8 +12,10 @@ from isotau.convert.ground.errors import (
     CannotExport,
     Finding,
     Severity,
-    neuron_range,
+    error,
+    info,
     of_severity,
+    warning,
 )
 from isotau.convert.records.fixedpoint import (
     FixedPointNetwork,
@@ -27,9 +29,8 @@ from isotau.convert.to_fixed.quantize import NOISE_SD
 
 def findings_of_dequantizing(net: FixedPointNetwork) -> list[Finding]:
     """Return everything about a network that a `LIFNetwork` cannot hold."""
-    found = [
-        Finding(
-            Severity.INFO,
+    findings = [
+        info(
             "inputs",
             "got messages that arrive one step after they are sent, need input in the "
             "same step",
@@ -37,39 +38,25 @@ def findings_of_dequantizing(net: FixedPointNetwork) -> list[Finding]:
         )
     ]
     for k, block in enumerate(net.blocks):
-        found += _of_block(k, block)
-    leakless = net.dv == 0
+        findings += _of_block(k, block)
+    leakless, low = net.dv == 0, net.vth == 0
     if leakless.any():
-        found.append(
-            Finding(
-                Severity.ERROR,
-                neuron_range(leakless),
-                "got dv = 0, a membrane without leak, need a finite tau_mem",
-                "raise dv to 1 or more",
-            )
-        )
-    low = net.vth == 0
+        message = "got dv = 0, a membrane without leak, need a finite tau_mem"
+        findings.append(error(leakless, message, "raise dv to 1 or more"))
     if low.any():
-        found.append(
-            Finding(
-                Severity.ERROR,
-                neuron_range(low),
-                "got vth = 0, need a threshold above reset",
-                "raise vth to 1 or more",
-            )
-        )
+        message = "got vth = 0, need a threshold above reset"
+        findings.append(error(low, message, "raise vth to 1 or more"))
     if net.reset_interval:
-        found.append(
-            Finding(
-                Severity.ERROR,
+        findings.append(
+            error(
                 "reset_interval",
                 f"got resets every {net.reset_interval} steps, need none",
                 "set reset_interval to 0 and run one trial at a time",
             )
         )
     if net.noise_exp is not None:
-        found += _of_noise(net)
-    return found
+        findings.append(_of_noise(net))
+    return findings
 
 
 def dequantize(net: FixedPointNetwork) -> LIFNetwork:
@@ -84,9 +71,10 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
         CannotExport: delays, resets, neurons without leak or threshold, or noise on
             neurons of several kinds; all are named.
     """
-    found = findings_of_dequantizing(net)
-    if of_severity(found, Severity.ERROR):
-        raise CannotExport("LIFNetwork", found)
+    findings = findings_of_dequantizing(net)
+    if of_severity(findings, Severity.ERROR):
+        raise CannotExport("LIFNetwork", findings)
+    # (F4), and (F26) field by field.
     a_mem = net.dv / chip.DECAY_UNITY
     a_syn = (net.du + float(chip.DU_OFFSET)) / chip.DECAY_UNITY
     volt = u_per_volt(net)
@@ -94,7 +82,7 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
     bias = chip.effective_bias(net.bias_mant, net.bias_exp)
     threshold = net.vth * float(1 << chip.INPUT_SHIFT)
     noise_std = 0.0
-    if net.noise_exp is not None:
+    if net.noise_exp is not None:  # (F27)
         per_step = NOISE_SD * 2.0 ** (net.noise_exp - 7) / net.state_scale[0]
         noise_std = float(per_step / np.sqrt(1 - (1 - a_mem[0]) ** 2))
     return LIFNetwork(
@@ -122,53 +110,33 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
 def tau_of_loss(loss: np.ndarray, dt: float) -> np.ndarray:
     """Return the τ of which an exact exponential loses the given fraction in a step.
 
-    −dt/ln(1 − loss), or dt/`MEMORYLESS` where nothing is left.
+    −dt/ln(1 − loss), (L11), or dt/`MEMORYLESS` where nothing is left.
     """
+    # Below the loss at which the logarithm ends: `where` picks, but both are computed.
     partial = np.minimum(loss, 1 - np.exp(-MEMORYLESS / 2))
     return np.where(loss < 1, -dt / np.log1p(-partial), dt / MEMORYLESS)
 
 
 def _of_block(k: int, block: WeightBlock) -> list[Finding]:
-    found = []
+    findings, place = [], f"blocks[{k}]"
     if block.delay:
-        found.append(
-            Finding(
-                Severity.ERROR,
-                f"blocks[{k}]",
-                f"got a delay of {block.delay} steps, need 0",
-                "set delay to 0",
-            )
-        )
+        message = f"got a delay of {block.delay} steps, need 0"
+        findings.append(error(place, message, "set delay to 0"))
     if block.binary and block.source == "input":
-        found.append(
-            Finding(
-                Severity.WARNING,
-                f"blocks[{k}]",
+        findings.append(
+            warning(
+                place,
                 "got binary inputs, of which any but 0 is one spike; need numbers",
                 "inputs are multiplied: send 0 and 1 / input_scale only",
             )
         )
-    return found
+    return findings
 
 
-def _of_noise(net: FixedPointNetwork) -> list[Finding]:
-    found = []
+def _of_noise(net: FixedPointNetwork) -> Finding:
+    # One amplitude of u's noise is one of v in volts only at one dv and one scale.
     if np.ptp(net.dv) or np.ptp(net.state_scale):
-        found.append(
-            Finding(
-                Severity.ERROR,
-                "noise_exp",
-                "got noise with several dv or state scales, need one noise_std",
-                "set noise_exp to None",
-            )
-        )
-    else:
-        found.append(
-            Finding(
-                Severity.INFO,
-                "noise_exp",
-                "got uniform noise, need Gaussian noise",
-                "noise_std has the same standard deviation",
-            )
-        )
-    return found
+        message = "got noise with several dv or state scales, need one noise_std"
+        return error("noise_exp", message, "set noise_exp to None")
+    message = "got uniform noise, need Gaussian noise"
+    return info("noise_exp", message, "noise_std has the same standard deviation")

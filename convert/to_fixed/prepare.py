@@ -23,7 +23,7 @@ from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
-from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
@@ -32,14 +32,15 @@ from isotau.convert.to_fixed.quantization_report import (
     report_quantization,
 )
 from isotau.convert.to_fixed.quantize import (
+    USUAL,
     QuantizeConfig,
     fit_bias,
     messages,
     quantize,
+    state_scale,
 )
 from isotau.convert.to_fixed.start_state import await_input
 
-USUAL = QuantizeConfig()
 RESOLUTION = 0.9
 """Share of its state scale that a network keeps, at least, if it starts early."""
 MOST_SAMPLES = 8192
@@ -105,7 +106,9 @@ def prepare(
     peak = float(np.abs(inputs).max()) if input_peak is None else input_peak
     if config.spiking_input:
         check_spiking(inputs, peak)
-    early, rounded = _start_early(net, run, peak, config)
+    early = _start_early(net, run.ranges, config)
+    # Not hashed: the network that was given is, and that takes most of the time.
+    rounded = quantize(early, run.ranges, input_peak=peak, config=config, traced=False)
     lost = mean_loss(rounded, run.spikes, inputs)
     return PreparedNetwork(
         fixed=dataclasses.replace(
@@ -155,7 +158,7 @@ def mean_loss(
     spikes: Spikes,
     inputs: Float64[np.ndarray, "steps batch n_in"],
 ) -> Float64[np.ndarray, " n"]:
-    """Return what truncation takes from each neuron's u in a step, on average.
+    """Return what truncation takes from each neuron's u in a step, on average, (F21).
 
     Args:
         net: the network.
@@ -189,7 +192,7 @@ def mean_loss(
 def restore_drive(
     net: FixedPointNetwork, loss: Float64[np.ndarray, " n"]
 ) -> FixedPointNetwork:
-    """Return the network with biases that make up for what truncation takes.
+    """Return the network with biases that make up for what truncation takes, (F22).
 
     Args:
         net: the network.
@@ -208,7 +211,7 @@ def restore_drive(
 def fold_drive(
     net: LIFNetwork, fixed: FixedPointNetwork, loss: Float64[np.ndarray, " n"]
 ) -> LIFNetwork:
-    """Return the LIF network with what `restore_drive` would add in its v_leak.
+    """Return the LIF network with what `restore_drive` adds in its v_leak, (F23).
 
     Quantized again, its biases make up for what truncation takes: a point from which
     tuning with the chip's arithmetic can go on.
@@ -222,31 +225,27 @@ def fold_drive(
     return dataclasses.replace(net, v_leak=net.v_leak + lost)
 
 
-def _start_early(
-    net: LIFNetwork, run: LIFRun, peak: float, config: QuantizeConfig
-) -> tuple[LIFNetwork, FixedPointNetwork]:
-    """Return the network as it is to start, and its integers.
+def _start_early(net: LIFNetwork, ranges: Ranges, config: QuantizeConfig) -> LIFNetwork:
+    """Return the network a step before its start, if its states keep resolution, (F28).
 
     A fast current or filter set back by a step may be many times as large, and no
     state that the network ever visits would be worth its loss of resolution.
     """
-
-    def integers(start: LIFNetwork) -> FixedPointNetwork:
-        # Only the network that was given is hashed: that takes most of the time.
-        return quantize(start, run.ranges, input_peak=peak, config=config, traced=False)
-
-    plain, early = integers(net), await_input(net)
+    early, scale = await_input(net), state_scale(net, ranges, config)[1]
+    # A scale that was asked for is kept whole: the early start must fit at it.
+    share = RESOLUTION if config.state_scale is None else 1.0
+    free = dataclasses.replace(config, state_scale=None)
     try:
-        rounded = integers(early)
+        most = state_scale(early, ranges, free)[1]
     except DoesNotFit:
         # The network itself fits: a start that does not has no resolution at all.
-        return net, plain
-    if (rounded.state_scale >= RESOLUTION * plain.state_scale).all():
-        return early, rounded
-    return net, plain
+        return net
+    return early if (most >= share * scale).all() else net
 
 
 def _lost_drive(net: FixedPointNetwork, loss: np.ndarray) -> np.ndarray:
-    """Return by how much the bias must rise: a loss of a in every step of u leaves
-    u lower by a · 4096/(du + 1)."""
+    """Return by how much the bias must rise: u settles where it loses what comes in.
+
+    A loss of a in every step leaves u lower by a · 4096/(du + 1).
+    """
     return loss * (chip.DECAY_UNITY / (net.du.astype(np.int64) + chip.DU_OFFSET))

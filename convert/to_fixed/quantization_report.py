@@ -19,8 +19,8 @@ class ParameterError:
 
     Attributes:
         name: as in `LIFNetwork`.
-        rms: root mean square of the error over that of the wanted values.
-        worst: largest |error| over the largest |wanted value|.
+        rms: root mean square of the error over that of the exact values.
+        worst: largest |error| over the largest |exact value|.
         zeroed: values that were not 0 and became 0.
         total: values that were not 0.
     """
@@ -64,7 +64,14 @@ class QuantizationReport:
 def report_quantization(
     before: LIFNetwork, after: FixedPointNetwork, ranges: Ranges
 ) -> QuantizationReport:
-    """Return how `after` differs from `before`; `ranges` as given to `quantize`."""
+    """Return how a network differs from its integers.
+
+    Args:
+        before: the network.
+        after: its integers.
+        ranges: what the network's states visited, as for `quantize`.
+    """
+    # Back to volts by (F4) to (F6): what is left is rounding.
     a_mem = after.dv / chip.DECAY_UNITY
     keep_u = after.du.astype(np.int64) + chip.DU_OFFSET
     per_volt = u_per_volt(after)
@@ -79,7 +86,7 @@ def report_quantization(
     u_peak = float((per_volt * ranges.i_peak).max())
     v_low = float((after.state_scale * ranges.v_low).max())
     noise = 0.0
-    if after.noise_exp is not None:
+    if after.noise_exp is not None:  # (F27)
         sd = NOISE_SD * 2.0 ** (after.noise_exp - 7)
         stationary = sd / np.sqrt(1 - (1 - a_mem[0]) ** 2)
         noise = float(stationary / after.state_scale[0])
@@ -142,7 +149,7 @@ def dense_weights(
 def effective_tau(
     fraction: np.ndarray, amplitude: np.ndarray, dt: float
 ) -> Float64[np.ndarray, " n"]:
-    """Return the time in which a decay from `amplitude` really falls to 1/e.
+    """Return the time in which a decay from `amplitude` really falls to 1/e, (F25).
 
     Every step truncates toward zero, so that below 4096/fraction the fall is linear.
     The time is interpolated between steps.
@@ -159,6 +166,7 @@ def effective_tau(
     while falling.any():
         after = chip.decay(x, fraction)
         done = falling & (after <= goal)
+        # The last step counts in part: along an exponential, or straight down to 0.
         with np.errstate(divide="ignore", invalid="ignore"):
             curved = np.log(x / goal) / np.log(x / after)
             part = np.where(after > 0, curved, 1 - goal / x)
@@ -174,19 +182,18 @@ def _first_of_each(population: np.ndarray) -> np.ndarray:
 
 
 def _tau(fraction: np.ndarray, dt: float) -> np.ndarray:
-    """Return the time constant of a loss per step; 0 where all is lost at once."""
+    """Return the time constant of a loss per step, (F24); 0 where all is lost."""
     with np.errstate(divide="ignore"):
         return -dt / np.log1p(-fraction)
 
 
-def _error(name: str, wanted: np.ndarray, have: np.ndarray) -> ParameterError:
-    off = np.abs(have - wanted)
-    asked = wanted != 0
-    power, peak = float((wanted**2).sum()), float(np.abs(wanted).max())
+def _error(name: str, exact: np.ndarray, rounded: np.ndarray) -> ParameterError:
+    off, nonzero = np.abs(rounded - exact), exact != 0
+    power, peak = float((exact**2).sum()), float(np.abs(exact).max())
     return ParameterError(
         name=name,
         rms=float(np.sqrt((off**2).sum() / power)) if power else 0.0,
         worst=float(off.max() / peak) if peak else 0.0,
-        zeroed=int((asked & (have == 0)).sum()),
-        total=int(asked.sum()),
+        zeroed=int((nonzero & (rounded == 0)).sum()),
+        total=int(nonzero.sum()),
     )

@@ -6,11 +6,11 @@ is free is S, the integers per volt, and it decides: a small state is eaten by
 truncation, a large one overflows. Every population has an S of its own.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from isotau.convert.chip import arithmetic as chip
 from isotau.convert.ground import validation
@@ -25,50 +25,36 @@ from isotau.convert.records.lif import (
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.to_fixed.weight_blocks import (
     SIGNS,
-    WeightConfig,
     bits_of,
-    checked_bits,
     largest_weight,
     of_signs,
     weight_blocks,
 )
+from isotau.convert.to_fixed.weight_blocks import QuantizeConfig as QuantizeConfig
 
 NOISE_SD = float(np.sqrt(((2 * chip.NOISE_MAX + 1) ** 2 - 1) / 12))
-"""Standard deviation of the integers −127 … 127, each as likely."""
+"""Standard deviation of the integers −127 … 127, each as likely, (F13)."""
 MESSAGE_MAX = 127
+"""Of a message: Loihi 2 sends more bits, but a weight times a message has 16."""
+USUAL = QuantizeConfig()
 BIAS_USED = 0.9
 """Share of the bias register that is used; the rest is for what truncation costs."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class QuantizeConfig:
-    """How to quantize.
+class Registers(NamedTuple):
+    """Decay registers, and what they make of the network's time constants.
 
     Attributes:
-        headroom: factor left between the largest |u| and deepest v that were recorded
-            and the limit of 2^23; at least 1.
-        num_weight_bits: bits of a weight, 1 … 8: one number, or one for each kind of
-            block by name: "input", "recurrent", or finer "recurrent.excitatory" and so
-            on, which go before; what has no name has 8.
-        state_scale: integers per volt; None to choose the largest that fits.
-        outliers: what happens to a few weights much larger than the rest: "split",
-            "clip", "keep" or "fit"; see `WeightConfig`.
-        percentile: of the weights' magnitudes, beyond which they are outliers.
-        spiking_input: whether every input is 0 or `input_peak`, and enters as spikes:
-            Loihi 1 has no messages with numbers.
+        du: of the current, 0 … 4095.
+        dv: of the membrane, 0 … 4095.
+        a_mem: what a step takes from v, α_v of (F4).
+        gain: γ of (F5), of the rounded decay over the exact one.
     """
 
-    headroom: float = 2.0
-    num_weight_bits: int | Mapping[str, int] = field(default=8, hash=False)
-    state_scale: float | None = None
-    outliers: str = "split"
-    percentile: float = 99.0
-    spiking_input: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the bits, and copy them."""
-        bits = checked_bits(self.num_weight_bits)
-        validation.freeze(self, {"num_weight_bits": bits})
+    du: Int64[np.ndarray, " n"]
+    dv: Int64[np.ndarray, " n"]
+    a_mem: Float64[np.ndarray, " n"]
+    gain: Float64[np.ndarray, " n"]
 
 
 def quantize(
@@ -76,7 +62,7 @@ def quantize(
     ranges: Ranges,
     *,
     input_peak: float,
-    config: QuantizeConfig = QuantizeConfig(),
+    config: QuantizeConfig = USUAL,
     traced: bool = True,
 ) -> FixedPointNetwork:
     """Return the network in the chip's integers.
@@ -104,37 +90,25 @@ def quantize(
         DoesNotFit: a time constant, refractory period, threshold, bias or weight has no
             register that holds it; the message names it.
     """
-    if not config.headroom >= 1:
-        raise ValueError(f"headroom: got {config.headroom}, need at least 1")
-    weights = WeightConfig(
-        num_weight_bits=config.num_weight_bits,
-        outliers=config.outliers,
-        percentile=config.percentile,
-    )
-    du = _register("tau_syn", net.tau_syn, net.dt, chip.DU_OFFSET)
-    dv = _register("tau_mem", net.tau_mem, net.dt, 0)
-    a_mem = dv / chip.DECAY_UNITY
-    gain = (
-        (du + chip.DU_OFFSET) / chip.DECAY_UNITY / decay_fraction(net.tau_syn, net.dt)
-    )
-    noise_exp, scale = _scale(net, ranges, a_mem, gain, config)
-    per_volt = (scale * a_mem * gain / (1 << chip.INPUT_SHIFT))[:, None]
+    du, dv, a_mem, gain = registers = decay_registers(net)
+    noise_exp, scale = state_scale(net, ranges, config, registers)
+    per_volt = (scale * a_mem * gain / (1 << chip.INPUT_SHIFT))[:, None]  # (F6)
     groups = net.population
-    recurrent = weight_blocks(
-        "recurrent", net.w_rec * per_volt, groups, groups, weights
-    )
-    wanted = net.w_in * per_volt
+    recurrent = weight_blocks("recurrent", net.w_rec * per_volt, groups, groups, config)
+    w_in = net.w_in * per_volt
     if config.spiking_input:
+        # A binary block adds its weight for any message: one input is one spike.
         input_scale = 1 / validation.number("input_peak", input_peak, positive=True)
     else:
-        input_scale = _input_scale(np.abs(wanted).max(), input_peak)
+        input_scale = _input_scale(np.abs(w_in).max(), input_peak)
     channels = np.zeros(net.n_in, dtype=np.int64)
     inputs = tuple(
         replace(block, binary=config.spiking_input)
         for block in weight_blocks(
-            "input", wanted / input_scale, groups, channels, weights
+            "input", w_in / input_scale, groups, channels, config
         )
     )
+    # (F1), (F9) and, for the state at power-up, (F14).
     bias_mant, bias_exp = fit_bias(scale * a_mem * (net.v_leak - net.v_reset))
     threshold = scale * (net.v_th - net.v_reset) / (1 << chip.INPUT_SHIFT)
     return FixedPointNetwork(
@@ -165,7 +139,7 @@ def quantize(
 def messages(
     net: FixedPointNetwork, inputs: Float64[np.ndarray, "steps batch n_in"]
 ) -> np.ndarray:
-    """Return what the input channels send for real inputs: round(input · scale).
+    """Return what the input channels send for real inputs: round(input · scale), (F8).
 
     Raises:
         DoesNotFit: an input needs a message beyond 32 bits.
@@ -184,7 +158,10 @@ def messages(
 
 
 def _register(name: str, tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
-    """Return round(4096·(1 − e^(−dt/τ))) − offset, the register nearest to τ."""
+    """Return round(4096·(1 − e^(−dt/τ))) − offset, the register nearest to τ.
+
+    (F2) with the chip's offset, (F3) without.
+    """
     exact = chip.DECAY_UNITY * decay_fraction(tau, dt)
     if (exact < 0.5).any():
         neuron = int(np.argmin(exact))
@@ -195,24 +172,35 @@ def _register(name: str, tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
     return np.clip(np.rint(exact) - offset, 0, chip.DECAY_MAX).astype(np.int64)
 
 
-def _scale(
+def state_scale(
     net: LIFNetwork,
     ranges: Ranges,
-    a_mem: np.ndarray,
-    gain: np.ndarray,
     config: QuantizeConfig,
-) -> tuple[int | None, np.ndarray]:
-    """Return the noise exponent (None without noise) and each neuron's state scale."""
+    registers: Registers | None = None,
+) -> tuple[int | None, Float64[np.ndarray, " n"]]:
+    """Return the noise exponent and each neuron's integers per volt.
+
+    The exponent is None without noise.
+
+    Args:
+        net: the network.
+        ranges: what its states visited.
+        config: choices.
+        registers: of the network; None to work them out.
+
+    Raises:
+        DoesNotFit: a time constant has no register, or noise no exponent.
+    """
+    known = decay_registers(net) if registers is None else registers
     largest = np.empty(net.n)
     tightest: list[str] = []
     for group in range(int(net.population.max()) + 1):
         inside = net.population == group
-        limit, name = _largest_scale(net, ranges, a_mem, gain, inside, config)
+        limit, name = _largest_scale(net, ranges, known, inside, config)
         largest[inside] = limit
         tightest.append(name)
     if config.state_scale is not None:
-        given = validation.number("state_scale", config.state_scale, positive=True)
-        largest = np.full(net.n, given)
+        largest = np.full(net.n, float(config.state_scale))
     if net.noise_std == 0:
         return None, largest
     per_step = net.noise_std * np.sqrt(decay_fraction(net.tau_mem / 2, net.dt))
@@ -221,8 +209,9 @@ def _scale(
             f"tau_mem: got {net.tau_mem.min()} to {net.tau_mem.max()} s with noise, "
             "need one value, as the chip has one noise amplitude; set noise_std to 0"
         )
+    # (F12): S·σ_step = NOISE_SD·2^(exp − 7), the largest below the limit. A scale that
+    # is at the limit but for rounding counts as below.
     limit = float(largest.min())
-    # S·σ_step = NOISE_SD·2^(exp − 7)
     exponent = int(np.floor(np.log2(limit * per_step[0] / NOISE_SD) + 1e-9)) + 7
     exponent = min(exponent, chip.NOISE_EXP_MAX)
     if exponent < chip.NOISE_EXP_MIN:
@@ -235,8 +224,21 @@ def _scale(
     return exponent, np.full(net.n, scale)
 
 
+def decay_registers(net: LIFNetwork) -> Registers:
+    """Return the registers nearest to a network's time constants.
+
+    Raises:
+        DoesNotFit: a time constant is too long for any register.
+    """
+    du = _register("tau_syn", net.tau_syn, net.dt, chip.DU_OFFSET)
+    dv = _register("tau_mem", net.tau_mem, net.dt, 0)
+    loss = (du + chip.DU_OFFSET) / chip.DECAY_UNITY
+    gain = loss / decay_fraction(net.tau_syn, net.dt)
+    return Registers(du, dv, dv / chip.DECAY_UNITY, gain)
+
+
 def _current_at_start(net: LIFNetwork, a_mem: np.ndarray) -> np.ndarray:
-    """Return |u| per unit of state scale that i0 stands for.
+    """Return |u| per unit of state scale that i0 stands for, (F14).
 
     The chip decays u before it uses it, the float network i after.
     """
@@ -246,12 +248,13 @@ def _current_at_start(net: LIFNetwork, a_mem: np.ndarray) -> np.ndarray:
 def _largest_scale(
     net: LIFNetwork,
     ranges: Ranges,
-    a_mem: np.ndarray,
-    gain: np.ndarray,
+    registers: Registers,
     inside: np.ndarray,
     config: QuantizeConfig,
 ) -> tuple[float, str]:
     """Return the largest state scale of some neurons, and the name of what limits."""
+    a_mem, gain = registers.a_mem, registers.gain
+    # (F11): what a register or state holds, and how much of it a volt takes.
     bias_max = BIAS_USED * (chip.BIAS_MANT_MAX << chip.BIAS_EXP_MAX)
     above = net.v_th - net.v_reset
     limits = {
@@ -279,7 +282,7 @@ def _largest_scale(
 
 
 def _input_scale(weight_peak: float, input_peak: float) -> float:
-    """Return the power of two by which inputs are multiplied before rounding.
+    """Return the power of two by which inputs are multiplied before rounding, (F7).
 
     As fine as a message of ±127 allows, but not so fine that the weights, divided by
     it, would need an exponent below the chip's.
@@ -292,10 +295,11 @@ def _input_scale(weight_peak: float, input_peak: float) -> float:
     return float(2.0**exponent)
 
 
-def fit_bias(wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mantissas and the smallest exponents that hold the wanted biases."""
-    exponent = np.zeros(len(wanted), dtype=np.int64)
+def fit_bias(bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mantissas and the smallest exponents that hold biases, (F10)."""
+    exponent = np.zeros(len(bias), dtype=np.int64)
     for _ in range(chip.BIAS_EXP_MAX):
-        too_large = np.abs(np.rint(wanted / 2.0**exponent)) > chip.BIAS_MANT_MAX
+        too_large = np.abs(np.rint(bias / 2.0**exponent)) > chip.BIAS_MANT_MAX
         exponent = exponent + too_large
-    return np.rint(wanted / 2.0**exponent), exponent
+    # What is still too large is refused by the record, by name.
+    return np.rint(bias / 2.0**exponent), exponent

@@ -2,7 +2,7 @@
 
 A block has one exponent, set by its largest weight. Where a few weights are much larger
 than the rest, one exponent rounds many of the others to zero: the large ones then get
-a block of their own, or are clipped.
+a block of their own, or are clipped. `QuantizeConfig` chooses.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,12 +28,17 @@ FAR = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WeightConfig:
-    """How real weights become mantissas.
+class QuantizeConfig:
+    """How a network is quantized.
 
     Attributes:
-        num_weight_bits: bits of a weight, 1 … 8, of all or by the names in `KINDS`; see
-            `bits_of`. With one bit a weight is 0 or the block's one magnitude.
+        headroom: factor left between the largest |u| and deepest v that were recorded
+            and the limit of 2^23; at least 1.
+        num_weight_bits: bits of a weight, 1 … 8: one number, or one for each kind of
+            block by the names in `KINDS`: "input", "recurrent", or finer
+            "recurrent.excitatory" and so on, which go before; what has no name has 8.
+            With one bit a weight is 0 or the block's one magnitude.
+        state_scale: integers per volt; None to choose the largest that fits.
         outliers: "split" gives the weights beyond `percentile` a block of their own
             where they are much larger and would round more than one in twenty of the
             others to zero, and changes nothing elsewhere; "clip" cuts every block at
@@ -41,14 +46,23 @@ class WeightConfig:
             exponent of the least squared error and cuts what lies beyond its grid,
             which is what few bits want.
         percentile: of the magnitudes of a block's weights that are not 0.
+        spiking_input: whether every input is 0 or one positive number, and enters as
+            spikes: Loihi 1 has no messages with numbers.
     """
 
+    headroom: float = 2.0
     num_weight_bits: int | Mapping[str, int] = field(default=8, hash=False)
+    state_scale: float | None = None
     outliers: str = "split"
     percentile: float = 99.0
+    spiking_input: bool = False
 
     def __post_init__(self) -> None:
-        """Check every field."""
+        """Check the fields, and copy the table of bits."""
+        if not self.headroom >= 1:
+            raise ValueError(f"headroom: got {self.headroom}, need at least 1")
+        if self.state_scale is not None:
+            validation.number("state_scale", self.state_scale, positive=True)
         percentile = validation.number("percentile", self.percentile, positive=True)
         if percentile > 100:
             raise ValueError(f"percentile: got {percentile}, need at most 100")
@@ -59,10 +73,10 @@ class WeightConfig:
 
 def weight_blocks(
     source: str,
-    wanted: Float64[np.ndarray, "n columns"],
+    weights: Float64[np.ndarray, "n columns"],
     post: Int64[np.ndarray, " n"],
     pre: Int64[np.ndarray, " columns"],
-    config: WeightConfig,
+    config: QuantizeConfig,
 ) -> tuple[WeightBlock, ...]:
     """Return the blocks that hold real weights, in units of 2^6 of state.
 
@@ -70,7 +84,7 @@ def weight_blocks(
 
     Args:
         source: "input" or "recurrent".
-        wanted: weights, post × pre.
+        weights: post × pre.
         post: population of each row.
         pre: population of each column.
         config: choices.
@@ -81,8 +95,9 @@ def weight_blocks(
     blocks: list[WeightBlock] = []
     for row in np.unique(post):
         for column in np.unique(pre):
+            # Populations have scales of their own: their weights share no exponent.
             inside = (post == row)[:, None] & (pre == column)
-            part = np.where(inside, wanted, 0.0)
+            part = np.where(inside, weights, 0.0)
             for mode, signed in zip(SIGNS, of_signs(part), strict=True):
                 bits = bits_of(config.num_weight_bits, source, mode)
                 for tier in _tiers(signed, mode, bits, config):
@@ -128,24 +143,25 @@ def bits_of(bits: int | Mapping[str, int], source: str, mode: SignMode) -> int:
 def clipped(
     source: str,
     blocks: Iterable[WeightBlock],
-    wanted: Float64[np.ndarray, "n columns"],
+    weights: Float64[np.ndarray, "n columns"],
 ) -> Bool[np.ndarray, "n columns"]:
     """Return which weights were cut at the top of their block, not only rounded.
 
     Args:
         source: of the weights.
         blocks: from `weight_blocks`; those of the other source do not count.
-        wanted: what was given to it.
+        weights: that were given to it.
     """
-    reach = np.full(wanted.shape, np.inf)
+    reach = np.full(weights.shape, np.inf)
     for block in blocks:
         if block.source != source:
             continue
         step = chip.grid_step(block.num_weight_bits, block.sign_mode)
+        # Half a step more is rounding, which is no cut; and a little for its own error.
         size = np.abs(block.weights.astype(np.float64)) + 0.5 * step * (1 + 1e-9)
-        held = np.where(block.weights != 0, size * 2.0**block.weight_exp, np.inf)
-        reach[:, block.pre] = np.minimum(reach[:, block.pre], held)
-    return np.abs(wanted) > reach
+        most = np.where(block.weights != 0, size * 2.0**block.weight_exp, np.inf)
+        reach[:, block.pre] = np.minimum(reach[:, block.pre], most)
+    return np.abs(weights) > reach  # (U13)
 
 
 def largest_weight(bits: int) -> int:
@@ -154,7 +170,7 @@ def largest_weight(bits: int) -> int:
 
 
 def _tiers(
-    part: np.ndarray, mode: SignMode, bits: int, config: WeightConfig
+    part: np.ndarray, mode: SignMode, bits: int, config: QuantizeConfig
 ) -> Iterator[np.ndarray]:
     """Yield matrices that add up to a part's weights, the largest weights last."""
     magnitudes = np.abs(part[part != 0])
@@ -167,6 +183,7 @@ def _tiers(
     if config.outliers == "clip":
         yield np.clip(part, -common, common)
         return
+    # (F20): the exponents of all weights and of the common ones.
     step, top = chip.grid_step(bits, mode), _top(bits, mode)
     coarse = _exponent(float(magnitudes.max()), step, top)
     fine = max(_exponent(common, step, top), chip.WEIGHT_EXP_MIN)
@@ -176,6 +193,7 @@ def _tiers(
         return
     large = np.abs(part) > (top + 0.5 * step) * 2.0**fine
     yield np.where(large, 0.0, part)
+    # Among the large ones, a few may again be much larger than the rest.
     yield from _tiers(np.where(large, part, 0.0), mode, bits, config)
 
 
@@ -185,22 +203,23 @@ def _zeroed(magnitudes: np.ndarray, step: int, exponent: int) -> float:
 
 
 def _top(bits: int, mode: SignMode) -> int:
+    """Return the largest mantissa, (F18)."""
     step = chip.grid_step(bits, mode)
     return (256 // step - 1) * step
 
 
 def _exponent(peak: float, step: int, top: int) -> int:
-    """Return the smallest exponent that holds a weight."""
+    """Return the smallest exponent that holds a weight, (F17)."""
     return int(np.ceil(np.log2(peak / (top + 0.5 * step))))
 
 
 def _fitting(magnitudes: np.ndarray, step: int, top: int, coarse: int) -> int:
-    """Return the exponent up to `coarse` that gives the least squared error."""
+    """Return the exponent up to `coarse` that gives the least squared error, (F19)."""
     best, least = coarse, np.inf
     for exponent in range(coarse, chip.WEIGHT_EXP_MIN - 1, -1):
         unit, end = step * 2.0**exponent, top * 2.0**exponent
-        held = np.minimum(unit * np.rint(magnitudes / unit), end)
-        error = float(np.square(magnitudes - held).sum())
+        rounded = np.minimum(unit * np.rint(magnitudes / unit), end)
+        error = float(np.square(magnitudes - rounded).sum())
         if error < least:
             best, least = exponent, error
         # What is cut off grows with every lower exponent.
@@ -210,10 +229,11 @@ def _fitting(magnitudes: np.ndarray, step: int, top: int, coarse: int) -> int:
 
 
 def _block(
-    source: str, mode: SignMode, wanted: np.ndarray, bits: int, fit: bool
+    source: str, mode: SignMode, weights: np.ndarray, bits: int, fit: bool
 ) -> WeightBlock:
-    pre = np.flatnonzero(wanted.any(axis=0))
-    part = wanted[:, pre]
+    """Return the block of weights of one sign; columns without any are left out."""
+    pre = np.flatnonzero(weights.any(axis=0))
+    part = weights[:, pre]
     step, top = chip.grid_step(bits, mode), _top(bits, mode)
     peak = float(np.abs(part).max())
     exponent = _exponent(peak, step, top)
@@ -225,12 +245,13 @@ def _block(
             f"{source} weights: got {peak:.4g} in units of 2^6, need at most "
             f"{top << chip.WEIGHT_EXP_MAX}; lower state_scale or clip the weights"
         )
+    # Weights below the finest grid are rounded on it, many of them to 0.
     exponent = max(exponent, chip.WEIGHT_EXP_MIN)
     nearest = step * np.rint(part / (step * 2.0**exponent))
     return WeightBlock(
         source=source,
         pre=pre,
-        weights=np.clip(nearest, -top, top),
+        weights=np.clip(nearest, -top, top),  # (F18)
         weight_exp=exponent,
         num_weight_bits=bits,
         sign_mode=mode,

@@ -13,7 +13,7 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
-from isotau.convert.to_fixed.weight_blocks import WeightConfig, weight_blocks
+from isotau.convert.to_fixed.weight_blocks import QuantizeConfig, weight_blocks
 from isotau.targets.loihi import demand as synapses
 from isotau.targets.loihi.demand import Demand, demand
 from isotau.targets.loihi.limits import LIMITS, Chip, limit, unknown
@@ -269,7 +269,7 @@ def sketch(net: LIFNetwork) -> FixedPointNetwork:
             block
             for source, weights, columns in sources
             for block in weight_blocks(
-                source, _full(weights), groups, columns, WeightConfig()
+                source, _full(weights), groups, columns, QuantizeConfig()
             )
         ),
         n_in=net.n_in,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from isotau.convert.ground.errors import Finding, neuron_range
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.lif import MEMORYLESS, LIFNetwork, decay_fraction
-from isotau.convert.to_fixed.start_state import Start, set_back
+from isotau.convert.to_fixed.start_state import StartState, set_back
 from isotau.targets.nir_graph import populations
 from isotau.targets.nir_graph.affine import Arriving, arriving, dense
 from isotau.targets.nir_graph.graph import Flat
@@ -401,7 +401,7 @@ def _begin(
     start: str,
     state: Mapping[str, Floats | None],
     found: list[Finding],
-) -> Start:
+) -> StartState:
     """Return the start state, set back by each neuron's lag."""
     v0 = {"reset": cells.v_reset, "leak": cells.rest, "zero": 0 * cells.rest}[start]
     if state["v0"] is not None:

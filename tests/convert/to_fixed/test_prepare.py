@@ -232,6 +232,23 @@ def test_a_start_that_costs_resolution_stays(quiet_net, inputs):
         np.testing.assert_array_equal(made.fixed.state_scale, plain.state_scale)
 
 
+def test_a_scale_that_was_asked_for_is_kept_whole(quiet_net, inputs):
+    """A start that fits a scale 5 % smaller does not fit this one."""
+    plain = prepare(quiet_net, inputs)
+    assert plain.early is not quiet_net
+    most = 0.97 * quantize(quiet_net, plain.run.ranges, input_peak=1.0).state_scale[0]
+    fast = dataclasses.replace(
+        quiet_net,
+        tau_syn=np.full(20, 2e-3),
+        i0=np.full(20, 0.75 * 2**23 / most * np.exp(-0.5) / 0.0952),
+    )
+    for scale in (0.5 * most, most):
+        config = QuantizeConfig(state_scale=float(scale))
+        made = prepare(fast, inputs, run=plain.run, config=config)
+        np.testing.assert_array_equal(made.fixed.state_scale, scale)
+        assert (made.early is fast) == (scale == most)
+
+
 def test_a_start_that_does_not_fit_stays(lif_net, inputs):
     """With noise, too small a scale is none at all."""
     fast = dataclasses.replace(lif_net, tau_syn=np.full(20, 8e-5), i0=np.full(20, 2e-2))

@@ -6,7 +6,7 @@ import pytest
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.to_fixed.weight_blocks import (
-    WeightConfig,
+    QuantizeConfig,
     bits_of,
     clipped,
     largest_weight,
@@ -28,7 +28,7 @@ def dense(blocks, shape):
 
 def one_group(wanted, **chosen):
     rows, columns = np.zeros(wanted.shape[0], int), np.zeros(wanted.shape[1], int)
-    config = WeightConfig(**chosen)
+    config = QuantizeConfig(**chosen)
     return weight_blocks("recurrent", wanted, rows, columns, config)
 
 
@@ -98,7 +98,7 @@ def test_each_pair_of_populations_has_its_own_exponent():
     scale = np.array([[100.0, 800.0], [10.0, 3000.0]])
     groups = np.repeat([0, 1], [30, 10])
     wanted = rng.uniform(0.5, 1, (40, 40)) * scale[groups[:, None], groups[None, :]]
-    blocks = weight_blocks("recurrent", wanted, groups, groups, WeightConfig())
+    blocks = weight_blocks("recurrent", wanted, groups, groups, QuantizeConfig())
     assert len(blocks) == 4
     found = {}
     for block in blocks:
@@ -197,7 +197,7 @@ def test_bits_come_by_name_and_the_finer_name_wins():
 )
 def test_bits_are_checked(match, bits):
     with pytest.raises(ValueError, match=match):
-        WeightConfig(num_weight_bits=bits)
+        QuantizeConfig(num_weight_bits=bits)
 
 
 @pytest.mark.parametrize("outliers", ["split", "keep", "clip", "fit"])
