@@ -72,9 +72,9 @@ def _finding(severity: Severity, place: Place, message: str, action: str) -> Fin
 
 def neuron_range(neurons: npt.ArrayLike) -> str:
     """Return "neurons 3-7, 12" for a mask over neurons or for their indices."""
-    chosen = np.asarray(neurons)
     # A mask of one true element and the index 1 differ by their type alone.
-    indices = np.flatnonzero(chosen) if chosen.dtype == bool else np.unique(chosen)
+    array = np.asarray(neurons)
+    indices = np.flatnonzero(array) if array.dtype == bool else np.unique(array)
     if not indices.size:
         return "no neuron"
     # Where a run of neighbours ends.
@@ -93,6 +93,7 @@ def of_severity(findings: Sequence[Finding], severity: Severity) -> list[Finding
 
 def exit_status(findings: Sequence[Finding]) -> int:
     """Return 2 with an error among them, 1 with a warning, else 0."""
+    # 1 lets a script go on that only minds errors.
     if of_severity(findings, Severity.ERROR):
         return 2
     return 1 if of_severity(findings, Severity.WARNING) else 0
@@ -138,5 +139,6 @@ class CannotExport(ValueError):
 
     def __init__(self, target: str, findings: Sequence[Finding]) -> None:
         """Name the target and every finding that is an error."""
+        # All at once: whoever mends one lack wants to know of the next.
         self.findings = tuple(findings)
         super().__init__(f"{target}: cannot export: {list_errors(findings)}")

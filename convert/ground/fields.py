@@ -52,7 +52,7 @@ class Size:
     def __get__(self, record: object, owner: type) -> int: ...
     def __get__(self, record: object | None, owner: type) -> "int | Size":
         """Return the length; of a class itself this description."""
-        if record is None:
+        if record is None:  # tools that look at a class ask for it, too
             return self
         return int(getattr(record, self.field).shape[self.axis])
 
@@ -69,6 +69,7 @@ def check_fields(record: object, rules: Mapping[str, Numbers], **sizes: int) -> 
         TypeError: no numbers, or no whole ones where a rule needs them.
         ValueError: another shape, or a number out of range.
     """
+    # Nothing is set before all is checked: a record is whole or not there.
     values: dict[str, Any] = {}
     for name, rule in rules.items():
         value = getattr(record, name)

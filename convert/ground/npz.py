@@ -92,7 +92,8 @@ def read_npz(
             for info, name, _ in members:
                 with archive.open(info) as stream:
                     arrays[name] = read_array(stream)
-                    # At the end of the member its sum is checked.
+                    # At the end of the member its sum is checked; numpy would stop
+                    # where its array ends.
                     if stream.read(1):
                         raise ValueError(f"{name} holds more than it claims")
     except FileNotFoundError:
@@ -134,6 +135,7 @@ def read_header(stream: IO[bytes]) -> Header:
 
 def read_array(stream: IO[bytes]) -> npt.NDArray[Any]:
     """Return the array at the beginning of a stream, whose header was checked."""
+    # numpy warns of headers that Python 2 wrote, and reads them.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return np.lib.format.read_array(stream, allow_pickle=False)
@@ -148,6 +150,7 @@ def _members(
         raise ValueError(f"it has more than {MAX_MEMBERS} members")
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
+        # LZMA and BZIP2 pack zeros far more densely than `MAX_RATIO` allows for.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{name} is packed otherwise than by DEFLATE")
         with archive.open(info) as stream:

@@ -33,6 +33,7 @@ def plugins(group: str, kind: type[_T]) -> Iterator[tuple[EntryPoint, _T]]:
         except Exception as error:
             warn_broken(entry, error)
             continue
+        # An entry point may name anything, a function as well as a number.
         if isinstance(part, kind):
             yield entry, part
         else:

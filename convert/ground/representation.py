@@ -144,7 +144,7 @@ def _value(value: Any) -> str:
     """Return a value in few characters."""
     if _is_array(value):
         return f"[{' × '.join(map(str, value.shape))}]"
-    if isinstance(value, Enum):
+    if isinstance(value, Enum):  # its repr has the value twice
         return value.name
     if isinstance(value, float | np.floating):
         return f"{value:.6g}"
@@ -168,6 +168,7 @@ def _collection(values: Collection[Any]) -> str:
     """Return a short collection of plain values, else how many of what it holds."""
     items = values.values() if isinstance(values, Mapping) else values
     kinds = dict.fromkeys(type(item).__name__ for item in items)
+    # What has parts of its own would be as long as if it stood alone.
     plain = all(isinstance(item, str | int | float | None) for item in items)
     if len(values) <= MOST_ITEMS and plain:
         return _cut(repr(values))

@@ -38,6 +38,7 @@ def floats(
     # A copy: whoever made the array may go on writing to it.
     array = np.array(value, dtype=np.float64)
     _check_shape(name, array, shape, layout)
+    # First, as NaN passes every comparison below.
     _refuse(name, array, ~np.isfinite(array), "need finite numbers")
     if positive:
         _refuse(name, array, array <= 0, "need numbers greater than 0")
@@ -73,6 +74,7 @@ def integers(
     if array.dtype.kind == "f":  # a narrow type may not hold the range's ends
         array = array.astype(np.float64)
     _check_shape(name, array, shape, layout)
+    # The first is named, as weights by the million would fill the screen.
     outside = (array < low) | (array > high)
     if outside.any():
         k = first(outside)
@@ -179,6 +181,7 @@ def length(name: str, value: npt.ArrayLike, *, axis: int = 0, ndim: int = 2) -> 
 
 def freeze(record: object, fields: dict[str, Any]) -> None:
     """Store checked values in a frozen record; for use in `__post_init__` alone."""
+    # A frozen dataclass refuses its own constructor's assignments as well.
     for name, value in fields.items():
         object.__setattr__(record, name, value)
 

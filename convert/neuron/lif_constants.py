@@ -8,6 +8,7 @@ import numpy.typing as npt
 from isotau.convert.ground.fields import Numbers, check_fields
 from isotau.convert.ground.validation import at, first
 
+# `burn_in` may be 0 and need not be whole steps: it is rounded where it is used.
 RULES = {
     **dict.fromkeys(("tau_mem", "unit", "dt"), Numbers(positive=True)),
     **dict.fromkeys(("refractory", "noise_std", "burn_in"), Numbers(minimum=0)),
@@ -75,6 +76,7 @@ def check_neurons(
         ValueError: a neuron is reset to its threshold or above, or its refractory
             period is no whole number of steps; the message names the first.
     """
+    # 0-d for one neuron, so that messages name no index.
     reset, threshold, period = np.broadcast_arrays(v_reset, v_th, refractory)
     above = reset >= threshold
     if above.any():

@@ -56,6 +56,7 @@ class Conventions:
 
     def __post_init__(self) -> None:
         """Check that what every reader states is there, once, and with its source."""
+        # A reader that stays silent about one of them would leave users to guess.
         names = [item.name for item in self.items]
         if not set(NEEDED) <= set(names) or len(set(names)) < len(names):
             raise ValueError(
@@ -109,7 +110,8 @@ def conventions_of(
         values: in place of what the network itself says.
         more: conventions beyond `NEEDED`.
     """
-    needed = {
+    # α is dt/τ whatever the file calls it (R10).
+    settings = {
         "alpha": span(net.dt / net.tau),
         "dt": f"{net.dt:g} s",
         "tau": span(net.tau, " s"),
@@ -119,7 +121,7 @@ def conventions_of(
     }
     items = [
         Convention(name, values.get(name, value), *sources.get(name, ("file",)))
-        for name, value in needed.items()
+        for name, value in settings.items()
     ]
     return Conventions(family=family, items=(*items, *more))
 
@@ -169,6 +171,7 @@ def settle_timing(
             settled.setdefault(name, value)
     step = settled["dt"] if "dt" in settled else settled["alpha"] * settled["tau"]
     constant = settled["tau"] if "tau" in settled else step / settled["alpha"]
+    # Rounding of decimal seconds may put alpha just above 1.
     share = step / constant
     if share > 1 + RELATIVE:
         raise ValueError(
@@ -210,8 +213,9 @@ def start_state(
                 x = np.log(h0) - np.log1p(-h0)
             case "softplus":
                 x = np.log(np.expm1(h0))
-            case _:
+            case _:  # relu, which has no negative rates
                 x = np.where(h0 >= 0, h0, np.nan)
+    # x = −∞ has rate 0; what is forgotten in one step may as well be far below.
     if activation in ("sigmoid", "softplus"):
         x = np.where(h0 == 0, NO_RATE if alpha == 1 else 0.0, x)
     if not np.isfinite(x).all():
@@ -224,6 +228,7 @@ def start_state(
 
 def span(values: Float64[np.ndarray, " n"], unit: str = "") -> str:
     """Return an array as "low to high", or as one number where all are equal."""
+    # Six digits: what users compare with the file's documentation.
     low, high = float(values.min()), float(values.max())
     return f"{low:g}{unit}" if low == high else f"{low:g} to {high:g}{unit}"
 

@@ -45,6 +45,7 @@ class Content:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Take a path; nothing is opened yet."""
+        # Every answer below is kept: several readers ask the same question.
         self.path = Path(path)
 
     @cached_property
@@ -69,6 +70,7 @@ class Content:
         Raises:
             UnreadableFile: it begins like a zip file and is damaged.
         """
+        # torch puts all into a folder of the archive's name, numpy into none.
         if not self.head.startswith(b"PK"):
             return frozenset()
         try:
@@ -85,6 +87,7 @@ class Content:
     @property
     def is_matlab(self) -> bool:
         """Whether it is a MATLAB 5 or 7.3 file, or HDF5 of whatever kind."""
+        # MATLAB 7.3 is HDF5 behind a block of 512 bytes, in which it names itself.
         return (
             self.head.startswith(HDF5)
             or self.head[124:128] in MATLAB_ORDER
@@ -106,7 +109,7 @@ class Content:
         try:
             if not self.is_hdf5:
                 return frozenset()
-            check_heaps(self.path)
+            check_heaps(self.path)  # HDF5 may never return from a damaged one
             with h5py.File(self.path, "r") as file:
                 return frozenset(file.attrs)
         except (OSError, RuntimeError, ValueError, KeyError) as error:
@@ -132,6 +135,7 @@ class Content:
         """Return what the file is that no reader takes, and what to do about it."""
         if self.members:
             return f"a zip file with {', '.join(sorted(self.arrays)[:20])}", ""
+        # Older torch files begin so, too; they are taken before this is asked.
         if self.head.startswith(PICKLE):
             remedy = "; save its arrays with numpy.savez"
             return "a pickle, which can run anything when read", remedy
@@ -168,6 +172,7 @@ class Reader(NamedTuple):
 
     def assumptions(self) -> tuple[str, ...]:
         """Return the names of what may be assumed of such files."""
+        # The signature is what users read, and cannot differ from what is accepted.
         parameters = inspect.signature(self.resolve()).parameters.values()
         return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
@@ -186,6 +191,7 @@ def _is_psychrnn(content: Content) -> bool:
 
 
 def _is_torch_rnn(content: Content) -> bool:
+    # LSTM and GRU as well: the reader says why it refuses them.
     recurrent = ("weight_hh", "weight_ih")
     return content.is_torch and any(
         part in name for name in content.parameters for part in recurrent
@@ -201,6 +207,8 @@ def _is_isotau_onnx(content: Content) -> bool:
 
 
 _HERE = "isotau.convert.read"
+# By name, so that a file of one kind does not load torch, onnx and scipy for the rest.
+# What takes a whole format stands last: rows of this table and of others look closer.
 READERS = (
     Reader(
         "isotau .rate.npz",
@@ -274,13 +282,14 @@ def find_reader(
     reader = first(row for row in readers if not row.any_content)
     if reader:
         return reader
+    # Loading runs code of others: only for files that nothing here knows for certain.
     offered = tuple(_guarded(entry, row) for entry, row in plugins(group, Reader))
     reader = first((*offered, *(row for row in readers if row.any_content)))
     if reader:
         return reader
-    got, remedy = content.describe()
-    known = ", ".join(row.describe() for row in (*readers, *offered))
-    raise UnreadableFile(f"{path}: got {got}, need one of {known}{remedy}")
+    content_text, remedy = content.describe()
+    kinds = ", ".join(row.describe() for row in (*readers, *offered))
+    raise UnreadableFile(f"{path}: got {content_text}, need one of {kinds}{remedy}")
 
 
 def read_file(
@@ -301,6 +310,7 @@ def read_file(
         UnreadableFile: none of these files, damaged, or not as its reader needs it.
         ValueError: an assumption that such files leave no room for.
     """
+    # Refused here, and not by the reader, whose TypeError would name a function.
     reader = find_reader(path, readers, group)
     stated = {name: value for name, value in assumptions.items() if value is not None}
     accepted = reader.assumptions()
@@ -323,6 +333,7 @@ def _guarded(entry: EntryPoint, reader: Reader) -> Reader:
     def sniff(content: Content) -> bool:
         try:
             return reader.sniff(content)
+        # "It is mine, and damaged" is an answer, and ends the search.
         except UnreadableFile:
             raise
         except Exception as error:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -45,15 +45,18 @@ def read_inputs(path: str | os.PathLike[str], *, n_in: int) -> Inputs:
     """
     arrays = _arrays(Path(path))
     if "isotau" in arrays:
+        # Checked as a record, from which only what a network is shown is taken.
         trials = load(path, Trials)
         arrays = {"inputs": trials.inputs, "labels": trials.labels}
         arrays["dt"] = np.asarray(trials.dt)
+    # Of another name it may be the inputs, misspelt, or labels that would be lost.
     unknown = sorted(set(arrays) - set(FIELDS))
     if unknown or "inputs" not in arrays:
         raise UnreadableFile(
             f"{path}: got the arrays {', '.join(sorted(arrays)) or 'none'}, need "
             "inputs and, if you have them, labels and dt; rename or remove the others"
         )
+    # The checks below do not know the file; its name is put before what they say.
     try:
         values = _values(arrays["inputs"], n_in)
         labels = arrays.get("labels")
@@ -69,10 +72,12 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of a file by name, checked against its size before reading."""
     try:
         with path.open("rb") as stream:
+            # By content: an .npy may be called .npz, and the other way round.
             magic = stream.read(len(MAGIC))
             if magic != MAGIC:
                 return read_npz(path, max_bytes=MAX_BYTES)
             stream.seek(0)
+            # numpy takes the memory that a header claims before it reads.
             claimed = read_header(stream).bytes
             held = path.stat().st_size - stream.tell()
             if claimed > min(held, MAX_BYTES):
@@ -102,8 +107,9 @@ def _values(inputs: np.ndarray, n_in: int) -> np.ndarray:
 
 
 def _labels(labels: np.ndarray, batch: int) -> np.ndarray:
-    chosen: dict[str, Any] = {"dtype": np.int64, "low": 0, "high": 2**31 - 1}
-    return validation.integers("labels", labels, (batch,), "trial", **chosen)
+    return validation.integers(
+        "labels", labels, (batch,), "trial", dtype=np.int64, low=0, high=2**31 - 1
+    )
 
 
 def _step(dt: np.ndarray) -> float:

@@ -65,6 +65,7 @@ def read_lowrank(
             what it has to be, or products that contradict their factors.
     """
     at = read_state(source)
+    # Their wi, m, n and wo are means, which would be read as a network without spread.
     for name in GAUSSIAN:
         if name in at:
             raise at.fail(
@@ -72,6 +73,7 @@ def read_lowrank(
                 "the statistics of a mixture of Gaussians",
                 "one network; save wi, m, n, wo and h0 of a sample of it",
             )
+    # Either factor tells; the other is then asked for by name.
     low = "m" in at or "n" in at
     if low and scaled is False:
         raise at.fail("scaled", "False", "True: low-rank weights are divided by N")
@@ -80,12 +82,14 @@ def read_lowrank(
     if not shape:
         raise at.fail(key, "one number", "a matrix with a row per unit")
     n = shape[0]
+    # (R9); one full-rank class of the family divides as well, and no file says so.
     divisor = float(n) if low or scaled else 1.0
     factors: dict[str, Matrix] = {}
     if low:
         w_rec, factors = _recurrence(at, n, divisor)
     else:
         w_rec = at.take("wrec", (n, n), "post × pre") / divisor
+    # The family stores wi as channel × unit and wo as unit × channel.
     w_in, turned_in = _scaled(at, "wi", "si", n, units_last=True)
     w_out, turned_out = _scaled(at, "wo", "so", n, units_last=False)
     b, h0 = at.vector("b", n), at.vector("h0", n)
@@ -112,7 +116,9 @@ def read_lowrank(
         Convention("noise", f"{noise:g} per step, not scaled", whose(noise_std)),
         Convention("scale", *_scale(low, scaled)),
         Convention("bias", *_bias(at, b)),
-        Convention("start", *_present(at, "h0", "h = h0", "h = 0")),
+        Convention("start", "h = h0", "file")
+        if "h0" in at
+        else Convention("start", "h = 0", "default", "no h0 in the file"),
     )
     family = f"low-rank state dict, rank {net.rank}" if low else "full-rank state dict"
     ignored = at.unused(ignore, KNOWN)
@@ -133,6 +139,7 @@ def _scaled(
     at: Arrays, key: str, scale: str, n: int, *, units_last: bool
 ) -> tuple[Matrix, str]:
     """Return channel × unit weights times their scales, and how they lay."""
+    # Some versions keep the product beside its factors, others in their place.
     product = f"{key}_full"
     if key not in at and product in at:
         return _oriented(at, product, n, units_last)
@@ -158,6 +165,7 @@ def _oriented(at: Arrays, key: str, n: int, units_last: bool) -> tuple[Matrix, s
         raise at.fail(key, "one number", "channel × unit")
     if len(shape) == 1:
         return at.take(key, (n,), "unit").reshape(1, n), f"{key} one channel"
+    # Square weights tell nothing: then the family's usual layout holds.
     last = units_last if shape == (n, n) else shape[-1] == n
     if last:
         return at.take(key, (None, n), "channel × unit"), f"{key} channel × unit"
@@ -169,6 +177,7 @@ def _agree(at: Arrays, key: str, stored: Matrix, product: Matrix, name: str) -> 
     if stored.shape != product.shape:
         raise at.fail(key, f"shape {stored.shape}", f"{product.shape}, that of {name}")
     error = float(np.abs(stored - product).max())
+    # Products are stored in float32; what training left stale is far further off.
     if error > AGREEMENT * float(np.abs(product).max()):
         need = "agreement; remove what is stale"
         raise at.fail(key, f"values {error:.3g} off {name}", need)
@@ -186,17 +195,10 @@ def _bias(at: Arrays, b: Matrix) -> tuple[str, str, str]:
     """Return where b acts, and how the published code differs."""
     if "b" not in at:
         return "b = 0", "default", "not in the file"
-    if not b.any():
+    if not b.any():  # then both orders of adding it are the same
         return "b = 0", "file", ""
     return (
         "r = φ(h + b), o from φ(h)",
         "file",
         "from the first step on, where the published code recurs from φ(h0)",
     )
-
-
-def _present(at: Arrays, key: str, there: str, absent: str) -> tuple[str, str, str]:
-    """Return what holds with and without a key."""
-    if key in at:
-        return there, "file", ""
-    return absent, "default", f"no {key} in the file"

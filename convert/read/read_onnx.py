@@ -116,6 +116,7 @@ def _parts(
     graph.check_input(names)
     at = Arrays(str(path), {k: graph.constant(names[k]) for k in "WRB" if names[k]})
     n = at.take("R", (1, None, None), "1 × post × pre").shape[1]
+    # B holds the biases of input and recurrence in a row; only their sum acts.
     bias = at.take("B", (1, 2 * n), "1 × both biases") if "B" in at else np.zeros(2 * n)
     h0, start = graph.initial(names["initial_h"], n)
     read = graph.readout(node, layout, n)
@@ -159,11 +160,12 @@ class _Graph:
     def rnn(self) -> onnx.NodeProto:
         """Return the only RNN node."""
         kinds = [node.op_type for node in self.nodes]
+        # Named before the count, which would only say that there is no RNN node.
         for gated in {"LSTM", "GRU"} & set(kinds):
             raise self.fail("node", gated, "an RNN node, which has no gates")
         if kinds.count("RNN") != 1:
-            got = f"{kinds.count('RNN')} among {', '.join(sorted(set(kinds)))}"
-            raise self.fail("RNN nodes", got, "one; export with dynamo=False")
+            kinds_text = f"{kinds.count('RNN')} among {', '.join(sorted(set(kinds)))}"
+            raise self.fail("RNN nodes", kinds_text, "one; export with dynamo=False")
         return self.nodes[kinds.index("RNN")]
 
     def settings(self, node: onnx.NodeProto) -> tuple[str, int]:
@@ -188,16 +190,19 @@ class _Graph:
             if maker is None or maker.op_type not in through:
                 break
             name = maker.input[0]
+        # As often as there are nodes: a damaged graph may go round in a circle.
         return name, self.makers.get(name)
 
     def check_input(self, names: Mapping[str, str]) -> None:
         """Check that an input of the model reaches the node as it is."""
         if names["sequence_lens"]:
+            # Trials that end early; a rate network runs all to the end.
             raise self.fail("sequence_lens", "lengths of trials", "none")
+        # A transpose only swaps time and batch; anything else would be a layer.
         name, maker = self.origin(names["X"], "Identity", "Transpose")
         if name not in self.inputs:
-            got = repr(name) if maker is None else maker.op_type
-            raise self.fail("before the RNN node", got, "the model's input itself")
+            source = repr(name) if maker is None else maker.op_type
+            raise self.fail("before the RNN node", source, "the model's input itself")
 
     def constant(self, name: str) -> npt.NDArray[Any]:
         """Return the value of an initializer or of a Constant node."""
@@ -206,8 +211,8 @@ class _Graph:
             return _tensor(self.label, self.initializers[name])
         value = None if maker is None else _attribute(maker, "value", None)
         if maker is None or maker.op_type != "Constant" or value is None:
-            got = "an input" if maker is None else f"the result of {maker.op_type}"
-            raise self.fail(repr(name), got, "a constant; fold constants")
+            source = "an input" if maker is None else f"the result of {maker.op_type}"
+            raise self.fail(repr(name), source, "a constant; fold constants")
         return _tensor(self.label, value)
 
     def initial(self, name: str, n: int) -> tuple[Matrix, Convention]:
@@ -223,6 +228,7 @@ class _Graph:
             h = np.zeros(1) if value is None else _tensor(self.label, value)
         else:
             h = self.constant(name)
+        # One number stands for all units; else it is direction × batch × unit.
         fits = h.ndim == 3 and h.shape[2] == n and h.size
         if h.size != 1 and not fits:
             raise self.fail("initial_h", f"shape {h.shape}", f"{n} units")
@@ -237,12 +243,14 @@ class _Graph:
         full = batch_first if layout else ("time", "direction", "batch", "unit")
         last = tuple(axis for axis in full if axis != "time")
         names, unit = [*node.output, "", ""], (np.eye(n), np.zeros(n))
+        # Y has the rates of all steps, Y_h those of the last.
         ends = [*self.follow(Linear(names[0], full, *unit))]
         ends += self.follow(Linear(names[1], last, *unit, one_step=True))
         read = [end for end in ends if "unit" not in end.axes]
+        # What still has the axis of units is the rates themselves, returned beside.
         if len(read) > 1 or not ends:
-            got = ", ".join(end.name for end in read) or "none"
-            raise self.fail("outputs read from the units", got, "one")
+            names_read = ", ".join(end.name for end in read) or "none"
+            raise self.fail("outputs read from the units", names_read, "one")
         return (read or ends)[0]
 
     def follow(self, start: Linear) -> Iterator[Linear]:
@@ -262,6 +270,7 @@ class _Graph:
         """Return what a node of a linear readout makes of a result."""
         after, axes = at._replace(name=node.output[0]), at.axes
         operands = [self.constant(k) for k in node.input if k and k != at.name]
+        # The rates have to be the left factor, their last axis the one summed over.
         turned = _attribute(node, "transA", 0)
         reads = axes[-1] == "unit" and node.input[0] == at.name and not turned
         match node.op_type, len(operands):
@@ -287,6 +296,7 @@ class _Graph:
                 return after._replace(b_out=at.b_out + operands[0].ravel())
             case ("MatMul", 1) | ("Gemm", 1 | 2) if reads and operands[0].ndim == 2:
                 w = operands[0].astype(np.float64) * _attribute(node, "alpha", 1.0)
+                # W_out is output × unit; MatMul's right factor lies the other way.
                 w = w if _attribute(node, "transB", 0) else w.T
                 b = operands[1].ravel() if operands[1:] else np.zeros(1)
                 b = b.astype(np.float64) * _attribute(node, "beta", 1.0)
@@ -329,6 +339,7 @@ def _load(path: str | os.PathLike[str], most: int) -> Any:
 
 def _tensor(label: str, tensor: onnx.TensorProto) -> npt.NDArray[Any]:
     """Return a tensor that the file holds, after checking its size."""
+    # Data in other files could be any file of the machine.
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise UnreadableFile(
             f"{label}: {tensor.name}: got data in another file, need it in this one"
@@ -393,6 +404,7 @@ def _read(label: str, model: Any) -> Read:
         if tensor.name in PARAMETERS
     }
     arrays |= {key: np.array(stated[key]) for key in FACTORS if key in stated}
+    # JSON's numbers become arrays, which are then checked like all others.
     arrays |= {key: np.array(stated[key]) for key in (*SCALARS, "dale")}
     net = _network(Arrays(label, arrays), stated)
     record, note = "the record that was written, bit for bit", ""
@@ -412,7 +424,7 @@ def _network(at: Arrays, stated: dict[str, Any]) -> RateRNN:
     """Return the network of a model's parameters and properties."""
     n = at.shape("w_rec")[0]
     w_out = at.take("w_out", (None, n), "output × unit")
-    # One number stands for many that are equal.
+    # One number stands for many that are equal, as the writer has it.
     signs = (
         at.number("dale") if at.shape("dale") == () else at.take("dale", (n,), "unit")
     )

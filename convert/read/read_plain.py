@@ -75,6 +75,7 @@ class Arrays:
         value = self.values[key]
         if value.dtype.kind not in "fiub":
             raise self.fail(key, f"dtype {value.dtype}", "real numbers")
+        # Refused here, where the file's own name for it is known.
         if not np.isfinite(value).all():
             raise self.fail(key, "NaN or infinity", "finite numbers")
         self.taken.add(key)
@@ -84,6 +85,7 @@ class Arrays:
         """Return a number per unit, also from a matrix of one row; zero if absent."""
         if key not in self.values:
             return np.zeros(n)
+        # PsychRNN's start state and some biases of torch are a batch of one.
         shape = (1, n) if len(self.shape(key)) == 2 else (n,)
         return self.take(key, shape, "unit").reshape(n)
 
@@ -93,6 +95,7 @@ class Arrays:
 
     def text(self, key: str) -> str:
         """Return an array that holds one text."""
+        # numpy makes a 0-d array of a string; MATLAB's writers one of 1 × 1.
         value = self.values[key]
         if value.dtype.kind not in "US" or value.size != 1:
             raise self.fail(key, f"{value.dtype} of shape {value.shape}", "one text")
@@ -135,6 +138,7 @@ class Arrays:
         Raises:
             UnreadableFile: others are not used, or a name to ignore is not there.
         """
+        # What is dropped in silence may be what makes the network work.
         unused = [key for key in self.values if key not in self.taken]
         absent = [k for k in ignore if not any(is_part(key, k) for key in unused)]
         if absent:
@@ -174,6 +178,7 @@ def read_arrays(
         max_elements=MAX_ELEMENTS,
         skip_objects=skip_objects,
     )
+    # Sizes were checked before; what the arrays mean is for the reader to check.
     return Arrays(str(path), values)
 
 
@@ -203,6 +208,7 @@ def read_plain(
     w_in = at.take("w_in", (None, None), "post × input")
     n = len(w_in)
     w_out = at.take("w_out", (None, n), "output × unit")
+    # Both kept apart, so that the conventions can say who said what.
     arguments = {"dt": dt, "tau": tau, "noise_std": noise_std, "activation": activation}
     stated = {
         "dt": at.number("dt") if "dt" in at else None,
@@ -211,6 +217,7 @@ def read_plain(
         "activation": at.text("activation") if "activation" in at else None,
     }
     settings: dict[str, Any] = {"noise_std": 0.0}
+    # The caller overrules the file; only noise may be left to a default.
     for key, argument in arguments.items():
         if argument is not None or stated[key] is not None:
             settings[key] = stated[key] if argument is None else argument
@@ -230,7 +237,7 @@ def read_plain(
         ceiling=at.number("ceiling") if "ceiling" in at else None,
         **settings | {"tau": np.broadcast_to(np.asarray(settings["tau"]), (n,))},
     )
-    at.unused()
+    at.unused()  # raises for a key that is none of `RateRNN`
     # A step longer than τ would have x overshoot its target (R2).
     if (net.dt > net.tau).any():
         raise at.fail("dt", f"{net.dt:g}", f"at most tau, {net.tau.min():g} s")
@@ -238,6 +245,7 @@ def read_plain(
         "noise" if key == "noise_std" else key: _source(argument, stated[key])
         for key, argument in arguments.items()
     }
+    # α follows from two numbers and is the file's only if both are.
     by_file = sources["dt"][0] == sources["tau"][0] == "file"
     sources["alpha"] = ("file" if by_file else "argument", "from dt and tau")
     sources["transposes"] = ("default", "")
@@ -254,7 +262,7 @@ def _source(argument: object, stated: object) -> tuple[str, str]:
 
 def _tau(at: Arrays, n: int) -> npt.NDArray[np.float64]:
     """Return τ of each unit; the file has one for all, or one each."""
-    if math.prod(at.shape("tau")) == 1:
+    if math.prod(at.shape("tau")) == 1:  # a number, or an array of one
         return np.full(n, at.number("tau"))
     return at.take("tau", (n,), "unit")
 

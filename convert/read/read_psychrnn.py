@@ -68,6 +68,8 @@ def read_psychrnn(
         "rec": at.take("W_rec", (n, n), "post × pre"),
         "output": at.take("W_out", (None, n), "output × unit"),
     }
+    # Saved weights may be the raw ones: masks and Dale's law, applied twice, change
+    # nothing.
     masked = [part for part in w if _mask(at, part, w)]
     dale, signs = _signs(at, n, w)
     timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=ALPHA, usual_dt=DT)
@@ -95,6 +97,7 @@ def read_psychrnn(
         if "init_state" in at
         else Convention("start", "x = 0", "default"),
     )
+    # The optimizer's slots, such as W_rec/Adam, carry the name of their weights.
     slots = [key for key in at.values if key.partition("/")[0] in at.taken]
     ignored = at.unused(ignore, ("Dale_rec", "Dale_out", "dale_ratio", *slots))
     return Read(net, Conventions(family="PsychRNN .npz", items=items, ignored=ignored))
@@ -102,6 +105,7 @@ def read_psychrnn(
 
 def _mask(at: Arrays, part: str, w: dict[str, Matrix]) -> bool:
     """Multiply weights by their connectivity, in place; return whether there is one."""
+    # Versions of PsychRNN differ in the capital.
     for key in (f"{part}_connectivity", f"{part}_Connectivity"):
         if key in at:
             w[part] = w[part] * at.take(key, w[part].shape, "as the weights")
@@ -111,6 +115,7 @@ def _mask(at: Arrays, part: str, w: dict[str, Matrix]) -> bool:
 
 def _signs(at: Arrays, n: int, w: dict[str, Matrix]) -> tuple[Matrix, Convention]:
     """Apply Dale's law to the weights, in place; return signs, and what was assumed."""
+    # The ratio decides; without it, as None is not stored, a negative sign does.
     signs = np.ones(n)
     if "Dale_rec" in at:
         signs = _diagonal(at, "Dale_rec", n, (-1, 1))
@@ -126,6 +131,7 @@ def _signs(at: Arrays, n: int, w: dict[str, Matrix]) -> tuple[Matrix, Convention
         return np.zeros(n), Convention("Dale's law", "no", "file", note)
     if "Dale_rec" not in at:
         raise at.fail("Dale_rec", "nothing", "the signs of units, as dale_ratio is set")
+    # Inhibitory units have no output in PsychRNN, hence 0 and 1.
     out = _diagonal(at, "Dale_out", n, (0, 1))
     w["input"] = np.abs(w["input"])
     # Adding 0 turns the −0 of an absent connection into 0.

@@ -44,6 +44,8 @@ def read_rate(
         ValueError: an assumption that the file leaves no room for, or several that
             contradict each other.
     """
+    # One function for the command line and for Python, whatever the file is; what does
+    # not go with it is refused by name.
     return read_file(
         path,
         alpha=alpha,
@@ -60,5 +62,6 @@ def read_rate(
 
 def read_record(path: str | os.PathLike[str]) -> Read:
     """Return the network of isotau's own file, which states everything."""
+    # Nothing is assumed, so nothing can be passed.
     net = load(path, RateRNN)
     return Read(net, conventions_of(net, "isotau .rate.npz"))

@@ -20,6 +20,7 @@ from isotau.convert.records.rate import RateRNN
 DT = 0.005
 """spikeRNN's step, in seconds; its τ are counted in such steps."""
 NOISE_STD = 0.1
+# Names of variables, by what they are for.
 REQUIRED = ("w", "m", "som_m", "w_in", "w_out", "taus", "activation")
 OPTIONAL = ("taus_gaus", "b_out", "N", "exc", "inh")
 """Without b_out outputs have no constant part; taus_gaus is needed for two taus."""
@@ -85,8 +86,10 @@ def read_spikernn(
     b_out = np.zeros(len(w_out))
     if "b_out" in at:
         b_out = at.take("b_out", (len(w_out), 1), "output × 1").ravel()
+    # Under Dale's law w is kept positive, its signs are those of m.
     mixed = bool((w < 0).any())
     net = RateRNN(
+        # Masked after the signs, as spikeRNN multiplies (w m) ∘ som_m.
         # Adding 0 turns the −0 of an absent inhibitory connection into 0.
         w_rec=w * columns * _mask(at, n) + 0.0,
         w_in=at.take("w_in", (n, None), "post × input"),
@@ -148,6 +151,7 @@ def _variables(path: str | os.PathLike[str]) -> tuple[Arrays, str]:
         UnreadableFile: a variable is missing or of another type, or no activation.
     """
     values = read_variables(path, REQUIRED + OPTIONAL)
+    # Text where numbers belong, or numbers as text, is damage or another kind of file.
     for key, value in values.items():
         if isinstance(value, str) != (key == "activation"):
             raise UnreadableFile(
@@ -181,6 +185,7 @@ def _units(at: Arrays) -> int:
 
 def _signs(at: Arrays, n: int) -> npt.NDArray[np.float64]:
     """Return the diagonal of m; exc and inh must agree with it."""
+    # m turns the columns of a positive w: column j gets the sign of unit j.
     m = at.take("m", (n, n), "unit × unit")
     diagonal = np.diag(m).copy()
     if (np.abs(diagonal) != 1).any() or np.count_nonzero(m) != n:
@@ -214,6 +219,7 @@ def _tau(at: Arrays, n: int) -> npt.NDArray[np.float64]:
     if taus.size not in (1, 2) or not 1 <= taus[0] <= taus[-1] <= MAX_TAUS:
         need = f"one number or two ascending, 1 to {MAX_TAUS} steps"
         raise at.fail("taus", taus[:4], need)
+    # One τ for all units is stored alone.
     if taus.size == 1:
         return np.full(n, taus[0])
     if "taus_gaus" not in at:
@@ -248,6 +254,7 @@ def write_spikernn(
     """
     _check(net)
     taus, taus_gaus = _place_tau(net.tau, tau_range)
+    # The inverse of reading: signs go into m, and no weight is masked.
     mixed = not net.dale.any()
     w = net.w_rec if mixed else np.abs(net.w_rec)
     signs = np.ones(net.n) if mixed else net.dale
@@ -268,6 +275,8 @@ def write_spikernn(
         "inh": signs[:, None] < 0,
         "activation": NAMES[net.activation],
     }
+    # To memory first: scipy writes the date into the header, which would have the same
+    # network give another file every day.
     content = io.BytesIO()
     scipy.io.savemat(content, variables, do_compression=True)
     with atomic(path) as stream:
@@ -278,6 +287,7 @@ def write_spikernn(
 
 def _check(net: RateRNN) -> None:
     """Refuse, all at once, what the format has no place for."""
+    # The code that reads such files has its noise, step and start as constants.
     faults = []
     if net.activation not in NAMES:
         faults.append(
@@ -315,6 +325,7 @@ def _place_tau(
     if tau_range is None:
         if low == high:
             return np.array([low / DT]), np.zeros(tau.size)
+        # At the ends the logit is infinite.
         margin = MARGIN * (high - low)
         tau_range = (low - margin, high + margin)
     if not tau_range[0] < low <= high < tau_range[1]:
@@ -322,5 +333,6 @@ def _place_tau(
             f"tau_range: got {tau_range[0]:g} to {tau_range[1]:g} s, need a range "
             f"around the network's {low:g} to {high:g} s; widen it"
         )
+    # The inverse of (R11).
     place = (tau - tau_range[0]) / (tau_range[1] - tau_range[0])
     return np.array(tau_range) / DT, np.log(place) - np.log1p(-place)

@@ -68,6 +68,7 @@ def read_state(source: Source) -> Arrays:
         label, state = "state dict", source
     else:
         label, state = str(source), _load(source)
+    # Checkpoints keep it beside the optimizer's state and what else was of use.
     ignored: list[str] = []
     for wrapper in WRAPPERS:
         inner = state.get(wrapper)
@@ -145,6 +146,7 @@ def _check_zip(content: bytes, path: str | os.PathLike[str]) -> None:
             f"{path}: got TorchScript, which is a program, need a state dict; "
             "save module.state_dict()"
         )
+    # Sizes are claims of the archive's table, which a damaged file can have at will.
     size = sum(info.file_size for info in members)
     if size > len(content):
         raise ValueError(f"its members claim {size} bytes of {len(content)}")
@@ -155,6 +157,7 @@ def _check_numbers(content: bytes) -> None:
 
     torch takes memory for what tensors claim before it looks for their content.
     """
+    # A number below the file's own size cannot claim more memory than the file takes.
     stream, most = io.BytesIO(content[len(OLD_TORCH) :]), max(len(content), SMALL)
     for _ in range(3):  # pickles: two with versions, one with the tensors
         for _, value, _ in pickletools.genops(stream):
@@ -172,6 +175,7 @@ def _arrays(label: str, tensors: Mapping[str, Any]) -> dict[str, npt.NDArray[Any
                 f"{label}: {key}: got shape {tuple(value.shape)}, need at most "
                 f"{MAX_ELEMENTS} elements of all tensors together"
             )
+        # Strides can repeat a number a million times: shapes, not bytes, are counted.
         try:
             values[key] = _array(f"{label}: {key}", value)
         except (RuntimeError, TypeError) as error:
@@ -185,6 +189,7 @@ def _array(label: str, value: Any) -> npt.NDArray[Any]:
         return value
     if value.layout != torch.strided or value.is_quantized or value.is_meta:
         raise UnreadableFile(f"{label}: got a {value.layout} tensor, need a dense one")
+    # Lazy conjugates and negatives are views that numpy does not know.
     dense = value.detach().cpu().resolve_conj().resolve_neg()
     return (dense.double() if dense.is_floating_point() else dense).numpy()
 
@@ -265,6 +270,7 @@ def read_torch_rnn(
 
 def _only_layer(at: Arrays) -> tuple[str, str]:
     """Return prefix and suffix of the recurrent layer; there has to be one."""
+    # torch's names: weight_ih_l0 of a layer, weight_ih of a cell, behind any prefix.
     matches = [match for key in at.values if (match := _WEIGHT.fullmatch(key))]
     parts = [match.groups(default="") for match in matches]
     layers = sorted({(prefix, layer) for prefix, _, layer, _ in parts})
@@ -272,6 +278,7 @@ def _only_layer(at: Arrays) -> tuple[str, str]:
         raise at.fail(
             "weight_hh_l0", f"only {', '.join(at.values)}", "a torch.nn.RNN's names"
         )
+    # Faults by kind, since "several layers" would be true of most of them.
     if any(direction for *_, direction in parts):
         raise at.fail(
             "bidirectional", "a reverse direction", "one direction; train it forward"
@@ -307,6 +314,7 @@ def _readout(
     at: Arrays, n: int, named: str | None, ignore: Collection[str]
 ) -> tuple[str, Convention]:
     """Return the start of the readout's names, "" for none, and how it was found."""
+    # State dicts do not say what follows what: only shapes tell the readout.
     fitting = [
         key.removesuffix("weight")
         for key, value in at.values.items()
@@ -316,6 +324,7 @@ def _readout(
         and not any(is_part(key, name) for name in ignore)
     ]
     names = ", ".join(name.rstrip(".") for name in fitting)
+    # The caller's word first: a head for another task may fit as well.
     if named is not None:
         if f"{named}." not in fitting:
             need = f"a linear layer on the units: {names or 'none'}"
@@ -334,6 +343,7 @@ def _activation(source: Source, argument: str | None) -> Convention:
     """Return φ: a module's own, else the caller's, else tanh."""
     stated = None
     if isinstance(source, nn.Module):
+        # nn.RNN and RNNCell have it, layers around them have not.
         parts = [getattr(part, "nonlinearity", None) for part in source.modules()]
         stated = next((name for name in parts if isinstance(name, str)), None)
     if stated is None:

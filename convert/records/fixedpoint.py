@@ -34,6 +34,7 @@ BLOCK_RULES = {
 REGISTERS = {
     "du": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
     "dv": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
+    # 17 bits; v is compared with vth·2^6 (H8).
     "vth": Numbers("n", "neuron", dtype=np.int32, high=arithmetic.VTH_MAX),
     "bias_mant": Numbers(
         "n",
@@ -65,6 +66,7 @@ STATE = Numbers(
     empty=0,
 )
 RULES = REGISTERS | {
+    # Far beyond a chip's axons; a damaged file may claim any number.
     "n_in": Numbers(dtype=np.int64, low=1, high=1 << 20),
     "noise_exp": Numbers(
         dtype=np.int64,

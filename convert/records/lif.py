@@ -116,6 +116,7 @@ class LIFNetwork:
             n_in=length("w_in", self.w_in, axis=1),
             n_out=length("w_out", self.w_out),
         )
+        # Numbered without a gap, which the rules above do not know.
         freeze(self, {"population": population(self.population, n)})
         check_neurons(self.v_reset, self.v_th, self.refractory, self.dt)
 

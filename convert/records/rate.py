@@ -11,6 +11,7 @@ from isotau.convert.ground.validation import choice, floats, freeze, length
 from isotau.convert.neuron.activation import ACTIVATIONS as ACTIVATIONS
 from isotau.convert.neuron.activation import activate as activate
 
+# Columns are senders: post × pre throughout.
 RULES = {
     "w_rec": Numbers("n n", "post × pre"),
     "w_in": Numbers("n n_in", "post × input"),
@@ -83,6 +84,7 @@ class RateRNN:
         default_factory=lambda: np.zeros((0, 0))
     )
 
+    # Sizes stand in no field of their own, so that none can contradict the arrays.
     rank = Size("m_vectors", 1)
     """Number of factors; 0 for a network without."""
     n = Size("w_rec")

@@ -11,6 +11,7 @@ from isotau.convert.records.rate import RateRNN
 FloatNetwork = RateRNN | LIFNetwork
 SpikingNetwork = LIFNetwork | FixedPointNetwork
 Network = RateRNN | LIFNetwork | FixedPointNetwork
+# In the order of the chain: a network goes from one to the next.
 STAGES: dict[str, type[Network]] = {
     "rate": RateRNN,
     "lif": LIFNetwork,
@@ -37,6 +38,7 @@ def need_stage(
     Raises:
         ValueError: it is of another stage; the message says how to go on.
     """
+    # The way on differs: integers never go back, floats go on by one command or two.
     stage = stage_name(net)
     if stage in stages:
         return net
@@ -56,6 +58,7 @@ def need_stage(
 
 def need_lif(net: Network, path: str | os.PathLike[str]) -> LIFNetwork:
     """Return a network that is one of LIF neurons; errors as in `need_stage`."""
+    # The check is one of values, which the type checker cannot follow.
     return cast(LIFNetwork, need_stage(net, path, ("lif",)))
 
 

@@ -156,6 +156,7 @@ def same(a: Record, b: Record) -> bool:
 
 def _check_header(path: str | os.PathLike[str], size: int) -> None:
     """Refuse a header too large to be one, before it is taken apart."""
+    # Parsed, JSON takes twenty times its size where it is all empty lists.
     if size > MAX_HEADER:
         raise UnreadableFile(
             f"{path}: got an isotau header of {size} bytes, need at most {MAX_HEADER}; "
@@ -165,6 +166,7 @@ def _check_header(path: str | os.PathLike[str], size: int) -> None:
 
 def _flatten(record: Any) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """Return a record's arrays and, apart, all its other fields."""
+    # What is no array goes into the header as JSON, which no reader has to unpickle.
     arrays: dict[str, npt.NDArray[Any]] = {}
     plain: dict[str, Any] = {}
     for field in fields(record):

@@ -14,6 +14,7 @@ from isotau.convert.ground.validation import freeze, length
 RULES = {
     "inputs": Numbers("steps batch n_in", "steps × batch × input"),
     "targets": Numbers("steps batch n_out", "steps × batch × output"),
+    # As bytes, which a boolean array of a file may be.
     "mask": Numbers("steps batch", "steps × batch", dtype=np.uint8, high=1),
     "labels": Numbers("batch", "batch", dtype=np.int64, low=-(2**31)),
     "dt": Numbers(positive=True),
@@ -81,6 +82,7 @@ def refine(trials: Trials, dt: float) -> Trials:
         raise ValueError(
             f"dt: got {dt} s, need a whole fraction of the trials' {trials.dt} s"
         )
+    # Held, not interpolated: a cue that jumps goes on jumping.
     finer: dict[str, Any] = {
         name: np.repeat(getattr(trials, name), factor, axis=0)
         for name in ("inputs", "targets", "mask")

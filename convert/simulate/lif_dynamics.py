@@ -70,10 +70,12 @@ def simulate_lif(
     steps, batch = length("inputs", inputs, ndim=3), inputs.shape[1]
     shape = (steps, batch, net.n_in)
     inputs = floats("inputs", inputs, shape, "steps × batch × channel")
+    # Variant after variant along the batch: one pass through Norse serves them all.
     copies = len(scalings)
     variants = torch.tensor(scalings, dtype=torch.float32)
     variants = variants.repeat_interleave(batch, dim=0)
     gain, drive = variants[:, :1], variants[:, 1:]
+    # float32 is twice as fast; spikes differ from those in float64 in rare near-ties.
     module = LIFModule(net, dtype=torch.float32)
     parameters, per_step = module.norse_parameters(), module.noise_per_step()
     parameters = parameters._replace(v_leak=parameters.v_leak + drive)
@@ -86,7 +88,7 @@ def simulate_lif(
     with torch.inference_mode():
         for t in progress(range(-burn_in, steps), "LIF network in Norse"):
             x = torch.zeros(batch, net.n_in)
-            if t >= 0:
+            if t >= 0:  # before that, the network settles without input
                 x = torch.tensor(inputs[t], dtype=torch.float32)
             # Variants share their noise, so that they differ by the scaling alone.
             noise = _draw(net, (batch, net.n), per_step, generator)
@@ -105,7 +107,7 @@ def simulate_lif(
                 i_power += (i * i).mean(0)
                 bits[t] = packed.pack(state.lif.z.numpy() > 0)
             if interval and t >= 0 and (t + 1) % interval == 0:
-                currents.append(i.numpy().copy())
+                currents.append(i.numpy().copy())  # torch may use its memory again
     return LIFRun(
         _spikes(net, bits),
         Ranges(

@@ -207,6 +207,7 @@ class LIFModule(nn.Module):
 def to_network(module: LIFModule) -> LIFNetwork:
     """Return the network that a module holds now, trained or not, in float64."""
 
+    # float32 parameters become float64 numbers of the same value.
     def numbers(tensor: Tensor) -> np.ndarray:
         return tensor.detach().cpu().double().numpy()
 

@@ -79,14 +79,16 @@ def filter_spikes(
         every: steps between two samples; the first is taken after so many steps.
         f0: before the first step, in Hz.
     """
+    # One τ may stand for all neurons.
     taus = np.broadcast_to(np.asarray(tau, dtype=np.float64), (spikes.n,))
     taus = validation.floats("tau", taus, (spikes.n,), "neuron", positive=True)
-    every = validation.whole("every", every, 1, spikes.steps)
+    interval = validation.whole("every", every, 1, spikes.steps)
     samples = np.empty(
-        (spikes.steps // every, spikes.batch, spikes.n), dtype=np.float32
+        (spikes.steps // interval, spikes.batch, spikes.n), dtype=np.float32
     )
+    # float32 halves what thousands of neurons and samples take.
     trains = _filter(spikes, taus, f0, np.float32)
-    for k, filtered in enumerate(islice(trains, every - 1, None, every)):
+    for k, filtered in enumerate(islice(trains, interval - 1, None, interval)):
         samples[k] = filtered
     return samples
 
