@@ -84,9 +84,9 @@ class Clusters:
         validation.freeze(self, fields)
 
 
-def significant(found: Clusters, level: float = 0.05) -> Bool[np.ndarray, "s s"]:
+def significant(clusters: Clusters, level: float = 0.05) -> Bool[np.ndarray, "s s"]:
     """Return the elements in clusters with p ≤ level."""
-    return np.isin(found.labels, 1 + np.flatnonzero(found.p <= level))
+    return np.isin(clusters.labels, 1 + np.flatnonzero(clusters.p <= level))
 
 
 def find_clusters(
@@ -119,26 +119,30 @@ def find_clusters(
         raise ValueError(
             f"chance: got shape {chance.shape}, need several of {difference.shape}"
         )
+    # An element without spread under chance can be neither near nor far.
     usable = np.isfinite(difference) & np.isfinite(chance).all(axis=0)
     spread = np.where(usable, chance.std(axis=0), 0.0)
     usable &= spread > 0
     if where is not None:
         usable &= where
+    # (M12)
     mean, spread = chance.mean(axis=0), np.where(usable, spread, 1.0)
     beyond = float(norm.isf(forming / 2))
     labels, signs, sizes = _clusters((difference - mean) / spread, usable, beyond)
     largest = np.array(
         [
-            _clusters((one - mean) / spread, usable, beyond)[2].max(initial=0.0)
-            for one in chance
+            _clusters((matrix - mean) / spread, usable, beyond)[2].max(initial=0.0)
+            for matrix in chance
         ]
     )
+    # The largest anywhere: the p of a cluster then holds for the whole matrix.
     exceed = (largest >= sizes[:, None]).sum(axis=1)
     return Clusters(
         difference=difference,
         times=times,
         labels=labels,
         signs=signs,
+        # The observed matrix is one of the permutations, so that p is never 0.
         p=(1 + exceed) / (1 + len(chance)),
         permutations=len(chance),
     )
@@ -163,6 +167,7 @@ def flip_networks(
             f"differences: got {networks} networks, need at least 2; permute units "
             "instead"
         )
+    # (M13): under chance a network's difference is as likely to be its negative.
     signs = rng.choice([-1.0, 1.0], size=(permutations, networks)) / networks
     return differences.mean(axis=0), np.tensordot(signs, differences, axes=1)
 
@@ -193,17 +198,18 @@ def swap_units(
     everyone = add(whole)
 
     def difference(masks: Sequence[np.ndarray]) -> np.ndarray:
-        ours = add([sums(p, mask) for p, mask in zip(patterns, masks, strict=True)])
-        return correlate(ours) - correlate(add([everyone, ours], [1, -1]))
+        # Short are all that are not long: their moments are a difference, not a sum.
+        group = add([sums(p, mask) for p, mask in zip(patterns, masks, strict=True)])
+        return correlate(group) - correlate(add([everyone, group], [1, -1]))
 
     chance = []
     for _ in range(permutations):
-        drawn = []
+        masks = []
         for a, b in zip(long, short, strict=True):
             mask = np.zeros_like(a)
             mask[rng.choice(np.flatnonzero(a | b), a.sum(), False)] = True
-            drawn.append(mask)
-        chance.append(difference(drawn))
+            masks.append(mask)
+        chance.append(difference(masks))
     return difference(long), np.array(chance)
 
 
@@ -235,18 +241,24 @@ def compare_groups(
         if min(int(mask.sum()) for pair in pairs for mask in pair) >= LEAST_UNITS:
             matrices = [[correlate(sums(one, mask)) for mask in p] for p in pairs]
             differences.append(np.mean([a - b for a, b in matrices], axis=0))
+    # Networks where there are enough of them: only they speak for others.
     if len(differences) >= FEW_NETWORKS:
-        found = flip_networks(np.array(differences), rng, permutations=permutations)
+        matrices_of_chance = flip_networks(
+            np.array(differences), rng, permutations=permutations
+        )
         shuffled = "networks"
     elif min(draws[0].sizes) >= LEAST_UNITS:
         long, short = draws[0].long, draws[0].short
-        found = swap_units(patterns, long, short, rng, permutations=permutations)
+        matrices_of_chance = swap_units(
+            patterns, long, short, rng, permutations=permutations
+        )
         shuffled = "units"
     else:
         return None, ""
     times = patterns[0].times
     far = off_diagonal(times, lag)
-    return find_clusters(*found, times, where=far, forming=forming), shuffled
+    clusters = find_clusters(*matrices_of_chance, times, where=far, forming=forming)
+    return clusters, shuffled
 
 
 def _clusters(
@@ -256,8 +268,9 @@ def _clusters(
     labels = np.zeros(z.shape, dtype=np.int64)
     signs: list[int] = []
     for sign in (1, -1):
-        found, count = ndimage.label(usable & (sign * z > beyond))
-        labels[found > 0] = found[found > 0] + len(signs)
+        # Apart by sign: neighbours of opposite signs are no cluster.
+        parts, count = ndimage.label(usable & (sign * z > beyond))
+        labels[parts > 0] = parts[parts > 0] + len(signs)
         signs += [sign] * count
     sizes = np.bincount(labels.ravel(), np.abs(z).ravel(), len(signs) + 1)[1:]
     return labels, np.array(signs, dtype=np.int64), sizes

@@ -116,6 +116,7 @@ def decode(
         ValueError: fewer trials of a condition than folds; no unit; no sample in
             `train`.
     """
+    # (M7)
     mask = choose(responses.n, chosen)
     few = int(np.bincount(responses.condition).min())
     folds = validation.whole("folds", folds, 2, 1 << 20)
@@ -133,17 +134,19 @@ def decode(
     for _ in range(repeats):
         fold = _deal(responses, folds, rng)
         for k in range(folds):
+            # Held out is the trial with all its times: neighbouring samples of one
+            # trial share their spikes.
             held = fold == k
             truth = 2 * responses.condition[held] - 1
             tests = rates[:, held].reshape(-1, rates.shape[2])
             for row, t in enumerate(trained):
-                one = classifier()
+                decoder = classifier()
                 # Its checks would take longer than the fit.
                 with config_context(assume_finite=True, skip_parameter_validation=True):
-                    one.fit(rates[t, ~held], responses.condition[~held])
-                    said = one.decision_function(tests).reshape(samples, -1)
+                    decoder.fit(rates[t, ~held], responses.condition[~held])
+                    side = decoder.decision_function(tests).reshape(samples, -1)
                 # A decoder that cannot tell is right in half of the cases.
-                right[row, :, held] += (0.5 + 0.5 * np.sign(said * truth)).T
+                right[row, :, held] += (0.5 + 0.5 * np.sign(side * truth)).T
     return Decoding(
         right=right / repeats,
         trained=responses.times[trained],
@@ -174,7 +177,9 @@ def by_lag(
         ValueError: no training time, or none before `stop`.
     """
     times = decoding.times
+    # Training times after `stop` could be tested at none.
     rows = _between(decoding.trained, (train[0], min(train[1], stop)))
+    # From training times to their places among the tests.
     at = np.searchsorted(times, decoding.trained[rows] - 1e-9)
     last = int(np.searchsorted(times, stop - 1e-9)) - 1
     pairs = list(zip(rows, at, strict=True))
@@ -207,8 +212,8 @@ def _deal(responses: Responses, folds: int, rng: np.random.Generator) -> np.ndar
     assert responses.labels is not None
     fold = np.empty(responses.labels.size, dtype=np.int64)
     for condition in (0, 1):
-        ours = np.flatnonzero(responses.condition == condition)
-        order = rng.permutation(ours)
+        order = rng.permutation(np.flatnonzero(responses.condition == condition))
+        # Stable: within a label the random order stays.
         order = order[np.argsort(responses.labels[order], kind="stable")]
         fold[order] = np.arange(order.size) % folds
     return fold
@@ -315,26 +320,31 @@ def half_life(
     rows = validation.length("curves", curves)
     curves = validation.floats("curves", curves, (rows, count), "row × lag")
     resamples = validation.whole("resamples", resamples, 1, 1 << 20)
+    # (M8)
     mean = curves.mean(axis=0)
     fitted = _falling(mean)
     ends = _ends(level, rows)
+    # (M9): a single row has no spread to resample.
     if rows > 1:
-        drawn = curves[rng.integers(rows, size=(resamples, rows))].mean(axis=1)
+        resampled = curves[rng.integers(rows, size=(resamples, rows))].mean(axis=1)
     else:
-        drawn = mean[None]
-    bounds = np.quantile(drawn, ends, axis=0)
-    found = _crossing(fitted, lags, chance)
-    status = Fall.NEVER if np.isinf(found) else Fall.OK
-    if not bounds[0, 0] > chance or np.isnan(found):
+        resampled = mean[None]
+    bounds = np.quantile(resampled, ends, axis=0)
+    value = _crossing(fitted, lags, chance)
+    status = Fall.NEVER if np.isinf(value) else Fall.OK
+    # A curve that starts at chance falls to half of nothing.
+    if not bounds[0, 0] > chance or np.isnan(value):
         status = Fall.NO_CODE
     low, high = np.nan, np.nan
     if status is not Fall.NO_CODE and rows > 1:
-        lives = np.array([_crossing(_falling(one), lags, chance) for one in drawn])
+        lives = np.array(
+            [_crossing(_falling(curve), lags, chance) for curve in resampled]
+        )
         lives = lives[~np.isnan(lives)]
         # Interpolation between infinities would be NaN.
         low, high = (float(np.quantile(lives, q, method="inverted_cdf")) for q in ends)
     return HalfLife(
-        value=found if status is Fall.OK else np.nan,
+        value=value if status is Fall.OK else np.nan,
         low=low,
         high=high,
         status=status,
@@ -353,6 +363,7 @@ def _ends(level: float, rows: int) -> np.ndarray:
     """Return which quantiles of the resamples make an interval of this level."""
     if rows < 2:
         return np.array([0.5, 0.5])
+    # The bootstrap is too narrow by √((n − 1)/n), and normal where it should be t.
     reach = np.sqrt(rows / (rows - 1)) * student.isf((1 - level) / 2, rows - 1)
     return norm.cdf([-reach, reach])
 
@@ -370,6 +381,7 @@ def _crossing(fitted: np.ndarray, lags: np.ndarray, chance: float) -> float:
     below = np.flatnonzero(fitted <= half)
     if not below.size:
         return np.inf
+    # The curve falls from above half to below it between k − 1 and k.
     k = int(below[0])
     share = (fitted[k - 1] - half) / (fitted[k - 1] - fitted[k])
     return float(lags[k - 1] + share * (lags[k] - lags[k - 1]))

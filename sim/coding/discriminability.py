@@ -37,7 +37,7 @@ class Patterns(NamedTuple):
     """Of the rarer condition, both halves together."""
 
 
-class Moments(NamedTuple):
+class PatternMoments(NamedTuple):
     """Sums over units, from which the correlation of any union of networks follows.
 
     `a` and `b` are splits × samples; `aa` and `bb` (per sample) and `ab` (sample ×
@@ -114,6 +114,7 @@ def published_patterns(
                 f"{fewest}"
             )
         of_each = [trial[:trials] for trial in of_each]
+    # Odd against even, not first against last: both halves see the same drift.
     odd = np.concatenate([trial[::2] for trial in of_each])
     even = np.concatenate([trial[1::2] for trial in of_each])
     a, b = _difference(responses, odd), _difference(responses, even)
@@ -139,22 +140,24 @@ def random_patterns(
     """
     assert responses.labels is not None
     splits = validation.whole("splits", splits, 1, 1 << 20)
-    found, counts = np.unique(responses.labels, return_counts=True)
+    labels, counts = np.unique(responses.labels, return_counts=True)
     if counts.min() < 2:
         raise ValueError(
-            f"labels: got one trial of label {found[counts.argmin()]}, need at least 2 "
+            f"labels: got one trial of label {labels[counts.argmin()]}, need at least 2 "
             "of each; show more trials"
         )
     halves: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for _ in range(splits):
-        drawn = [
+        orders = [
             rng.permutation(np.flatnonzero(responses.labels == label))
-            for label in found
+            for label in labels
         ]
         for k, half in enumerate(halves):
-            some = [trial[k : 2 * (trial.size // 2) : 2] for trial in drawn]
-            half.append(_difference(responses, np.concatenate(some)))
+            # Every second one of a random order; the last of an odd number is left.
+            trials = [order[k : 2 * (order.size // 2) : 2] for order in orders]
+            half.append(_difference(responses, np.concatenate(trials)))
     a, b = np.stack(halves[0]), np.stack(halves[1])
+    # Either half may be the one at t₁: with both ways the matrix is symmetric.
     return Patterns(
         np.concatenate([a, b]),
         np.concatenate([b, a]),
@@ -172,11 +175,12 @@ def crop(patterns: Patterns, window: tuple[float, float]) -> Patterns:
     )
 
 
-def sums(patterns: Patterns, chosen: Bool[np.ndarray, " n"]) -> Moments:
+def sums(patterns: Patterns, chosen: Bool[np.ndarray, " n"]) -> PatternMoments:
     """Return the moments of the chosen units of one network."""
     a, b = patterns.a[:, :, chosen], patterns.b[:, :, chosen]
+    # Splits and units side by side: one product then sums over both.
     flat = [np.moveaxis(half, 1, 0).reshape(half.shape[1], -1) for half in (a, b)]
-    return Moments(
+    return PatternMoments(
         units=float(chosen.sum()),
         a=a.sum(axis=2),
         b=b.sum(axis=2),
@@ -187,12 +191,13 @@ def sums(patterns: Patterns, chosen: Bool[np.ndarray, " n"]) -> Moments:
 
 
 def add(
-    moments: Sequence[Moments], weights: Sequence[float] | np.ndarray | None = None
-) -> Moments:
+    moments: Sequence[PatternMoments],
+    weights: Sequence[float] | np.ndarray | None = None,
+) -> PatternMoments:
     """Return the moments of several networks together, each taken so many times."""
     if weights is None:
         weights = np.ones(len(moments))
-    return Moments(
+    return PatternMoments(
         *(
             sum(w * part for w, part in zip(weights, parts, strict=True))
             for parts in zip(*moments, strict=True)
@@ -200,12 +205,13 @@ def add(
     )
 
 
-def correlate(moments: Moments) -> Float64[np.ndarray, "samples samples"]:
+def correlate(moments: PatternMoments) -> Float64[np.ndarray, "samples samples"]:
     """Return Pearson's correlation over units of a at t₁ with b at t₂.
 
     Covariances and variances are averaged over splits before they are divided. NaN
     where all units are alike, and for fewer than three units.
     """
+    # (M3)
     n, samples = moments.units, len(moments.aa)
     if n < LEAST_UNITS:
         return np.full((samples, samples), np.nan)
@@ -231,6 +237,7 @@ def discriminate(
         ValueError: no network, other times, or not one choice per network.
     """
     moments = each(patterns, chosen)
+    # As published: units of all networks are one population.
     pooled = add(moments)
     return Discriminability(
         matrix=correlate(pooled),
@@ -243,7 +250,7 @@ def discriminate(
 
 def each(
     patterns: Sequence[Patterns], chosen: Sequence[np.ndarray | None] | None = None
-) -> list[Moments]:
+) -> list[PatternMoments]:
     """Return the moments of every network, checked to go together.
 
     Raises:
@@ -275,7 +282,7 @@ def _difference(responses: Responses, trials: np.ndarray) -> np.ndarray:
         responses.rates[:, trials[condition == k]].mean(axis=1, dtype=np.float64)
         for k in (0, 1)
     )
-    return first - second
+    return first - second  # (M2)
 
 
 LAG = 0.25
@@ -305,6 +312,7 @@ def off_diagonal(
     times: Float64[np.ndarray, " samples"], lag: float
 ) -> Bool[np.ndarray, "samples samples"]:
     """Return where t₁ and t₂ are more than `lag` seconds apart."""
+    # The margin keeps pairs that are exactly `lag` apart on the diagonal's side.
     apart = np.abs(times[:, None] - times)
     return apart > validation.number("lag", lag, minimum=0) + 1e-9
 
@@ -337,8 +345,10 @@ def stability(
             f"window: got {int(inside.sum())} samples in {window[0]:g} to "
             f"{window[1]:g} s, need two more than {lag} s apart; lower lag"
         )
+    # (M4)
     block = matrix[np.ix_(inside, inside)]
     off, diagonal = _mean(block[far]), _mean(np.diagonal(block))
+    # A negative or zero diagonal holds no code whose share could be off it.
     ratio = off / diagonal if diagonal > 0 else np.nan
     return Stability(float(ratio), off, diagonal)
 
@@ -356,7 +366,7 @@ def correct(matrix: Matrix) -> Matrix:
 
 
 def over_networks(
-    groups: Sequence[Sequence[Sequence[Moments]]],
+    groups: Sequence[Sequence[Sequence[PatternMoments]]],
     statistic: Callable[..., Sequence[float]],
     *,
     level: float = 0.95,
@@ -400,7 +410,7 @@ def over_networks(
 
 
 def mean_matrix(
-    draws: Sequence[Sequence[Moments]], weights: np.ndarray | None = None
+    draws: Sequence[Sequence[PatternMoments]], weights: np.ndarray | None = None
 ) -> Matrix:
     """Return the mean over draws of the correlation of all networks together."""
     return np.mean([correlate(add(networks, weights)) for networks in draws], axis=0)

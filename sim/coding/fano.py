@@ -15,7 +15,7 @@ FACTOR = 1.25
 REPEATS = 50
 
 
-class CountMoments(NamedTuple):
+class CountStatistics(NamedTuple):
     """Mean and variance over trials of each neuron's count; NaN for too few trials."""
 
     mean: Float64[np.ndarray, " n"]
@@ -35,7 +35,7 @@ class MatchedFano(NamedTuple):
 
 def count_moments(
     source: Source, *, bin_width: float = BIN_WIDTH, skipped: int = SKIPPED_BINS
-) -> CountMoments:
+) -> CountStatistics:
     """Return mean and variance (n − 1) over trials of the spikes in a whole trial.
 
     Args:
@@ -52,10 +52,11 @@ def count_moments(
     skipped = validation.whole("skipped", skipped, 0, series.bins - 1)
     mean, variance = np.full((2, series.n), np.nan)
     for k in range(series.n):
+        # (M10): one count a trial, of all bins together.
         total = of_neuron(series, k)[skipped:].sum(axis=0)
         if total.size > 1:
             mean[k], variance[k] = total.mean(), total.var(ddof=1)
-    return CountMoments(mean, variance)
+    return CountStatistics(mean, variance)
 
 
 def fano_factors(
@@ -79,7 +80,7 @@ def fano_factors(
 
 
 def matched_fano(
-    groups: Mapping[str, CountMoments],
+    groups: Mapping[str, CountStatistics],
     rng: np.random.Generator,
     *,
     factor: float = FACTOR,
@@ -108,23 +109,25 @@ def matched_fano(
         raise ValueError(f"factor: got {factor}, need more than 1")
     repeats = validation.whole("repeats", repeats, 1, 1 << 20)
     ratios, bins = {}, {}
+    # (M11): bins of equal ratio, as counts range over decades.
     for name, (mean, variance) in groups.items():
         fires = mean > 0  # false for NaN
         ratios[name] = variance[fires] / mean[fires]
         bins[name] = np.floor(np.log(mean[fires]) / np.log(factor)).astype(np.int64)
+    # What all groups have: the common part of their distributions of means.
     shared = {
         int(place): min(int((own == place).sum()) for own in bins.values())
         for place in np.unique(np.concatenate(list(bins.values())))
     }
     points = sum(shared.values())
-    found = {}
+    matched = {}
     for name, own in bins.items():
         if not points:
-            found[name] = MatchedFano(np.nan, np.nan, 0)
+            matched[name] = MatchedFano(np.nan, np.nan, 0)
             continue
         fanos = [ratios[name][_draw(own, shared, rng)].mean() for _ in range(repeats)]
-        found[name] = MatchedFano(float(np.mean(fanos)), float(np.std(fanos)), points)
-    return found
+        matched[name] = MatchedFano(float(np.mean(fanos)), float(np.std(fanos)), points)
+    return matched
 
 
 def fano_by_group(
@@ -147,17 +150,20 @@ def fano_by_group(
     moments = [count_moments(source) for source in sources]
     mean, variance = (np.concatenate(parts) for parts in zip(*moments, strict=True))
     masks = {name: np.concatenate(list(each)) for name, each in groups.items()}
-    found: dict[str, float | MatchedFano] = {}
+    # Medians: the ratio of a neuron with few spikes has no upper bound.
+    medians: dict[str, float | MatchedFano] = {}
     for name, mask in {"all": np.ones(mean.size, dtype=bool), **masks}.items():
-        some = mask & (mean > 0)
-        found[name] = (
-            float(np.median(variance[some] / mean[some])) if some.any() else np.nan
+        firing = mask & (mean > 0)
+        medians[name] = (
+            float(np.median(variance[firing] / mean[firing]))
+            if firing.any()
+            else np.nan
         )
     parts = {
-        f"{name}_matched": CountMoments(mean[mask], variance[mask])
+        f"{name}_matched": CountStatistics(mean[mask], variance[mask])
         for name, mask in masks.items()
     }
-    return found | matched_fano(parts, rng)
+    return medians | matched_fano(parts, rng)
 
 
 def _draw(

@@ -88,13 +88,14 @@ def split_quartiles(
             f"quantiles: got {quantiles}, need two in rising order between 0 and 1"
         )
     taus = [np.asarray(t.tau) for t in timescales]
-    found = np.concatenate([tau[np.isfinite(tau)] for tau in taus] or [np.zeros(0)])
-    if found.size < 4:
+    # One pool for all networks: a network of short τ has few long units, as published.
+    pool = np.concatenate([tau[np.isfinite(tau)] for tau in taus] or [np.zeros(0)])
+    if pool.size < 4:
         raise ValueError(
-            f"timescales: got {found.size} units with one, need at least 4; measure "
+            f"timescales: got {pool.size} units with one, need at least 4; measure "
             "more trials or networks"
         )
-    edges = np.quantile(found, quantiles, method="hazen")
+    edges = np.quantile(pool, quantiles, method="hazen")
     # Comparisons with NaN are false.
     return Groups(
         long=tuple(tau > edges[1] for tau in taus),
@@ -135,23 +136,26 @@ def match_rates(
             f"rates: got {[np.size(rate) for rate in rates]} units, need {sizes} as "
             "the groups have"
         )
+    # (M14): distance in log rate is a ratio of rates.
     ends = np.cumsum(sizes)[:-1]
     log_rate = np.log(np.maximum(np.concatenate(list(rates)), LOWEST))
     network = np.repeat(np.arange(len(sizes)), sizes)
     long = np.flatnonzero(np.concatenate(groups.long))
     free = list(np.flatnonzero(np.concatenate(groups.short)))
     pairs = []
+    # In random order: whoever comes first takes the nearest partner from the others.
     for unit in rng.permutation(long):
         apart = np.abs(log_rate[free] - log_rate[unit])
         if within:
+            # Partners of one network share its weights, noise and trials.
             apart = np.where(network[free] == network[unit], apart, np.inf)
         if apart.size and apart.min() <= np.log(factor) + 1e-12:
             pairs.append((int(unit), int(free.pop(int(np.argmin(apart))))))
-    kept = np.zeros((2, log_rate.size), dtype=bool)
+    paired = np.zeros((2, log_rate.size), dtype=bool)
     for k, members in enumerate(zip(*pairs, strict=True)):
-        kept[k, list(members)] = True
+        paired[k, list(members)] = True
     return Groups(
-        long=tuple(np.split(kept[0], ends)),
-        short=tuple(np.split(kept[1], ends)),
+        long=tuple(np.split(paired[0], ends)),
+        short=tuple(np.split(paired[1], ends)),
         edges=groups.edges,
     )

@@ -93,9 +93,11 @@ def measure(
     """
     config = CodingConfig() if config is None else config
     _check(data.responses, data.timescales)
+    # With as many trials of every label the second stimulus tells nothing of the first.
     even = [balance(one, rng) for one in data.responses]
     rates = [mean_rates(between(one, *config.delay)) for one in even]
     groups = split_quartiles(data.timescales, config.quantiles)
+    # Several draws: which units are paired is chance, and is averaged away.
     pairs = [
         match_rates(groups, rates, rng, factor=config.factor, within=config.within)
         for _ in range(config.draws)
@@ -114,11 +116,12 @@ def measure(
         for one in even
     ]
     lives = _half_lives(even, sets, rng, config, progress)
-    found = {
+    codes = {
         name: _group(patterns, sets[name], rates, lives[name], config)
         for name in GROUPS
     }
     delay = [crop(one, config.delay) for one in patterns]
+    # Matched groups alone: more units, or faster ones, hold more, not for longer.
     matched = [[each(delay, masks) for masks in sets[name]] for name in GROUPS[3:]]
 
     def difference(*matrices: np.ndarray) -> list[float]:
@@ -137,7 +140,7 @@ def measure(
         forming=config.forming,
     )
     return MemoryCode(
-        groups=found,
+        groups=codes,
         more_stable=more_stable,
         clusters=clusters,
         shuffled=shuffled,
@@ -171,6 +174,7 @@ def measure_stages(
     Raises:
         ValueError: see `measure`.
     """
+    # The same draws everywhere, so that stages differ by what they did.
     seed = int(rng.integers(1 << 63))
     return {
         name: measure(data, np.random.default_rng(seed), config, progress=progress)
@@ -180,6 +184,7 @@ def measure_stages(
 
 def _check(responses: Sequence[Responses], timescales: Sequence[Timescales]) -> None:
     """Refuse timescales of other networks than the responses'."""
+    # Joined by place alone, units of another network would pass unseen.
     got, need = [t.n for t in timescales], [one.n for one in responses]
     if got != need:
         raise ValueError(
@@ -205,10 +210,10 @@ def _group(
     ratio, off, diagonal = over_networks(
         [[each(delay, masks) for masks in draws]], summed, level=config.level
     )
-    fired = [
+    group_rates = [
         np.concatenate([r[m] for r, m in zip(rates, d, strict=True)]) for d in draws
     ]
-    together = np.concatenate(fired)
+    pooled = np.concatenate(group_rates)
     return GroupCode(
         discriminability=Discriminability(
             matrix=np.mean([one.matrix for one in whole], axis=0),
@@ -221,7 +226,7 @@ def _group(
         off=off,
         diagonal=diagonal,
         half_life=life,
-        rate=float(together.mean()) if together.size else np.nan,
+        rate=float(pooled.mean()) if pooled.size else np.nan,
     )
 
 
@@ -241,18 +246,19 @@ def _half_lives(
             curves = []
             for masks in draws:
                 if masks[k].any():
-                    made = decode(
+                    decoding = decode(
                         one, masks[k], rng=rng, folds=config.folds, train=config.train
                     )
-                    curve, lags = by_lag(made, config.train, config.delay[1])
+                    curve, lags = by_lag(decoding, config.train, config.delay[1])
                     curves.append(curve)
             if curves:
                 rows[name].append(np.mean(curves, axis=0))
-    found: dict[str, HalfLife | None] = {}
+    lives: dict[str, HalfLife | None] = {}
     for name, each_network in rows.items():
+        # Networks are what is sampled; trials stand in for them where there is but one.
         if len(responses) > 1:
             each_network = [curve.mean(axis=0)[None] for curve in each_network]
-        found[name] = (
+        lives[name] = (
             half_life(
                 np.concatenate(each_network),
                 lags,
@@ -263,4 +269,4 @@ def _half_lives(
             if each_network
             else None
         )
-    return found
+    return lives

@@ -131,7 +131,7 @@ def long_carries(code: MemoryCode) -> bool | None:
 
 def numbers(code: MemoryCode) -> dict[str, Any]:
     """Return what a report says of a memory code, ready for JSON."""
-    found = code.clusters
+    clusters = code.clusters
     return {
         "networks": code.networks,
         "short_below_s": _number(code.edges[0]),
@@ -143,12 +143,12 @@ def numbers(code: MemoryCode) -> dict[str, Any]:
         "long_carries_stable_code": long_carries(code),
         "clusters": {
             "shuffled": code.shuffled,
-            "permutations": 0 if found is None else found.permutations,
-            "p": [] if found is None else [float(p) for p in found.p],
-            "signs": [] if found is None else [int(sign) for sign in found.signs],
+            "permutations": 0 if clusters is None else clusters.permutations,
+            "p": [] if clusters is None else [float(p) for p in clusters.p],
+            "signs": [] if clusters is None else [int(sign) for sign in clusters.signs],
             "share_significant": None
-            if found is None
-            else float(significant(found, 1 - code.config.level).mean()),
+            if clusters is None
+            else float(significant(clusters, 1 - code.config.level).mean()),
         },
         "fano": {
             name: {key: _number(value) for key, value in fano._asdict().items()}
@@ -192,4 +192,5 @@ def _interval(interval: Interval) -> dict[str, float | None]:
 
 
 def _number(value: float) -> float | None:
+    # JSON has neither NaN nor infinity.
     return float(value) if np.isfinite(value) else None

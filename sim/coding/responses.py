@@ -55,6 +55,8 @@ class Responses:
         """Check and freeze every field."""
         for axis in range(3):
             validation.length("rates", self.rates, axis=axis, ndim=3)
+        # float32: rates of hundreds of units at hundreds of samples are the largest
+        # array of the analysis, and a Hz has no seven digits.
         rates = np.array(self.rates, dtype=np.float32)
         if not np.isfinite(rates).all():
             where = list(validation.first(~np.isfinite(rates)))
@@ -64,6 +66,7 @@ class Responses:
         condition = validation.integers(
             "condition", self.condition, batch, "trial", dtype=np.int64, low=0, high=1
         )
+        # Each half of the trials needs one of each condition.
         few = int(np.bincount(condition, minlength=2).min())
         if few < 2:
             raise ValueError(
@@ -130,14 +133,16 @@ def smooth(
         raise ValueError(
             f"every: got {every} s, need a whole multiple of the spikes' {spikes.dt} s"
         )
+    # (M1): the window of the past, of a sum that turns counts into Hz.
     window = gaussian(length, max(length - 1, 1) / (2 * alpha))
     past = _past(window / (window.sum() * spikes.dt), spikes.steps, stride)
     rates = np.empty((past.shape[0], spikes.batch, spikes.n), dtype=np.float32)
+    # A few trials at a time: unpacked spikes take eight times their bytes and more.
     size = max(1, MOST_CELLS // (spikes.steps * spikes.n))
     for k in range(0, spikes.batch, size):
         raster = unpack(spikes.bits[:, k : k + size], spikes.n)
-        seen = past @ raster.reshape(spikes.steps, -1).astype(np.float32)
-        rates[:, k : k + size] = seen.reshape(past.shape[0], -1, spikes.n)
+        windowed = past @ raster.reshape(spikes.steps, -1).astype(np.float32)
+        rates[:, k : k + size] = windowed.reshape(past.shape[0], -1, spikes.n)
     return rates
 
 
@@ -169,22 +174,26 @@ def respond(
         raise ValueError(
             f"labels: got shape {labels.shape}, need {(spikes.batch,)}, one per trial"
         )
-    both = sorted(set(contrast.first) & set(contrast.second))
-    if both:
-        raise ValueError(f"contrast: got label {both[0]} in both conditions, need one")
-    some = np.isin(labels, contrast.first + contrast.second)
-    chosen = Spikes(
-        bits=spikes.bits[:, some], n=spikes.n, dt=spikes.dt, engine=spikes.engine
+    shared = sorted(set(contrast.first) & set(contrast.second))
+    # A trial in both conditions would be told apart from itself.
+    if shared:
+        raise ValueError(
+            f"contrast: got label {shared[0]} in both conditions, need one"
+        )
+    contrasted = np.isin(labels, contrast.first + contrast.second)
+    # Other trials are left out before smoothing, which takes the time here.
+    trials = Spikes(
+        bits=spikes.bits[:, contrasted], n=spikes.n, dt=spikes.dt, engine=spikes.engine
     )
-    if not some.any():
+    if not contrasted.any():
         raise ValueError(
             f"labels: got none of {contrast.first + contrast.second}, need trials of "
             "both conditions"
         )
     return Responses(
-        rates=smooth(chosen, width=width, alpha=alpha, every=every),
-        condition=np.isin(labels[some], contrast.second).astype(np.int64),
-        labels=labels[some],
+        rates=smooth(trials, width=width, alpha=alpha, every=every),
+        condition=np.isin(labels[contrasted], contrast.second).astype(np.int64),
+        labels=labels[contrasted],
         dt=every,
     )
 
@@ -197,6 +206,7 @@ def between(
     Raises:
         ValueError: no sample lies there; `every` is no whole number of samples.
     """
+    # Sample times are sums of steps: an edge meets them up to rounding.
     times, rounding = responses.times, 1e-6 * responses.dt
     inside = np.flatnonzero((times >= start - rounding) & (times < stop - rounding))
     if not inside.size:
@@ -212,12 +222,12 @@ def between(
             f"every: got {every} s, need a whole multiple of the samples' "
             f"{responses.dt} s"
         )
-    kept = inside[::stride]
+    samples = inside[::stride]
     return replace(
         responses,
-        rates=responses.rates[kept],
+        rates=responses.rates[samples],
         dt=stride * responses.dt,
-        start=float(times[kept[0]]),
+        start=float(times[samples[0]]),
     )
 
 
@@ -228,12 +238,13 @@ def balance(responses: Responses, rng: np.random.Generator) -> Responses:
     then tell nothing of the first.
     """
     assert responses.labels is not None
-    found, counts = np.unique(responses.labels, return_counts=True)
-    kept = [
+    labels, counts = np.unique(responses.labels, return_counts=True)
+    trials = [
         rng.choice(np.flatnonzero(responses.labels == label), counts.min(), False)
-        for label in found
+        for label in labels
     ]
-    return take(responses, np.sort(np.concatenate(kept)))
+    # In their old order: odd and even trials stay what they were.
+    return take(responses, np.sort(np.concatenate(trials)))
 
 
 def take(
@@ -276,6 +287,7 @@ def _past(weights: np.ndarray, steps: int, stride: int) -> csr_matrix:
     """Return the matrix that sums each sample's window, samples × steps."""
     last = np.arange(0, steps, stride)
     back = np.arange(weights.size)
+    # What lies before the first step counts as silence.
     step = last[:, None] - back
     row, column = np.nonzero(step >= 0)
     values = weights[column].astype(np.float32)

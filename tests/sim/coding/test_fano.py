@@ -5,7 +5,7 @@ import pytest
 
 from isotau.convert.records.spikes import Spikes, pack
 from isotau.sim.coding.fano import (
-    CountMoments,
+    CountStatistics,
     count_moments,
     fano_by_group,
     fano_factors,
@@ -67,7 +67,7 @@ def test_matching_makes_equals_of_groups_that_differ_in_counts_alone():
     groups = {}
     for name, center in (("few", 1.5), ("many", 2.3)):
         mean = np.exp(rng.normal(center, 0.6, 3000))
-        groups[name] = CountMoments(mean, mean * (1 + mean / 10))
+        groups[name] = CountStatistics(mean, mean * (1 + mean / 10))
     raw = {k: (g.variance / g.mean).mean() for k, g in groups.items()}
     assert raw["many"] - raw["few"] > 0.5
     found = matched_fano(groups, rng)
@@ -82,7 +82,9 @@ def test_matching_one_group_keeps_all_of_it():
     rng = np.random.default_rng(0)
     mean = rng.uniform(1, 9, 30)
     variance = rng.uniform(1, 9, 30)
-    found = matched_fano({"all": CountMoments(mean, variance)}, rng, repeats=2)["all"]
+    found = matched_fano({"all": CountStatistics(mean, variance)}, rng, repeats=2)[
+        "all"
+    ]
     slope = np.linalg.lstsq((mean / mean)[:, None], variance / mean, rcond=None)[0]
     assert found.fano == pytest.approx(slope[0]) and found.points == 30
     assert found.spread == pytest.approx(0)
@@ -90,8 +92,8 @@ def test_matching_one_group_keeps_all_of_it():
 
 def test_groups_that_share_nothing_have_no_matched_factor():
     rng = np.random.default_rng(0)
-    low = CountMoments(np.array([1.0, 0, np.nan]), np.array([1.0, 0, np.nan]))
-    high = CountMoments(np.array([9.0]), np.array([3.0]))
+    low = CountStatistics(np.array([1.0, 0, np.nan]), np.array([1.0, 0, np.nan]))
+    high = CountStatistics(np.array([9.0]), np.array([3.0]))
     for found in matched_fano({"low": low, "high": high}, rng).values():
         assert np.isnan(found.fano) and found.points == 0
 
@@ -118,4 +120,4 @@ def test_arguments_are_checked():
     with pytest.raises(ValueError, match="groups: got none, need at least one"):
         matched_fano({}, rng)
     with pytest.raises(ValueError, match="factor: got 1, need more than 1"):
-        matched_fano({"a": CountMoments(np.ones(1), np.ones(1))}, rng, factor=1)
+        matched_fano({"a": CountStatistics(np.ones(1), np.ones(1))}, rng, factor=1)
