@@ -143,8 +143,8 @@ def random_patterns(
     labels, counts = np.unique(responses.labels, return_counts=True)
     if counts.min() < 2:
         raise ValueError(
-            f"labels: got one trial of label {labels[counts.argmin()]}, need at least 2 "
-            "of each; show more trials"
+            f"labels: got one trial of label {labels[counts.argmin()]}, need at least "
+            "2 of each; show more trials"
         )
     halves: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for _ in range(splits):
