@@ -54,6 +54,7 @@ class Modes:
     @property
     def timescales(self) -> Float64[np.ndarray, " k"]:
         """Time in which each mode decays to 1/e, in seconds; NaN where it does not."""
+        # (K9): a mode that grows has no time of decay.
         rate = -self.eigenvalues.real
         return 1.0 / np.where(rate > 0, rate, np.nan)
 
@@ -116,11 +117,13 @@ def exact(
         return np.asarray(kappa) @ m.T + still
 
     def target(kappa: np.ndarray) -> np.ndarray:
+        # (K5): what κ relaxes to.
         return activate(state(kappa), net.activation, net.ceiling) @ n / net.n
 
     def coupling(kappa: np.ndarray) -> np.ndarray:
         return effective_coupling(net, factors, state(kappa))
 
+    # Fixed points do not depend on τ, so that one may stand in for several.
     shared = shared_tau(net) if tau is None else tau
     return Reduced(
         rank=factors.rank,
@@ -135,6 +138,7 @@ def effective_coupling(
 ) -> Float64[np.ndarray, "rank rank"]:
     """Return σ̃ = nᵀ diag(φ′(x)) m/N at a state x of the network."""
     x = validation.floats("x", x, (net.n,), "unit")
+    # (K6)
     gain = slope(x, net.activation, net.ceiling)
     return (factors.n_vectors * gain[:, None]).T @ factors.m_vectors / net.n
 
@@ -164,6 +168,7 @@ def jacobian(
 ) -> Float64[np.ndarray, "rank rank"]:
     """Return d(dκ/dt)/dκ = (σ̃ − 1)/τ, per second, at one κ."""
     kappa = validation.floats("kappa", kappa, (reduced.rank,), "mode")
+    # (K7)
     return (reduced.coupling(kappa) - np.eye(reduced.rank)) / reduced.tau
 
 
@@ -179,17 +184,19 @@ def full_modes(net: RateRNN, x: Float64[np.ndarray, " n"]) -> Modes:
     """
     x = validation.floats("x", x, (net.n,), "unit")
     gain = slope(x, net.activation, net.ceiling)
+    # (K8): each row by its own τ, which is why κ alone would not do.
     return modes((net.w_rec * gain - np.eye(net.n)) / net.tau[:, None])
 
 
-def in_steps(found: Modes, dt: float) -> Modes:
+def in_steps(continuous: Modes, dt: float) -> Modes:
     """Return the modes as steps of dt show them: ln(1 + λ dt)/dt for each λ.
 
     A network that runs in Euler steps decays and turns at these; they differ from λ
     by about λ²dt/2.
     """
     dt = validation.number("dt", dt, positive=True)
-    factor = 1 + found.eigenvalues * dt
+    # (K10): what one Euler step multiplies a mode by.
+    factor = 1 + continuous.eigenvalues * dt
     values = np.empty_like(factor)
     with np.errstate(divide="ignore"):  # a mode that one step removes: −∞
         values.real = np.log(np.abs(factor)) / dt
@@ -222,42 +229,50 @@ def fixed_points(
     count = validation.length("starts", starts)
     starts = validation.floats("starts", starts, (count, reduced.rank), "start × mode")
     settled = starts.copy()
+    # Steps of τ/10: far below τ, so that no stable point is jumped over.
     for _ in range(10 * settling):
         step = 0.1 * (reduced.target(settled) - settled)
+        # What has run away stops: it would overflow before the loop ends.
         settled += np.where(np.abs(settled).max(axis=1, keepdims=True) < FAR, step, 0)
-    found: list[np.ndarray] = []
+    points: list[np.ndarray] = []
     origin = np.zeros((1, reduced.rank))
-    _search(reduced, np.concatenate([settled, origin, starts]), found, tolerance, apart)
-    between = [(a + b) / 2 for a, b in combinations(found, 2)]
-    _search(reduced, between, found, tolerance, apart)
-    found.sort(key=lambda kappa: np.round(kappa, 6).tolist())
+    _search(
+        reduced, np.concatenate([settled, origin, starts]), points, tolerance, apart
+    )
+    # Between two stable points there often is one that is not.
+    between = [(a + b) / 2 for a, b in combinations(points, 2)]
+    _search(reduced, between, points, tolerance, apart)
+    # Rounded: equal coordinates would be ordered by the solver's last digits.
+    points.sort(key=lambda kappa: np.round(kappa, 6).tolist())
     return tuple(
         FixedPoint(kappa=kappa, modes=modes(jacobian(reduced, kappa)))
-        for kappa in found
+        for kappa in points
     )
 
 
 def _search(
     reduced: Reduced,
     starts: Iterable[np.ndarray],
-    found: list[np.ndarray],
+    points: list[np.ndarray],
     tolerance: float,
     apart: float,
 ) -> None:
-    """Append to `found` what Newton's method reaches from each start and is new."""
+    """Append to `points` what Newton's method reaches from each start and is new."""
     for start in starts:
         end = root(
             lambda k: reduced.target(k) - k,
             start,
             jac=lambda k: reduced.coupling(k) - np.eye(reduced.rank),
         )
+        # The solver's own flag is about its steps; what counts is what is left.
         stays = np.abs(end.fun).max() <= tolerance and np.abs(end.x).max() < FAR
         size = apart * (1 + np.abs(end.x).max())
-        if stays and all(np.abs(end.x - other).max() > size for other in found):
-            found.append(end.x)
+        if stays and all(np.abs(end.x - other).max() > size for other in points):
+            points.append(end.x)
 
 
 def _sorted(values: Complex128[np.ndarray, " k"]) -> Modes:
+    # Slowest first; of a pair that oscillates the one with positive frequency.
     return Modes(eigenvalues=values[np.lexsort((-values.imag, -values.real))])
 
 

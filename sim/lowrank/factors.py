@@ -97,17 +97,21 @@ def factors(
             energy=1.0,
             singular_values=values,
         )
+    # (K1)
     left, values, right = _decompose(net)
     if rank > values.size:
         raise ValueError(
             f"rank: got {rank}, need at most the {values.size} of the network's factors"
         )
     left, right = left[:, :rank], right[:, :rank]
+    # Either sign of a singular vector is right: the cubes choose one for good, also
+    # where entries are many and symmetric.
     sign = np.where((left**3).sum(axis=0) < 0, -1.0, 1.0)
     power = float((values**2).sum())
     return Factors(
         m_vectors=np.sqrt(n) * left * sign,
         n_vectors=np.sqrt(n) * right * values[:rank] * sign,
+        # (K2)
         energy=float((values[:rank] ** 2).sum()) / power if power > 0 else 1.0,
         singular_values=values,
     )
@@ -128,7 +132,7 @@ def align(some: Factors, onto: Factors) -> Factors:
             f"{some.m_vectors.shape} (unit × rank)"
         )
     left, _, right = np.linalg.svd(some.m_vectors.T @ onto.m_vectors)
-    turn = left @ right
+    turn = left @ right  # (K3)
     return Factors(
         m_vectors=some.m_vectors @ turn,
         n_vectors=some.n_vectors @ turn,

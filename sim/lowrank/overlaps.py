@@ -105,6 +105,7 @@ def overlaps(
     return Overlaps(
         names=_names(net, factors),
         rank=factors.rank,
+        # (K12)
         matrix=cloud.T @ cloud / net.n,
         fractions=fractions,
         means=means,
@@ -124,6 +125,7 @@ def loadings(net: RateRNN, factors: Factors) -> Float64[np.ndarray, "n k"]:
             factors.n_vectors,
             net.w_in,
             net.bias[:, None],
+            # Readouts of these papers are wᵀφ/N: times N they are of the others' size.
             net.n * net.w_out.T,
         ]
     )

@@ -64,6 +64,7 @@ def currents(
     shape = spikes.batch, net.n
     if i0 is not None:
         i0 = validation.floats("i0", i0, shape, "batch × neuron")
+    # The membrane takes dv/4096 of u: at dv = 0 a volt would be worth infinitely much.
     if isinstance(net, FixedPointNetwork) and not net.dv.all():
         raise ValueError(
             f"dv: got 0 for neuron {int(np.argmin(net.dv))}, need more: without leak "
@@ -82,6 +83,7 @@ def _of_lif(
     i = np.tile(net.i0, (spikes.batch, 1)) if i0 is None else i0
     fired = np.zeros((spikes.batch, net.n))
     for t in range(spikes.steps):
+        # (L1): jump, hand over, decay; spikes of a step arrive in the next.
         i = i + inputs[t] @ net.w_in.T + fired @ net.w_rec.T
         yield i
         i = i * keep
@@ -102,6 +104,7 @@ def _of_chip(
     weights = [np.ascontiguousarray(b.weights.T, np.float64) for b in net.blocks]
     ring = np.zeros((net.slots, spikes.batch, net.n), dtype=np.int64)
     for t in range(spikes.steps):
+        # The chip's own arithmetic, wrap-around included: (H1) to (H5) in order.
         slot = t % net.slots
         u = arithmetic.update_u(u * (not resets(net, t)), ring[slot], du)
         yield u / volt
@@ -119,6 +122,7 @@ def _sent(
     """Return what one connection hands over, as the reference engine has it."""
     source = fired if block.source == "recurrent" else messages
     source = source != 0 if block.binary else source
+    # float64 holds every sum of a block exactly, and BLAS is faster than integers.
     total = source[:, block.pre].astype(np.float64) @ weights
     return arithmetic.delivered(total.astype(np.int64), block.weight_exp)
 
@@ -190,6 +194,7 @@ def kappa(
         ValueError: m, inputs or offset that do not fit x, or an m that the other
             directions make up.
     """
+    # (K4)
     n = np.shape(x)[-1] if np.ndim(x) else 0
     reader = _reader(m_vectors, inputs, n)
     return (np.asarray(x, dtype=np.float64) - _offset(offset, n)) @ reader.T
@@ -224,11 +229,12 @@ def spiking_kappa(
     """
     unit = validation.number("unit", unit, positive=True)
     reader = _reader(m_vectors, inputs, spikes.n)
-    less = _offset(offset, spikes.n)
-    found = np.empty((spikes.steps, spikes.batch, reader.shape[0]))
+    constant = _offset(offset, spikes.n)
+    # (K11): step by step, since the currents of all steps at once would fill memory.
+    kappas = np.empty((spikes.steps, spikes.batch, reader.shape[0]))
     for t, current in enumerate(currents(spikes, net, drive, i0=i0)):
-        found[t] = (current / unit - less) @ reader.T
-    return found
+        kappas[t] = (current / unit - constant) @ reader.T
+    return kappas
 
 
 def compare_kappa(
@@ -255,19 +261,26 @@ def compare_kappa(
             f"spiking: got shape {spiking.shape}, need {rate.shape} or a multiple of "
             "its steps (steps × batch × mode)"
         )
+    # The last of the fine steps: there the rate network's step ends, too.
     spiking = spiking[fine // steps - 1 :: fine // steps]
     batch, flat = rate.shape[1], (-1, rate.shape[2])
-    given = np.zeros(batch, dtype=np.int64) if labels is None else np.asarray(labels)
-    if given.shape != (batch,):
-        raise ValueError(f"labels: got shape {given.shape}, need {(batch,)} (trial)")
-    conditions = np.unique(given)
+    condition = (
+        np.zeros(batch, dtype=np.int64) if labels is None else np.asarray(labels)
+    )
+    if condition.shape != (batch,):
+        raise ValueError(
+            f"labels: got shape {condition.shape}, need {(batch,)} (trial)"
+        )
+    conditions = np.unique(condition)
     means = [
-        np.stack([k[:, given == label].mean(axis=1) for label in conditions])
+        np.stack([k[:, condition == label].mean(axis=1) for label in conditions])
         for k in (rate, spiking)
     ]
+    # (K14)
     rmse, correlation = _near(rate.reshape(flat), spiking.reshape(flat))
     spread = rate.reshape(flat).std(axis=0)
     spread = np.where(spread > 0, spread, np.nan)
+    # Of the means over trials: the spikes' own noise is averaged out in them.
     near = [_near(a, b) for a, b in zip(*means, strict=True)]
     condition_rmse = np.stack([each[0] for each in near])
     return KappaAgreement(
