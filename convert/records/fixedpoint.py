@@ -34,7 +34,7 @@ BLOCK_RULES = {
 REGISTERS = {
     "du": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
     "dv": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
-    # 17 bits; v is compared with vth·2^6 (H8).
+    # 17 bits; v is compared with vth·2^6 (H9).
     "vth": Numbers("n", "neuron", dtype=np.int32, high=arithmetic.VTH_MAX),
     "bias_mant": Numbers(
         "n",

@@ -7,11 +7,13 @@ import numpy as np
 from jaxtyping import Int32, Int64, UInt8
 
 from isotau.convert.ground.progress import Progress
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Overflow:
     """How often numbers left their range, per neuron, over all trials and steps.
@@ -30,6 +32,7 @@ class Overflow:
     v_high: Int64[np.ndarray, " n"]
 
 
+@short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """What a run left behind.

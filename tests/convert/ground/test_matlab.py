@@ -1,4 +1,7 @@
-"""Any variable of a `.mat` file; what a network needs is tested with its reader."""
+"""Any variable of a `.mat` file; heaps of HDF5: whole ones pass, endless ones do not.
+
+What a network needs is tested with its reader.
+"""
 
 import contextlib
 import struct
@@ -8,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from isotau.convert.ground import matlab as read_matlab
+from isotau.convert.ground import matlab
 from isotau.convert.ground.errors import UnreadableFile
-from isotau.convert.ground.matlab import read_structs, read_variables
+from isotau.convert.ground.matlab import check_heaps, read_structs, read_variables
 from isotau.convert.read.read_spikernn import ALL, read_spikernn_variables
 
 
@@ -52,7 +55,7 @@ def test_every_key_of_the_format_is_known():
 def test_a_file_beyond_the_limit_is_not_read(tmp_path, monkeypatch):
     path = tmp_path / "net.mat"
     savemat(path, {"w": np.eye(3)})
-    monkeypatch.setattr(read_matlab, "MAX_FILE", 100)
+    monkeypatch.setattr(matlab, "MAX_FILE", 100)
     with pytest.raises(UnreadableFile, match="it has more than 100 bytes"):
         read_variables(path, ["w"])
 
@@ -165,22 +168,22 @@ def test_what_is_no_struct_is_named(structs):
 
 def test_structs_beyond_the_limits_are_not_read(structs, monkeypatch):
     fields = ("class", "ntr", "TS")
-    monkeypatch.setattr(read_matlab, "MAX_DEPTH", 1)
+    monkeypatch.setattr(matlab, "MAX_DEPTH", 1)
     with pytest.raises(UnreadableFile, match=r"is beyond \d+ parts, 1 levels"):
         read_structs(structs, "D", fields)
     monkeypatch.undo()
-    monkeypatch.setattr(read_matlab, "MAX_PARTS", 9)
+    monkeypatch.setattr(matlab, "MAX_PARTS", 9)
     with pytest.raises(UnreadableFile, match=r"is beyond 9 parts, 8 levels"):
         read_structs(structs, "D", fields)
     monkeypatch.undo()
-    monkeypatch.setattr(read_matlab, "MAX_ELEMENTS", 15)
+    monkeypatch.setattr(matlab, "MAX_ELEMENTS", 15)
     with pytest.raises(UnreadableFile, match=r"claims shape .*, beyond 15 elements"):
         read_structs(structs, "D", fields)
 
 
 def test_all_variables_together_have_a_limit(tmp_path, monkeypatch):
     savemat(tmp_path / "a.mat", {"u": np.eye(3), "o": np.eye(3)})
-    monkeypatch.setattr(read_matlab, "MAX_ELEMENTS", 17)
+    monkeypatch.setattr(matlab, "MAX_ELEMENTS", 17)
     assert read_variables(tmp_path / "a.mat", ["u"])["u"].size == 9
     with pytest.raises(UnreadableFile, match=r"o claims shape \(3, 3\), beyond 17"):
         read_variables(tmp_path / "a.mat", ["u", "o"])
@@ -196,7 +199,7 @@ def test_few_elements_may_not_come_in_a_huge_chunk(tmp_path):
 
 def test_a_compressed_struct_may_not_claim_more_than_the_limit(tmp_path, monkeypatch):
     write_structs_v5(tmp_path / "a.mat", compressed=True)
-    monkeypatch.setattr(read_matlab, "MAX_CONTENT", 100)
+    monkeypatch.setattr(matlab, "MAX_CONTENT", 100)
     with pytest.raises(UnreadableFile, match=r"D claims \d+ bytes"):
         read_structs(tmp_path / "a.mat", "D", ("class",))
 
@@ -246,3 +249,61 @@ def test_damaged_structs_are_unreadable_or_read(tmp_path, compressed):
         path.write_bytes(changed[: rng.integers(len(data) // 2, 2 * len(data))])
         with contextlib.suppress(UnreadableFile):
             read_structs(path, "D", ("class", "ntr", "TS", "on"))
+
+
+HEAP = b"GCOL\x01\0\0\0"
+
+
+@pytest.fixture(params=["earliest", "latest"])
+def path(request, tmp_path):
+    """Return a file with texts of many lengths in several heaps, some of them freed."""
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "a.mat", "w", libver=request.param) as file:
+        for k in range(300):
+            file[f"t{k}"] = "x" * int(rng.integers(1, 90))
+        for k in range(0, 300, 7):
+            del file[f"t{k}"]
+        file["u"] = np.eye(2)
+    return tmp_path / "a.mat"
+
+
+def test_whole_files_pass(path):
+    assert path.read_bytes().count(HEAP) > 1
+    check_heaps(path)
+    assert read_variables(path, ["u"])["u"].tolist() == [[1, 0], [0, 1]]
+
+
+def test_zeros_in_a_heap_are_endless(path):
+    whole = bytearray(path.read_bytes())
+    start = whole.rindex(HEAP)
+    whole[start + 16 : start + 64] = bytes(48)
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match=f"its heap at byte {start} is damaged"):
+        check_heaps(path)
+    with pytest.raises(UnreadableFile, match=rf"a\.mat: .*its heap at byte {start}"):
+        read_variables(path, ["u"])
+
+
+@pytest.mark.parametrize("size", [0, 3, 1 << 40, (1 << 64) - 1])
+def test_other_sizes_come_to_an_end(size, path):
+    """HDF5 itself refuses them."""
+    whole = bytearray(path.read_bytes())
+    start = whole.index(HEAP)
+    struct.pack_into("<Q", whole, start + 24, size)  # of the first object
+    path.write_bytes(whole)
+    check_heaps(path)
+
+
+def test_a_heap_at_the_very_end_and_files_that_are_not_looked_through(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "a.h5"
+    path.write_bytes(b"")
+    check_heaps(path)
+    path.write_bytes(HEAP)
+    check_heaps(path)
+    path.write_bytes(HEAP + struct.pack("<Q", 64) + bytes(48))
+    with pytest.raises(ValueError, match="its heap at byte 0 is damaged"):
+        check_heaps(path)
+    monkeypatch.setattr(matlab, "MAX_SCAN", 63)
+    check_heaps(path)
