@@ -11,6 +11,7 @@ simulated before silicon, at 0.75 V, and said to agree with early silicon. SANA-
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
+from typing import Any
 
 DAVIES = "Davies et al. 2018, doi:10.1109/MM.2018.112130359"
 TABLE_2 = f"{DAVIES}, table 2"
@@ -191,120 +192,98 @@ _LAVA = "lava-nc 0.10.0"
 _NOT_PUBLISHED = "not published"
 _LOWER = "not published; counted without it, which gives a lower bound"
 
-LOIHI1 = Chip(
-    name="Loihi 1",
-    cores=128,
-    cores_per_tile=4,
-    mesh=(8, 4),
-    neurons=1024,
-    delay_slots=1024 * 8,
-    memory_bits=16384 * 64,
-    neuron_bits=0,
-    in_axons=4096,
-    out_axons=4096,
-    compartment_profiles=32,
-    threshold_profiles=16,
-    synapse_formats=15,
-    weight_bits=(1, 2, 3, 4, 5, 6, 8),
-    index_bits=(0, 6, 7, 8, 9, 10, 11, 12),
-    list_synapses=64,
-    header_bits=10,
-    word_bits=64,
-    delay_max=62,
-    refractory_max=63,
-    state_bits=24,
-    message_bits=0,
-    noise=True,
-    operations=LOIHI1_OPERATIONS,
-    sources=MappingProxyType(
-        {
-            "cores": f"{DAVIES}, p. 86",
-            "cores_per_tile": f"{DAVIES}, table 2 (128 cores on up to 32 tiles)",
-            "mesh": "SANA-FE, sanafe/examples/loihi.yaml; not in Davies et al. 2018",
-            "neurons": f"{DAVIES}, p. 86 and 89",
-            "delay_slots": f"{DAVIES}, p. 92: 8 delay units at 1,024 neurons, up to "
-            "62 steps with fewer; that their product is fixed is a reading of that",
-            "memory_bits": f"{DAVIES}, p. 89: 128 KB in words of 64 bits",
-            "neuron_bits": f"{_BRIEF}: 24 bytes in a memory of their own",
-            "in_axons": f"{DAVIES}, p. 89, constraint 4",
-            "out_axons": f"{DAVIES}, p. 89, constraint 3",
-            "compartment_profiles": f"{_NENGO}, hardware/validate.py",
-            "threshold_profiles": f"{_NENGO}, hardware/validate.py; its "
-            "hardware/builder.py allows 7",
-            "synapse_formats": f"{_NENGO}, hardware/validate.py: 16; number 0 stays "
-            "unused (hardware/nxsdk_objects.py)",
-            "weight_bits": f"{_NENGO}, block.py, WEIGHT_BITS_MAP",
-            "index_bits": f"{_NENGO}, block.py, INDEX_BITS_MAP",
-            "list_synapses": f"{_NENGO}, block.py, bits_per_axon",
-            "header_bits": f"{_NENGO}, block.py, bits_per_axon",
-            "word_bits": f"{_NENGO}, block.py, bits_per_axon",
-            "delay_max": f"{DAVIES}, p. 92",
-            "refractory_max": "brian2-loihi 0.5.2: register 1 to 64; "
-            f"{_NENGO} allows one less",
-            "state_bits": "Dey & Dimitrov 2022, doi:10.3389/fnins.2022.883360; "
-            f"{_LAVA}, proc/lif/models.py",
-            "message_bits": f"{_BRIEF}: binary spike events",
-            "noise": f"{_NENGO}, hardware/validate.py, enable_noise",
-            "operations": "see isotau.targets.loihi.limits",
-        }
+
+def _chip(name: str, **facts: tuple[Any, str]) -> Chip:
+    """Return a chip of facts: each a number, and where it is from."""
+    sources = {field: source for field, (_, source) in facts.items()}
+    numbers = {field: number for field, (number, _) in facts.items()}
+    return Chip(name=name, sources=MappingProxyType(sources), **numbers)
+
+
+LOIHI1 = _chip(
+    "Loihi 1",
+    cores=(128, f"{DAVIES}, p. 86"),
+    cores_per_tile=(4, f"{DAVIES}, table 2 (128 cores on up to 32 tiles)"),
+    mesh=((8, 4), "SANA-FE, sanafe/examples/loihi.yaml; not in Davies et al. 2018"),
+    neurons=(1024, f"{DAVIES}, p. 86 and 89"),
+    delay_slots=(
+        1024 * 8,
+        f"{DAVIES}, p. 92: 8 delay units at 1,024 neurons, up to "
+        "62 steps with fewer; that their product is fixed is a reading of that",
     ),
+    memory_bits=(16384 * 64, f"{DAVIES}, p. 89: 128 KB in words of 64 bits"),
+    neuron_bits=(0, f"{_BRIEF}: 24 bytes in a memory of their own"),
+    in_axons=(4096, f"{DAVIES}, p. 89, constraint 4"),
+    out_axons=(4096, f"{DAVIES}, p. 89, constraint 3"),
+    compartment_profiles=(32, f"{_NENGO}, hardware/validate.py"),
+    threshold_profiles=(
+        16,
+        f"{_NENGO}, hardware/validate.py; its hardware/builder.py allows 7",
+    ),
+    synapse_formats=(
+        15,
+        f"{_NENGO}, hardware/validate.py: 16; number 0 stays "
+        "unused (hardware/nxsdk_objects.py)",
+    ),
+    weight_bits=((1, 2, 3, 4, 5, 6, 8), f"{_NENGO}, block.py, WEIGHT_BITS_MAP"),
+    index_bits=((0, 6, 7, 8, 9, 10, 11, 12), f"{_NENGO}, block.py, INDEX_BITS_MAP"),
+    list_synapses=(64, f"{_NENGO}, block.py, bits_per_axon"),
+    header_bits=(10, f"{_NENGO}, block.py, bits_per_axon"),
+    word_bits=(64, f"{_NENGO}, block.py, bits_per_axon"),
+    delay_max=(62, f"{DAVIES}, p. 92"),
+    refractory_max=(
+        63,
+        f"brian2-loihi 0.5.2: register 1 to 64; {_NENGO} allows one less",
+    ),
+    state_bits=(
+        24,
+        "Dey & Dimitrov 2022, doi:10.3389/fnins.2022.883360; "
+        f"{_LAVA}, proc/lif/models.py",
+    ),
+    message_bits=(0, f"{_BRIEF}: binary spike events"),
+    noise=(True, f"{_NENGO}, hardware/validate.py, enable_noise"),
+    operations=(LOIHI1_OPERATIONS, "see isotau.targets.loihi.limits"),
 )
 
-LOIHI2 = Chip(
-    name="Loihi 2",
-    cores=128,
-    cores_per_tile=None,
-    mesh=None,
-    neurons=8192,
-    delay_slots=None,
-    memory_bits=192 * 1024 * 8,
-    neuron_bits=48,
-    in_axons=None,
-    out_axons=None,
-    compartment_profiles=None,
-    threshold_profiles=None,
-    synapse_formats=None,
-    weight_bits=(1, 2, 3, 4, 5, 6, 7, 8),
-    index_bits=tuple(range(14)),
-    list_synapses=64,
-    header_bits=0,
-    word_bits=1,
-    delay_max=None,
-    refractory_max=None,
-    state_bits=24,
-    message_bits=32,
-    noise=False,
-    operations=None,
-    sources=MappingProxyType(
-        {
-            "cores": f"{_BRIEF}: up to 128; systems in use have 120 or more a chip",
-            "cores_per_tile": _NOT_PUBLISHED,
-            "mesh": _NOT_PUBLISHED,
-            "neurons": f"{_ORCHARD} and doi:10.48550/arXiv.2310.03251, as others quote "
-            f"them; {_BRIEF}: 1 million on a chip",
-            "delay_slots": _NOT_PUBLISHED,
-            "memory_bits": f"{_BRIEF}: 192 KB a core for everything, shared freely",
-            "neuron_bits": f"u and v alone ({_BRIEF}: 0 to 4,096 bytes); lower bound",
-            "in_axons": _NOT_PUBLISHED,
-            "out_axons": _NOT_PUBLISHED,
-            "compartment_profiles": _NOT_PUBLISHED,
-            "threshold_profiles": _NOT_PUBLISHED,
-            "synapse_formats": _NOT_PUBLISHED,
-            "weight_bits": f"{_LAVA}, proc/dense/process.py: up to 8; that fewer take "
-            "less memory is a lower bound",
-            "index_bits": _LOWER,
-            "list_synapses": _LOWER,
-            "header_bits": _LOWER,
-            "word_bits": _LOWER,
-            "delay_max": f"not published; DelayDense of {_LAVA} names none",
-            "refractory_max": f"not published; the LIF of {_LAVA} has no such register",
-            "state_bits": f"{_LAVA}, proc/lif/models.py",
-            "message_bits": f"{_BRIEF}: payloads of up to 32 bits",
-            "noise": f"{_ORCHARD}: random bits for own neuron programs; the LIF of "
-            f"{_LAVA} has none",
-            "operations": "no per-operation energies or times were published",
-        }
+LOIHI2 = _chip(
+    "Loihi 2",
+    cores=(128, f"{_BRIEF}: up to 128; systems in use have 120 or more a chip"),
+    cores_per_tile=(None, _NOT_PUBLISHED),
+    mesh=(None, _NOT_PUBLISHED),
+    neurons=(
+        8192,
+        f"{_ORCHARD} and doi:10.48550/arXiv.2310.03251, as others quote "
+        f"them; {_BRIEF}: 1 million on a chip",
     ),
+    delay_slots=(None, _NOT_PUBLISHED),
+    memory_bits=(
+        192 * 1024 * 8,
+        f"{_BRIEF}: 192 KB a core for everything, shared freely",
+    ),
+    neuron_bits=(48, f"u and v alone ({_BRIEF}: 0 to 4,096 bytes); lower bound"),
+    in_axons=(None, _NOT_PUBLISHED),
+    out_axons=(None, _NOT_PUBLISHED),
+    compartment_profiles=(None, _NOT_PUBLISHED),
+    threshold_profiles=(None, _NOT_PUBLISHED),
+    synapse_formats=(None, _NOT_PUBLISHED),
+    weight_bits=(
+        (1, 2, 3, 4, 5, 6, 7, 8),
+        f"{_LAVA}, proc/dense/process.py: up to 8; that fewer take "
+        "less memory is a lower bound",
+    ),
+    index_bits=(tuple(range(14)), _LOWER),
+    list_synapses=(64, _LOWER),
+    header_bits=(0, _LOWER),
+    word_bits=(1, _LOWER),
+    delay_max=(None, f"not published; DelayDense of {_LAVA} names none"),
+    refractory_max=(None, f"not published; the LIF of {_LAVA} has no such register"),
+    state_bits=(24, f"{_LAVA}, proc/lif/models.py"),
+    message_bits=(32, f"{_BRIEF}: payloads of up to 32 bits"),
+    noise=(
+        False,
+        f"{_ORCHARD}: random bits for own neuron programs; the LIF of {_LAVA} has none",
+    ),
+    operations=(None, "no per-operation energies or times were published"),
 )
 
 CHIPS: Mapping[str, Chip] = MappingProxyType({"loihi1": LOIHI1, "loihi2": LOIHI2})

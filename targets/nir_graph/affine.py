@@ -4,15 +4,16 @@ Chains of Linear, Affine, Scale and Flatten are composed, and what meets in a no
 summed; the sources are inputs and neurons.
 """
 
-from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 
-from isotau.convert.ground.errors import Finding
+from isotau.convert.ground.errors import Finding, error, warning
 from isotau.targets.nir_graph.graph import Flat
-from isotau.targets.nir_graph.operations import PASS, Floats, Operation, error, warning
+from isotau.targets.nir_graph.operations import PASS, Floats, Operation
 
 LINEAR = ("Linear", "Affine", "Scale", PASS)
 
@@ -29,24 +30,20 @@ class Arriving:
 
 
 @dataclass(slots=True)
-class _Room:
+class _MemoryBudget:
     """Bytes that composed matrices may still take."""
 
-    left: int
+    bytes: int
     findings: list[Finding] = field(default_factory=list)
 
     def take(self, rows: int, columns: int, place: str) -> bool:
         """Return whether a matrix still has room, and count it."""
-        self.left -= rows * columns * 8
-        if self.left < 0 and not self.findings:
-            self.findings.append(
-                error(
-                    f"node {place}",
-                    "composing the weight nodes up to here takes too much memory",
-                    "give a larger max_bytes, or multiply the weights out yourself",
-                )
-            )
-        return self.left >= 0
+        self.bytes -= rows * columns * 8
+        if self.bytes < 0 and not self.findings:
+            message = "composing the weight nodes up to here takes too much memory"
+            action = "give a larger max_bytes, or multiply the weights out yourself"
+            self.findings.append(error(f"node {place}", message, action))
+        return self.bytes >= 0
 
 
 def arriving(
@@ -58,24 +55,24 @@ def arriving(
         flat: with widths.
         max_bytes: of all composed matrices together.
     """
-    room = _Room(max_bytes)
+    budget = _MemoryBudget(max_bytes)
     before: dict[str, list[str]] = {name: [] for name in flat.nodes}
     for a, b in flat.edges:
         before[b].append(a)
-    given: dict[str, Arriving] = {}
+    outputs: dict[str, Arriving] = {}
     sinks: dict[str, Arriving] = {}
-    order, found = _order(flat, before)
-    reached = [n for n in flat.nodes if flat.nodes[n].kind not in (*LINEAR, "Input")]
-    for name in (*order, *reached):
+    order, findings = _order(flat, before)
+    ends = [n for n in flat.nodes if flat.nodes[n].kind not in (*LINEAR, "Input")]
+    for name in (*order, *ends):
         op = flat.nodes[name]
-        total = _sum(flat, name, before[name], given, room)
-        if room.findings:
-            return {}, found + room.findings
+        total = _sum(flat, name, before[name], outputs, budget)
+        if budget.findings:
+            return {}, findings + budget.findings
         if op.kind in LINEAR:
-            given[name] = _applied(op, name, total, room)
+            outputs[name] = _applied(op, name, total, budget)
         else:
             sinks[name] = total
-    return sinks, found + room.findings
+    return sinks, findings + budget.findings
 
 
 def dense(matrix: Floats) -> Floats:
@@ -87,72 +84,74 @@ def _order(
     flat: Flat, before: Mapping[str, list[str]]
 ) -> tuple[list[str], list[Finding]]:
     """Return the weight nodes, each after those that feed it, and any loop of them."""
-    linear = set(flat.of_kind(*LINEAR))
-    missing = {n: sum(p in linear for p in before[n]) for n in linear}
-    after: dict[str, list[str]] = {name: [] for name in linear}
-    for name in linear:
-        for p in before[name]:
-            if p in linear:
-                after[p].append(name)
-    ready = deque(n for n in flat.nodes if n in linear and not missing[n])
-    order = []
-    while ready:
-        order.append(ready.popleft())
-        for name in after[order[-1]]:
-            missing[name] -= 1
-            if not missing[name]:
-                ready.append(name)
-    found = [
+    linear = dict.fromkeys(flat.of_kind(*LINEAR))
+    sorter = TopologicalSorter(
+        {name: [a for a in before[name] if a in linear] for name in linear}
+    )
+    with suppress(CycleError):  # it still gives the nodes that no loop holds up
+        sorter.prepare()
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        order += ready
+        sorter.done(*ready)
+    findings = [
         warning(f"node {n}", "nothing feeds it", "only its bias counts")
         for n in order
         if not before[n]
     ]
-    loop = [name for name in flat.nodes if name in linear and missing[name]]
+    free = set(order)
+    loop = [name for name in linear if name not in free]
     if loop:
         message = "got a loop without a neuron in it, need one in every loop"
-        found.append(error(f"nodes {', '.join(loop[:8])}", message, "open the loop"))
-    return order, found
+        findings.append(error(f"nodes {', '.join(loop[:8])}", message, "open the loop"))
+    return order, findings
 
 
 def _sum(
     flat: Flat,
     name: str,
     sources: list[str],
-    given: Mapping[str, Arriving],
-    room: _Room,
+    outputs: Mapping[str, Arriving],
+    budget: _MemoryBudget,
 ) -> Arriving:
     """Return the sum of what all predecessors of a node give."""
     width = flat.nodes[name].n_in
     weights: dict[str, Floats] = {}
     bias = np.zeros(width)
     for source in sources:
-        if not room.take(2, width, name):
+        if not budget.take(2, width, name):
             break
-        known = flat.nodes[source].kind in LINEAR
-        if known and source not in given:  # in a loop, reported
+        if flat.nodes[source].kind not in LINEAR:
+            part = Arriving({source: np.ones(width)}, 0.0 * bias)
+        elif source in outputs:
+            part = outputs[source]
+        else:  # in a loop, which is reported
             continue
-        one = given[source] if known else Arriving({source: np.ones(width)}, 0.0 * bias)
-        bias = bias + one.bias
-        for origin, matrix in one.weights.items():
-            weights[origin] = _added(weights.get(origin), matrix, name, room)
+        bias = bias + part.bias
+        for origin, matrix in part.weights.items():
+            weights[origin] = _added(weights.get(origin), matrix, name, budget)
     return Arriving(weights, bias)
 
 
-def _added(a: Floats | None, b: Floats, name: str, room: _Room) -> Floats:
+def _added(a: Floats | None, b: Floats, name: str, budget: _MemoryBudget) -> Floats:
     if a is None:
         return b
+    # A diagonal stays one only if it meets another.
     if a.ndim == b.ndim:
-        return a + b if room.take(*_shape(a), name) else a
-    if not room.take(len(a), len(a), name):
+        return a + b if budget.take(len(a), _columns(a), name) else a
+    if not budget.take(len(a), len(a), name):
         return a
     return dense(a) + dense(b)
 
 
-def _shape(matrix: Floats) -> tuple[int, int]:
-    return (len(matrix), 1) if matrix.ndim == 1 else (len(matrix), matrix.shape[1])
+def _columns(matrix: Floats) -> int:
+    return 1 if matrix.ndim == 1 else matrix.shape[1]
 
 
-def _applied(op: Operation, name: str, total: Arriving, room: _Room) -> Arriving:
+def _applied(
+    op: Operation, name: str, total: Arriving, budget: _MemoryBudget
+) -> Arriving:
     """Return what a weight node gives for what it gets."""
     if op.kind == PASS:
         return total
@@ -161,13 +160,13 @@ def _applied(op: Operation, name: str, total: Arriving, room: _Room) -> Arriving
         scaled = {
             origin: (scale if m.ndim == 1 else scale[:, None]) * m
             for origin, m in total.weights.items()
-            if room.take(*_shape(m), name)
+            if budget.take(len(m), _columns(m), name)
         }
         return Arriving(scaled, scale * total.bias)
     weight = op.values["weight"]
     composed = {
         origin: weight * m if m.ndim == 1 else weight @ m
         for origin, m in total.weights.items()
-        if room.take(len(weight), len(m) if m.ndim == 1 else m.shape[1], name)
+        if budget.take(len(weight), len(m) if m.ndim == 1 else m.shape[1], name)
     }
     return Arriving(composed, weight @ total.bias + op.values["bias"])

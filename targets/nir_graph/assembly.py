@@ -1,40 +1,38 @@
 """A flat, checked graph with a clock → `LIFNetwork` and its populations.
 
-Spiking nodes and what reaches them → the recurrent part of a `LIFNetwork`.
-
-Outputs of a flat graph → the linear readout of a `LIFNetwork`.
-
+Spiking nodes and what reaches them make the recurrent part, outputs the linear readout.
 An LI neuron low-passes what it gets, and the readout low-passes each neuron's spikes;
 for a linear readout these are the same where all that read a neuron share one τ.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert.ground.errors import Finding, neuron_range
+from isotau.convert.ground.errors import Finding, error, info, neuron_range, warning
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.lif import MEMORYLESS, LIFNetwork, decay_fraction
 from isotau.convert.to_fixed.start_state import StartState, set_back
 from isotau.targets.nir_graph import populations
 from isotau.targets.nir_graph.affine import Arriving, arriving, dense
 from isotau.targets.nir_graph.graph import Flat
-from isotau.targets.nir_graph.operations import (
-    SPIKING,
-    Floats,
-    Operation,
-    error,
-    info,
-    refuse,
-    warning,
-)
+from isotau.targets.nir_graph.operations import SPIKING, Floats, Operation, refuse
 from isotau.targets.nir_graph.units import Clock
 
+Sinks = Mapping[str, Arriving]
+"""What each neuron, LI and output gets, by the name of the node."""
+Place = Mapping[str, slice]
+"""Where the neurons of each population lie, or the channels of each Input."""
+STARTS = ("reset", "leak", "zero")
+"""Potentials before the first step, which NIR does not state."""
+STATE = ("i0", "v0", "f0")
+"""Start state that the metadata may tell: currents r·I, potentials, filtered spikes."""
 
-class Neurons(NamedTuple):
+
+class RecurrentPart(NamedTuple):
     """Fields of a `LIFNetwork` under their names, and decays per step."""
 
     w_in: Floats
@@ -47,17 +45,13 @@ class Neurons(NamedTuple):
     i0: Floats
     a_syn: Floats
     a_mem: Floats
-    rest: Floats
+    v_rest: Floats
     """v_leak of the nodes, without the drive that biases add to `v_leak`."""
 
 
 def neurons(
-    flat: Flat,
-    sinks: Mapping[str, Arriving],
-    place: Mapping[str, slice],
-    inputs: Mapping[str, slice],
-    clock: Clock,
-) -> Neurons:
+    flat: Flat, sinks: Sinks, place: Place, inputs: Place, clock: Clock
+) -> RecurrentPart:
     """Return all neurons, in volts of i as `LIFNetwork` counts it.
 
     With one order of operations for NIR's equations, the one of Norse and snnTorch,
@@ -72,39 +66,39 @@ def neurons(
     Args:
         flat: with widths.
         sinks: from `arriving`.
-        place: where the neurons of each population lie.
-        inputs: where the channels of each Input lie.
+        place: of populations.
+        inputs: of Input nodes.
         clock: from `units.clock`.
     """
     n = max(part.stop for part in place.values())
     n_in = max(part.stop for part in inputs.values())
-    made = Neurons(np.zeros((n, n_in)), np.zeros((n, n)), *np.zeros((9, n)))
-    for name, part in place.items():
+    part = RecurrentPart(np.zeros((n, n_in)), np.zeros((n, n)), *np.zeros((9, n)))
+    for name, rows in place.items():
         op, sink = flat.nodes[name], sinks[name]
         cells = _cells(op, clock)
         for field, value in cells.items():
-            getattr(made, field)[part] = value
+            getattr(part, field)[rows] = value
         gain = _gain(op, clock)
         for source, matrix in sink.weights.items():
             weights, columns = (
-                (made.w_in, inputs[source])
+                (part.w_in, inputs[source])
                 if source in inputs
-                else (made.w_rec, place[source])
+                else (part.w_rec, place[source])
             )
-            weights[part, columns] = gain[:, None] * dense(matrix)
-        constant = gain * sink.bias / cells["a_syn"]
-        made.v_leak[part] = cells["rest"] + constant
-        made.i0[part] = -(1 - cells["a_syn"]) * constant
-    return made
+            weights[rows, columns] = gain[:, None] * dense(matrix)
+        constant = gain * sink.bias / cells["a_syn"]  # (N7)
+        part.v_leak[rows] = cells["v_rest"] + constant
+        part.i0[rows] = -(1 - cells["a_syn"]) * constant
+    return part
 
 
 def _cells(op: Operation, clock: Clock) -> dict[str, Floats]:
     """Return what the parameters of one node say."""
     value = op.values
     tau_mem = clock.tau(value["tau" if op.kind == "LIF" else "tau_mem"])
-    if op.kind == "LIF":
-        tau_syn = np.full(op.n_out, clock.dt / MEMORYLESS)
-    else:
+    # A LIF has no synapse: its current is gone after the step, (L10).
+    tau_syn = np.full(op.n_out, clock.dt / MEMORYLESS)
+    if op.kind != "LIF":
         tau_syn = clock.tau(value["tau_syn"])
     return {
         "tau_syn": tau_syn,
@@ -113,20 +107,16 @@ def _cells(op: Operation, clock: Clock) -> dict[str, Floats]:
         "a_mem": decay_fraction(tau_mem, clock.dt),
         "v_th": value["v_threshold"],
         "v_reset": value["v_reset"],
-        "rest": value["v_leak"],
+        "v_rest": value["v_leak"],
     }
 
 
 def _gain(op: Operation, clock: Clock) -> Floats:
-    """Return the volts of i per unit of what reaches a node: r·w_in·dt/τ_syn."""
+    """Return the volts of i per unit of what reaches a node: r·w_in·dt/τ_syn (N6)."""
     value = op.values
     if op.kind == "LIF":
         return value["r"]
     return value["r"] * value["w_in"] * clock.steps(value["tau_syn"])
-
-
-Sinks = Mapping[str, Arriving]
-Place = Mapping[str, slice]
 
 
 class Readout(NamedTuple):
@@ -148,11 +138,11 @@ def readout(
         place: where the neurons of each population lie.
         clock: from `units.clock`.
     """
-    found = _wrong_readers(flat, sinks)
+    findings = list(_wrong_readers(flat, sinks))
     outputs = flat.of_kind("Output")
     reading = _Reading(flat, sinks, place, clock)
-    if found:
-        return reading.made, found
+    if findings:
+        return reading.readout, findings
     first = 0
     for name in outputs:
         rows = slice(first, first + flat.nodes[name].n_in)
@@ -162,39 +152,31 @@ def readout(
         where = neuron_range(reading.clash)
         message = "read through filters of different τ, need one τ per neuron"
         action = "read each neuron through one LI, or give all LI neurons one τ"
-        found.append(error(f"output, {where}", message, action))
-    found += [
-        info(
-            f"node {name}",
-            "NIR states no start state for LI",
-            "starts at v_leak plus its constant input",
-        )
-        for name in flat.of_kind("LI")
-    ]
+        findings.append(error(f"output, {where}", message, action))
+    message = "NIR states no start state for LI"
+    action = "starts at v_leak plus its constant input"
+    findings += [info(f"node {name}", message, action) for name in flat.of_kind("LI")]
     if len(outputs) > 1:
-        names = ", ".join(outputs)
-        message = f"got {len(outputs)} Output nodes ({names})"
-        found.append(info("output", message, "put one after the other"))
-    return reading.made, found
+        message = f"got {len(outputs)} Output nodes ({', '.join(outputs)})"
+        findings.append(info("output", message, "put one after the other"))
+    return reading.readout, findings
 
 
-def _wrong_readers(flat: Flat, sinks: Sinks) -> list[Finding]:
-    """Return errors for LI nodes and outputs that no linear readout can stand for."""
-    found = []
-    action = "let LI nodes read neurons and feed outputs alone"
+def _wrong_readers(flat: Flat, sinks: Sinks) -> Iterator[Finding]:
+    """Yield errors for LI nodes and outputs that no linear readout can stand for."""
     for name, sink in sinks.items():
-        kind = flat.nodes[name].kind
+        kind, place = flat.nodes[name].kind, f"node {name}"
         for source in sink.weights:
-            got = flat.nodes[source].kind
-            if (kind in SPIKING and got == "LI") or (
-                kind == "LI" and got not in SPIKING
+            feeds = flat.nodes[source].kind
+            if (kind in SPIKING and feeds == "LI") or (
+                kind == "LI" and feeds not in SPIKING
             ):
-                message = f"got {got} {source} as its input, need neurons that spike"
-                found.append(error(f"node {name}", message, action))
-            elif kind == "Output" and got == "Input":
+                message = f"got {feeds} {source} as its input, need neurons that spike"
+                action = "let LI nodes read neurons and feed outputs alone"
+                yield error(place, message, action)
+            elif kind == "Output" and feeds == "Input":
                 message = f"got Input {source} past all neurons, need neurons"
-                found.append(error(f"node {name}", message, "remove the path"))
-    return found
+                yield error(place, message, "remove the path")
 
 
 class _Reading:
@@ -204,45 +186,41 @@ class _Reading:
         n = max(part.stop for part in place.values())
         n_out = sum(flat.nodes[name].n_in for name in flat.of_kind("Output"))
         self.flat, self.sinks, self.place, self.clock = flat, sinks, place, clock
-        self.made = Readout(np.zeros((n_out, n)), np.zeros(n_out), np.full(n, np.nan))
+        taus = np.full(n, np.nan)
+        self.readout = Readout(np.zeros((n_out, n)), np.zeros(n_out), taus)
         self.clash = np.zeros(n, dtype=bool)
 
     def add_output(self, name: str, rows: slice) -> None:
-        """Add one Output node; without a filter f is z/dt, so weights get ·dt."""
-        self.made.b_out[rows] += self.sinks[name].bias
+        """Add one Output node; without a filter f is z/dt, so weights get ·dt (N8)."""
+        self.readout.b_out[rows] += self.sinks[name].bias
         for source, matrix in self.sinks[name].weights.items():
             weights = dense(matrix)
             if self.flat.nodes[source].kind == "LI":
                 self._add_leaky(source, weights, rows)
                 continue
             part = self.place[source]
-            self.made.w_out[rows, part] += weights * self.clock.dt
+            self.readout.w_out[rows, part] += weights * self.clock.dt
             tau = self.clock.dt / MEMORYLESS
             self._note(part, (weights != 0).any(axis=0), tau)
 
     def _add_leaky(self, name: str, after: Floats, rows: slice) -> None:
-        """Add what an LI node gives: v ← v + a (v_leak − v + r·(W z + b))."""
+        """Add what an LI node gives: v ← v + a (v_leak − v + r·(W z + b)), (N8)."""
         value, sink = self.flat.nodes[name].values, self.sinks[name]
         taus, used = self.clock.tau(value["tau"]), (after != 0).any(axis=0)
-        self.made.b_out[rows] += after @ (value["v_leak"] + value["r"] * sink.bias)
+        drive = value["v_leak"] + value["r"] * sink.bias
+        self.readout.b_out[rows] += after @ drive
         for source, matrix in sink.weights.items():
             before, part = value["r"][:, None] * dense(matrix), self.place[source]
-            self.made.w_out[rows, part] += after @ before * self.clock.dt
+            self.readout.w_out[rows, part] += after @ before * self.clock.dt
             for tau in np.unique(taus[used]):
                 read = (before[used & (taus == tau)] != 0).any(axis=0)
                 self._note(part, read, float(tau))
 
     def _note(self, part: slice, read: np.ndarray, tau: float) -> None:
         """Write down the filter of neurons that are read; mark a second one."""
-        had = self.made.tau_out[part]
-        self.clash[part] |= read & ~np.isnan(had) & (had != tau)
-        self.made.tau_out[part] = np.where(read, tau, had)
-
-
-STARTS = ("reset", "leak", "zero")
-"""Potentials before the first step, which NIR does not state."""
-STATE = ("i0", "v0", "f0")
-"""Start state that the metadata may tell: currents r·I, potentials, filtered spikes."""
+        noted = self.readout.tau_out[part]
+        self.clash[part] |= read & ~np.isnan(noted) & (noted != tau)
+        self.readout.tau_out[part] = np.where(read, tau, noted)
 
 
 @short_repr
@@ -267,9 +245,9 @@ def assemble(
     source: str,
     *,
     start: str,
-    told: Mapping[str, Any],
+    metadata: Mapping[str, Any],
     max_bytes: int,
-    found: list[Finding],
+    findings: list[Finding],
 ) -> tuple[LIFNetwork, tuple[Population, ...], list[Finding]]:
     """Return the network of a graph, its populations, and all findings so far.
 
@@ -278,27 +256,31 @@ def assemble(
         clock: from `units.clock`.
         source: what messages call the graph.
         start: one of `STARTS`.
-        told: metadata; of it, `STATE` is used.
+        metadata: of it, `STATE` is used.
         max_bytes: of composed matrices, and of the network's own.
-        found: what is known already.
+        findings: what is known already.
 
     Raises:
         CannotImport: one of the findings is an error.
     """
-    refuse(source, found + _too_large(flat, max_bytes))
+    # Before anything of that size is made.
+    refuse(source, findings + _too_large(flat, max_bytes))
     sinks, wrong = arriving(flat, max_bytes=2 * max_bytes)
-    refuse(source, found + wrong)
+    refuse(source, findings + wrong)
     order, late = _ordered(flat, sinks)
     names = sorted(order.lags, key=lambda name: order.lags[name])
     place = _slices(flat, names)
-    read, more = readout(flat, sinks, place, clock)
-    found = found + wrong + late + more
-    refuse(source, found)
-    cells = neurons(flat, sinks, place, _inputs(flat, found), clock)
-    parts = _populations(order, place)
+    read, unread = readout(flat, sinks, place, clock)
+    findings = findings + wrong + late + unread
+    refuse(source, findings)
+    cells = neurons(flat, sinks, place, _inputs(flat, findings), clock)
+    parts = tuple(
+        Population(name, np.arange(part.start, part.stop), order.lags[name])
+        for name, part in place.items()
+    )
     lag = np.concatenate([np.full(len(p.indices), p.lag) for p in parts])
-    state = {name: _state(told, name, len(lag), found) for name in STATE}
-    begin = _begin(cells, lag, start, state, found)
+    state = {name: _state(metadata, name, len(lag), findings) for name in STATE}
+    begin = _begin(cells, lag, start, state, findings)
     net = LIFNetwork(
         w_in=cells.w_in,
         w_rec=cells.w_rec,
@@ -306,6 +288,7 @@ def assemble(
         b_out=read.b_out,
         tau_syn=cells.tau_syn,
         tau_mem=cells.tau_mem,
+        # Where nothing reads a neuron any filter will do.
         tau_out=np.where(np.isnan(read.tau_out), cells.tau_syn, read.tau_out),
         v_th=cells.v_th,
         v_leak=cells.v_leak,
@@ -318,38 +301,29 @@ def assemble(
         f0=0.0 * lag if state["f0"] is None else state["f0"],
         population=np.repeat(np.arange(len(parts)), [len(p.indices) for p in parts]),
     )
-    return net, parts, found
+    return net, parts, findings
 
 
-def _inputs(flat: Flat, found: list[Finding]) -> dict[str, slice]:
+def _inputs(flat: Flat, findings: list[Finding]) -> dict[str, slice]:
     """Return where the channels of each Input node lie."""
     inputs = _slices(flat, flat.of_kind("Input"))
     if len(inputs) > 1:
         parts = ", ".join(f"{k} {p.start}-{p.stop - 1}" for k, p in inputs.items())
         message = f"got {len(inputs)} Input nodes (channels: {parts})"
-        found.append(info("input", message, "put one after the other"))
+        findings.append(info("input", message, "put one after the other"))
     return inputs
 
 
-def _populations(
-    order: populations.Order, place: Mapping[str, slice]
-) -> tuple[Population, ...]:
-    return tuple(
-        Population(name, np.arange(part.start, part.stop), order.lags[name])
-        for name, part in place.items()
-    )
-
-
 def _state(
-    told: Mapping[str, Any], name: str, n: int, found: list[Finding]
+    metadata: Mapping[str, Any], name: str, n: int, findings: list[Finding]
 ) -> Floats | None:
     """Return a part of the start state that the metadata tells, None if it does not."""
-    if name not in told:
+    if name not in metadata:
         return None
-    value = np.asarray(told[name])
+    value = np.asarray(metadata[name])
     if value.shape != (n,) or value.dtype.kind not in "fiu":
         message = f"{name}: got shape {value.shape}, need ({n},)"
-        found.append(warning("metadata", message, "not used"))
+        findings.append(warning("metadata", message, "not used"))
         return None
     return value.astype(np.float64)
 
@@ -374,9 +348,7 @@ def _slices(flat: Flat, names: list[str]) -> dict[str, slice]:
     return {name: slice(a, b) for name, a, b in zip(names, starts, stops, strict=True)}
 
 
-def _ordered(
-    flat: Flat, sinks: Mapping[str, Arriving]
-) -> tuple[populations.Order, list[Finding]]:
+def _ordered(flat: Flat, sinks: Sinks) -> tuple[populations.Order, list[Finding]]:
     """Return the order of the populations and what comes too early or too late."""
     names = flat.of_kind(*SPIKING)
     feeds: dict[str, set[str]] = {name: set() for name in names}
@@ -387,39 +359,35 @@ def _ordered(
                 feeds[source].add(name)
             elif flat.nodes[source].kind == "Input":
                 fed.add(name)
-    outputs = [sinks[name] for name in flat.of_kind("Output", "LI")]
+    readers = [sinks[name] for name in flat.of_kind("Output", "LI")]
     read_out = {
-        source for sink in outputs for source in sink.weights if source in feeds
+        source for sink in readers for source in sink.weights if source in feeds
     }
-    made = populations.order(names, feeds, fed)
-    return made, populations.mistimed(made, fed, sorted(read_out))
+    order = populations.order(names, feeds, fed)
+    return order, list(populations.mistimed(order, fed, sorted(read_out)))
 
 
 def _begin(
-    cells: Neurons,
+    cells: RecurrentPart,
     lag: npt.NDArray[np.int64],
     start: str,
     state: Mapping[str, Floats | None],
-    found: list[Finding],
+    findings: list[Finding],
 ) -> StartState:
     """Return the start state, set back by each neuron's lag."""
-    v0 = {"reset": cells.v_reset, "leak": cells.rest, "zero": 0 * cells.rest}[start]
+    starts = {"reset": cells.v_reset, "leak": cells.v_rest, "zero": 0 * cells.v_rest}
+    i0, v0 = cells.i0, starts[start]
+    if state["i0"] is not None:
+        i0 = cells.i0 + state["i0"]
     if state["v0"] is not None:
         v0 = state["v0"]
-        found.append(info("start", "the metadata holds a start state", "taken"))
-    elif (cells.v_reset != cells.rest).any() or (v0 != cells.v_reset).any():
+        findings.append(info("start", "the metadata holds a start state", "taken"))
+    elif (cells.v_reset != cells.v_rest).any() or (v0 != cells.v_reset).any():
         message = "NIR states no start state, and v_leak is not v_reset everywhere"
-        found.append(info("start", message, f"starts at {start}, without current"))
-    begin = set_back(
-        cells.i0 if state["i0"] is None else cells.i0 + state["i0"],
-        v0,
-        lag,
-        a_syn=cells.a_syn,
-        a_mem=cells.a_mem,
-        v_leak=cells.v_leak,
-        v_th=cells.v_th,
-    )
+        findings.append(info("start", message, f"starts at {start}, without current"))
+    decays = {"a_syn": cells.a_syn, "a_mem": cells.a_mem}
+    begin = set_back(i0, v0, lag, v_leak=cells.v_leak, v_th=cells.v_th, **decays)
     if begin.early.any():
         message = "their start state cannot be set back by their lag without a spike"
-        found.append(warning(neuron_range(begin.early), message, "they start early"))
+        findings.append(warning(begin.early, message, "they start early"))
     return begin

@@ -12,7 +12,14 @@ import nir
 import numpy as np
 
 from isotau.convert.ground import validation
-from isotau.convert.ground.errors import Finding, Severity, UnreadableFile, of_severity
+from isotau.convert.ground.errors import (
+    Finding,
+    UnreadableFile,
+    error,
+    info,
+    list_errors,
+    warning,
+)
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.lif import LIFNetwork
 from isotau.targets.nir_graph import graph as shapes
@@ -20,14 +27,8 @@ from isotau.targets.nir_graph import nir_metadata, units
 from isotau.targets.nir_graph.assembly import STARTS, STATE, Population, assemble
 from isotau.targets.nir_graph.graph import Flat, flatten, unsupported
 from isotau.targets.nir_graph.nir_file import MAX_BYTES, read_file
-from isotau.targets.nir_graph.operations import (
-    CannotImport,
-    error,
-    info,
-    refuse,
-    unreadable,
-    warning,
-)
+from isotau.targets.nir_graph.nir_metadata import SCHEMES
+from isotau.targets.nir_graph.operations import CannotImport, refuse
 
 RESETS = ("zero", "subtract")
 HARD = ("zero", "to v_reset", "hard")
@@ -89,129 +90,118 @@ def from_nir(
         UnreadableFile: the file is damaged, or its graph contradicts itself.
         CannotImport: the graph needs what a network lacks; all needs are named.
     """
-    asked = _asked(dt, time_unit, scheme, reset, refractory_steps)
+    given = _checked_arguments(
+        dt=dt,
+        time_unit=time_unit,
+        scheme=scheme,
+        reset=reset,
+        refractory_steps=refractory_steps,
+    )
     if start is not None:
         validation.choice("start", start, STARTS)
     if isinstance(source, nir.NIRGraph):
-        return _read(source, "NIR graph", (), asked, start, max_bytes)
+        return _read(source, "NIR graph", (), given, start, max_bytes)
     name = os.fspath(source)
-    held = read_file(source, max_bytes=max_bytes)
+    file = read_file(source, max_bytes=max_bytes)
     try:
-        return _read(held.graph, name, held.without_reset, asked, start, max_bytes)
+        return _read(file.graph, name, file.without_reset, given, start, max_bytes)
     except CannotImport as failure:
+        # Of a graph in memory that is its maker's fault, of a file the file's.
         if failure.damaged:
-            unreadable(name, failure.findings)
+            message = f"{name}: {list_errors(failure.findings)}"
+            raise UnreadableFile(message) from failure
         raise
     except (TypeError, ValueError) as failure:
         raise UnreadableFile(f"{name}: {failure}") from failure
 
 
-def _asked(
-    dt: float | None,
-    time_unit: str | None,
-    scheme: str | None,
-    reset: str | None,
-    refractory_steps: int | None,
-) -> dict[str, Any]:
+def _checked_arguments(**arguments: Any) -> dict[str, Any]:
     """Return the arguments that were given, checked."""
-    if dt is not None:
-        dt = validation.number("dt", dt, positive=True)
-    for name, value, allowed in (
-        ("time_unit", time_unit, units.TIME_UNITS),
-        ("scheme", scheme, units.SCHEMES),
-        ("reset", reset, RESETS),
-    ):
-        if value is not None:
-            validation.choice(name, value, allowed)
-    steps = refractory_steps
-    if steps is not None:
+    given = {name: value for name, value in arguments.items() if value is not None}
+    if "dt" in given:
+        given["dt"] = validation.number("dt", given["dt"], positive=True)
+    choices = {"time_unit": units.TIME_UNITS, "scheme": SCHEMES, "reset": RESETS}
+    for name, allowed in choices.items():
+        if name in given:
+            validation.choice(name, given[name], allowed)
+    if "refractory_steps" in given:
+        steps = given["refractory_steps"]
         steps = validation.whole("refractory_steps", steps, 0, REFRACTORY_MAX)
-    given = {
-        "dt": dt,
-        "time_unit": time_unit,
-        "scheme": scheme,
-        "reset": reset,
-        "refractory_steps": steps,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+        given["refractory_steps"] = steps
+    return given
 
 
 def _read(
     graph: nir.NIRGraph,
     name: str,
     without_reset: tuple[str, ...],
-    asked: Mapping[str, Any],
+    given: Mapping[str, Any],
     start: str | None,
     max_bytes: int,
 ) -> FromNIR:
     """Return what a graph says, its metadata included."""
+    # Damaged numbers may overflow before they are found out.
     with np.errstate(all="ignore"):
-        flat, found = _checked(graph, name)
+        flat, findings = _checked(graph, name)
         metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
-        found += _reset(metadata, asked.get("reset"), without_reset)
-        clock, told = units.clock(
+        findings += _reset(metadata, given.get("reset"), without_reset)
+        clock, timing = units.clock(
             flat,
             metadata,
-            dt=asked.get("dt"),
-            time_unit=asked.get("time_unit"),
-            scheme=asked.get("scheme"),
+            **{key: given.get(key) for key in ("dt", "time_unit", "scheme")},
         )
-        refuse(name, found + told)
-        net, populations, found = assemble(
+        refuse(name, findings + timing)
+        net, populations, findings = assemble(
             flat,
             clock,
             name,
             start=start or "reset",
-            told={} if start else metadata,
+            metadata={} if start else metadata,
             max_bytes=max_bytes,
-            found=found + told,
+            findings=findings + timing,
         )
-        found += _snntorch(net, metadata, asked)
-        net = _with_metadata(net, metadata, asked.get("refractory_steps"), found)
+        findings += _snntorch(net, metadata, given)
+        net = _with_metadata(net, metadata, given.get("refractory_steps"), findings)
         differs = any(
-            metadata.get(key) != value for key, value in asked.items() if key != "reset"
+            metadata.get(key) != value for key, value in given.items() if key != "reset"
         )
         ours = "fingerprint" in metadata and not differs and start is None
-        restored = nir_metadata.restore(graph, net) if ours else None
-    if restored is not None:
+        record = nir_metadata.restore(graph, net) if ours else None
+    if record is not None:
         message = "holds the network that isotau wrote, and the nodes still say so"
-        found = [info("metadata", message, "restored bit for bit")]
-        return FromNIR(net=restored, populations=populations, findings=tuple(found))
+        findings = [info("metadata", message, "restored bit for bit")]
+        return FromNIR(net=record, populations=populations, findings=tuple(findings))
     if ours:
         message = "the nodes are not those of the network that isotau wrote"
-        found.append(warning("metadata", message, "read from the nodes"))
-    rest = sorted(str(k) for k in metadata if k not in USED and not ours)
-    if rest:
-        message = f"got {', '.join(rest[:8])}, for which NIR has no meaning"
-        found.append(info("metadata", message, "not used"))
-    return FromNIR(net=net, populations=populations, findings=tuple(found))
+        findings.append(warning("metadata", message, "read from the nodes"))
+    unused = sorted(str(k) for k in metadata if k not in USED and not ours)
+    if unused:
+        message = f"got {', '.join(unused[:8])}, for which NIR has no meaning"
+        findings.append(info("metadata", message, "not used"))
+    return FromNIR(net=net, populations=populations, findings=tuple(findings))
 
 
 def _checked(graph: nir.NIRGraph, name: str) -> tuple[Flat, list[Finding]]:
     """Return the flat graph with widths once nothing in it is wrong."""
-    flat, found = flatten(graph)
-    _refuse_damage(name, found)
-    refuse(name, found + unsupported(flat))
+    flat, findings = flatten(graph)
+    refuse(name, findings, damaged=True)
+    refuse(name, findings + unsupported(flat))
+    # Each check relies on what the one before has made sure of.
     flat, wrong = shapes.with_widths(flat)
-    found += wrong
-    _refuse_damage(name, found)
-    found += shapes.wrong_borders(flat) + shapes.wrong_values(flat)
-    _refuse_damage(name, found)
-    return flat, found
-
-
-def _refuse_damage(name: str, found: list[Finding]) -> None:
-    if of_severity(found, Severity.ERROR):
-        raise CannotImport(name, found, damaged=True)
+    findings += wrong
+    refuse(name, findings, damaged=True)
+    findings += [*shapes.wrong_borders(flat), *shapes.wrong_values(flat)]
+    refuse(name, findings, damaged=True)
+    return flat, findings
 
 
 def _snntorch(
-    net: LIFNetwork, metadata: Mapping[str, Any], asked: Mapping[str, Any]
+    net: LIFNetwork, metadata: Mapping[str, Any], given: Mapping[str, Any]
 ) -> list[Finding]:
     """Return a warning if only snnTorch writes such files and its reset is not told."""
-    told = {"refractory", "reset"} & set(metadata)
+    stated = {"refractory", "reset"} & set(metadata)
     unlike = abs(net.dt / SNNTORCH_DT - 1) > 1e-3
-    if told or unlike or {"refractory_steps", "dt"} & set(asked):
+    if stated or unlike or {"refractory_steps", "dt"} & set(given):
         return []
     message = f"got dt = {net.dt:g} s and no more, as snnTorch writes it"
     action = (
@@ -222,16 +212,16 @@ def _snntorch(
 
 
 def _reset(
-    metadata: Mapping[str, Any], asked: str | None, without: tuple[str, ...]
+    metadata: Mapping[str, Any], given: str | None, without: tuple[str, ...]
 ) -> list[Finding]:
-    """Return what is to be said about the reset; an error if it subtracts."""
-    said = metadata.get("reset")
-    known = str(said).lower() in HARD
-    if asked == "subtract" or (asked is None and said is not None and not known):
-        message = f"got {said if asked is None else asked!r}, need a reset to v_reset"
+    """Return what is to be known about the reset; an error if it subtracts."""
+    stated = metadata.get("reset")
+    hard = str(stated).lower() in HARD
+    if given == "subtract" or (given is None and stated is not None and not hard):
+        message = f"got {stated if given is None else given!r}, need a reset to v_reset"
         action = "train with reset to zero; pass reset='zero' to take it as such"
         return [error("reset", message, action)]
-    if asked is not None or known:
+    if given is not None or hard:
         return []
     if without:
         message = "stores no v_reset; nir before 1.0.5 subtracted the threshold"
@@ -245,9 +235,9 @@ def _with_metadata(
     net: LIFNetwork,
     metadata: Mapping[str, Any],
     steps: int | None,
-    found: list[Finding],
+    findings: list[Finding],
 ) -> LIFNetwork:
-    """Return the network with the refractory period and noise that are told."""
+    """Return the network with the refractory period and noise that are stated."""
     changes: dict[str, Any] = {}
     if steps is not None:
         changes["refractory"] = np.full(net.n, steps * net.dt)
@@ -257,10 +247,10 @@ def _with_metadata(
         strengths = np.unique(metadata["noise_std"])
         if len(strengths) == 1:
             changes["noise_std"] = strengths[0]
-        else:
+        else:  # as in thresholds that differ
             message = f"noise_std: got {len(strengths)} values, need one"
-            found.append(warning("metadata", message, "without noise"))
+            findings.append(warning("metadata", message, "without noise"))
     if changes:
         message = f"got {' and '.join(changes)}, which nodes cannot say"
-        found.append(info("network", message, "taken"))
+        findings.append(info("network", message, "taken"))
     return replace(net, **changes)

@@ -13,7 +13,7 @@ import norse.torch as norse
 import numpy as np
 from torch import Tensor, nn
 
-from isotau.convert.ground.errors import Finding, Severity
+from isotau.convert.ground.errors import error
 from isotau.targets.nir_graph.from_nir import FromNIR, from_nir
 from isotau.targets.nir_graph.operations import CannotImport
 
@@ -52,8 +52,7 @@ def from_norse(
     """
     parts = list(_opened([layers] if isinstance(layers, nn.Module) else layers))
     unknown = [
-        Finding(
-            Severity.ERROR,
+        error(
             f"layer {k}",
             f"got {type(part).__name__}, need Linear, LIFRecurrentCell, "
             "LIFRefracRecurrentCell, LIFCell, LIFBoxCell or LIBoxCell",
@@ -68,6 +67,7 @@ def from_norse(
     graph, silent = _graph(parts, step)
     read = from_nir(graph, dt=step, time_unit="s", scheme="euler", start=start)
     refractory = np.array(read.net.refractory)
+    # NIR has no such period.
     for population in read.populations:
         refractory[population.indices] = silent.get(population.name, 0.0)
     return replace(read, net=replace(read.net, refractory=refractory))
@@ -85,13 +85,13 @@ def _opened(layers: Iterable[nn.Module]) -> Iterable[nn.Module]:
 def _step(parts: Sequence[nn.Module]) -> float:
     """Return the layers' own dt."""
     steps: list[Any] = [part.dt for part in parts if hasattr(part, "dt")]
-    given = sorted({float(dt) for dt in steps})
-    if len(given) != 1:
+    different = sorted({float(dt) for dt in steps})
+    if len(different) != 1:
         raise ValueError(
-            f"dt: got {given or 'no layer with one'}, need one step in all layers; "
+            f"dt: got {different or 'no layer with one'}, need one step in all layers; "
             "give dt"
         )
-    return given[0]
+    return different[0]
 
 
 def _graph(
@@ -111,13 +111,13 @@ def _graph(
     for k, part in enumerate(parts):
         make: Any = _maker(part)
         width = (_sizes(part) or (width, width))[1]
-        made, inner = make(part, k, width, dt)
-        first, end = next(iter(made)), list(made)[-1]
-        edges += [(last, first), *inner]
-        nodes |= made
-        last = end
+        fresh, inner = make(part, k, width, dt)
+        # A layer's first node takes its input, its last one gives its output.
+        edges += [(last, next(iter(fresh))), *inner]
+        nodes |= fresh
+        last = list(fresh)[-1]
         if isinstance(part, REFRACTORY):
-            silent[end] = dt * np.rint(_numbers(part.p.rho_reset, width))
+            silent[last] = dt * np.rint(_numbers(part.p.rho_reset, width))
     nodes["output"] = nir.Output({"output": np.array([width])})
     edges.append((last, "output"))
     return nir.NIRGraph(nodes=nodes, edges=edges), silent

@@ -1,16 +1,13 @@
-"""A NIR graph, nested at any depth → one flat graph of operations.
-
-Widths of a flat graph's nodes, and what is wrong with its borders and values.
-"""
+"""A NIR graph, nested at any depth → one flat graph of operations with widths."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from isotau.convert.ground.errors import Finding, neuron_range
+from isotau.convert.ground.errors import Finding, error, info, neuron_range, warning
 from isotau.targets.nir_graph.nir_file import (
     MAX_DEPTH,
     MAX_OBJECTS,
@@ -27,10 +24,7 @@ from isotau.targets.nir_graph.operations import (
     UNKNOWN,
     WEIGHTS,
     Operation,
-    error,
-    info,
     operation,
-    warning,
 )
 
 Edge = tuple[str, str]
@@ -55,9 +49,10 @@ def flatten(graph: Any) -> tuple[Flat, list[Finding]]:
     and for graphs within graphs that have not one entry and one exit; and warnings.
     Nodes of unsupported types keep their type.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     nodes: dict[str, Operation] = {}
     edges: dict[Edge, None] = {}
+    # Level by level without recursion, as a hostile file may lie deep.
     levels = deque([("", graph, 0)])
     while levels:
         place, level, depth = levels.popleft()
@@ -65,31 +60,36 @@ def flatten(graph: Any) -> tuple[Flat, list[Finding]]:
         for name, node in level.nodes.items():
             full, kind = within(place, str(name)), type(node).__name__
             if kind == "NIRGraph":
-                entry[name], wrong_in = _border(node, full, "Input")
-                leave[name], wrong_out = _border(node, full, "Output")
-                found += wrong_in + wrong_out
+                entry[name] = _border(node, full, "Input", findings)
+                leave[name] = _border(node, full, "Output", findings)
                 levels.append((full, node, depth + 1))
                 continue
             inner = bool(place) and kind in ("Input", "Output")
             nodes[full], wrong = operation(node, PASS if inner else kind, full)
-            found += wrong
+            findings += wrong
         for a, b in level.edges:
             missing = [name for name in (a, b) if name not in level.nodes]
-            shown = f"edge {within(place, str(a))} → {within(place, str(b))}"
+            start, end = (within(place, str(name)) for name in (a, b))
+            shown = f"edge {start} → {end}"
             if missing:
-                found.append(_dangling(shown, str(missing[0])))
+                message = f"got no node {missing[0]}, need both ends"
+                findings.append(
+                    error(shown, message, "add the node or remove the edge")
+                )
                 continue
-            edge = (
-                leave.get(a, within(place, str(a))),
-                entry.get(b, within(place, str(b))),
-            )
+            edge = (leave.get(a, start), entry.get(b, end))
             if edge in edges:
-                found.append(warning(shown, "got it twice, need it once", "taken once"))
+                message = "got it twice, need it once"
+                findings.append(warning(shown, message, "taken once"))
             edges[edge] = None
         if depth > MAX_DEPTH or max(len(nodes), len(edges)) > MAX_OBJECTS:
-            found.append(_too_large(depth, len(nodes), len(edges)))
+            message = (
+                f"got {len(nodes)} nodes, {len(edges)} edges, depth {depth}, need at "
+                f"most {MAX_OBJECTS} nodes and edges and depth {MAX_DEPTH}"
+            )
+            findings.append(error("graph", message, "merge nodes"))
             break
-    return Flat(nodes=nodes, edges=tuple(edges)), found
+    return Flat(nodes=nodes, edges=tuple(edges)), findings
 
 
 def unsupported(flat: Flat) -> list[Finding]:
@@ -101,28 +101,15 @@ def unsupported(flat: Flat) -> list[Finding]:
     ]
 
 
-def _border(graph: Any, place: str, kind: str) -> tuple[str, list[Finding]]:
+def _border(graph: Any, place: str, kind: str, findings: list[Finding]) -> str:
     """Return the node by which edges enter or leave a graph within a graph."""
     names = [n for n, node in graph.nodes.items() if type(node).__name__ == kind]
     if len(names) == 1:
-        return within(place, names[0]), []
+        return within(place, names[0])
     message = f"got a graph within the graph with {len(names)} {kind} nodes, need one"
     action = "split it, or move its nodes to the graph around it"
-    return place, [error(f"node {place}", message, action)]
-
-
-def _dangling(shown: str, missing: str) -> Finding:
-    action = "add the node or remove the edge"
-    return error(shown, f"got no node {missing}, need both ends", action)
-
-
-def _too_large(depth: int, nodes: int, edges: int) -> Finding:
-    return error(
-        "graph",
-        f"got {nodes} nodes, {edges} edges, depth {depth}, need at most {MAX_OBJECTS} "
-        f"nodes and edges and depth {MAX_DEPTH}",
-        "merge nodes",
-    )
+    findings.append(error(f"node {place}", message, action))
+    return place
 
 
 def with_widths(flat: Flat) -> tuple[Flat, list[Finding]]:
@@ -141,12 +128,13 @@ def with_widths(flat: Flat) -> tuple[Flat, list[Finding]]:
     waiting = deque(name for name in flat.nodes if outs[name] != UNKNOWN)
     while waiting:
         name = waiting.popleft()
-        for width, others in ((outs[name], after[name]), (ins[name], before[name])):
-            for other in others:
-                if outs[other] == UNKNOWN:
-                    ins[other] = outs[other] = width
-                    waiting.append(other)
-    found = [
+        # Nodes of unknown width give as many numbers as they take.
+        for width, neighbours in ((outs[name], after[name]), (ins[name], before[name])):
+            for neighbour in neighbours:
+                if outs[neighbour] == UNKNOWN:
+                    ins[neighbour] = outs[neighbour] = width
+                    waiting.append(neighbour)
+    findings = [
         error(
             f"edge {a} → {b}",
             f"got {outs[a]} values, need {ins[b]}",
@@ -160,53 +148,48 @@ def with_widths(flat: Flat) -> tuple[Flat, list[Finding]]:
         nodes[name] = _widened(op, ins[name] or 1, outs[name] or 1)
         if max(ins[name], outs[name]) > MAX_WIDTH:
             message = f"got {max(ins[name], outs[name])} values, need {MAX_WIDTH}"
-            found.append(error(f"node {name}", message, "take a smaller part"))
+            findings.append(error(f"node {name}", message, "take a smaller part"))
         elif op.kind in ELEMENTWISE and op.n_out == UNKNOWN and outs[name] > 1:
             message = f"got one value for all of its {outs[name]} neurons"
-            found.append(info(f"node {name}", message, "repeated"))
-    return replace(flat, nodes=nodes), found
+            findings.append(info(f"node {name}", message, "repeated"))
+    return replace(flat, nodes=nodes), findings
 
 
 def _widened(op: Operation, n_in: int, n_out: int) -> Operation:
     values = op.values
+    # Broadcasting takes no memory, but what is made of it later would.
     if op.kind not in WEIGHTS and n_out <= MAX_WIDTH:
         values = {name: np.broadcast_to(v, (n_out,)) for name, v in values.items()}
     return replace(op, values=values, n_in=n_in, n_out=n_out)
 
 
-def wrong_borders(flat: Flat) -> list[Finding]:
-    """Return errors for a graph without input, output or neurons, or past these."""
-    found = []
+def wrong_borders(flat: Flat) -> Iterator[Finding]:
+    """Yield errors for a graph without input, output or neurons, or past these."""
     for kind, end, way in (("Input", 1, "into"), ("Output", 0, "out of")):
         names = set(flat.of_kind(kind))
         if not names:
-            found.append(error("graph", f"got no {kind} node, need one", "add it"))
-        found += [
-            error(f"node {edge[end]}", f"got an edge {way} the {kind}", "remove it")
-            for edge in flat.edges
-            if edge[end] in names
-        ]
+            yield error("graph", f"got no {kind} node, need one", "add it")
+        for edge in flat.edges:
+            if edge[end] in names:
+                message = f"got an edge {way} the {kind}"
+                yield error(f"node {edge[end]}", message, "remove it")
     if not flat.of_kind(*SPIKING):
-        found.append(error("graph", "got no LIF or CubaLIF node, need one", "add it"))
-    return found
+        yield error("graph", "got no LIF or CubaLIF node, need one", "add it")
 
 
-def wrong_values(flat: Flat) -> list[Finding]:
-    """Return errors for NaN, infinity, τ ≤ 0 and v_reset at or above threshold."""
-    found = []
+def wrong_values(flat: Flat) -> Iterator[Finding]:
+    """Yield errors for NaN, infinity, τ ≤ 0 and v_reset at or above threshold."""
+    mend = "mend the node"
     for name, op in flat.nodes.items():
+        place = f"node {name}"
         for field, value in op.values.items():
             if not np.isfinite(value).all():
-                message = f"{field}: got NaN or infinity, need numbers"
-                found.append(error(f"node {name}", message, "mend the node"))
+                yield error(place, f"{field}: got NaN or infinity, need numbers", mend)
             elif field in TAUS and (value <= 0).any():
-                place = f"node {name}, {neuron_range(value <= 0)}"
                 message = f"{field}: got {float(value.min())}, need more than 0"
-                found.append(error(place, message, "mend the node"))
+                yield error(f"{place}, {neuron_range(value <= 0)}", message, mend)
         if op.kind in SPIKING:
             wrong = op.values["v_reset"] >= op.values["v_threshold"]
             if wrong.any():
-                place = f"node {name}, {neuron_range(wrong)}"
                 message = "got v_reset at or above v_threshold, need it below"
-                found.append(error(place, message, "mend the node"))
-    return found
+                yield error(f"{place}, {neuron_range(wrong)}", message, mend)

@@ -1,14 +1,11 @@
 """A NIR file (HDF5) → `nir.NIRGraph`; the file is hostile until it is read.
 
 Nothing is read before its type and size are known, no other file is opened, and nir's
-own constructors, which broadcast, see only arrays that cannot grow.
-
-Texts of an HDF5 file, read without the library.
-
-HDF5 keeps texts of variable length in collections (global heaps), chains of objects
-that each tell where the next one begins. Up to 2.0 the library follows a damaged chain
-that stands still for ever, and believes a damaged length up to 4 GB.
-Format: HDF5 File Format Specification 3.0, sections III.E and IV.B.
+own constructors, which broadcast, see only arrays that cannot grow. Texts are read
+without the library: HDF5 keeps those of variable length in collections (global heaps),
+chains of objects that each tell where the next one begins. Up to 2.0 the library
+follows a damaged chain that stands still for ever, and believes a damaged length up to
+4 GB. Format: HDF5 File Format Specification 3.0, sections III.E and IV.B.
 """
 
 import os
@@ -21,8 +18,8 @@ import h5py
 import nir
 import numpy as np
 
-from isotau.convert.ground.errors import Finding, UnreadableFile
-from isotau.targets.nir_graph.operations import CannotImport, error
+from isotau.convert.ground.errors import Finding, UnreadableFile, error
+from isotau.targets.nir_graph.operations import SPIKING, CannotImport
 
 SIGNATURE = b"GCOL\x01"
 ELEMENT = struct.Struct("<IQI")
@@ -46,8 +43,8 @@ class Texts:
 
     def __init__(self, stream: BinaryIO, base: int, max_bytes: int) -> None:
         """Read nothing yet."""
-        self.stream, self.base, self.left = stream, base, max_bytes
-        self.seen = 0
+        self.stream, self.base, self.spare_bytes = stream, base, max_bytes
+        self.objects = 0
         self.collections: dict[int, dict[int, bytes]] = {}
 
     def read(self, offset: int, count: int) -> list[str]:
@@ -56,47 +53,48 @@ class Texts:
         Raises:
             ValueError: the file does not hold them.
         """
-        made = []
+        texts = []
         for k in range(count):
             place = offset + k * ELEMENT.size
             length, address, number = ELEMENT.unpack(self._bytes(place, ELEMENT.size))
             if length == 0:
-                made.append("")
+                texts.append("")
                 continue
             if address not in self.collections:
                 self.collections[address] = self._collection(address)
-            held = self.collections[address].get(number)
-            if held is None or len(held) < length:
+            content = self.collections[address].get(number)
+            if content is None or len(content) < length:
                 raise ValueError(f"a text of {length} bytes is missing")
-            made.append(held[:length].decode())
-        return made
+            texts.append(content[:length].decode())
+        return texts
 
     def _bytes(self, place: int, size: int) -> bytes:
-        """Return bytes of the file, all that were asked for."""
+        """Return bytes of the file; fewer are an error."""
         self.stream.seek(place)
-        found = self.stream.read(size)
-        if len(found) < size:
+        content = self.stream.read(size)
+        if len(content) < size:
             raise ValueError("a text lies beyond the end of the file")
-        return found
+        return content
 
     def _collection(self, address: int) -> dict[int, bytes]:
         """Return the objects of a collection by number."""
         place = self.base + address
-        if place >= 1 << 62:
+        if place >= 1 << 62:  # which no file can be asked for
             raise ValueError("a text lies beyond the end of the file")
         signature, size = HEADER.unpack(self._bytes(place, HEADER.size))
-        self.left -= size
-        if signature != SIGNATURE or self.left < 0:
+        self.spare_bytes -= size
+        if signature != SIGNATURE or self.spare_bytes < 0:
             raise ValueError(f"got no collection of texts at byte {place}")
         data = self._bytes(place, size)
         objects: dict[int, bytes] = {}
         at = HEADER.size
         while at + OBJECT.size <= size:
-            self.seen += 1
+            self.objects += 1
             number, _, length = OBJECT.unpack_from(data, at)
             begin = at + OBJECT.size
+            # Object 0 is what is free, its own head included.
             step = OBJECT.size + (length + 7) // 8 * 8 if number else length
-            if step == 0 or self.seen > MAX_HEAP_OBJECTS:
+            if step == 0 or self.objects > MAX_HEAP_OBJECTS:
                 raise ValueError(f"the collection of texts at byte {place} has no end")
             if number:
                 objects[number] = data[begin : begin + length]
@@ -165,13 +163,14 @@ def read_file(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> NI
         raise UnreadableFile(f"{path}: no readable NIR file ({failure})") from failure
     try:
         nodes = dict(_walk(tree, ""))
-        found = [
+        lacks = [
             foreign(place, node["type"])
             for place, node in nodes.items()
             if node["type"] not in SUPPORTED
         ]
-        if found:
-            raise CannotImport(str(path), found)
+        # Before any constructor of nir's sees what it may not know.
+        if lacks:
+            raise CannotImport(str(path), lacks)
         graph = _node(tree, "")
     except CannotImport:
         raise
@@ -182,13 +181,13 @@ def read_file(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> NI
     silent = [
         place
         for place, node in nodes.items()
-        if node["type"] in ("LIF", "CubaLIF") and "v_reset" not in node
+        if node["type"] in SPIKING and "v_reset" not in node
     ]
     return NIRFile(graph, tuple(silent))
 
 
 def foreign(place: str, kind: str) -> Finding:
-    """Return what is to be said about a node of a type that cannot be imported."""
+    """Return the error on a node of a type that cannot be imported."""
     return error(
         f"node {place}",
         f"got type {kind}, need one of {', '.join(SUPPORTED)}",
@@ -200,8 +199,8 @@ class _Reader:
     """Reads groups and arrays of one file within its limits."""
 
     def __init__(self, max_bytes: int, texts: Texts) -> None:
-        self.texts = texts
-        self.left, self.max_bytes, self.objects = max_bytes, max_bytes, 0
+        self.texts, self.max_bytes = texts, max_bytes
+        self.spare_bytes, self.objects = max_bytes, 0
 
     def group(self, group: Any, place: str, depth: int) -> Tree:
         """Return a group's content as nested dicts, text as str."""
@@ -230,19 +229,20 @@ class _Reader:
             raise ValueError(f"{place} keeps its data in another file")
         if data.shape is None:
             raise ValueError(f"{place} is empty")
+        # All become float64 later. The product of a shape may leave 64 bits.
         item = max(8, kind.get_size())
-        claimed = int(np.prod(data.shape, dtype=object)) * item
-        self.left -= claimed
-        if self.left < 0:
+        count = int(np.prod(data.shape, dtype=object))
+        self.spare_bytes -= count * item
+        if self.spare_bytes < 0:
             raise ValueError(
-                f"arrays up to {place} claim {self.max_bytes - self.left} bytes, need "
-                f"at most {self.max_bytes}; give a larger max_bytes if you trust it"
+                f"arrays up to {place} claim {self.max_bytes - self.spare_bytes} "
+                f"bytes, need at most {self.max_bytes}; give a larger max_bytes if you "
+                "trust it"
             )
-        stored = data.id.get_storage_size()
+        stored, size = data.id.get_storage_size(), count * kind.get_size()
         ratio = 1 if data.chunks is None else MAX_RATIO
-        held = claimed // item * kind.get_size()
-        if held > stored * ratio:
-            raise ValueError(f"{place} claims {held} bytes and stores {stored}")
+        if size > stored * ratio:
+            raise ValueError(f"{place} claims {size} bytes and stores {stored}")
         if data.chunks is not None:
             self._check_chunks(data, place)
         if isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str():
@@ -255,10 +255,10 @@ class _Reader:
         offset = data.id.get_offset()
         if offset is None:
             raise ValueError(f"{place} is text in pieces; write the file again by nir")
-        found = self.texts.read(offset, data.size)
+        texts = self.texts.read(offset, data.size)
         if not data.shape:
-            return found[0]
-        return np.array(found, dtype=object).reshape(data.shape)
+            return texts[0]
+        return np.array(texts, dtype=object).reshape(data.shape)
 
     def _check_chunks(self, data: h5py.Dataset, place: str) -> None:
         """Refuse unusual filters, and chunks that inflate beyond their size."""
@@ -276,13 +276,15 @@ class _Reader:
             if chunk.size > self.max_bytes:
                 raise ValueError(f"{place} has a chunk of {chunk.size} stored bytes")
             _, raw = data.id.read_direct_chunk(chunk.chunk_offset)
+            # One byte more than allowed is enough to know.
             if len(zlib.decompressobj().decompress(raw, size + 1)) > size:
                 raise ValueError(f"{place} has a chunk that inflates beyond its size")
 
+        # Listed first: HDF5 is not to be called again from within the iteration.
         chunks: list[Any] = []
         data.id.chunk_iter(chunks.append)
         for chunk in chunks:
-            if not chunk.filter_mask:
+            if not chunk.filter_mask:  # else some filters were passed over
                 inflate(chunk)
 
 

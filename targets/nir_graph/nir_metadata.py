@@ -22,23 +22,22 @@ SCHEMES = ("euler", "exact")
 """How the τ of a node becomes what is lost in a step: dt/τ, or 1 − exp(−dt/τ)."""
 MAKER = "isotau"
 RECORD = "record."
-WEIGHTS = ("w_in", "w_rec", "w_out", "b_out")
-"""Fields that nodes hold bit for bit; see `PLACES`."""
 PLACES = {
     "w_in": ("w_in", "weight"),
     "w_rec": ("w_rec", "weight"),
     "w_out": ("w_out", "weight"),
     "b_out": ("w_out", "bias"),
 }
-"""Node and attribute that hold each field."""
+"""Node and attribute that hold each field which nodes hold bit for bit."""
 TOLERANCE = 1e-9
+"""Relative, between the record and what the nodes say in their own units."""
 
 
 def write(
     net: LIFNetwork,
     *,
     scheme: str = "euler",
-    held: tuple[str, ...] = WEIGHTS,
+    held: tuple[str, ...] = tuple(PLACES),
     shown: LIFNetwork | None = None,
 ) -> dict[str, Any]:
     """Return the metadata of a graph that holds `net`.
@@ -98,7 +97,7 @@ def restore(graph: nir.NIRGraph, read: LIFNetwork) -> LIFNetwork | None:
         if isinstance(name, str) and name.startswith(RECORD)
     }
     _check(values)
-    weights = _weights(graph, [name for name in WEIGHTS if name not in values], read)
+    weights = _weights(graph, [name for name in PLACES if name not in values], read)
     if weights is None or np.size(values["tau_mem"]) != read.n:
         return None
     try:
@@ -107,6 +106,7 @@ def restore(graph: nir.NIRGraph, read: LIFNetwork) -> LIFNetwork | None:
         raise ValueError(
             f"metadata: {error}; remove the metadata to read the nodes alone"
         ) from error
+    # The fingerprint shows edits of the metadata; the nodes are compared as well.
     if fingerprint(record) != _text(metadata["fingerprint"]):
         return None
     readout = "w_out" in dict(_nodes(graph))
@@ -127,23 +127,22 @@ def _text(value: Any) -> str:
 def _check(values: dict[str, Any]) -> None:
     """Refuse metadata with missing fields, fields unknown, or arrays at odds."""
     remedy = "remove the metadata to read the nodes alone"
-    known = [field.name for field in fields(LIFNetwork)]
-    unknown = sorted(set(values) - set(known))
+    names = [field.name for field in fields(LIFNetwork)]
+    unknown = sorted(set(values) - set(names))
     if unknown:
         raise ValueError(
             f"metadata: got {RECORD}{unknown[0]}, which no network has; update isotau "
             f"or {remedy}"
         )
-    for name in known:
-        if name not in values and name not in WEIGHTS:
+    for name in names:
+        if name not in values and name not in PLACES:
             raise ValueError(f"metadata: {RECORD}{name} is missing; {remedy}")
-    numbers = ("noise_std", "dt")
     length = (np.size(values["tau_mem"]),)
     for name, value in values.items():
-        if name in WEIGHTS:
+        if name in PLACES:  # whose shapes the record itself checks
             continue
         array = np.asarray(value)
-        need = () if name in numbers else length
+        need = () if name in ("noise_std", "dt") else length
         if array.dtype.kind not in "fiu" or array.shape != need or array.size == 0:
             raise ValueError(
                 f"metadata: {RECORD}{name}: got {array.dtype} of shape {array.shape}, "
@@ -152,18 +151,18 @@ def _check(values: dict[str, Any]) -> None:
 
 
 def _weights(
-    graph: nir.NIRGraph, wanted: list[str], read: LIFNetwork
+    graph: nir.NIRGraph, names: list[str], read: LIFNetwork
 ) -> dict[str, Any] | None:
-    """Return the wanted fields as nodes of the right names hold them, None if not."""
+    """Return some fields as nodes of the right names hold them, None if not."""
     nodes = dict(_nodes(graph))
-    found = {}
-    for name in wanted:
+    weights = {}
+    for name in names:
         node, attribute = PLACES[name]
-        held = np.asarray(getattr(nodes.get(node), attribute, None))
-        if held.dtype.kind != "f" or held.shape != getattr(read, name).shape:
+        stored = np.asarray(getattr(nodes.get(node), attribute, None))
+        if stored.dtype.kind != "f" or stored.shape != getattr(read, name).shape:
             return None
-        found[name] = held
-    return found
+        weights[name] = stored
+    return weights
 
 
 def _nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, Any]]:

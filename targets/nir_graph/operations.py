@@ -5,12 +5,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert.ground.errors import Finding, Severity, UnreadableFile, of_severity
+from isotau.convert.ground.errors import (
+    Finding,
+    Severity,
+    error,
+    list_errors,
+    of_severity,
+)
 
 
 class CannotImport(ValueError):
@@ -26,41 +32,13 @@ class CannotImport(ValueError):
     ) -> None:
         """Name the source and every finding that is an error."""
         self.findings, self.damaged = tuple(findings), damaged
-        super().__init__(f"{source}: cannot import: {listed(findings)}")
+        super().__init__(f"{source}: cannot import: {list_errors(findings)}")
 
 
-def listed(findings: Sequence[Finding]) -> str:
-    """Return all errors among the findings in one line."""
-    return " | ".join(
-        f"{finding.place}: {finding.message}; {finding.action}"
-        for finding in of_severity(findings, Severity.ERROR)
-    )
-
-
-def error(place: str, message: str, action: str) -> Finding:
-    """Return a finding that ends the import."""
-    return Finding(Severity.ERROR, place, message, action)
-
-
-def warning(place: str, message: str, action: str) -> Finding:
-    """Return a finding by which the result is not what the graph says."""
-    return Finding(Severity.WARNING, place, message, action)
-
-
-def info(place: str, message: str, action: str) -> Finding:
-    """Return a finding on what was taken for granted."""
-    return Finding(Severity.INFO, place, message, action)
-
-
-def refuse(source: str, findings: Sequence[Finding]) -> None:
+def refuse(source: str, findings: Sequence[Finding], *, damaged: bool = False) -> None:
     """Raise `CannotImport` if there is an error among the findings."""
     if of_severity(findings, Severity.ERROR):
-        raise CannotImport(source, findings)
-
-
-def unreadable(source: str, findings: Sequence[Finding]) -> NoReturn:
-    """Raise `UnreadableFile` with every error among the findings."""
-    raise UnreadableFile(f"{source}: {listed(findings)}")
+        raise CannotImport(source, findings, damaged=damaged)
 
 
 Floats = npt.NDArray[np.float64]
@@ -104,62 +82,63 @@ class Operation:
 
 def operation(node: Any, kind: str, place: str) -> tuple[Operation, list[Finding]]:
     """Return a NIR node as an operation of a kind, and what is wrong with it."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     values = {}
     for name in (*WEIGHTS.get(kind, ()), *ELEMENTWISE.get(kind, ())):
-        given = getattr(node, name, None)
-        if given is None and name in ("v_reset", "bias"):
-            given = 0.0
-        array = np.asarray(given)
+        stored = getattr(node, name, None)
+        # nir before 1.0.5 has no v_reset.
+        if stored is None and name in ("v_reset", "bias"):
+            stored = 0.0
+        array = np.asarray(stored)
         if array.dtype.kind not in "fiub" or not array.size:
-            kept = f"{array.dtype} of shape {array.shape}"
-            found.append(_wrong(place, f"{name}: got {kept}, need numbers"))
-            array = np.ones((1, 1))
+            content = f"{array.dtype} of shape {array.shape}"
+            findings.append(_wrong(place, f"{name}: got {content}, need numbers"))
+            array = np.ones((1, 1))  # so that what else is wrong is found too
         values[name] = array.astype(np.float64)
     if kind in WEIGHTS:
-        return _weighted(kind, values, place, found), found
+        return _weighted(kind, values, place, findings), findings
     values = {name: value.reshape(-1) for name, value in values.items()}
     width = max((value.size for value in values.values()), default=1)
-    found += [
+    findings += [
         _wrong(place, f"{name}: got {value.size} values, need {width} or one")
         for name, value in values.items()
         if value.size not in (1, width)
     ]
     if kind in SHAPES:
-        width = _declared(node, kind, place, found)
-    elif width == 1:
+        width = _declared(node, kind, place, findings)
+    elif width == 1:  # one number for however many neurons
         width = UNKNOWN
-    return Operation(kind=kind, values=values, n_in=width, n_out=width), found
+    return Operation(kind=kind, values=values, n_in=width, n_out=width), findings
 
 
 def _weighted(
-    kind: str, values: dict[str, Floats], place: str, found: list[Finding]
+    kind: str, values: dict[str, Floats], place: str, findings: list[Finding]
 ) -> Operation:
     """Return a node with a matrix; its bias is 0 if it has none."""
     weight = values["weight"]
     if weight.ndim != 2:
         shape = f"got shape {weight.shape}, need output × input"
-        found.append(_wrong(place, f"weight: {shape}"))
+        findings.append(_wrong(place, f"weight: {shape}"))
         weight = np.ones((1, 1))
     bias = values.get("bias", np.zeros(1)).reshape(-1)
     if bias.size not in (1, len(weight)):
-        found.append(_wrong(place, f"bias: got {bias.size} values, need {len(weight)}"))
+        message = f"bias: got {bias.size} values, need {len(weight)}"
+        findings.append(_wrong(place, message))
         bias = np.zeros(1)
     whole = {"weight": weight, "bias": np.broadcast_to(bias, len(weight))}
     return Operation(kind=kind, values=whole, n_in=weight.shape[1], n_out=len(weight))
 
 
-def _declared(node: Any, kind: str, place: str, found: list[Finding]) -> int:
+def _declared(node: Any, kind: str, place: str, findings: list[Finding]) -> int:
     """Return the width that an Input or Output states; an Output of 1 states none."""
     types = getattr(node, f"{SHAPES[kind]}_type", None) or {}
     shape = np.asarray(types.get(SHAPES[kind]))
     if shape.dtype.kind not in "iu" or not shape.size:
         return UNKNOWN
-    width = int(np.prod(shape.astype(object)))
+    width = int(np.prod(shape.astype(object)))  # Python's integers do not wrap
     if not 0 < width <= MAX_WIDTH:
-        found.append(
-            _wrong(place, f"got shape {shape.tolist()}, need 1 to {MAX_WIDTH}")
-        )
+        message = f"got shape {shape.tolist()}, need 1 to {MAX_WIDTH}"
+        findings.append(_wrong(place, message))
         return UNKNOWN
     return UNKNOWN if width == 1 and kind == "Output" else width
 

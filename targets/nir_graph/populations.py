@@ -6,15 +6,15 @@ population k layers down runs k steps late, which is made exact by setting its s
 state back by as many steps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from isotau.convert.ground.errors import Finding
-from isotau.targets.nir_graph.operations import info, warning
+from isotau.convert.ground.errors import Finding, info, warning
 
 
 class Order(NamedTuple):
@@ -45,59 +45,62 @@ def order(names: Sequence[str], feeds: Mapping[str, set[str]], fed: set[str]) ->
         for b in sorted(feeds[a])
     }
     forward: dict[str, list[str]] = {name: [] for name in names}
-    waits = dict.fromkeys(names, 0)
     for (a, b), back in feedback.items():
         if not back:
-            forward[a].append(b)
-            waits[b] += 1
+            forward[b].append(a)
     lags = dict.fromkeys(names, 0)
-    ready = [name for name in names if not waits[name]]
-    while ready:
-        a = ready.pop()
-        for b in forward[a]:
-            lags[b] = max(lags[b], lags[a] + 1)
-            waits[b] -= 1
-            if not waits[b]:
-                ready.append(b)
+    # Without feedback no loop is left, so that there is such an order.
+    for name in TopologicalSorter(forward).static_order():
+        lags[name] = max((lags[a] + 1 for a in forward[name]), default=0)
     return Order(lags, feedback)
 
 
-def mistimed(made: Order, fed: set[str], read_out: Sequence[str]) -> list[Finding]:
-    """Return what arrives earlier or later than in the graph, and every lag.
+def mistimed(
+    timing: Order, fed: set[str], read_out: Sequence[str]
+) -> Iterator[Finding]:
+    """Yield what arrives earlier or later than in the graph, and every lag.
 
     Args:
-        made: from `order`.
+        timing: from `order`.
         fed: populations that get input.
         read_out: populations that are read out.
     """
-    lags, found = made.lags, []
+    lags = timing.lags
     for name, lag in lags.items():
+        place = f"population {name}"
         if lag:
-            message = f"runs {lag} step{'s' * (lag > 1)} later than in the graph"
-            action = "its start state is set back, so that its spikes only shift"
-            found.append(info(f"population {name}", message, action))
-        if lag and name in fed:
-            message = f"gets input {lag} steps too early, next to spikes that are late"
-            action = "kept; route the input through neurons, or delay it"
-            found.append(warning(f"population {name}", message, action))
-    for (a, b), back in made.feedback.items():
-        late = lags[a] + 1 - lags[b] - back
-        place = f"connection {a} → {b}"
-        if late:
-            message = (
-                f"spikes arrive {abs(late)} step{'s' * (abs(late) > 1)} "
-                f"{'later' if late > 0 else 'earlier'} than in the graph"
+            yield info(
+                place,
+                f"runs {_steps(lag)} later than in the graph",
+                "its start state is set back, so that its spikes only shift",
             )
-            action = "kept; every connection between neurons takes one step here"
-            found.append(warning(place, message, action))
+        if lag and name in fed:
+            yield warning(
+                place,
+                f"gets input {lag} steps too early, next to spikes that are late",
+                "kept; route the input through neurons, or delay it",
+            )
+    for (a, b), back in timing.feedback.items():
+        place = f"connection {a} → {b}"
+        late = lags[a] + 1 - lags[b] - back
+        if late:
+            when = "later" if late > 0 else "earlier"
+            yield warning(
+                place,
+                f"spikes arrive {_steps(abs(late))} {when} than in the graph",
+                "kept; every connection between neurons takes one step here",
+            )
         elif back and a != b:
             message = "got feedback, for which NIR states no delay"
-            found.append(info(place, message, "takes one step"))
-    reading = {lags[name] for name in read_out}
+            yield info(place, message, "takes one step")
+    reading = sorted({lags[name] for name in read_out})
     if len(reading) > 1:
-        message = f"got populations {sorted(reading)} steps late in one output"
-        found.append(warning("output", message, "kept; they do not meet in time"))
-    return found
+        message = f"got populations {reading} steps late in one output"
+        yield warning("output", message, "kept; they do not meet in time")
+
+
+def _steps(number: int) -> str:
+    return "1 step" if number == 1 else f"{number} steps"
 
 
 def _depths(
@@ -121,6 +124,7 @@ def _loops(names: Sequence[str], feeds: Mapping[str, set[str]]) -> dict[str, int
     """Return the number of the strongly connected part that each lies in."""
     place = {name: k for k, name in enumerate(names)}
     pairs = [(place[a], place[b]) for a in names for b in feeds[a]]
+    # Without any pair numpy would make an array of one axis.
     rows, columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     shape = (len(names), len(names))
     graph = csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)

@@ -103,24 +103,26 @@ def to_nir(
     findings = check_nir(net)
     if of_severity(findings, Severity.ERROR):
         raise CannotExport("nir", findings)
+    scales = {}
     if isinstance(net, FixedPointNetwork):
         scales, net = _scales(net), dequantize(net)
-    else:
-        scales = {}
-    shown = _in_units_of(style, net)
-    nodes, edges = _loop(shown, style, scheme)
+    written = _in_units_of(style, net)
+    nodes, edges = _loop(written, style, scheme)
     if style.readout:
-        nodes |= _readout(shown, scheme)
+        nodes |= _readout(written, scheme)
+        # It takes the place of the last edge, from the spikes to the output.
         edges[-1:] = [(edges[-1][0], "filter"), ("filter", "w_out")]
         edges.append(("w_out", "output"))
     metadata = nir_metadata.write(
-        net, scheme=scheme, held=_held(net, style), shown=shown
+        net, scheme=scheme, held=_held(net, style), shown=written
     )
     if style.discrete:
-        metadata["noise_std"] = _per_neuron(net.noise_std, net.v_th - net.v_reset)
+        # One number in volts is one for each neuron in thresholds.
+        noise = net.noise_std / (net.v_th - net.v_reset)
+        metadata["noise_std"] = float(noise[0]) if np.ptp(noise) == 0 else noise
     if not style.drive:
-        left = 1 - decay_fraction(shown.tau_syn, shown.dt)
-        metadata["i0"] = shown.i0 + left * shown.v_leak
+        kept = 1 - decay_fraction(written.tau_syn, written.dt)
+        metadata["i0"] = written.i0 + kept * written.v_leak  # (N4)
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata | scales)
 
 
@@ -149,6 +151,7 @@ def _in_units_of(style: Reader, net: LIFNetwork) -> LIFNetwork:
     """Return the same network, v_reset at 0, by the reader's clock and potentials."""
     unit = net.v_th - net.v_reset if style.discrete else np.ones(net.n)
     dt = net.dt if style.step is None else style.step
+    # A reader with a clock of its own steps as often, each step as long as it says.
     slower = dt / net.dt
     return replace(
         net,
@@ -181,7 +184,7 @@ def _held(net: LIFNetwork, style: Reader) -> tuple[str, ...]:
 def _node_tau(
     tau: Float64[np.ndarray, " n"], dt: float, scheme: str
 ) -> Float64[np.ndarray, " n"]:
-    """Return the τ that a node must name for its reader to decay as we do."""
+    """Return the τ that a node must name for its reader to decay as we do (N1)."""
     return dt / decay_fraction(tau, dt) if scheme == "euler" else tau.copy()
 
 
@@ -192,6 +195,7 @@ def _loop(
     tau_syn = _node_tau(net.tau_syn, net.dt, scheme)
     tau_mem = _node_tau(net.tau_mem, net.dt, scheme)
     rise = decay_fraction(net.tau_mem, net.dt)
+    # (N2), or (N3) for a reader that adds its input to v unscaled.
     gain = rise if style.discrete else np.ones(net.n)
     lif = nir.CubaLIF(
         tau_syn=tau_syn,
@@ -203,23 +207,20 @@ def _loop(
         w_in=tau_syn / net.dt,
     )
     weight = net.w_in * gain[:, None]
-    bias = net.v_leak * decay_fraction(net.tau_syn, net.dt) * gain
+    bias = net.v_leak * decay_fraction(net.tau_syn, net.dt) * gain  # (N4)
     w_in = nir.Linear(weight) if style.drive else nir.Affine(weight, bias)
     inner: dict[str, nir.NIRNode] = {
         "lif": lif,
         "w_rec": nir.Linear(net.w_rec * gain[:, None]),
     }
-    back = [("lif", "w_rec"), ("w_rec", "lif")]
-    ends = {"input": _input(net.n_in), "output": _output(net.n)}
+    back, neurons = [("lif", "w_rec"), ("w_rec", "lif")], "lif"
     if style.layout == "nested":
         within = nir.NIRGraph(
-            nodes=inner | {"input": _input(net.n), "output": _output(net.n)},
+            nodes=inner | _ends(net.n, net.n),
             edges=[("input", "lif"), *back, ("lif", "output")],
         )
         inner, back, neurons = {LOOP: within}, [], LOOP
-    else:
-        neurons = "lif"
-    ends["output"] = _output(net.n_out if style.readout else net.n)
+    ends = _ends(net.n_in, net.n_out if style.readout else net.n)
     edges = [("input", "w_in"), ("w_in", neurons), *back, (neurons, "output")]
     return {"w_in": w_in, **inner, **ends}, edges
 
@@ -236,20 +237,11 @@ def _readout(net: LIFNetwork, scheme: str) -> dict[str, nir.NIRNode]:
     }
 
 
-def _input(size: int) -> nir.Input:
-    return nir.Input({"input": np.array([size])})
-
-
-def _output(size: int) -> nir.Output:
-    return nir.Output({"output": np.array([size])})
-
-
-def _per_neuron(
-    volts: float, unit: Float64[np.ndarray, " n"]
-) -> float | Float64[np.ndarray, " n"]:
-    """Return volts in a unit of each neuron; one number if all have the same."""
-    values = volts / unit
-    return float(values[0]) if np.ptp(values) == 0 else values
+def _ends(n_in: int, n_out: int) -> dict[str, nir.NIRNode]:
+    return {
+        "input": nir.Input({"input": np.array([n_in])}),
+        "output": nir.Output({"output": np.array([n_out])}),
+    }
 
 
 def _scales(net: FixedPointNetwork) -> dict[str, Any]:

@@ -2,7 +2,8 @@ import nir
 import numpy as np
 import pytest
 
-from isotau.targets.nir_graph.operations import UNKNOWN, operation
+from isotau.convert.ground.errors import error, info, warning
+from isotau.targets.nir_graph.operations import UNKNOWN, CannotImport, operation, refuse
 
 
 def test_neurons_are_flattened_in_c_order():
@@ -60,3 +61,16 @@ def test_parameters_of_unequal_length(cuba):
     node.r = np.ones(2)
     _, wrong = operation(node, "CubaLIF", "a")
     assert [w.message for w in wrong] == ["r: got 2 values, need 3 or one"]
+
+
+FOUND = [error("a", "b", "c"), warning("d", "e", "f"), info("g", "h", "i")]
+
+
+def test_only_errors_are_raised_and_all_findings_kept():
+    refuse("x.nir", FOUND[1:])
+    with pytest.raises(CannotImport, match=r"^x\.nir: cannot import: a: b; c$") as got:
+        refuse("x.nir", FOUND)
+    assert got.value.findings == tuple(FOUND) and not got.value.damaged
+    with pytest.raises(CannotImport) as got:
+        refuse("x.nir", FOUND, damaged=True)
+    assert got.value.damaged

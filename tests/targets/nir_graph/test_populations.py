@@ -12,7 +12,7 @@ def test_a_row_of_populations():
     made = order("abc", feeds("abc", "ab", "bc"), {"a"})
     assert made.lags == {"a": 0, "b": 1, "c": 2}
     assert made.feedback["a", "b"] == 0 and made.feedback["b", "b"] == 1
-    found = mistimed(made, {"a"}, ["c"])
+    found = list(mistimed(made, {"a"}, ["c"]))
     assert [(f.place, f.severity.value) for f in found] == [
         ("population b", "info"),
         ("population c", "info"),
@@ -22,7 +22,7 @@ def test_a_row_of_populations():
 def test_two_populations_side_by_side_need_no_lag():
     made = order("ei", feeds("ei", "ei", "ie"), {"e", "i"})
     assert made.lags == {"e": 0, "i": 0}
-    found = mistimed(made, {"e", "i"}, ["e", "i"])
+    found = list(mistimed(made, {"e", "i"}, ["e", "i"]))
     assert {f.severity.value for f in found} == {"info"}
     assert [f.place for f in found] == ["connection e → i", "connection i → e"]
 
