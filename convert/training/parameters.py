@@ -1,7 +1,4 @@
-"""The parameters of many networks, stacked; what they start from and amount to.
-
-Low-rank networks from full ones, as a start for training.
-"""
+"""The parameters of many networks, stacked; what they start from and amount to."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -49,44 +46,42 @@ class Effective(NamedTuple):
 
 def effective(stack: Stack, config: TrainConfig) -> Effective:
     """Return the networks that the parameters stand for, differentiable."""
-    trained, fixed = stack
-    w_in = trained["w_in"] if "w_in" in trained else fixed["w_in"]
+    trained = stack.trained
+    parts = stack.fixed | trained
+    w_in, w_out, tau = parts["w_in"], parts["w_out"], parts["tau"]
     if "gain_in" in trained:
         w_in = w_in * trained["gain_in"][:, None, :]
-    w_out = trained["w_out"] if "w_out" in trained else fixed["w_out"]
     if "gain_out" in trained:
         w_out = w_out * trained["gain_out"][:, :, None]
-    if "tau" in trained:
+    if "tau" in trained:  # (B2); a τ that is fixed stands in seconds
         span = config.tau_max - config.tau_min
-        tau = torch.sigmoid(trained["tau"]) * span + config.tau_min
-    else:
-        tau = fixed["tau"]
+        tau = torch.sigmoid(tau) * span + config.tau_min
     return Effective(
         w_rec=_signed(stack, config) if config.rank is None else None,
         m=trained.get("m"),
         n=trained.get("n"),
         w_in=w_in,
         w_out=w_out,
-        bias=trained["bias"] if "bias" in trained else fixed["bias"],
+        bias=parts["bias"],
         b_out=trained["b_out"],
         tau=tau,
     )
 
 
 def _signed(stack: Stack, config: TrainConfig) -> Tensor:
-    """Return W, K × post × pre; adding 0 turns the −0 of a missing connection into 0.
-
-    relu has no slope at 0, where clamp has one: missing connections stay missing.
-    """
+    """Return W, K × post × pre (B1)."""
     w, allowed = stack.trained["w"], stack.fixed["allowed"]
     if config.p_inh is None:
         return w * allowed
+    # relu has no slope at 0, where clamp has one: missing connections stay missing.
+    # Adding 0 turns the −0 of a missing inhibitory one into 0.
     return torch.relu(w) * allowed * stack.fixed["signs"][:, None, :] + 0.0
 
 
 def as_steps(nets: Effective, dt: float) -> Steps:
     """Return what `unroll` takes: pre × post and scaled by dt/τ; the bias an input."""
     gain = (dt / nets.tau)[:, None, :]
+    # scaled once here instead of in every step (R2)
     w_in = torch.cat([nets.w_in.transpose(1, 2), nets.bias[:, None, :]], dim=1)
     if nets.w_rec is not None:
         first, second = nets.w_rec.transpose(1, 2) * gain, None
@@ -113,16 +108,17 @@ def initial(config: TrainConfig, trials: Trials, chance: torch.Generator) -> Sta
     if config.rank is None:
         trained["w"], fixed["allowed"], fixed["signs"] = _sparse(config, chance)
     else:
-        trained["m"] = normal(n, config.rank)
+        trained["m"] = normal(n, config.rank)  # (B4)
         trained["n"] = config.overlap * trained["m"] + normal(n, config.rank)
-    drawn = {
+    # drawn whether it trains or not: what trains then does not change the draws
+    start = {
         "w_in": normal(n, n_in) * config.w_in_std,
         "w_out": normal(n_out, n) * config.w_out_std,
         "b_out": torch.zeros(1, n_out),
         "bias": torch.zeros(1, n),
         "tau": normal(n),
     }
-    return _divide(drawn, trained, fixed, config)
+    return _divide(start, trained, fixed, config)
 
 
 def _sparse(
@@ -132,10 +128,11 @@ def _sparse(
     n = config.n
     inhibitory = torch.rand(n, generator=chance) < (config.p_inh or 0.0)
     allowed = torch.rand((n, n), generator=chance) < config.p_rec
-    scale = config.gain / max(n * config.p_rec, 1.0) ** 0.5
+    scale = config.gain / max(n * config.p_rec, 1.0) ** 0.5  # (B3)
     w = torch.randn((n, n), generator=chance) * scale
     if config.p_inh is not None:
         w = w.abs() * torch.where(inhibitory, config.inhibition, 1.0)
+    # the first of the inhibitory units, which are in random places anyway
     spared = round(config.sst_fraction * int(inhibitory.sum()))
     sst = inhibitory & (inhibitory.cumsum(0) <= spared)
     allowed &= ~(sst[:, None] & inhibitory)
@@ -148,24 +145,24 @@ def _sparse(
 
 
 def _divide(
-    drawn: dict[str, Tensor],
+    start: dict[str, Tensor],
     trained: dict[str, Tensor],
     fixed: dict[str, Tensor],
     config: TrainConfig,
 ) -> Stack:
     """Return a network whose parts went where the configuration wants them."""
     for name, place in (("in", config.train_inputs), ("out", config.train_outputs)):
-        weights = drawn[f"w_{name}"]
+        weights = start[f"w_{name}"]
         (trained if place == "weights" else fixed)[f"w_{name}"] = weights
         if place == "gains":
             channels = weights.shape[2 if name == "in" else 1]
             trained[f"gain_{name}"] = torch.ones(1, channels)
-    trained["b_out"] = drawn["b_out"]
-    (trained if config.train_bias else fixed)["bias"] = drawn["bias"]
+    trained["b_out"] = start["b_out"]
+    (trained if config.train_bias else fixed)["bias"] = start["bias"]
     if config.tau_min < config.tau_max:
-        trained["tau"] = drawn["tau"]
+        trained["tau"] = start["tau"]
     else:
-        fixed["tau"] = torch.full_like(drawn["tau"], config.tau_min)
+        fixed["tau"] = torch.full_like(start["tau"], config.tau_min)
     return Stack(trained, fixed)
 
 
@@ -189,34 +186,35 @@ def from_net(net: RateRNN, config: TrainConfig) -> Stack:
         trained["w"] = tensor(np.abs(net.w_rec) if dale else net.w_rec)
         fixed["allowed"] = tensor(net.w_rec != 0)
         fixed["signs"] = tensor(net.dale)
+    # (B2) turned round; at the range's ends its place would be infinite
     span = max(config.tau_max - config.tau_min, 1e-300)
     place = np.clip((net.tau - config.tau_min) / span, EDGE, 1 - EDGE)
-    drawn = {
+    start = {
         "w_in": tensor(net.w_in),
         "w_out": tensor(net.w_out),
         "b_out": tensor(net.b_out),
         "bias": tensor(net.bias),
         "tau": tensor(np.log(place / (1 - place))),
     }
-    return _divide(drawn, trained, fixed, config)
+    return _divide(start, trained, fixed, config)
 
 
 def _check_start(net: RateRNN, config: TrainConfig) -> None:
     """Refuse a network that is not of the configuration's kind."""
-    got = (net.n, net.rank or None, net.activation, net.ceiling)
+    # factors of a start may be given up
+    rank = None if config.rank is None else net.rank or None
+    kind = (net.n, rank, net.activation, net.ceiling)
     need = (config.n, config.rank, config.activation, config.ceiling)
-    if config.rank is None:  # factors of a start may be given up
-        got = (got[0], None, *got[2:])
-    if got != need:
+    if kind != need:
         raise ValueError(
-            f"start: got (n, rank, activation, ceiling) = {got}, need {need}; change "
+            f"start: got (n, rank, activation, ceiling) = {kind}, need {need}; change "
             "the configuration"
         )
     if config.p_inh is not None and not np.all(net.dale):
         raise ValueError("start: got units of mixed signs, need p_inh None for them")
     if net.readout_bias.any():
         raise ValueError("start: got a readout bias, which training cannot keep")
-    margin = 1e-6 * config.tau_max
+    margin = 1e-6 * config.tau_max  # τ from files in decimal milliseconds
     low, high = config.tau_min - margin, config.tau_max + margin
     if net.tau.min() < low or net.tau.max() > high:
         raise ValueError(
@@ -242,15 +240,15 @@ def pick(stack: Stack, which: Tensor) -> Stack:
 
 def as_rate_rnn(stack: Stack, config: TrainConfig, dt: float, k: int = 0) -> RateRNN:
     """Return network k of the stack as a record of its own."""
-    one = pick(stack, torch.tensor([k]))
-    nets = effective(one, config)
+    single = pick(stack, torch.tensor([k]))
+    nets = effective(single, config)
 
     def array(tensor: Tensor) -> np.ndarray:
         return tensor[0].detach().double().numpy()
 
     factors: dict[str, np.ndarray] = {}
     if nets.w_rec is not None:
-        w_rec, dale = array(nets.w_rec), array(one.fixed["signs"])
+        w_rec, dale = array(nets.w_rec), array(single.fixed["signs"])
     elif nets.m is not None and nets.n is not None:
         factors = {"m_vectors": array(nets.m), "n_vectors": array(nets.n)}
         w_rec = factors["m_vectors"] @ factors["n_vectors"].T / config.n
@@ -267,7 +265,7 @@ def as_rate_rnn(stack: Stack, config: TrainConfig, dt: float, k: int = 0) -> Rat
         noise_std=config.noise_std,
         dt=dt,
         ceiling=config.ceiling,
-        x0=array(one.fixed["x0"]),
+        x0=array(single.fixed["x0"]),
         x0_std=config.x0_std,
         **factors,
     )
@@ -285,9 +283,9 @@ def truncate(net: RateRNN, rank: int) -> RateRNN:
         ValueError: the rank is more than the network has units.
     """
     rank = validation.whole("rank", rank, 1, net.n)
-    left, sizes, right = np.linalg.svd(net.w_rec)
+    u, sizes, v = np.linalg.svd(net.w_rec)  # (R14), with Vᵀ as v
     scale = np.sqrt(net.n * sizes[:rank])
-    m, n = left[:, :rank] * scale, right[:rank].T * scale
+    m, n = u[:, :rank] * scale, v[:rank].T * scale
     return dataclasses.replace(
         net,
         w_rec=m @ n.T / net.n,

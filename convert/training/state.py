@@ -140,6 +140,7 @@ def begin(
             f"start: got {len(start)} networks, need as many as seeds ({len(seeds)})"
         )
     stacks, chances = [], []
+    # generators of its own for each network: none depends on which others train
     for place, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
         noise = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
@@ -158,6 +159,7 @@ def begin(
         previous=dict(stack.trained),
         moments=(_zeros(stack.trained), _zeros(stack.trained)),
         chance=tuple(chances),
+        # NaN is what was not reached
         losses=np.full((nets, config.max_iterations), np.nan),
         scores=np.full((nets, evaluations, 2), np.nan),
         ended=np.full(nets, RUNNING),
@@ -168,7 +170,7 @@ def begin(
 
 def finish(state: TrainingState, config: TrainConfig, dt: float) -> tuple[Trained, ...]:
     """Return the networks as they stand."""
-    found = []
+    results = []
     for k, (ended, updates) in enumerate(
         zip(state.ended.tolist(), state.ended_at.tolist(), strict=True)
     ):
@@ -182,8 +184,8 @@ def finish(state: TrainingState, config: TrainConfig, dt: float) -> tuple[Traine
         losses = state.losses[k, :updates].copy()
         over = updates == config.max_iterations
         status = STATUS.get(ended, "exhausted" if over else "stopped")
-        found.append(Trained(net, losses, evaluations, status))
-    return tuple(found)
+        results.append(Trained(net, losses, evaluations, status))
+    return tuple(results)
 
 
 def identity(
@@ -270,11 +272,11 @@ def _tensors(state: TrainingState) -> dict[str, dict[str, Tensor]]:
 
 
 def _check_task(net: RateRNN, first: Trials) -> None:
-    got = (net.n_in, net.n_out, net.dt)
+    sizes = (net.n_in, net.n_out, net.dt)
     need = (first.inputs.shape[2], first.targets.shape[2], first.dt)
-    if got != need:
+    if sizes != need:
         raise ValueError(
-            f"start: got (inputs, outputs, dt) = {got}, the task's trials have {need}"
+            f"start: got (inputs, outputs, dt) = {sizes}, the task's trials have {need}"
         )
 
 

@@ -71,24 +71,25 @@ def train_many(
         "workers", workers or torch.get_num_threads(), 1, 1 << 10
     )
     state, first = begin(draw, config, seeds, start)
-    whose = identity(config, seeds, start, first)
+    run = identity(config, seeds, start, first)
     if checkpoint is not None and checkpoint.exists():
-        state = load_state(checkpoint, whose, state)
-    left = range(state.iteration, config.max_iterations)
+        state = load_state(checkpoint, run, state)
+    updates = range(state.iteration, config.max_iterations)
     with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
-        job = TrainingSetup(
+        setup = TrainingSetup(
             draw=draw, score=score, config=config, pool=pool, workers=workers
         )
         try:
-            for _ in progress(left, "training"):
+            for _ in progress(updates, "training"):
                 if not state.running or (stop is not None and stop()):
                     break
-                state = update(state, job)
+                state = update(state, setup)
                 if checkpoint and state.iteration % config.evaluate_every == 0:
-                    save_state(state, whose, checkpoint)
+                    save_state(state, run, checkpoint)
         finally:
+            # at an interrupt, too: the state is that after the last whole update
             if checkpoint is not None:
-                save_state(state, whose, checkpoint)
+                save_state(state, run, checkpoint)
     return finish(state, config, first.dt)
 
 
@@ -124,6 +125,7 @@ def _one_thread_each() -> Iterator[None]:
     That needs no meeting of threads in every operation, which costs a lot where other
     processes want the cores too.
     """
+    # set for the whole process: torch has no other way
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

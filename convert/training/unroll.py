@@ -2,8 +2,7 @@
 
 Autograd would add an n × n gradient per step and network; here the backward pass keeps
 the slope of every step, and one product over time and trials makes the gradient.
-
-Activations in torch, written into given buffers, and their slopes from r alone.
+Activations are written into given buffers, and their slopes follow from r alone.
 """
 
 from functools import lru_cache
@@ -19,7 +18,7 @@ def activate_into(
     r: Tensor, x: Tensor, activation: str, ceiling: float | None
 ) -> Tensor:
     """Return r after writing min(φ(x), ceiling) into it; see `activation.activate`."""
-    match activation:
+    match activation:  # (R6)
         case "sigmoid":
             torch.sigmoid(x, out=r)
         case "tanh":
@@ -28,7 +27,7 @@ def activate_into(
             torch.clamp(x, min=0.0, out=r)
         case "softplus":
             r.copy_(torch.nn.functional.softplus(x))
-        case _:
+        case _:  # "lif" (R8)
             start, step, values, rises = _table(x.dtype)
             place, below = _place(x, start, step, rises.numel())
             torch.addcmul(values[below], place - below, rises[below], out=r)
@@ -52,6 +51,7 @@ def slope_into(
     """
     if ceiling is not None:
         grad.mul_(r < ceiling)
+    # (R7), by torch's own backward of one pass where there is one
     match activation:
         case "sigmoid":
             torch.ops.aten.sigmoid_backward.grad_input(grad, r, grad_input=out)
@@ -64,6 +64,7 @@ def slope_into(
         case _:
             start, step, _, rises = _table(x.dtype)
             place, below = _place(x, start, step, rises.numel())
+            # beyond the table's ends the rate is constant
             inside = (place > 0) & (place < rises.numel())
             torch.mul(grad, rises[below].mul_(inside / step), out=out)
     return out
@@ -136,6 +137,7 @@ def run(
     rates = torch.empty_like(trace)
     activate_into(rates[0], trace[0], activation, ceiling)
     for t in range(inputs.shape[0]):
+        # (R2): the trace holds the step's noise, to which the rest is added
         x = trace[t + 1]
         x.baddbmm_(inputs[t], w_in)
         x.addcmul_(keep, trace[t])
@@ -171,23 +173,23 @@ class _Unroll(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         steps = Steps(*fields)
         rates = run(trace, inputs, steps, activation, ceiling)
-        seen = rates[1:]
-        each = rate_penalty / (seen.numel() // seen.shape[1])
+        counted = rates[1:]  # r_0 is no network's doing
+        weight = rate_penalty / (counted.numel() // counted.shape[1])
         # Not save_for_backward: trace and rates are neither inputs nor outputs.
-        ctx.held = (trace, rates, inputs, steps, activation, ceiling, each)
-        penalty = seen.new_zeros(seen.shape[1])
-        if each:
-            penalty = each * seen.square().sum(dim=(0, 2, 3))
+        ctx.held = (trace, rates, inputs, steps, activation, ceiling, weight)
+        penalty = counted.new_zeros(counted.shape[1])
+        if weight:
+            penalty = weight * counted.square().sum(dim=(0, 2, 3))  # (B6)
         return read(rates, steps.w_out), penalty
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        trace, rates, inputs, steps, activation, ceiling, each = ctx.held
-        weight = 2 * each * grads[1][:, None, None] if each else None
-        slopes = _slopes(trace, rates, steps, activation, ceiling, grads[0], weight)
-        found = _gather(trace, rates, inputs, steps, slopes, grads[0])
-        return None, None, None, None, None, *found
+        trace, rates, inputs, steps, activation, ceiling, weight = ctx.held
+        pull = 2 * weight * grads[1][:, None, None] if weight else None
+        slopes = _slopes(trace, rates, steps, activation, ceiling, grads[0], pull)
+        by_field = _gather(trace, rates, inputs, steps, slopes, grads[0])
+        return None, None, None, None, None, *by_field
 
 
 def _slopes(
@@ -197,11 +199,11 @@ def _slopes(
     activation: str,
     ceiling: float | None,
     grad_outputs: Tensor,
-    weight: Tensor | None,
+    pull: Tensor | None,
 ) -> Tensor:
     """Return dL/dx_{t+1} for each step t: steps × K × batch × n.
 
-    g_t = keep g_{t+1} + φ′(x_t)(W g_{t+1} + W_outᵀ dL/do_{t−1} + weight r_t).
+    g_t = keep g_{t+1} + φ′(x_t)(W g_{t+1} + W_outᵀ dL/do_{t−1} + pull r_t).
     """
     keep, _, first, second, w_out = steps
     back = first.transpose(1, 2).contiguous()
@@ -210,11 +212,13 @@ def _slopes(
     from_rate = torch.empty_like(rates[0])
     for t in reversed(range(slopes.shape[0])):
         torch.bmm(grad_outputs[t], w_out, out=from_rate)
-        if weight is not None:
-            from_rate.addcmul_(weight, rates[t + 1])
+        # (B7), in its order
+        if pull is not None:
+            from_rate.addcmul_(pull, rates[t + 1])
         last = t + 1 == slopes.shape[0]
         if not last:
             later = slopes[t + 1]
+            # low rank: through the few first, n × n would be formed otherwise
             later = later if through is None else torch.bmm(later, through)
             from_rate.baddbmm_(later, back)
         slope_into(
@@ -234,25 +238,29 @@ def _gather(
     grad_outputs: Tensor,
 ) -> Steps:
     """Return the gradient of every field of `steps`, one network after another."""
-    found = Steps(
+    by_field = Steps(
         keep=torch.empty_like(steps.keep),
         w_in=torch.empty_like(steps.w_in),
         first=torch.empty_like(steps.first),
         second=None if steps.second is None else torch.empty_like(steps.second),
         w_out=torch.empty_like(steps.w_out),
     )
+    # network by network: a product over time and trials of all would be a copy of all
     for k in range(slopes.shape[1]):
         g = _flat(slopes[:, k])
         r = _flat(rates[:-1, k])
-        found.keep[k, 0] = (g * _flat(trace[:-1, k])).sum(dim=0)
-        torch.mm(_flat(inputs[:, k]).T, g, out=found.w_in[k])
-        torch.mm(_flat(grad_outputs[:, k]).T, _flat(rates[1:, k]), out=found.w_out[k])
-        if steps.second is None or found.second is None:
-            torch.mm(r.T, g, out=found.first[k])
-        else:
-            torch.mm(torch.mm(r, steps.first[k]).T, g, out=found.second[k])
-            torch.mm(r.T, torch.mm(g, steps.second[k].T), out=found.first[k])
-    return found
+        # (B8)
+        by_field.keep[k, 0] = (g * _flat(trace[:-1, k])).sum(dim=0)
+        torch.mm(_flat(inputs[:, k]).T, g, out=by_field.w_in[k])
+        torch.mm(
+            _flat(grad_outputs[:, k]).T, _flat(rates[1:, k]), out=by_field.w_out[k]
+        )
+        if steps.second is None or by_field.second is None:
+            torch.mm(r.T, g, out=by_field.first[k])
+        else:  # (B9)
+            torch.mm(torch.mm(r, steps.first[k]).T, g, out=by_field.second[k])
+            torch.mm(r.T, torch.mm(g, steps.second[k].T), out=by_field.first[k])
+    return by_field
 
 
 def _flat(part: Tensor) -> Tensor:

@@ -1,14 +1,9 @@
-"""One update of many networks: trials, gradient, Adam, evaluation, who ends.
-
-Adam for the networks of a stack that still train, and how rows are replaced.
-
-Trials of many networks in one batch, with their noise, and the loss of answers.
-"""
+"""One update of many networks: trials, gradient, Adam, evaluation, who ends."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -39,16 +34,28 @@ def adam(
     grads: dict[str, Tensor],
     sizes: Tensor,
 ) -> tuple[dict[str, Tensor], tuple[dict[str, Tensor], dict[str, Tensor]]]:
-    """Return the stepped parameters of the running networks, and all moments."""
+    """Return the stepped parameters of the running networks, and all moments.
+
+    Not torch's own Adam, which steps in place: an update that an interrupt cuts short
+    must leave the state before it, and networks leave the stack one by one.
+
+    Args:
+        state: before the update.
+        config: gives learning rate and clip.
+        places: of the running networks in the stack.
+        grads: their gradients, by parameter.
+        sizes: norm of each network's whole gradient.
+    """
     count = state.iteration + 1
     rate = config.learning_rate * (1 - BETA_2**count) ** 0.5 / (1 - BETA_1**count)
     epsilon = EPSILON * (1 - BETA_2**count) ** 0.5
     scale = torch.ones_like(sizes)
-    if config.clip is not None:
+    if config.clip is not None:  # (B10)
         scale = (config.clip / sizes.clamp(min=1e-30)).clamp(max=1.0)
     firsts, seconds, stepped = {}, {}, {}
     for name, grad in grads.items():
         grad = grad * scale.reshape(-1, *[1] * (grad.dim() - 1))
+        # (B11)
         first = state.moments[0][name][places].lerp_(grad, 1 - BETA_1)
         second = state.moments[1][name][places].mul_(BETA_2)
         second.addcmul_(grad, grad, value=1 - BETA_2)
@@ -98,7 +105,7 @@ def as_batch(
     `noise_std` is the training's if it is None.
     """
     std = config.training_noise_std if noise_std is None else noise_std
-    steps, nets = max(one.steps for one in trials), len(trials)
+    steps, nets = max(part.steps for part in trials), len(trials)
     first = trials[0]
     size, n_in, n_out = first.batch, first.inputs.shape[2], first.targets.shape[2]
     trace = torch.empty(steps + 1, nets, size, config.n)
@@ -106,21 +113,22 @@ def as_batch(
     inputs[..., n_in] = 1.0
     targets = torch.zeros(steps, nets, size, n_out)
     mask = torch.zeros(steps, nets, size)
-    for k, (one, chance) in enumerate(zip(trials, noises, strict=True)):
+    for k, (part, chance) in enumerate(zip(trials, noises, strict=True)):
         start = torch.randn((size, config.n), generator=chance)
-        trace[0, k] = x0[k] + config.x0_std * start
-        noisy = one.steps if std else 0
-        drawn = torch.randn((noisy, size, config.n), generator=chance)
-        torch.mul(drawn, std, out=trace[1 : noisy + 1, k])
+        trace[0, k] = x0[k] + config.x0_std * start  # (R5)
+        # as many numbers as this network's own trials need, whoever else is here
+        noisy = part.steps if std else 0
+        normal = torch.randn((noisy, size, config.n), generator=chance)
+        torch.mul(normal, std, out=trace[1 : noisy + 1, k])
         trace[noisy + 1 :, k] = 0.0
-        inputs[: one.steps, k, :, :n_in] = torch.tensor(one.inputs)
-        targets[: one.steps, k] = torch.tensor(one.targets)
-        mask[: one.steps, k] = torch.tensor(one.mask)
+        inputs[: part.steps, k, :, :n_in] = torch.tensor(part.inputs)
+        targets[: part.steps, k] = torch.tensor(part.targets)
+        mask[: part.steps, k] = torch.tensor(part.mask)
     return StackedTrials(trace, inputs, targets, mask)
 
 
 def task_loss(outputs: Tensor, batch: StackedTrials, config: TrainConfig) -> Tensor:
-    """Return each network's loss for its outputs, steps × K × batch × n_out."""
+    """Return each network's loss (B5) for its outputs, steps × K × batch × n_out."""
     error = ((outputs - batch.targets) ** 2).sum(dim=3) * batch.mask
     if config.loss == "mse":
         counted = batch.mask.sum(dim=(0, 2)) * outputs.shape[3]
@@ -156,20 +164,20 @@ class TrainingSetup:
     workers: int
 
 
-def update(state: TrainingState, job: TrainingSetup) -> TrainingState:
+def update(state: TrainingState, setup: TrainingSetup) -> TrainingState:
     """Return the state after one more update of each network that still trains."""
-    config, running = job.config, state.running
+    config, running = setup.config, state.running
     places = torch.tensor(running)
     pairs = [state.chance[k].generators() for k in running]
     rngs, noises = [rng for rng, _ in pairs], [noise for _, noise in pairs]
-    trials = [job.draw(config.batch, rng) for rng in rngs]
+    trials = [setup.draw(config.batch, rng) for rng in rngs]
 
     def slopes(group: slice) -> tuple[Tensor, dict[str, Tensor]]:
         return gradient(
             pick(state.stack, places[group]), config, trials[group], noises[group]
         )
 
-    parts = _spread(slopes, job, trials)
+    parts = _spread(slopes, setup, trials)
     losses = torch.cat([loss for loss, _ in parts]).double().numpy()
     grads = {name: torch.cat([part[name] for _, part in parts]) for name in parts[0][1]}
     sizes = norms(grads)
@@ -189,8 +197,10 @@ def update(state: TrainingState, job: TrainingSetup) -> TrainingState:
         ended_at=np.where(state.ended == RUNNING, state.iteration + 1, state.ended_at),
     )
     if after.iteration % config.evaluate_every == 0 and after.running:
-        kept = [i for i, k in enumerate(running) if ended[k] == RUNNING]
-        after = _judge(after, job, [rngs[i] for i in kept], [noises[i] for i in kept])
+        going = [i for i, k in enumerate(running) if ended[k] == RUNNING]
+        after = _judge(
+            after, setup, [rngs[i] for i in going], [noises[i] for i in going]
+        )
     chance = list(state.chance)
     for k, rng, noise in zip(running, rngs, noises, strict=True):
         chance[k] = Chance(dict(rng.bit_generator.state), noise.get_state())
@@ -207,8 +217,9 @@ def gradient(
     leaves = {name: part.requires_grad_() for name, part in stack.trained.items()}
     batch = as_batch(trials, noises, stack.fixed["x0"], config)
     loss = losses_of(Stack(leaves, stack.fixed), config, batch, trials[0].dt)
-    found = torch.autograd.grad(loss.sum(), list(leaves.values()))
-    return loss.detach(), dict(zip(leaves, found, strict=True))
+    # of the sum: no network's loss depends on another's parameters
+    grads = torch.autograd.grad(loss.sum(), list(leaves.values()))
+    return loss.detach(), dict(zip(leaves, grads, strict=True))
 
 
 def losses_of(
@@ -228,18 +239,20 @@ def losses_of(
 
 
 def _spread(
-    work: Callable[[slice], T], job: TrainingSetup, trials: Sequence[Trials]
+    work: Callable[[slice], T], setup: TrainingSetup, trials: Sequence[Trials]
 ) -> list[T]:
     """Return what the work gives for each group of networks, in order."""
-    each = max(one.steps * one.batch for one in trials) * job.config.n * 4
-    most = max(1, min(GROUP, GROUP_BYTES // each))
-    rounds = -(-len(trials) // (most * job.workers))
-    count = min(len(trials), rounds * job.workers)
+    # float32, 4 bytes
+    trace_bytes = max(part.steps * part.batch for part in trials) * setup.config.n * 4
+    most = max(1, min(GROUP, GROUP_BYTES // trace_bytes))
+    # as many groups as give every thread the same number of them
+    rounds = -(-len(trials) // (most * setup.workers))
+    count = min(len(trials), rounds * setup.workers)
     bounds = [round(i * len(trials) / count) for i in range(count + 1)]
     groups = [slice(a, b) for a, b in pairwise(bounds)]
     if len(groups) == 1:
         return [work(groups[0])]
-    return list(job.pool.map(work, groups))
+    return list(setup.pool.map(work, groups))
 
 
 def _accept(
@@ -269,35 +282,35 @@ def _accept(
 
 def _judge(
     state: TrainingState,
-    job: TrainingSetup,
+    setup: TrainingSetup,
     rngs: Sequence[np.random.Generator],
     noises: Sequence[torch.Generator],
 ) -> TrainingState:
     """Return the state after an evaluation, at which networks may end."""
-    config, running = job.config, state.running
+    config, running = setup.config, state.running
     places = torch.tensor(running)
-    trials = [job.draw(config.evaluate_trials, rng) for rng in rngs]
+    trials = [setup.draw(config.evaluate_trials, rng) for rng in rngs]
 
     def outcome(group: slice) -> list[tuple[float, float]]:
         return evaluate(
             pick(state.stack, places[group]),
             config,
-            job.score,
+            setup.score,
             trials[group],
             noises[group],
         )
 
-    found = [one for part in _spread(outcome, job, trials) for one in part]
+    outcomes = list(chain.from_iterable(_spread(outcome, setup, trials)))
     row = state.iteration // config.evaluate_every - 1
     scores = state.scores.copy()
-    scores[running, row] = found
+    scores[running, row] = outcomes
     ended, trained = state.ended.copy(), dict(state.stack.trained)
-    for k, (loss, _) in zip(running, found, strict=True):
+    for k, (loss, _) in zip(running, outcomes, strict=True):
         if not np.isfinite(loss):
             ended[k] = FAILED
             for name, part in trained.items():
-                one = torch.tensor([k])
-                trained[name] = placed(part, one, state.previous[name][one])
+                place = torch.tensor([k])
+                trained[name] = placed(part, place, state.previous[name][place])
         elif may_stop(scores[k, : row + 1], config):
             ended[k] = CONVERGED
     stack = Stack(trained, state.stack.fixed)
@@ -319,19 +332,21 @@ def evaluate(
     rates = run(batch.trace, batch.inputs, steps, config.activation, config.ceiling)
     outputs = read(rates, steps.w_out) + nets.b_out[:, None, :]
     losses = task_loss(outputs, batch, config).tolist()
-    found = []
-    for k, one in enumerate(trials):
+    results = []
+    for k, part in enumerate(trials):
+        # a task's rule is not made for NaN
         if not torch.isfinite(outputs[:, k]).all():
-            found.append((float("nan"), 0.0))
+            results.append((float("nan"), 0.0))
             continue
-        right = score(outputs[: one.steps, k].double().numpy(), one)
-        found.append((losses[k], float(np.mean(right))))
-    return found
+        right = score(outputs[: part.steps, k].double().numpy(), part)
+        results.append((losses[k], float(np.mean(right))))
+    return results
 
 
 def may_stop(scores: np.ndarray, config: TrainConfig) -> bool:
     """Return whether a network's evaluations, in order, satisfy the stop rule."""
+    # (B12); the first evaluations pass too few times, whatever they say
     last = scores[-config.stop_after :]
-    seen = len(scores) * config.evaluate_every * config.batch
+    trials = len(scores) * config.evaluate_every * config.batch
     passed = (last[:, 0] < config.stop_loss) & (last[:, 1] >= config.stop_accuracy)
-    return seen > config.min_trials and int(passed.sum()) == config.stop_after
+    return trials > config.min_trials and int(passed.sum()) == config.stop_after

@@ -56,15 +56,17 @@ def from_scratch(
     taus = rng.uniform(low, high, n)
     span = constants.v_th - constants.v_reset
     signs = _signs(n, p_inh, rng)
-    there = rng.random((n, n)) < p_rec
-    weights = np.abs(rng.standard_normal((n, n))) * there * signs
+    present = rng.random((n, n)) < p_rec
+    weights = np.abs(rng.standard_normal((n, n))) * present * signs
+    # (U20); 1 where there is no synapse at all
     spread = np.sqrt((weights**2).sum(axis=1).mean()) or 1.0
     # one spike raises i by w for τ/dt steps: at rate r the current's mean is w·r·τ
     per_spike = gain * span / (spread * MEAN_RATE * taus[:, None])
-    leak = constants.dt / taus[:, None]
+    leak = constants.dt / taus[:, None]  # of (R2): inputs that last add up to τ/dt
     return LIFNetwork(
         w_in=input_gain * span * leak * rng.standard_normal((n, n_in)),
         w_rec=weights * per_spike,
+        # at the mean rate outputs are of order 1/√n
         w_out=rng.standard_normal((n_out, n)) / (MEAN_RATE * n),
         b_out=np.zeros(n_out),
         tau_syn=taus,
@@ -82,6 +84,7 @@ def _signs(n: int, p_inh: float | None, rng: np.random.Generator) -> np.ndarray:
     """Return each neuron's sign, scaled for balance; or a sign for each synapse."""
     if p_inh is None:
         return rng.choice([-1.0, 1.0], size=(n, n))
+    # so much stronger as they are fewer: the mean recurrent current is 0
     inhibitory = round(p_inh * n)
     signs = np.ones(n)
     if inhibitory:

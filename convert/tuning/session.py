@@ -100,8 +100,8 @@ class Session:
             "device": module.w_rec.device,
         }
         batch = as_batch(trials, self.net, self.source, seed=seeds[0], **place)
-        wanted = self.held_quiet is not None and self.update % config.quiet_every == 0
-        if not wanted:
+        # seeds are drawn for both: quiet_every must not change the task's trials
+        if self.held_quiet is None or self.update % config.quiet_every:
             return batch, None
         return batch, _quiet(self.net, config, seeds[1], place)
 
@@ -155,20 +155,22 @@ def begin(
         DoesNotFit: the network does not fit the chip.
     """
     device = _device(config.device)
-    unit = unit_of(net, config.width)
+    unit = unit_of(net, config.width)  # (U1)
     module = LIFModule(
         in_units(net, unit),
         dtype=getattr(torch, config.dtype),
         surrogate=config.surrogate,
+        # (U3): per unit of the module, in which the surrogate is 1 wide
         damping=config.damping * config.width,
         train=config.train,
         unit=unit,
     ).to(device)
-    if config.update_levels:
+    if config.update_levels:  # (U19): the step is that of the weights before tuning
         remember_peaks(module)
     rng = np.random.default_rng(config.seed)
     place: dict[str, Any] = {"dtype": module.w_rec.dtype, "device": device}
     seeds = [int(seed) for seed in rng.integers(1 << 62, size=3)]
+    # a generator of its own: held-out trials are no draws that training will see
     trials = (held_out or source).draw(
         config.evaluate_trials, np.random.default_rng(seeds[2])
     )
@@ -205,6 +207,7 @@ def optimizer_of(module: LIFModule, config: TuneConfig) -> torch.optim.Adam:
         }
         for name, part in module.named_parameters()
     ]
+    # (U16): gradients of a parameter of typical size s are of order 1/s; so is ε
     optimizer = torch.optim.Adam(groups, eps=1e-12)
     for group in optimizer.param_groups:
         group["eps"] = 1e-8 / group["size"]
@@ -212,16 +215,17 @@ def optimizer_of(module: LIFModule, config: TuneConfig) -> torch.optim.Adam:
 
 
 def _device(name: str) -> torch.device:
+    """Return a device that there is."""
     try:
         device = torch.device(name)
-    except RuntimeError:
+    except RuntimeError:  # no device's name at all
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device: got {name!r}, need cpu, cuda or cuda:<number>")
-    there = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= there:
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
         raise ValueError(
-            f"device: got {name!r}, need one of the {there} that torch finds; use cpu"
+            f"device: got {name!r}, need one of the {count} that torch finds; use cpu"
         )
     return device
 

@@ -103,12 +103,14 @@ def tune(
     """
     method = METHOD_OF[config.method]()
     session = begin(net, source, objective, config, method, quantization, held_out)
-    whose = identity(net, objective, config, quantization)
+    run = identity(net, objective, config, quantization)
     if checkpoint is not None and checkpoint.exists():
-        restore(session, checkpoint, whose)
+        restore(session, checkpoint, run)
     if not session.evaluations:
         _evaluate(session)
     status, problem = "exhausted", ""
+    # a copy, as an update changes the module in place: an interrupt within one writes
+    # what was before it
     safe = snapshot(session)
     try:
         for _ in progress(range(session.update, config.updates), "tuning"):
@@ -121,7 +123,7 @@ def tune(
                 _evaluate(session)
             safe = snapshot(session)
             if checkpoint and session.update % config.evaluate_every == 0:
-                write_checkpoint(checkpoint, whose, safe)
+                write_checkpoint(checkpoint, run, safe)
         else:
             if session.evaluations[-1].update != session.update:
                 _evaluate(session)
@@ -132,18 +134,19 @@ def tune(
     finally:
         # nothing yet, as where the method refuses: another tuning may take the file
         if checkpoint is not None and safe.header["update"]:
-            write_checkpoint(checkpoint, whose, safe)
+            write_checkpoint(checkpoint, run, safe)
     return _finish(session, status, problem)
 
 
 def _update(session: Session) -> None:
     batch, quiet = session.draw()
     config = session.learner.config
+    # (U16): by the update's number, so that a resumed run has the same rates
     share = 0.5 ** (session.update / config.halve_every) if config.halve_every else 1.0
     for group in session.learner.optimizer.param_groups:
         group["lr"] = config.learning_rate * group["size"] * share
-    told = session.method.learn(session.learner, batch, quiet)
-    session.losses.append(told.losses)
+    progressed = session.method.learn(session.learner, batch, quiet)
+    session.losses.append(progressed.losses)
     session.update += 1
 
 
@@ -167,6 +170,7 @@ def _over(session: Session, config: TuneConfig) -> str:
         return ""
     if config.stop_accuracy is not None and best.accuracy >= config.stop_accuracy:
         return "converged"
+    # patience counts evaluations, not updates: nothing is known in between
     since = sum(e.update > best.update for e in session.evaluations)
     return "settled" if config.patience and since >= config.patience else ""
 
@@ -176,6 +180,7 @@ def _finish(session: Session, status: str, problem: str) -> Tuned:
     if best is None:
         raise RuntimeError("evaluation: got none, need the one before tuning")
     return Tuned(
+        # to the bit: through the module's type it would be rounded
         network=session.network(session.best) if best.update else session.net,
         fixed=session.fixed(session.best),
         evaluations=tuple(session.evaluations),

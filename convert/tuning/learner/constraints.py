@@ -46,6 +46,7 @@ def constraints_of(
         sparse: whether weights that are 0 stay 0.
         like: gives type and device.
     """
+    # (U17)
     sign = np.sign(net.w_rec)
     of_neuron = np.sign(sign.sum(axis=0)) * (
         np.abs(sign.sum(axis=0)) == (sign != 0).sum(0)
@@ -53,7 +54,7 @@ def constraints_of(
     allowed = np.where(sign != 0, sign, of_neuron)
     low = np.where(dale & (allowed > 0), 0.0, -np.inf)
     high = np.where(dale & (allowed < 0), 0.0, np.inf)
-    if sparse:
+    if sparse:  # also where signs are free: an absent synapse is no small one
         low, high = (np.where(sign == 0, 0.0, bound) for bound in (low, high))
     span = net.v_th - net.v_reset
 
@@ -65,6 +66,7 @@ def constraints_of(
         high=tensor(high),
         tau={
             name: (
+                # below, a step would lose nearly all, and the gradient with it
                 tensor(np.minimum(tau, 2 * net.dt)),
                 tensor(np.maximum(tau, TAU_MAX)),
             )
@@ -94,12 +96,14 @@ def typical_sizes(module: LIFModule) -> dict[str, float]:
     deliver at 10 Hz, as it is often 0; for thresholds and resting potentials the mean
     of v_th − v_reset; for time constants their mean.
     """
+    # (U16)
     span = float((module.v_th - module.v_reset).detach().mean())
     weights = {name: _rms(getattr(module, name)) for name in ("w_in", "w_rec", "w_out")}
     n = module.w_rec.shape[0]
     sizes = {
         "w_in": weights["w_in"] or span,
         "w_rec": weights["w_rec"] or span / n**0.5,
+        # at 10 Hz, a usual rate, n such weights make an output of 1
         "w_out": weights["w_out"] or 1 / (10.0 * n),
         "v_leak": span,
         "v_th": span,
@@ -111,5 +115,6 @@ def typical_sizes(module: LIFModule) -> dict[str, float]:
 
 
 def _rms(weights: Tensor) -> float:
-    there = weights.detach()[weights != 0]
-    return float(there.double().square().mean().sqrt()) if there.numel() else 0.0
+    # absent synapses would make the typical weight of a sparse matrix small
+    present = weights.detach()[weights != 0]
+    return float(present.double().square().mean().sqrt()) if present.numel() else 0.0

@@ -46,12 +46,14 @@ def perturbed(
     if weight_noise == 0:
         yield
         return
+    # kept, not subtracted again: adding and subtracting would round
     clean = {name: getattr(module, name).detach().clone() for name in NOISY}
     try:
         with torch.no_grad():
             for name in NOISY:
                 weight = getattr(module, name)
                 weight.copy_(_noisy(weight, weight_noise, chance))
+            # no device turns a synapse's sign
             module.w_rec.copy_(module.w_rec.maximum(kept.low).minimum(kept.high))
         yield
     finally:
@@ -117,6 +119,7 @@ def round_update(
             )
         with torch.no_grad():
             weight = getattr(module, name)
+            # (U19), in float64: a step of float32 weights may be below their rounding
             step = peak.double() / levels
             moved = (weight.double() - before[name].double()) / step
             up = torch.rand(
@@ -130,16 +133,16 @@ def round_update(
 
 
 def _noisy(weight: Tensor, share: float, chance: torch.Generator) -> Tensor:
-    there = weight != 0
-    if not there.any():
+    """Return a matrix with noise (U18)."""
+    present = weight != 0
+    if not present.any():
         return weight
-    drawn = torch.randn(
+    normal = torch.randn(
         weight.shape, generator=chance, dtype=weight.dtype, device=chance.device
-    )
-    noisy = weight + share * weight[there].square().mean().sqrt() * drawn.to(
-        weight.device
-    )
-    return noisy if weight.requires_grad else torch.where(there, noisy, weight)
+    ).to(weight.device)
+    noisy = weight + share * weight[present].square().mean().sqrt() * normal
+    # where new synapses may grow, those of 0 are on the device already
+    return noisy if weight.requires_grad else torch.where(present, noisy, weight)
 
 
 def _peak(name: str) -> str:

@@ -1,7 +1,4 @@
-"""`Source`: where trials come from; `Batch`: some of them as tensors.
-
-Where trials come from: a task, or trials that are given once and for all.
-"""
+"""`Source`: where trials come from, a task or given ones; `Batch`: some as tensors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,10 +76,10 @@ def as_batch(
         ValueError: trials of other channels or outputs than the network's, or of steps
             that are no multiple of its dt.
     """
-    got = (trials.inputs.shape[2], trials.targets.shape[2])
-    if got != (net.n_in, net.n_out):
+    n_in, n_out = trials.inputs.shape[2], trials.targets.shape[2]
+    if (n_in, n_out) != (net.n_in, net.n_out):
         raise ValueError(
-            f"trials: got {got[0]} input channels and {got[1]} outputs, need "
+            f"trials: got {n_in} input channels and {n_out} outputs, need "
             f"{net.n_in} and {net.n_out}; choose the task the network was made for"
         )
     fine = refine(trials, net.dt)
@@ -95,7 +92,7 @@ def as_batch(
         inputs=tensor(source.before(fine.inputs, lead)),
         targets=tensor(fine.targets),
         mask=tensor(fine.mask),
-        labels=torch.tensor(fine.labels, device=device),
+        labels=torch.tensor(fine.labels, device=device),  # int64, as torch indexes
         lead=lead,
         seed=seed,
         trials=fine,
@@ -123,7 +120,7 @@ def silent_batch(
         dtype: of the tensors.
         device: of the tensors.
     """
-    steps, lead = round(length / net.dt), round(settle / net.dt)
+    steps = round(length / net.dt)
     record = Trials(
         inputs=np.zeros((steps, trials, net.n_in)),
         targets=np.zeros((steps, trials, net.n_out)),
@@ -135,8 +132,7 @@ def silent_batch(
     source = Source(
         draw=lambda *_: record, score=lambda *_: np.ones(trials), lead=settle
     )
-    made = as_batch(record, net, source, seed=seed, dtype=dtype, device=device)
-    return made._replace(lead=lead)
+    return as_batch(record, net, source, seed=seed, dtype=dtype, device=device)
 
 
 HELD_OUT = 0.25
@@ -150,6 +146,7 @@ def answer_is_label(outputs: np.ndarray, trials: Trials) -> np.ndarray:
         outputs: steps × batch × output.
         trials: as many.
     """
+    # (O10)
     mask = trials.mask[:, :, None]
     mean = (outputs * mask).sum(axis=0) / np.maximum(mask.sum(axis=0), 1)
     return mean.argmax(axis=1) == trials.labels
@@ -162,6 +159,7 @@ def answer_is_near(outputs: np.ndarray, trials: Trials) -> np.ndarray:
     the squared error is less than half of what the targets' mean would leave, or than a
     hundredth where the targets are constant.
     """
+    # (O10); a trial without a masked step counts as wrong, not as NaN
     mask = trials.mask[:, :, None]
     count = np.maximum(mask.sum(axis=0), 1)
     mean = (trials.targets * mask).sum(axis=0) / count
@@ -190,6 +188,7 @@ def split_trials(
             f"held_out: got {held_out}, which holds out {held} of {trials.batch} "
             "trials, need at least one on either side"
         )
+    # sorted again: recordings drift, and trials stay in the order of their recording
     order = np.random.default_rng(seed).permutation(trials.batch)
     return subset(trials, np.sort(order[held:])), subset(trials, np.sort(order[:held]))
 

@@ -84,6 +84,7 @@ class Objective:
         """
         if self.timescales is None:
             return {}
+        # 50 ms in steps of both: bins of 48 ms have another covariance at each lag
         width, need = observation.bin_steps * batch.trials.dt, self.timescales.bin_width
         if abs(width - need) > SAME_BIN * need:
             raise ValueError(
@@ -141,12 +142,13 @@ def _check_outputs(outputs: Tensor, batch: Batch) -> None:
 
 
 def _mse(outputs: Tensor, batch: Batch) -> Tensor:
+    # (O1)
     counted = (batch.mask.sum() * outputs.shape[2]).clamp(min=1)
     return _squares(outputs, batch).sum() / counted
 
 
 def _norm(outputs: Tensor, batch: Batch) -> Tensor:
-    # √ has no finite slope at 0
+    # (O2); √ has no finite slope at 0
     return (_squares(outputs, batch).sum(dim=0) + 1e-12).sqrt().mean()
 
 
@@ -160,6 +162,7 @@ def _labels(outputs: Tensor, batch: Batch) -> Tensor:
         raise ValueError(
             "outputs: got 1, need one for each label, 2 or more; choose task 'mse'"
         )
+    # torch would stop at these with an index out of range, or take −100 for "ignore"
     wrong = (labels < 0) | (labels >= n_out)
     if wrong.any():
         trial = int(np.argmax(wrong))
@@ -173,6 +176,7 @@ def _labels(outputs: Tensor, batch: Batch) -> Tensor:
             f"mask: got no step that counts in trial {int(np.argmax(unasked))}, need "
             "one in each for task 'labels'"
         )
+    # (O3)
     counted = batch.mask.sum(dim=0).clamp(min=1)
     mean = (outputs * batch.mask[:, :, None]).sum(dim=0) / counted[:, None]
     return torch.nn.functional.cross_entropy(mean, batch.labels)

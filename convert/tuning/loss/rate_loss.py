@@ -112,24 +112,26 @@ def rate_error(counts: Tensor, bin_width: float, target: RateTarget) -> Tensor:
     """
     rates = rates_of(counts, bin_width)
     # a copy: torch warns of arrays that are read-only
-    wanted = torch.tensor(target.rates, dtype=rates.dtype, device=rates.device)
-    if wanted.ndim and wanted.shape != rates.shape:
+    aims = torch.tensor(target.rates, dtype=rates.dtype, device=rates.device)
+    if aims.ndim and aims.shape != rates.shape:
         raise ValueError(
-            f"rates: got targets of {len(wanted)} neurons, need {len(rates)}; measure "
+            f"rates: got targets of {len(aims)} neurons, need {len(rates)}; measure "
             "them on a reference of as many neurons"
         )
     if target.kind == "mean":
-        rates, wanted = rates.mean(), wanted.mean()
-    error = (rates - wanted) / (wanted + target.floor)
+        rates, aims = rates.mean(), aims.mean()
+    error = (rates - aims) / (aims + target.floor)  # (O4)
     if target.kind == "most":
         error = error.clamp(min=0)
     return target.weight * soften(error.square()).mean()
 
 
 def soften(square: Tensor) -> Tensor:
-    """Return x up to 1 and 2√x − 1 beyond, of squared errors x.
+    """Return x up to 1 and 2√x − 1 beyond, of squared errors x (O5).
 
-    The slope with respect to the error stays below 2: one neuron that ran away does not
-    drown all others. Source: Huber 1964, doi:10.1214/aoms/1177703732.
+    The slope with respect to the error is 2 at most, and 2 for all beyond 1: one neuron
+    that ran away does not drown all others. Source: Huber 1964,
+    doi:10.1214/aoms/1177703732.
     """
+    # clamped: where() differentiates both, and √ has no finite slope at 0
     return torch.where(square > 1, 2 * square.clamp(min=1).sqrt() - 1, square)

@@ -152,6 +152,7 @@ def reference_curves(
     moments = estimate(torch.tensor(binned, dtype=torch.float64), lags)
     mean, covariance = moments.mean.numpy(), moments.covariance.numpy()
     seconds = width * spikes.dt
+    # a neuron that hardly fires has hardly a curve, and one that does not vary none
     active = (mean >= min_rate * seconds) & (covariance[0] > 0)
     if not active.any():
         raise ValueError(
@@ -192,6 +193,7 @@ def estimate(counts: Tensor, lags: int) -> CountMoments:
         raise ValueError(
             f"bins: got {bins}, need more than {lags} (the lags); run longer trials"
         )
+    # (O6): over trials, so that nothing of a trial's own slow drift is taken away
     centred = counts - counts.mean(dim=1, keepdim=True)
     sums = [
         (centred[: bins - k] * centred[k:]).sum(dim=(0, 1)) / (bins - k)
@@ -227,52 +229,54 @@ def loss_of(counts: Tensor, target: TimescaleTarget) -> Tensor:
             f"trials: got {trials} without input, need at least {FEWEST}; raise "
             "quiet_trials"
         )
-    kept = np.flatnonzero(target.reliability)
+    reliable = np.flatnonzero(target.reliability)
     half = trials // 2
-    whole = counts[:, :, torch.tensor(kept, device=counts.device)]
-    parts = [
-        _errors(estimate(some, target.lags), target, kept)
-        for some in (whole[:, :half], whole[:, half:])
-    ]
-    one, other = parts
-    squares = (one.curve * other.curve).mean(dim=0)
-    squares = squares + (one.others * other.others).sum(dim=0)
+    whole = counts[:, :, torch.tensor(reliable, device=counts.device)]
+    a, b = (
+        _errors(estimate(part, target.lags), target, reliable)
+        for part in (whole[:, :half], whole[:, half:])
+    )
+    squares = (a.curve * b.curve).mean(dim=0)  # (O8)
+    squares = squares + (a.moments * b.moments).sum(dim=0)
     # along the curve, the mean has counted fully what is to count `amplitude` times
-    along = one.along * other.along / target.lags
+    along = a.along * b.along / target.lags
     squares = squares - (1 - target.amplitude) * along
-    weights = _tensor(target.reliability[kept] / target.reliability.sum(), counts)
+    weights = _tensor(target.reliability[reliable] / target.reliability.sum(), counts)
+    # (O9); a negative square, as noise may make it, is not softened
     return target.weight * (weights * soften(squares)).sum()
 
 
 class _Errors(NamedTuple):
     """Of some trials: what is 0 on average where the target is met, by neuron.
 
-    `curve` is lag × neuron, `along` its part along the target's curve, `others` those
+    `curve` is lag × neuron, `along` its part along the target's curve, `moments` those
     of the mean and the variance, scaled so that their squares have their weights.
     """
 
     curve: Tensor
     along: Tensor
-    others: Tensor
+    moments: Tensor
 
 
 def _errors(
-    moments: CountMoments, target: TimescaleTarget, kept: np.ndarray
+    moments: CountMoments, target: TimescaleTarget, reliable: np.ndarray
 ) -> _Errors:
-    variance, mean = target.variance[kept], target.mean[kept]
-    wanted = target.covariance[:, kept]
-    length = np.sqrt((wanted * wanted).sum(axis=0))
-    direction = np.divide(wanted, length, out=np.zeros_like(wanted), where=length > 0)
+    """Return the errors of some neurons (O7)."""
+    variance, mean = target.variance[reliable], target.mean[reliable]
+    aim = target.covariance[:, reliable]
+    # a curve of 0 at every lag has no direction: all of its error is one of shape
+    length = np.sqrt((aim * aim).sum(axis=0))
+    direction = np.divide(aim, length, out=np.zeros_like(aim), where=length > 0)
     like = moments.mean
     scale = _tensor(variance, like)
-    curve = (moments.covariance[1:] - _tensor(wanted, like)) / scale
+    curve = (moments.covariance[1:] - _tensor(aim, like)) / scale
     per_mean = np.sqrt(target.mean_weight / np.maximum(variance, mean))
-    others = (
+    errors = (
         (moments.mean - _tensor(mean, like)) * _tensor(per_mean, like),
         (moments.covariance[0] / scale - 1) * float(np.sqrt(target.variance_weight)),
     )
     along = (curve * _tensor(direction, like)).sum(dim=0)
-    return _Errors(curve, along, torch.stack(others))
+    return _Errors(curve, along, torch.stack(errors))
 
 
 def _tensor(array: np.ndarray, like: Tensor) -> Tensor:
