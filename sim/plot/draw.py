@@ -44,6 +44,42 @@ STYLE: Any = {
 }
 
 
+@contextmanager
+def picture(
+    path: Target,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    size: tuple[float, float],
+    heights: Sequence[float] | None = None,
+    shared: bool = False,
+) -> Iterator[np.ndarray]:
+    """Give rows × columns of axes; once all are drawn write them as PNG.
+
+    Args:
+        path: of the PNG.
+        rows: of axes.
+        columns: of axes.
+        size: of the figure, in inches.
+        heights: of the rows, relative to each other; None for equal ones.
+        shared: whether all axes have the same limits.
+    """
+    with matplotlib.rc_context(STYLE):
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
+        figure = Figure(figsize=size, layout=layout)
+        FigureCanvasAgg(figure)
+        yield figure.subplots(
+            rows,
+            columns,
+            sharex=shared,
+            sharey=shared,
+            squeeze=False,
+            height_ratios=heights,
+        )
+        with atomic(path) as stream:
+            figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+
+
 def rasters(
     path: Target,
     stages: Mapping[str, Spikes],
@@ -72,7 +108,7 @@ def rasters(
             if not 0 <= k <= last:
                 raise ValueError(f"trials[{title!r}]: got {k}, need 0 to {last}")
     size = 1.2 + 3.4 * len(trials), 0.9 + 1.8 * len(stages)
-    with _canvas(path, size, len(stages), len(trials)) as (figure, grid):
+    with picture(path, len(stages), len(trials), size=size, shared=True) as grid:
         for row, (stage, recording) in zip(grid, stages.items(), strict=True):
             row[0].set_ylabel(f"{stage}\nneuron")
             for axes, k in zip(row, trials.values(), strict=True):
@@ -85,7 +121,9 @@ def rasters(
             for sign, label, colour in SIGNS
             if (signs == sign).any()
         ]
-        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+        grid[0, 0].figure.legend(
+            handles=handles, loc="outside upper right", ncols=len(handles)
+        )
     return Path(path)
 
 
@@ -115,7 +153,7 @@ def outputs(
     named = [(names or {}).get(label, f"condition {label}") for label in labels]
     colours = dict(zip(labels, STAGE_COLOURS * len(labels), strict=False))
     size = 1.6 + 4.0 * columns, 0.9 + 1.6 * len(stages)
-    with _canvas(path, size, len(stages), columns) as (figure, grid):
+    with picture(path, len(stages), columns, size=size, shared=True) as grid:
         for row, (stage, (traces, trials)) in zip(grid, stages.items(), strict=True):
             for k, axes in enumerate(row):
                 _traces(axes, np.asarray(traces)[:, :, k], trials, k, colours)
@@ -133,7 +171,7 @@ def outputs(
         handles.append(Line2D([], [], color=GREY, lw=1, ls="--", label="target"))
         if rule:
             handles.append(Line2D([], [], color=GREY, ls=":", label="criterion"))
-        figure.legend(handles=handles, loc="outside upper center", ncols=5)
+        grid[0, 0].figure.legend(handles=handles, loc="outside upper center", ncols=5)
     return Path(path)
 
 
@@ -146,7 +184,7 @@ def tau_histograms(path: Target, stages: Mapping[str, Timescales]) -> Path:
     """
     _some("stages", stages)
     size = 5.6, 0.6 + 1.35 * len(stages)
-    with _canvas(path, size, len(stages)) as (_, grid):
+    with picture(path, len(stages), size=size, shared=True) as grid:
         edges, first = TAU_EDGES, None
         for k, (stage, timescales) in enumerate(stages.items()):
             axes, colour = grid[k, 0], STAGE_COLOURS[k % len(STAGE_COLOURS)]
@@ -190,7 +228,7 @@ def tau_against(
     has = np.isfinite(before.tau), np.isfinite(after.tau)
     both = np.logical_and(*has)
     x, y = 1e3 * before.tau[both], 1e3 * after.tau[both]
-    with _canvas(path, (4.4, 4.6)) as (figure, grid):
+    with picture(path, size=(4.4, 4.6)) as grid:
         axes = grid[0, 0]
         line = np.array([0.85 * min([5.0, *x, *y]), 1.2 * max([500.0, *x, *y])])
         edges = line * (1 - band), line * (1 + band)
@@ -201,7 +239,7 @@ def tau_against(
         _log_tau(axes, "y")
         axes.set(xlim=line, ylim=line, aspect="equal")
         axes.set(xlabel=f"τ {names[0]} (ms)", ylabel=f"τ {names[1]} (ms)")
-        figure.legend(loc="outside lower center", ncols=2)
+        grid[0, 0].figure.legend(loc="outside lower center", ncols=2)
         title = f"{x.size} of {before.n} neurons in both"
         if x.size:
             title += f", {np.mean(np.abs(y / x - 1) <= band):.0%} within ±{band:.0%}"
@@ -274,18 +312,3 @@ def _some(name: str, value: Mapping[str, Any]) -> None:
 def _same(name: str, shape: tuple[int, ...], need: tuple[int, ...]) -> None:
     if shape != need:
         raise ValueError(f"{name}: got shape {shape}, need {need}")
-
-
-@contextmanager
-def _canvas(
-    path: Target, size: tuple[float, float], rows: int = 1, columns: int = 1
-) -> Iterator[tuple[Figure, np.ndarray]]:
-    """Give a figure of `size` inches and its axes; write it once all are drawn."""
-    with matplotlib.rc_context(STYLE):
-        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06)
-        figure = Figure(figsize=size, layout=layout)
-        FigureCanvasAgg(figure)
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        yield figure, grid
-        with atomic(path) as stream:
-            figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})

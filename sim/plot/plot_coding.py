@@ -147,38 +147,7 @@ def decoding_course(
     axes.axhline(first.chance, color=GREY, lw=0.8, ls="--", zorder=0)
     axes.set(xlim=(0, 1e3 * first.lags[-1]), ylim=(None, 1.02))
     axes.set(xlabel="time since training (ms)", ylabel="decoding accuracy")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), title="half-life")
-    return axes
-
-
-def stability_stages(
-    axes: Axes,
-    codes: Mapping[str, MemoryCode],
-    *,
-    groups: Sequence[str] = ("long_matched", "short_matched"),
-) -> Axes:
-    """Draw how stably groups of units hold, side by side in every stage.
-
-    Args:
-        axes: where to.
-        codes: memory code of each stage.
-        groups: which.
-    """
-    width = 0.5 / max(1, len(groups))
-    for k, name in enumerate(groups):
-        found = [code.groups[name].stability for code in codes.values()]
-        place = np.arange(len(found)) + (k - (len(groups) - 1) / 2) * width
-        mark: Any = {"color": GROUP_COLOURS[name], "ms": 6, "lw": 0, "marker": "o"}
-        axes.plot(place, [one.value for one in found], **mark, label=NAMES[name])
-        for x, one in zip(place, found, strict=True):
-            if np.isfinite([one.low, one.high]).all():
-                axes.plot(
-                    [x, x], [one.low, one.high], color=GROUP_COLOURS[name], lw=1.4
-                )
-    axes.axhline(0, color=GREY, lw=0.8, ls="--", zorder=0)
-    axes.set_xticks(range(len(codes)), list(codes))
-    axes.set(ylabel="discriminability off/on diagonal", xlim=(-0.6, len(codes) - 0.4))
-    axes.legend(loc="best")
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title="half-life")
     return axes
 
 
@@ -220,7 +189,7 @@ def _outline(
 
 def _bar(image: AxesImage, axes: list[Axes], label: str) -> None:
     figure = axes[0].figure
-    figure.colorbar(image, ax=axes, label=label, shrink=0.8)
+    figure.colorbar(image, ax=axes, label=label, shrink=0.8, aspect=30)
 
 
 def _says(interval: Interval) -> str:

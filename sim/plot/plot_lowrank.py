@@ -1,25 +1,17 @@
 """Pictures of a low-rank reading: each function draws on the axes that it is given."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float64, Int64
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import CenteredNorm
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from isotau.convert.ground.files import atomic
 from isotau.sim.lowrank.dynamics import FixedPoint, Modes, Reduced, flow
 from isotau.sim.lowrank.overlaps import Overlaps
-from isotau.sim.plot.draw import DPI, GREY, PALE, STAGE_COLOURS, STYLE
+from isotau.sim.plot.draw import GREY, PALE, STAGE_COLOURS
 
 MARKS: dict[str, Any] = {
     "stable": {"marker": "o", "color": "black"},
@@ -30,24 +22,6 @@ MARKS: dict[str, Any] = {
 SIGNED = "RdBu_r"
 DARK = 0.65
 """Fraction of the largest value from which on numbers are written in white."""
-
-
-@contextmanager
-def picture(
-    path: str | os.PathLike[str],
-    rows: int = 1,
-    columns: int = 1,
-    *,
-    size: tuple[float, float],
-) -> Iterator[np.ndarray]:
-    """Give rows × columns of axes in a figure of `size` inches; write it as PNG."""
-    with matplotlib.rc_context(STYLE):
-        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
-        figure = Figure(figsize=size, layout=layout)
-        FigureCanvasAgg(figure)
-        yield figure.subplots(rows, columns, squeeze=False)
-        with atomic(Path(path)) as stream:
-            figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def kappa_traces(
@@ -98,62 +72,15 @@ def kappa_traces(
     return axes
 
 
-def overlap_matrix(
-    axes: Axes, overlaps: Overlaps, *, population: int | None = None
-) -> Axes:
-    """Draw how n (rows; below them the outputs w) overlap with m, I and b.
-
-    Args:
-        axes: where to.
-        overlaps: of a network.
-        population: whose covariances to draw; None for aᵀb/N over all units.
-    """
+def overlap_matrix(axes: Axes, overlaps: Overlaps) -> Axes:
+    """Draw aᵀb/N of n (rows; below them the outputs w) with m, I and b."""
     rows = np.concatenate([overlaps.columns("n"), overlaps.columns("w")])
     columns = np.concatenate([overlaps.columns(letter) for letter in "mIb"])
-    if population is None:
-        values, title = overlaps.matrix, "overlap aᵀb/N"
-    else:
-        if not 0 <= population < overlaps.fractions.size:
-            raise ValueError(
-                f"population: got {population}, need 0 to {overlaps.fractions.size - 1}"
-            )
-        values = overlaps.covariances[population]
-        share = overlaps.fractions[population]
-        title = f"covariance, population {population + 1} ({share:.0%} of units)"
     named = [_label(name) for name in overlaps.names]
-    _heat(axes, values[np.ix_(rows, columns)])
+    _heat(axes, overlaps.matrix[np.ix_(rows, columns)])
     axes.set_xticks(range(columns.size), [named[k] for k in columns])
     axes.set_yticks(range(rows.size), [named[k] for k in rows])
-    axes.set_title(title)
-    return axes
-
-
-def effective_connectivity(
-    axes: Axes, sigma: Float64[np.ndarray, "populations rank sources"]
-) -> Axes:
-    """Draw σ̃ of each population, side by side, and their sum at the right.
-
-    Args:
-        axes: where to.
-        sigma: from `isotau.sim.lowrank.mean_field.effective_connectivity`.
-    """
-    count, rank, sources = sigma.shape
-    parts = [*sigma, sigma.sum(axis=0)] if count > 1 else [sigma[0]]
-    gap = np.full((rank, 1), np.nan)
-    blocks = [block for part in parts for block in (part, gap)][:-1]
-    _heat(axes, np.hstack(blocks))
-    starts = np.arange(len(parts)) * (sources + 1)
-    names = [_label(f"m{k + 1}") for k in range(rank)]
-    names += [_label(f"I{k + 1}") for k in range(sources - rank)]
-    places = (starts[:, None] + np.arange(sources)).ravel()
-    axes.set_xticks(places, names * len(parts))
-    axes.set_yticks(range(rank), [_label(f"n{k + 1}") for k in range(rank)])
-    axes.set_aspect("auto")
-    titles = [f"population {k + 1}" for k in range(count)] + ["sum"] * (count > 1)
-    above: Any = {"transform": axes.get_xaxis_transform(), "fontsize": 8}
-    for start, title in zip(starts, titles, strict=True):
-        axes.text(start + (sources - 1) / 2, 1.02, title, ha="center", **above)
-    axes.set_title("effective connectivity σ̃", pad=18)
+    axes.set_title("overlap aᵀb/N")
     return axes
 
 
@@ -223,11 +150,7 @@ def flow_field(
     drawn = zip((paths or {}).items(), widths, _colours(), strict=False)
     for (name, path), width, colour in drawn:
         axes.plot(*np.transpose(path), color=colour, lw=width, label=name, zorder=3)
-    for kind, mark in MARKS.items():
-        of_kind = [point.kappa for point in points if point.kind == kind]
-        if of_kind:
-            x, y = np.transpose(of_kind)
-            axes.scatter(x, y, s=42, label=kind, edgecolors="black", zorder=4, **mark)
+    _mark(axes, {point: tuple(point.kappa) for point in points})
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axes.set(xlabel=f"κ{_low(1)}", ylabel=f"κ{_low(2)}", title="flow of κ")
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -235,6 +158,39 @@ def flow_field(
     if paths or points:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     return axes
+
+
+def flow_line(
+    axes: Axes, reduced: Reduced, points: Sequence[FixedPoint], *, reach: float
+) -> Axes:
+    """Draw how fast κ of a single mode changes from everywhere, and its fixed points.
+
+    Args:
+        axes: where to.
+        reduced: dynamics of rank 1.
+        points: from `fixed_points`.
+        reach: largest |κ| to show.
+    """
+    if reduced.rank != 1:
+        raise ValueError(f"reduced: got rank {reduced.rank}, need 1 for a line")
+    line = np.linspace(-reach, reach, 201)
+    axes.axhline(0, color=GREY, lw=0.8, ls="--", zorder=0)
+    axes.plot(line, flow(reduced, line[:, None])[:, 0], color=STAGE_COLOURS[0], lw=1.6)
+    _mark(axes, {point: (point.kappa[0], 0.0) for point in points})
+    axes.set(xlabel=f"κ{_low(1)}", ylabel="dκ/dt (1/s)", title="flow of κ")
+    axes.set_xlim(-reach, reach)
+    if points:
+        axes.legend(loc="best")
+    return axes
+
+
+def _mark(axes: Axes, places: Mapping[FixedPoint, tuple[float, ...]]) -> None:
+    """Draw fixed points at their places, each kind with its own mark."""
+    for kind, mark in MARKS.items():
+        of_kind = [place for point, place in places.items() if point.kind == kind]
+        if of_kind:
+            x, y = np.transpose(of_kind)
+            axes.scatter(x, y, s=42, label=kind, edgecolors="black", zorder=4, **mark)
 
 
 def _heat(axes: Axes, values: np.ndarray) -> None:

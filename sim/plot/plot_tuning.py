@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from isotau.convert.tuning.evaluate import TuneEvaluation
-from isotau.sim.plot.draw import GREY, STAGE_COLOURS
-from isotau.sim.plot.plot_lowrank import picture
+from isotau.sim.plot.draw import GREY, STAGE_COLOURS, picture
 
 COLOURS = {"task": STAGE_COLOURS[0], "rates": STAGE_COLOURS[1]} | {
     "timescales": STAGE_COLOURS[2],

@@ -16,7 +16,7 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.answers import HIGH, peak_is_right, peak_is_right_strictly
-from isotau.sim.tasks.task import Task
+from isotau.sim.tasks.task import Delay, Task
 
 DT = 0.005
 STIMULUS = 50
@@ -100,6 +100,11 @@ def _task(timing: DelayTiming) -> Task:
         score_strict=partial(peak_is_right_strictly, since=since),
         conditions=CONDITIONS,
         thresholds=(HIGH, -HIGH),
+        delay=Delay(
+            start=(timing.first + STIMULUS) * DT,
+            stop=timing.second * DT,
+            labels=((0, 1), (2, 3)),
+        ),
     )
 
 

@@ -7,11 +7,12 @@ doi:10.1038/s41593-022-01088-4, and of the code published with it.
 from functools import partial
 
 import numpy as np
+from jaxtyping import Int64
 
 from isotau.convert.ground import validation
 from isotau.convert.records.trials import Trials
 from isotau.sim.tasks.answers import mean_is_right, mean_is_right_strictly
-from isotau.sim.tasks.task import Task, during
+from isotau.sim.tasks.task import Delay, Task, during
 
 NAME = "dms-lowrank"
 DT = 0.020
@@ -43,6 +44,7 @@ def dms_lowrank(*, shortest: float = 0.5, longest: float = 3.0) -> Task:
         raise ValueError(
             f"longest: got {longest} s, need more than {shortest} s (shortest)"
         )
+    start = FIXATION + STIMULUS
     return Task(
         name=NAME,
         n_in=2,
@@ -53,6 +55,11 @@ def dms_lowrank(*, shortest: float = 0.5, longest: float = 3.0) -> Task:
         score_strict=mean_is_right_strictly,
         conditions=CONDITIONS,
         thresholds=(0.0,),
+        delay=Delay(
+            start=start * DT,
+            stop=(start + int(_whole_steps(shortest))) * DT,
+            labels=((0, 1), (2, 3)),
+        ),
     )
 
 
@@ -70,9 +77,8 @@ def _draw(
     """
     batch = validation.whole("batch", batch, 1, 1 << 20)
     first, second = rng.integers(2, size=(2, batch))
-    # Cut to whole steps as in the published code; the 1e-6 keeps 0.5/0.02 at 25.
-    delay = np.floor(rng.uniform(*delays, size=batch) / DT + 1e-6).astype(np.int64)
-    most = int(np.floor(delays[1] / DT + 1e-6))
+    delay = _whole_steps(rng.uniform(*delays, size=batch))
+    most = int(_whole_steps(delays[1]))
     steps = FIXATION + STIMULUS + most + STIMULUS + DECISION
     second_start = FIXATION + STIMULUS + delay
     decision = during(second_start + STIMULUS, DECISION, steps)
@@ -92,6 +98,12 @@ def _draw(
         dt=DT,
         task=NAME,
     )
+
+
+def _whole_steps(seconds: float | np.ndarray) -> Int64[np.ndarray, "*batch"]:
+    """Return times cut to whole steps, as in the published code."""
+    # The 1e-6 keeps 0.5/0.02 at 25.
+    return np.floor(np.asarray(seconds) / DT + 1e-6).astype(np.int64)
 
 
 DMS_LOWRANK = dms_lowrank()

@@ -2,13 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from isotau.convert.ground import validation
 from isotau.convert.records.trials import Draw, Score, Trials
+
+
+class Delay(NamedTuple):
+    """When a first stimulus of two kinds is over, and a second has not yet come.
+
+    Attributes:
+        start: end of the first stimulus, in seconds from the start of the trial.
+        stop: start of the second in the trials where it comes first.
+        labels: of the trials whose first stimulus was of one kind, and of the other.
+    """
+
+    start: float
+    stop: float
+    labels: tuple[tuple[int, ...], tuple[int, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -29,6 +43,7 @@ class Task:
         held: input channels that are on from the first step of a trial and stand at
             that value also before it, where a simulation starts early; the others are
             silent there (see `lead_in`).
+        delay: in which a first stimulus has to be remembered; None without one.
     """
 
     name: str
@@ -41,6 +56,7 @@ class Task:
     conditions: Mapping[int, str]
     thresholds: tuple[float, ...] = ()
     held: tuple[int, ...] = ()
+    delay: Delay | None = None
 
     def __post_init__(self) -> None:
         """Check and freeze the numbers."""

@@ -11,6 +11,7 @@ from isotau.jobs.pipeline import KappaReading, Result
 from isotau.jobs.stages import StageRun
 from isotau.sim.plot import draw as plot
 from isotau.sim.plot import plot_lowrank
+from isotau.sim.plot.draw import picture
 
 MOST_COLUMNS = 3
 MOST_COLOURS, MOST_LONG = 6, 4
@@ -29,7 +30,7 @@ def draw(result: Result, out: Path) -> None:
     names = result.plan.task.conditions
     longest = max(len(name) for name in names.values())
     most = MOST_COLOURS if longest < LONG else MOST_LONG
-    chosen = _spread(result.plan.test.labels, most)
+    chosen = spread(result.plan.test.labels, most)
     plot.outputs(
         out / "outputs.png",
         {name: _only(stage, chosen) for name, stage in result.stages.items()},
@@ -37,7 +38,11 @@ def draw(result: Result, out: Path) -> None:
         rule=result.plan.task.thresholds,
     )
     if result.kappa is not None:
-        _draw_kappa(result.kappa, chosen, names, out / "kappa.png")
+        modes = min(result.kappa.traces["rate"][0].shape[2], MOST_COLUMNS)
+        stages = len(result.kappa.traces)
+        size = 1.0 + 2.7 * stages, 1.0 + 2.1 * modes
+        with picture(out / "kappa.png", modes, stages, size=size) as grid:
+            draw_kappa(grid, result.kappa, chosen, names)
     if "lava" in result.stages:
         _draw_rasters(result, out / "rasters.png")
     taus = {
@@ -60,7 +65,7 @@ def _draw_rasters(result: Result, path: Path) -> None:
     names = result.plan.task.conditions
     shown = {
         names.get(label, f"condition {label}"): int(np.argmax(trials.labels == label))
-        for label in _spread(trials.labels, MOST_COLUMNS)
+        for label in spread(trials.labels, MOST_COLUMNS)
     }
     inputs = trials.inputs[:, list(shown.values())]
     active = np.flatnonzero(inputs.any(axis=(1, 2)))
@@ -77,24 +82,33 @@ def _draw_rasters(result: Result, path: Path) -> None:
     )
 
 
-def _draw_kappa(
-    reading: KappaReading, chosen: list[int], names: Mapping[int, str], path: Path
+def draw_kappa(
+    grid: np.ndarray,
+    reading: KappaReading,
+    chosen: list[int],
+    names: Mapping[int, str],
 ) -> None:
+    """Draw κ of some conditions: a row of axes per mode, a column per stage.
+
+    Args:
+        grid: axes, modes × stages.
+        reading: κ of every stage.
+        chosen: labels of the conditions to draw.
+        names: what labels mean.
+    """
     labels = reading.trials.labels
     keep = np.isin(labels, chosen)
     stages = {
         name: (traces[:, keep], dt) for name, (traces, dt) in reading.traces.items()
     }
-    modes = min(reading.traces["rate"][0].shape[2], MOST_COLUMNS)
-    size = 1.0 + 2.7 * len(stages), 1.0 + 2.1 * modes
-    with plot_lowrank.picture(path, modes, len(stages), size=size) as grid:
-        for mode, row in enumerate(grid):
-            plot_lowrank.kappa_traces(row, stages, labels[keep], mode=mode, names=names)
-            row[0].get_legend().remove()
-        handles, said = grid[0, 0].get_legend_handles_labels()
-        grid[0, 0].figure.legend(
-            handles, said, loc="outside upper center", ncols=len(said)
-        )
+    for mode, row in enumerate(grid):
+        plot_lowrank.kappa_traces(row, stages, labels[keep], mode=mode, names=names)
+        row[0].get_legend().remove()
+    # One legend for all, which would hide traces inside the axes.
+    handles, texts = grid[0, 0].get_legend_handles_labels()
+    grid[0, 0].figure.legend(
+        handles, texts, loc="outside upper center", ncols=len(texts)
+    )
 
 
 def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
@@ -113,7 +127,7 @@ def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
     return stage.outputs[:, keep], some
 
 
-def _spread(labels: np.ndarray, most: int) -> list[int]:
+def spread(labels: np.ndarray, most: int) -> list[int]:
     """Return some of the labels that occur, evenly spread and with both ends."""
     found = np.unique(labels)
     places = np.linspace(0, found.size - 1, min(most, found.size))

@@ -28,7 +28,7 @@ from isotau.jobs.preserve import (
 from isotau.reports.origin import describe_input, versions
 from isotau.reports.preserve_page import page
 from isotau.sim.plot import plot_agreement, plot_preservation
-from isotau.sim.plot.plot_lowrank import picture
+from isotau.sim.plot.draw import picture
 from isotau.sim.preservation import Curves, Pair, lines, summary, write_json
 from isotau.sim.preservation.files import plain
 from isotau.sim.tasks.choose_task import choose_task

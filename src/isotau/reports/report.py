@@ -79,7 +79,7 @@ def summarize_run(result: Result) -> dict[str, Any]:
         ),
         "stages": {name: _stage(name, result) for name in result.stages},
         "units": _units(result.units),
-        "kappa": None if result.kappa is None else _kappa(result.kappa),
+        "kappa": None if result.kappa is None else kappa_numbers(result.kappa),
         "versions": versions(),
     }
     if result.lava is not None:
@@ -141,7 +141,7 @@ def _units(units: UnitDiagnostics) -> dict[str, Any]:
     }
 
 
-def _kappa(reading: KappaReading) -> dict[str, Any]:
+def kappa_numbers(reading: KappaReading) -> dict[str, Any]:
     """Return how near κ of each stage is to the rate network's, mode by mode."""
     said: dict[str, Any] = {"n_trials": reading.trials.batch}
     for name, agreement in reading.agreement.items():
