@@ -58,11 +58,14 @@ from .convert.tuning.loss.objective import Objective as Objective
 from .convert.tuning.scratch import from_scratch as from_scratch
 from .convert.tuning.session import Quantization as Quantization
 from .convert.tuning.tune_loop import tune as tune
+from .jobs.code_network import CodeConfig as CodeConfig
+from .jobs.code_network import code_network as code_network
 from .jobs.pipeline import carry as carry
 from .jobs.pipeline import run_pipeline as run_pipeline
 from .jobs.preserve import PreserveConfig as PreserveConfig
 from .jobs.preserve import compare_stages as compare_stages
 from .jobs.preserve import measure_networks as measure_networks
+from .jobs.read_low_rank import read_low_rank as read_low_rank
 from .jobs.run_config import RunConfig as RunConfig
 from .jobs.run_config import TuningPlan as TuningPlan
 from .jobs.train import TrainRequest as TrainRequest

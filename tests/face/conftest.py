@@ -9,7 +9,9 @@ import torch
 
 from isotau import cli
 from isotau.convert.read.read_rate import read_rate
+from isotau.convert.records.rate import RateRNN
 from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.read_low_rank import LowRankReading, read_low_rank
 from isotau.jobs.run_config import RunConfig
 
 N = 48
@@ -67,3 +69,33 @@ def scaled(low_rank_file: Path) -> Result:
     """The same network scaled by λ, as the sigmoid one that it is equal to."""
     config = RunConfig(task="rdm", method="scale", seed=1, **SIZES)
     return carry(read_rate(low_rank_file).net, config)
+
+
+@pytest.fixture(scope="session")
+def low_rank_reading(low_rank_file: Path) -> LowRankReading:
+    """The low-rank network read at every stage."""
+    config = RunConfig(task="rdm", seed=1, **SIZES)
+    return read_low_rank(read_rate(low_rank_file).net, config)
+
+
+@pytest.fixture(scope="session")
+def delay_net() -> RateRNN:
+    """A tanh network made for `dms-750`: bistable along one mode, τ of 40 to 400 ms.
+
+    It remembers the first stimulus and takes no notice of the second; every unit's own
+    noise makes its τ seen.
+    """
+    rng, n = np.random.default_rng(3), 32
+    mode, other = np.sqrt(n) * np.linalg.qr(rng.normal(size=(n, 2)))[0].T
+    return RateRNN(
+        w_rec=1.6 * np.outer(mode, mode) / n,
+        w_in=np.stack([1.5 * mode, 0.1 * other], axis=1),
+        w_out=mode[None] / n,
+        bias=np.zeros(n),
+        b_out=np.zeros(1),
+        tau=rng.permutation(np.geomspace(0.04, 0.4, n)),
+        activation="tanh",
+        noise_std=0.1,
+        dt=0.005,
+        dale=np.zeros(n),
+    )

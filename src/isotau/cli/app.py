@@ -7,7 +7,9 @@ import typer
 
 import isotau
 from isotau.cli import (
+    code_command,
     foreign_commands,
+    lowrank_command,
     network_commands,
     target_commands,
     timescale_commands,
@@ -54,6 +56,8 @@ for command in (
     timescale_commands.preserve,
     timescale_commands.timescales,
     timescale_commands.compare,
+    code_command.code,
+    lowrank_command.lowrank,
     foreign_commands.quantize,
     foreign_commands.simulate,
     target_commands.check,

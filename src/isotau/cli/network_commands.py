@@ -44,7 +44,7 @@ def run(
     from isotau.targets.on_lava.lava_compat import LavaMissing
     from isotau.targets.on_lava.to_lava import LavaError
 
-    read = _read(network, assumptions, out)
+    read = read_network(network, assumptions, out)
     config = configure(
         read.net,
         carrying,
@@ -76,7 +76,7 @@ def convert(
     from isotau.cli.progress import bars
     from isotau.jobs.pipeline import carry
 
-    read = _read(network, assumptions, out)
+    read = read_network(network, assumptions, out)
     config = configure(read.net, carrying, trials=trials)
     _leave(carry(read.net, config, progress=bars), network, read, out)
 
@@ -108,7 +108,7 @@ def configure(
     )
 
 
-def _read(network: Path, assumptions: options.Assumptions, out: Path) -> "Read":
+def read_network(network: Path, assumptions: options.Assumptions, out: Path) -> "Read":
     """Return the network in a file, after saying what was assumed of it."""
     from isotau.convert.read.read_rate import read_rate
 

@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from isotau.convert.ground import files
-from isotau.jobs.readings.code_network import CodeConfig, NetworkCode
-from isotau.reports.report import versions
+from isotau.jobs.code_network import CodeConfig, NetworkCode
+from isotau.reports.origin import versions
 from isotau.sim.coding.memory_code import MemoryCode, numbers
 from isotau.sim.plot import plot_coding
 from isotau.sim.plot.draw import picture

@@ -232,3 +232,18 @@ def test_refusals(draw, text, tmp_path):
     with pytest.raises(ValueError, match=re.escape(text)):
         draw(tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_is_written(tmp_path):
+    path = tmp_path / "a.png"
+    with plot.picture(path, 2, 2, size=(6, 3), heights=(1, 2)) as grid:
+        assert grid.shape == (2, 2)
+        grid[0, 0].plot([0, 5])
+    low, high = (grid[k, 0].get_position().height for k in (0, 1))
+    assert high > 1.5 * low
+    assert grid[0, 1].get_ylim() == (0, 1)
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    size = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+    assert size == (1200, 600)
+    assert list(tmp_path.iterdir()) == [path]

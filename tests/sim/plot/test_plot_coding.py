@@ -175,15 +175,3 @@ def test_half_lives_without_an_upper_end():
 def test_decoding_course_wants_something():
     with pytest.raises(ValueError, match="lives: got none, need at least one"):
         draw.decoding_course(axes(), {})
-
-
-def test_stability_of_stages():
-    one = axes()
-    codes = {"rate": code(), "fixed": code(0.7, np.nan)}
-    assert draw.stability_stages(one, codes) is one
-    assert [tick.get_text() for tick in one.get_xticklabels()] == ["rate", "fixed"]
-    assert legend(one) == ["long τ, matched", "short τ, matched"]
-    dots = [line for line in one.get_lines() if line.get_marker() == "o"]
-    np.testing.assert_array_equal(dots[0].get_ydata(), [0.5, 0.7])
-    bars = [line.get_ydata() for line in one.get_lines() if len(line.get_xdata()) == 2]
-    assert any(np.allclose(bar, [0.4, 0.6]) for bar in bars)

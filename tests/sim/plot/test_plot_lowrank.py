@@ -70,34 +70,10 @@ def test_overlap_matrix_has_the_numbers():
     assert image.norm.vmin == -image.norm.vmax
 
 
-def test_overlap_matrix_of_a_population():
-    one = draw.overlap_matrix(axes(), OVERLAPS, population=1)
-    assert one.get_title() == "covariance, population 2 (25% of units)"
-    assert texts(one)[0] == "−1.40"
-
-
 def test_dark_cells_have_white_numbers():
     one = draw.overlap_matrix(axes(), OVERLAPS)
     colours = [to_hex(text.get_color()) for text in one.texts]
     assert (colours[0], colours[-1]) == ("#000000", "#ffffff")
-
-
-def test_effective_connectivity_shows_each_population_and_the_sum():
-    sigma = np.array([[[1.0, 0.0, 0.2]], [[-0.25, 0.5, 0.0]]])
-    one = axes()
-    assert draw.effective_connectivity(one, sigma) is one
-    assert texts(one)[:9] == [
-        *("1.00", "0.00", "0.20"),
-        *("−0.25", "0.50", "0.00"),
-        *("0.75", "0.50", "0.20"),
-    ]
-    assert texts(one)[9:] == ["population 1", "population 2", "sum"]
-    assert ticks(one, "x") == ["m₁", "I₁", "I₂"] * 3
-
-
-def test_effective_connectivity_of_one_population_has_no_sum():
-    one = draw.effective_connectivity(axes(), np.zeros((1, 2, 3)))
-    assert texts(one) == ["0.00"] * 6 + ["population 1"]
 
 
 def dots(one):
@@ -152,6 +128,29 @@ def test_flow_field_shows_points_and_paths():
     assert one.get_xlim() == (-3, 3)
 
 
+def test_flow_line_shows_the_speed_and_the_points():
+    reduced = Reduced(
+        rank=1,
+        tau=0.1,
+        target=lambda k: 2 * np.tanh(k),
+        coupling=lambda k: np.diag(2 / np.cosh(k) ** 2),
+    )
+    points = fixed_points(reduced, RNG.normal(size=(10, 1)))
+    one = axes()
+    assert draw.flow_line(one, reduced, points, reach=3.0) is one
+    assert legend(one) == ["stable", "unstable"]
+    stable, unstable = dots(one)
+    where = 1.9150080481545  # of κ = 2 tanh κ
+    np.testing.assert_allclose(
+        np.sort(stable.get_offsets()[:, 0]), [-where, where], atol=1e-6
+    )
+    np.testing.assert_allclose(unstable.get_offsets(), [[0, 0]], atol=1e-6)
+    speed = one.get_lines()[1].get_ydata()
+    np.testing.assert_allclose(speed[-1], (2 * np.tanh(3) - 3) / 0.1)
+    alone = draw.flow_line(axes(), reduced, (), reach=3.0)
+    assert alone.get_legend() is None
+
+
 def test_flow_field_of_the_field_alone_has_no_legend():
     assert draw.flow_field(axes(), pitchforks(), (), reach=1.0).get_legend() is None
 
@@ -162,19 +161,6 @@ def test_unstable_points_are_marked():
     )
     one = draw.flow_field(axes(), pitchforks(), [point], reach=1.0)
     assert legend(one) == ["unstable"]
-
-
-def test_a_picture_is_written(tmp_path):
-    path = tmp_path / "a.png"
-    with draw.picture(path, 1, 2, size=(6, 3)) as grid:
-        assert grid.shape == (1, 2)
-        draw.overlap_matrix(grid[0, 0], OVERLAPS)
-        draw.spectrum(grid[0, 1], Modes(eigenvalues=np.array([-1 + 0j])))
-    head = path.read_bytes()[:24]
-    assert head[:8] == b"\x89PNG\r\n\x1a\n"
-    size = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
-    assert size == (1200, 600)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 RATE = np.zeros((5, 4, 2))
@@ -192,8 +178,8 @@ REFUSED = [
         "stages['a']: got shape (5, 4, 2), need 4 trials and more than 2 modes",
     ),
     (
-        lambda: draw.overlap_matrix(axes(), OVERLAPS, population=2),
-        "population: got 2, need 0 to 1",
+        lambda: draw.flow_line(axes(), pitchforks(), (), reach=1.0),
+        "reduced: got rank 2, need 1 for a line",
     ),
     (
         lambda: draw.flow_field(

@@ -203,3 +203,26 @@ def test_a_task_holds_channels_that_it_has() -> None:
             conditions={},
             held=(4,),
         )
+
+
+@pytest.mark.parametrize("name", ["xor", "dms-750", "dms-lowrank"])
+def test_in_the_delay_the_first_stimulus_is_over_and_no_second_is_on(name) -> None:
+    task = TASKS[name]
+    trials = task.draw(60, np.random.default_rng(0))
+    assert task.delay is not None
+    first, last = (round(end / trials.dt) for end in task.delay[:2])
+    assert np.abs(trials.inputs[first:last]).max() < 0.3
+    before, after = trials.inputs[first - 1], trials.inputs[last]
+    assert np.abs(before).max(axis=1).min() > 0.5
+    assert np.abs(after).max() > 0.5 or name == "dms-lowrank"
+    kinds = [np.isin(trials.labels, labels) for labels in task.delay.labels]
+    assert (kinds[0] ^ kinds[1]).all()
+    # One first stimulus is the same in all trials of one kind.
+    one, other = (before[kind].round() for kind in kinds)
+    assert (one == one[0]).all() and (other == other[0]).all()
+    assert (one[0] != other[0]).any()
+
+
+def test_other_tasks_have_no_delay() -> None:
+    with_delay = {name for name, task in TASKS.items() if task.delay is not None}
+    assert with_delay == {"xor", "dms-750", "dms-lowrank"}

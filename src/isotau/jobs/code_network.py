@@ -5,7 +5,7 @@ memory code of its long- and short-τ units in the task's delay at every stage.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,14 +14,14 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
-from isotau.jobs.pipeline import Result, carry, choose_task
-from isotau.jobs.quiet_runs import run_quiet
+from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.preserve import run_quiet
 from isotau.jobs.run_config import RunConfig
-from isotau.sim.coding.discriminability import LAG
 from isotau.sim.coding.measure import StageData, measure_stages
 from isotau.sim.coding.memory_code import CodingConfig, MemoryCode
 from isotau.sim.coding.responses import WIDTH, Contrast, respond
 from isotau.sim.tasks import TASKS, Task
+from isotau.sim.tasks.choose_task import choose_task
 from isotau.sim.timescales.estimators.ml import ml
 from isotau.sim.timescales.records.record import Timescales
 
@@ -40,16 +40,14 @@ class CodeConfig:
         quiet_trials: without input, from which timescales come.
         length: of such a trial, in seconds.
         settle: seconds before it in which the network settles.
-        draws: of long and short units that fire alike, averaged.
-        splits: of the trials into halves, averaged.
+        coding: how codes are measured; its times come from the task instead.
     """
 
     run: RunConfig = field(default_factory=lambda: RunConfig(task="dms-750"))
     quiet_trials: int = 100
     length: float = 1.0
     settle: float = 0.5
-    draws: int = 5
-    splits: int = 10
+    coding: CodingConfig = field(default_factory=CodingConfig)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -125,17 +123,13 @@ def _in_delay(task: Task, config: CodeConfig) -> tuple[Contrast, CodingConfig]:
         )
     # Before, the window of the rates still sees the stimulus.
     start = delay.start + WIDTH
-    coding = CodingConfig(
-        delay=(start, delay.stop),
-        train=(start, start + TRAINING),
-        draws=config.draws,
-        splits=config.splits,
-    )
-    shortest = WIDTH + LAG + coding.step
+    coding = config.coding
+    shortest = WIDTH + coding.lag + coding.step
     if delay.stop - delay.start <= shortest:
         raise ValueError(
             f"task: got {task.name} with a delay of "
             f"{1e3 * (delay.stop - delay.start):.0f} ms, need more than "
             f"{1e3 * shortest:.0f} ms to see a code stay"
         )
+    coding = replace(coding, delay=(start, delay.stop), train=(start, start + TRAINING))
     return Contrast(*delay.labels), coding
