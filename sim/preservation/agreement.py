@@ -1,11 +1,8 @@
 """How well two stages agree neuron by neuron, beside how well a stage repeats itself.
 
-Functions of a `Spread` take x from one run and y from the other.
-
-Whether some neurons' τ change more than others': by rate, τ_syn, and sign.
-
-A conversion that adds a membrane in series should lengthen the τ of neurons with short
-synapses most.
+Functions of a `Spread` take x from one run and y from the other. Covariates tell
+whether some neurons' τ change more than others': a conversion that adds a membrane in
+series should lengthen the τ of neurons with short synapses most.
 """
 
 from collections.abc import Sequence
@@ -23,6 +20,7 @@ from isotau.sim.preservation.bootstrap import (
     resample,
     totals,
     within,
+    without_trials,
 )
 from isotau.sim.preservation.config import PreservationConfig
 from isotau.sim.preservation.pair import PAIRINGS, Pair, log_tau
@@ -39,9 +37,9 @@ from isotau.sim.tasks.accuracy import NORMAL_95
 
 
 def concordance(spread: Spread) -> Sums:
-    """Return Lin's concordance, 2 s_xy / (s_xx + s_yy + (x̄ − ȳ)²).
+    """Return Lin's concordance (S18), with variances that divide by n − 1.
 
-    With variances that divide by n − 1. Source: Lin 1989, doi:10.2307/2532051.
+    Source: Lin 1989, doi:10.2307/2532051.
     """
     apart = (spread.mean_x - spread.mean_y) ** 2
     return ratio(2 * spread.cov, spread.var_x + spread.var_y + apart)
@@ -55,13 +53,13 @@ def correlation(spread: Spread) -> Sums:
 def deming(spread: Spread, error_ratio: Sums) -> tuple[Sums, Sums]:
     """Return slope and intercept of y on x where both are measured with error.
 
-    slope = (s_yy − δ s_xx + √((s_yy − δ s_xx)² + 4 δ s_xy²)) / (2 s_xy).
     Source: Linnet 1993, doi:10.1093/clinchem/39.3.424.
 
     Args:
         spread: of the two.
         error_ratio: δ, the error variance of y over that of x.
     """
+    # (S19)
     gap = spread.var_y - error_ratio * spread.var_x
     root = np.sqrt(gap**2 + 4 * error_ratio * spread.cov**2)
     # Of the two forms of the slope, the one that takes no difference of large numbers.
@@ -80,7 +78,7 @@ def limits_of_agreement(spread: Spread) -> tuple[Sums, Sums]:
     """
     middle = spread.mean_y - spread.mean_x
     sd = np.sqrt(np.maximum(spread.var_x + spread.var_y - 2 * spread.cov, 0))
-    return middle - NORMAL_95 * sd, middle + NORMAL_95 * sd
+    return middle - NORMAL_95 * sd, middle + NORMAL_95 * sd  # (S20)
 
 
 def kappa(counts: Float64[np.ndarray, "*lead 3"], neurons: Sums) -> Sums:
@@ -95,7 +93,7 @@ def kappa(counts: Float64[np.ndarray, "*lead 3"], neurons: Sums) -> Sums:
     by_x, by_y, by_both = (ratio(c, neurons) for c in np.moveaxis(counts, -1, 0))
     agree = 1 - by_x - by_y + 2 * by_both
     by_chance = by_x * by_y + (1 - by_x) * (1 - by_y)
-    return ratio(agree - by_chance, 1 - by_chance)
+    return ratio(agree - by_chance, 1 - by_chance)  # (S21)
 
 
 def numbers(sums: Float64[np.ndarray, "*lead networks sums"]) -> dict[str, Sums]:
@@ -111,35 +109,38 @@ def numbers(sums: Float64[np.ndarray, "*lead networks sums"]) -> dict[str, Sums]
     r = correlation(inside)
     reliability_a, reliability_b = r[..., REPEATS.start], r[..., REPEATS.start + 1]
     r_ab = r[..., CROSS].mean(axis=-1)
-    found = {"correlation": r_ab}
-    found["reliability_a"], found["reliability_b"] = reliability_a, reliability_b
+    # (S22): where a stage does not repeat itself there is nothing to divide by.
     reliable = np.where(np.minimum(reliability_a, reliability_b) > 0, 1.0, np.nan)
     root = np.sqrt(np.maximum(reliability_a * reliability_b, 0)) * reliable
-    found["disattenuated"] = ratio(r_ab, root)
-    concordances = concordance(together)
+    values = {
+        "correlation": r_ab,
+        "reliability_a": reliability_a,
+        "reliability_b": reliability_b,
+        "disattenuated": ratio(r_ab, root),
+    }
     spearman = correlation(pooled(pairings.ranks(sums)))
     low, high = limits_of_agreement(together)
-    for name, values in {
-        "concordance": concordances,
+    for name, by_pairing in {
+        "concordance": concordance(together),
         "spearman": spearman,
         "limit_low": low,
         "limit_high": high,
         **_kappas(sums),
     }.items():
-        found[name] = values[..., CROSS].mean(axis=-1)
-        found[f"{name}_floor"] = values[..., REPEATS].mean(axis=-1)
+        values[name] = by_pairing[..., CROSS].mean(axis=-1)
+        values[f"{name}_floor"] = by_pairing[..., REPEATS].mean(axis=-1)
     errors = inside.var_x + inside.var_y - 2 * inside.cov
     delta = ratio(errors[..., REPEATS.start + 1], errors[..., REPEATS.start])
     slopes, intercepts = deming(together, delta[..., None])
-    found["deming_slope"] = slopes[..., CROSS].mean(axis=-1)
-    found["deming_intercept"] = intercepts[..., CROSS].mean(axis=-1)
-    return found | _spreads(sums, inside) | _means(sums)
+    values["deming_slope"] = slopes[..., CROSS].mean(axis=-1)
+    values["deming_intercept"] = intercepts[..., CROSS].mean(axis=-1)
+    return values | _spreads(sums, inside) | _means(sums)
 
 
 def _spreads(sums: Sums, inside: Spread) -> dict[str, Sums]:
     """Return the standard deviations of log ratios, and what permuting τ would give."""
     variances = mean_of_defined(ratio_variances(sums), axis=-2)
-    shared = inside.cov[..., REPEATS.start]
+    shared = inside.cov[..., REPEATS.start]  # of a and its repeat: (S23)
     return {
         "sd_ab": np.sqrt(variances[..., CROSS].mean(axis=-1)),
         "sd_aa": np.sqrt(variances[..., REPEATS.start]),
@@ -150,11 +151,11 @@ def _spreads(sums: Sums, inside: Spread) -> dict[str, Sums]:
 
 def _means(sums: Sums) -> dict[str, Sums]:
     """Return the mean ratio, and the shares of neurons lost."""
-    lost, again = (mean_of_defined(part) for part in loss(sums))
+    by_b, by_repeat = (mean_of_defined(part) for part in loss(sums))
     return {
         "mean_ratio": np.exp(mean_of_defined(shift(sums))),
-        "loss_ab": lost,
-        "loss_floor": again,
+        "loss_ab": by_b,
+        "loss_floor": by_repeat,
     }
 
 
@@ -188,16 +189,16 @@ def covariates(
     given for every network, or that does not vary within any, is left out.
     """
     rows = [_columns(pair) for pair in pairs]
-    given = np.array([name for name in NAMES if all(name in row for row in rows)])
-    tables = [_complete(row, given) for row in rows]
+    known = np.array([name for name in NAMES if all(name in row for row in rows)])
+    tables = [_complete(row, known) for row in rows]
     varies = np.array(
         [
             any(np.ptp(t[:, 2 + k]) > 0 for t in tables if len(t))
-            for k in range(len(given))
+            for k in range(len(known))
         ],
         dtype=bool,
     )
-    names = given[varies]
+    names = known[varies]
     tables = [t[:, np.concatenate([[True, True], varies])] for t in tables]
     tables = [t for t in tables if len(t) > 1]
     if not len(names) or not tables:
@@ -205,8 +206,8 @@ def covariates(
     levels = [_level(table) for table in tables]
     slopes = _slopes(totals(levels)[None], len(names))[0]
     fixed = len(levels) < config.min_networks
-    drawn = resample(levels, config.draws, rng, fixed=fixed)
-    low, high = percentile(_slopes(drawn, len(names)).T, config.level)
+    draws = resample(levels, config.draws, rng, fixed=fixed)
+    low, high = percentile(_slopes(draws, len(names)).T, config.level)
     return {
         str(name): Estimate(value=value, low=start, high=stop)
         for name, value, start, stop in zip(names, slopes, low, high, strict=True)
@@ -219,14 +220,14 @@ def _columns(pair: Pair) -> dict[str, Float64[np.ndarray, " n"]]:
     cross = np.stack([runs[j] - runs[i] for i, j in PAIRINGS[CROSS]])
     rate = pair.a.rate
     with np.errstate(divide="ignore"):
-        found = {"ratio": mean_of_defined(cross, axis=0), "log_rate": np.log(rate)}
+        columns = {"ratio": mean_of_defined(cross, axis=0), "log_rate": np.log(rate)}
     if np.isnan(rate).all():
-        del found["log_rate"]
+        del columns["log_rate"]
     if pair.tau_syn is not None:
-        found["log_tau_syn"] = np.log(pair.tau_syn)
+        columns["log_tau_syn"] = np.log(pair.tau_syn)
     if pair.excitatory is not None:
-        found["excitatory"] = pair.excitatory.astype(float)
-    return found
+        columns["excitatory"] = pair.excitatory.astype(float)
+    return columns
 
 
 def _complete(
@@ -241,8 +242,7 @@ def _complete(
 def _level(table: Float64[np.ndarray, "n columns"]) -> Level:
     """Return what to sum: the products of all columns with each other."""
     products = table[:, :, None] * table[:, None, :]
-    none = np.zeros((1, len(table)))
-    return Level(products.reshape(len(table), -1), none, none)
+    return without_trials(products.reshape(len(table), -1))
 
 
 def _slopes(
@@ -255,11 +255,13 @@ def _slopes(
     means = first[..., :, None] * first[..., None, :]
     centred = (products - means / np.maximum(first[..., :1, None], 1)).sum(axis=1)
     square, right = centred[:, 2:, 2:], centred[:, 2:, 1]
+    # (S27), by the normal equations. They are judged in units in which all columns vary
+    # alike: else a covariate in other units would look like a dependent one.
     scale = np.sqrt(np.einsum("dii->di", square))
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled = square / scale[:, :, None] / scale[:, None, :]
     known = np.isfinite(scaled).all(axis=(1, 2))
     known[known] = np.linalg.cond(scaled[known]) < 1e8
-    found = np.full(right.shape, np.nan)
-    found[known] = np.linalg.solve(square[known], right[known][..., None])[..., 0]
-    return found
+    slopes = np.full(right.shape, np.nan)
+    slopes[known] = np.linalg.solve(square[known], right[known][..., None])[..., 0]
+    return slopes

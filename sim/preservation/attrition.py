@@ -1,12 +1,10 @@
-"""Which neurons have a timescale at one stage only, and what the other says of them.
-
-The mean log ratio of all neurons, those without a timescale included.
+"""Neurons that have a timescale at one stage only, and what they say nevertheless.
 
 A neuron that was not identified may still have an interval, and one at a bound has one
-that is open above: its log ratio is known to lie in an interval. A normal distribution
-is fitted to numbers and intervals alike, by maximum likelihood.
-Source: Turnbull 1976, doi:10.1111/j.2517-6161.1976.tb01597.x, for what such data are;
-Tobin 1958, doi:10.2307/1907382, for the normal likelihood.
+that is open above: its log ratio is known to lie in an interval. For the mean log ratio
+of all, a normal distribution is fitted to numbers and intervals alike, by maximum
+likelihood. Source: Turnbull 1976, doi:10.1111/j.2517-6161.1976.tb01597.x, for
+what such data are; Tobin 1958, doi:10.2307/1907382, for the normal likelihood.
 """
 
 from collections import Counter
@@ -59,12 +57,11 @@ class Attrition:
         }
         known = [status.value for status in Status]
         for name, whole in (("lost", "only_first"), ("gained", "only_second")):
-            given = getattr(self, name)
             counts = {
                 validation.choice(name, status, known): validation.whole(
                     f"{name}[{status!r}]", count, 1, 2**53
                 )
-                for status, count in given.items()
+                for status, count in getattr(self, name).items()
             }
             if sum(counts.values()) != fields[whole]:
                 raise ValueError(
@@ -115,6 +112,7 @@ def _higher(lost: list[float], kept: list[float]) -> float:
     if not x.size or not y.size:
         return float("nan")
     ranks = stats.rankdata(np.concatenate([x, y]))[: x.size]
+    # (S28), Mann and Whitney's U over the number of pairs; ties count half.
     return float((ranks.sum() - x.size * (x.size + 1) / 2) / (x.size * y.size))
 
 
@@ -164,9 +162,10 @@ def censored(pairs: Sequence[Pair], config: PreservationConfig) -> Censored:
     exact = low == high
     informative = np.isfinite(low) | np.isfinite(high)
     if len(pairs) < config.min_networks:
+        # Each part has its share of either kind, so that none decides the SD alone.
         group = np.zeros(low.size, dtype=np.int64)
-        for some in (exact, informative & ~exact):
-            group[some] = np.arange(int(some.sum())) % GROUPS
+        for kind in (exact, informative & ~exact):
+            group[kind] = np.arange(int(kind.sum())) % GROUPS
     return Censored(
         mean=_estimate(
             low[informative], high[informative], group[informative], config.level
@@ -201,14 +200,16 @@ def fit_normal(
     start = low[exact].mean(), max(low[exact].std(), SMALLEST_SD)
     if exact.all():
         return float(start[0]), float(start[1])
+    # In units of the exact ones' SD the optimizer's steps are about right.
     centre, scale = start
     known = (low[exact] - centre) / scale
     ends = (low[~exact] - centre) / scale, (high[~exact] - centre) / scale
-    found = optimize.minimize(
+    fit = optimize.minimize(
         _surprise, np.zeros(2), args=(known, *ends), jac=True, method="BFGS"
     )
-    mean, log_sd = found.x
-    if not np.isfinite(found.fun) or np.abs(found.jac).max() > 1e-3 * low.size:
+    mean, log_sd = fit.x
+    # BFGS may say that it failed where rounding ends it at the optimum all the same.
+    if not np.isfinite(fit.fun) or np.abs(fit.jac).max() > 1e-3 * low.size:
         return np.nan, np.nan
     return float(centre + scale * mean), float(scale * np.exp(log_sd))
 
@@ -220,6 +221,7 @@ def _surprise(
     high: Float64[np.ndarray, " censored"],
 ) -> tuple[float, Float64[np.ndarray, "2"]]:
     """Return −log likelihood at (mean, log SD), up to a constant, and its gradient."""
+    # (S26); clipped so that a wild step of the optimizer does not overflow.
     mean, log_sd = at[0], np.clip(at[1], -20, 20)
     sd = np.exp(log_sd)
     z, lower, upper = ((x - mean) / sd for x in (known, low, high))
@@ -251,8 +253,8 @@ def _estimate(
     parts = np.unique(group)
     if np.isnan(value) or parts.size < 2:
         return Estimate(value=value)
-    left = [fit_normal(low[group != part], high[group != part])[0] for part in parts]
-    ends = t_interval(value, *jackknife_error([np.array(left)]), level)
+    without = [fit_normal(low[group != k], high[group != k])[0] for k in parts]
+    ends = t_interval(value, *jackknife_error([np.array(without)]), level)
     return Estimate(value=value, low=ends[0], high=ends[1])
 
 
@@ -263,6 +265,7 @@ def _bounds(
     assert timescales.low is not None
     assert timescales.high is not None
     ok = np.array([status is Status.OK for status in timescales.status])
+    # No interval is one that anything lies in: log τ from −∞ to ∞.
     low = np.where(np.isnan(timescales.low), 0.0, timescales.low)
     high = np.where(np.isnan(timescales.high), np.inf, timescales.high)
     with np.errstate(divide="ignore"):

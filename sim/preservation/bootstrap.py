@@ -1,13 +1,9 @@
 """Hierarchical bootstrap: networks, their neurons, and the trials behind each τ.
 
-Source: Saravanan, Berman & Sober 2020, doi:10.51628/001c.13927.
-
-Sums over neurons, from which a bootstrap gets its statistics by adding weights.
-
-All that is compared between two runs is written as sums over neurons of some features.
-A resampled network is then a matrix product, weights times features, and the statistics
+All that is compared between two runs is written as sums over neurons of features. A
+resampled network is then a matrix product, weights times features, and the statistics
 are functions of the sums. Sums have any leading axes (bootstrap draws), then networks,
-then `PAIRINGS`.
+then `PAIRINGS`. Source: Saravanan, Berman & Sober 2020, doi:10.51628/001c.13927.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +15,8 @@ from jaxtyping import Bool, Float64, Int64
 Sums = Float64[np.ndarray, "..."]
 
 
-class Moments(NamedTuple):
-    """Sums over neurons of two numbers per neuron, and of their products."""
+class RunMoments(NamedTuple):
+    """Sums over neurons of what two runs say of each, and of their products."""
 
     size: Sums
     x: Sums
@@ -43,52 +39,55 @@ class Spread(NamedTuple):
 def features(
     x: Float64[np.ndarray, " n"], y: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, "n 6"]:
-    """Return what to sum over neurons to get `Moments`; zeros where x or y is NaN."""
+    """Return what to sum to get `RunMoments`: zeros where x or y is NaN."""
     both = np.isfinite(x) & np.isfinite(y)
     x, y = np.where(both, x, 0.0), np.where(both, y, 0.0)
     return np.stack([both.astype(float), x, y, x * x, y * y, x * y], axis=-1)
 
 
-def moments(sums: Float64[np.ndarray, "*lead 6"]) -> Moments:
+def moments(sums: Float64[np.ndarray, "*lead 6"]) -> RunMoments:
     """Return the moments in sums of `features`."""
-    return Moments(*np.moveaxis(sums, -1, 0))
+    return RunMoments(*np.moveaxis(sums, -1, 0))
 
 
-def each(m: Moments) -> Spread:
+def each(m: RunMoments) -> Spread:
     """Return every network's own spread; variances divide by size − 1."""
     return _spread(m, _centred(m), m.size, m.size - 1)
 
 
-def pooled(m: Moments) -> Spread:
+def pooled(m: RunMoments) -> Spread:
     """Return the spread over the neurons of all networks together."""
-    total = Moments(*(part.sum(axis=-2) for part in m))
+    total = RunMoments(*(part.sum(axis=-2) for part in m))
     return _spread(total, _centred(total), total.size, total.size - 1)
 
 
-def within(m: Moments) -> Spread:
+def within(m: RunMoments) -> Spread:
     """Return the spread within networks: about each one's mean, over all neurons."""
     centred = tuple(part.sum(axis=-2) for part in _centred(m))
     freedom = np.maximum(m.size - 1, 0).sum(axis=-2)
-    total = Moments(*(part.sum(axis=-2) for part in m))
+    total = RunMoments(*(part.sum(axis=-2) for part in m))
     return _spread(total, centred, total.size, freedom)
 
 
 def ratio(above: Sums, below: Sums) -> Sums:
     """Return above / below, and NaN where below is not greater than 0."""
     above, below = np.broadcast_arrays(above, below)
-    out = np.full(below.shape, np.nan)
-    return np.divide(above, below, out=out, where=below > 0)
+    undefined = np.full(below.shape, np.nan)
+    return np.divide(above, below, out=undefined, where=below > 0)
 
 
-def _centred(m: Moments) -> tuple[Sums, Sums, Sums]:
+def _centred(m: RunMoments) -> tuple[Sums, Sums, Sums]:
     """Return the sums of squares and products about the means; not below 0."""
     size = np.maximum(m.size, 1)
+    # Rounding makes a sum of squares that is 0 fall below it.
     xx = np.maximum(m.xx - m.x * m.x / size, 0)
     yy = np.maximum(m.yy - m.y * m.y / size, 0)
     return xx, yy, m.xy - m.x * m.y / size
 
 
-def _spread(m: Moments, centred: tuple[Sums, ...], size: Sums, freedom: Sums) -> Spread:
+def _spread(
+    m: RunMoments, centred: tuple[Sums, ...], size: Sums, freedom: Sums
+) -> Spread:
     return Spread(
         ratio(m.x, size), ratio(m.y, size), *(ratio(s, freedom) for s in centred)
     )
@@ -115,8 +114,8 @@ class Level(NamedTuple):
 
 def without_trials(features: Float64[np.ndarray, "n features"]) -> Level:
     """Return a level whose trials are not resampled."""
-    none = np.zeros((1, features.shape[0]))
-    return Level(features, none, none)
+    still = np.zeros((1, features.shape[0]))
+    return Level(features, still, still)
 
 
 def totals(levels: Sequence[Level]) -> Float64[np.ndarray, "networks sums"]:
@@ -127,18 +126,18 @@ def totals(levels: Sequence[Level]) -> Float64[np.ndarray, "networks sums"]:
 
 def leaving_out(level: Level) -> Float64[np.ndarray, "n 1 sums"]:
     """Return a network's sums without each of its neurons in turn."""
-    left = level.features.sum(axis=0) - level.features
-    return np.concatenate([left, np.zeros((len(left), 1))], axis=1)[:, None]
+    sums = level.features.sum(axis=0) - level.features
+    return np.concatenate([sums, np.zeros((len(sums), 1))], axis=1)[:, None]
 
 
-def means_left(
+def jackknife_means(
     levels: Sequence[Level],
     statistic: Callable[[Sums], Sums],
     matters: Callable[[Sums], Bool[np.ndarray, " n"]],
     *,
     fixed: bool,
 ) -> list[Float64[np.ndarray, " units"]]:
-    """Return a mean over networks without each of its units in turn.
+    """Return a mean over networks without each of its units in turn: θ₋ᵢ of (S6).
 
     Units are networks in which the statistic is defined, in one group. Those of `fixed`
     networks are the neurons that matter to it, in a group for each network.
@@ -151,8 +150,10 @@ def means_left(
     groups = []
     for level, value in zip(levels, values, strict=True):
         if np.isfinite(value):
-            some = matters(level.features)
-            without = statistic(leaving_out(level)[some])[:, 0]
+            # Without a neuron that no sum counts the mean would be as it is: such
+            # neurons would make the jackknife's units too many and its error too small.
+            units = matters(level.features)
+            without = statistic(leaving_out(level)[units])[:, 0]
             groups.append((total - value + without) / size)
     return groups or [np.zeros(0)]
 
@@ -174,14 +175,16 @@ def resample(
     width = levels[0].features.shape[1] + 1
     sums = np.empty((draws * n_networks, width))
     for k, level in enumerate(levels):
+        # All draws of one network at once: one matrix product instead of thousands.
         (slots,) = np.nonzero(chosen.ravel() == k)
         step = max(1, ROWS // len(level.features))
         for start in range(0, len(slots), step):
-            some = slots[start : start + step]
-            weights = _weights(len(level.features), len(some), rng)
-            sums[some, :-1] = weights @ level.features
-            sums[some, -1] = _deviation(level.trials_b, weights, rng)
-            sums[some, -1] -= _deviation(level.trials_a, weights, rng)
+            rows = slots[start : start + step]
+            weights = _weights(len(level.features), len(rows), rng)
+            # (S12): the sums behind Σ W d, and Σ W (e_b − e_a) as the last.
+            sums[rows, :-1] = weights @ level.features
+            sums[rows, -1] = _deviation(level.trials_b, weights, rng)
+            sums[rows, -1] -= _deviation(level.trials_a, weights, rng)
     return sums.reshape(draws, n_networks, width)
 
 
@@ -189,9 +192,10 @@ def _weights(
     n: int, rows: int, rng: np.random.Generator
 ) -> Float64[np.ndarray, "rows n"]:
     """Return how often each of n is drawn in n draws with replacement."""
-    drawn: Int64[np.ndarray, "rows n"] = rng.integers(n, size=(rows, n))
-    drawn += n * np.arange(rows)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=rows * n)
+    neurons: Int64[np.ndarray, "rows n"] = rng.integers(n, size=(rows, n))
+    # Every row counts in bins of its own, so that one bincount does for all rows.
+    neurons += n * np.arange(rows)[:, None]
+    counts = np.bincount(neurons.ravel(), minlength=rows * n)
     return counts.reshape(rows, n).astype(np.float64)
 
 
@@ -202,5 +206,5 @@ def _deviation(
 ) -> Float64[np.ndarray, " rows"]:
     """Return the sum over neurons of a row of deviations drawn for each draw."""
     row = rng.integers(len(trials), size=len(weights))
-    neurons = trials.shape[1]  # what follows them has no trials
+    neurons = trials.shape[1]  # the guards of (S16), which follow, have no trials
     return np.einsum("rn,rn->r", weights[:, :neurons], trials[row])

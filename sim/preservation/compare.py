@@ -7,21 +7,22 @@ from jaxtyping import Float64
 from scipy import stats
 
 from isotau.sim.preservation import agreement, pairings
-from isotau.sim.preservation import pairings as scores
 from isotau.sim.preservation.agreement import covariates
 from isotau.sim.preservation.attrition import attrition, censored
 from isotau.sim.preservation.bootstrap import Level, Sums, resample, totals
 from isotau.sim.preservation.config import PreservationConfig, chance_of
 from isotau.sim.preservation.distribution import distances
-from isotau.sim.preservation.endpoints import endpoints, network_shift
+from isotau.sim.preservation.endpoints import endpoints, network_shift, with_margins
 from isotau.sim.preservation.pair import Pair, log_ratios, log_tau
 from isotau.sim.preservation.pairings import mean_of_defined
-from isotau.sim.preservation.preservation import DECISIVE, NetworkResult, Preservation
+from isotau.sim.preservation.preservation import NetworkResult, Preservation
 from isotau.sim.preservation.verdict import (
-    Endpoint,
+    UNKNOWN,
+    Ends,
     Estimate,
+    containing,
     jackknife_error,
-    percentile,
+    percentile_ends,
     signed_root,
     t_interval,
 )
@@ -51,28 +52,30 @@ def compare(
     _check(pairs)
     reasons = [_why_not(pair, config) for pair in pairs]
     saying = [pair for pair, why in zip(pairs, reasons, strict=True) if not why]
-    decided = _nothing(config)
+    left_out = [
+        (pair.name, why) for pair, why in zip(pairs, reasons, strict=True) if why
+    ]
+    unknown = Estimate(value=np.nan)
+    decided = with_margins(unknown, unknown, unknown, config)
     numbers: dict[str, Estimate] = {}
     by_network: tuple[NetworkResult, ...] = ()
     if saying:
-        found = pairings.levels(saying, guarded=False)
+        levels = pairings.levels(saying, guarded=False)
         guarded = pairings.levels(saying, guarded=True)
         fixed = len(saying) < config.min_networks
-        drawn = resample(guarded, config.draws, rng, fixed=fixed)
-        decided = endpoints(found, guarded, drawn, config)
+        draws = resample(guarded, config.draws, rng, fixed=fixed)
+        decided = endpoints(levels, guarded, draws, config)
         by_network = tuple(
             _network(pair, level, 1 - 2 * config.alpha)
-            for pair, level in zip(saying, found, strict=True)
+            for pair, level in zip(saying, levels, strict=True)
         )
-        numbers = _numbers(totals(found)[None], drawn, config.level)
+        numbers = _numbers(totals(levels)[None], draws, config.level)
         numbers["median_ratio"] = median_ratio(saying, config)
     return Preservation(
         method=pairs[0].a.method,
         endpoints=decided,
         by_network=by_network,
-        left_out=tuple(
-            (pair.name, why) for pair, why in zip(pairs, reasons, strict=True) if why
-        ),
+        left_out=tuple(left_out),
         numbers=numbers,
         covariates=covariates(saying, config, rng=rng),
         distances=distances([log_tau(pair) for pair in saying], config.draws, rng)
@@ -98,9 +101,10 @@ def median_ratio(pairs: Sequence[Pair], config: PreservationConfig) -> Estimate:
         return Estimate(value=np.nan)
     value = float(medians.mean())
     if len(pairs) >= config.min_networks:
-        left = (medians.sum() - medians) / max(medians.size - 1, 1)
-        low, high = t_interval(value, *jackknife_error([left]), config.level)
+        without = (medians.sum() - medians) / max(medians.size - 1, 1)
+        low, high = t_interval(value, *jackknife_error([without]), config.level)
     else:
+        # Independent networks' errors add up in squares, on either side by itself.
         ends = np.array([_median_ends(d, config.level) for d in ratios if d.size])
         reach = np.sqrt(((ends - medians[:, None]) ** 2).sum(axis=0)) / medians.size
         low, high = value - reach[0], value + reach[1]
@@ -109,11 +113,11 @@ def median_ratio(pairs: Sequence[Pair], config: PreservationConfig) -> Estimate:
     )
 
 
-def _median_ends(x: Float64[np.ndarray, " n"], level: float) -> tuple[float, float]:
-    """Return the interval of a median by the order of the numbers."""
+def _median_ends(x: Float64[np.ndarray, " n"], level: float) -> Ends:
+    """Return the interval of a median by the order of the numbers (S32)."""
     rank = int(stats.binom.ppf((1 - level) / 2, x.size, 0.5))
     if rank < 1:  # even the whole range is no interval
-        return np.nan, np.nan
+        return UNKNOWN
     ordered = np.sort(x)
     return ordered[rank - 1], ordered[-rank]
 
@@ -145,6 +149,7 @@ def _why_not(pair: Pair, config: PreservationConfig) -> str:
             f"{config.min_neurons}"
         )
     fewest = int(identified.sum(axis=1).min())
+    # (S17): Clopper and Pearson's lower end of the share that is identified.
     least = float(stats.beta.ppf(config.alpha, fewest, pair.n - fewest + 1))
     chance = chance_of(config, pair.a.method)
     if least <= 2 * chance:
@@ -156,48 +161,29 @@ def _why_not(pair: Pair, config: PreservationConfig) -> str:
     return ""
 
 
-def _nothing(config: PreservationConfig) -> tuple[Endpoint, ...]:
-    """Return the endpoints of no network."""
-    margins = (config.shift_margin, config.scatter_margin, config.loss_margin)
-    return tuple(
-        Endpoint(
-            name=name,
-            estimate=Estimate(value=np.nan),
-            margin=margin,
-            level=1 - 2 * config.alpha,
-        )
-        for name, margin in zip(DECISIVE, margins, strict=True)
-    )
-
-
 def _network(pair: Pair, level: Level, confidence: float) -> NetworkResult:
     """Return what one network says, by its neurons."""
     sums = totals([level])
-    whole, noise = scores.scatter_parts(sums)
-    lost, again = scores.loss(sums)
+    whole, noise = pairings.scatter_parts(sums)
+    by_b, by_repeat = pairings.loss(sums)
     counts = pairings.logs(sums).size[0, pairings.CROSS]
     return NetworkResult(
         name=pair.name,
         shift=network_shift(level, confidence),
         scatter=signed_root(float(whole[0] - noise[0])),
-        loss=float(lost[0] - again[0]),
+        loss=float(by_b[0] - by_repeat[0]),
         neurons=float(counts.mean()),
     )
 
 
-def _numbers(found: Sums, drawn: Sums, level: float) -> dict[str, Estimate]:
+def _numbers(sums: Sums, resampled: Sums, level: float) -> dict[str, Estimate]:
     """Return the numbers of agreement with their bootstrap intervals."""
-    values, draws = agreement.numbers(found), agreement.numbers(drawn)
-    shifts = mean_of_defined(scores.repeat_shift(drawn), axis=-2)
-    repeats = mean_of_defined(scores.repeat_shift(found), axis=-2)
+    values, draws = agreement.numbers(sums), agreement.numbers(resampled)
+    shifts = mean_of_defined(pairings.repeat_shift(resampled), axis=-2)
+    repeats = mean_of_defined(pairings.repeat_shift(sums), axis=-2)
     for k, name in enumerate(("repeat_ratio_a", "repeat_ratio_b")):
         values[name], draws[name] = np.exp(repeats[..., k]), np.exp(shifts[..., k])
-    estimates = {}
-    for name, value in values.items():
-        low, high = (float(end) for end in percentile(draws[name], level))
-        if np.isnan(value[0]) or np.isnan(low):
-            estimates[name] = Estimate(value=float(value[0]))
-            continue
-        at = float(value[0])
-        estimates[name] = Estimate(value=at, low=min(low, at), high=max(high, at))
-    return estimates
+    return {
+        name: containing(float(value[0]), percentile_ends(draws[name], level))
+        for name, value in values.items()
+    }

@@ -2,8 +2,6 @@
 
 Whatever an estimator does to τ, equal timescales make autocorrelations of equal shape.
 The reverse does not hold: neurons that exchange their τ leave the mean as it is.
-
-Mean autocorrelations of stages, and how far their shapes are apart.
 """
 
 import math
@@ -19,23 +17,26 @@ from isotau.convert.ground import validation
 from isotau.sim.preservation.bootstrap import (
     Level,
     Sums,
-    means_left,
+    jackknife_means,
     ratio,
     resample,
     totals,
     without_trials,
 )
 from isotau.sim.preservation.config import PreservationConfig
-from isotau.sim.preservation.pair import PAIRINGS, RUNS
+from isotau.sim.preservation.pair import PAIRINGS, RUNS, with_gaps
 from isotau.sim.preservation.pairings import CROSS, REPEATS, mean_of_defined
 from isotau.sim.preservation.verdict import (
+    UNKNOWN,
     Endpoint,
+    Ends,
     Estimate,
     Verdict,
+    containing,
     decide,
     hull,
     jackknife_error,
-    percentile,
+    percentile_ends,
     signed_root,
     t_interval,
 )
@@ -72,14 +73,7 @@ class Curves:
                 f"a: got shape {shape}, need lag × neuron, or lag, of 3 lags or more"
             )
         for name in RUNS:
-            value = np.asarray(getattr(self, name))
-            missing = np.isnan(value)
-            filled = validation.floats(
-                name, np.where(missing, 0.0, value), shape, "lag × neuron"
-            )
-            array = np.where(missing, np.nan, filled)
-            array.setflags(write=False)
-            fields[name] = array
+            fields[name] = with_gaps(name, getattr(self, name), shape, "lag × neuron")
         validation.freeze(self, fields)
 
     @property
@@ -99,7 +93,7 @@ def curve_levels(curves: Sequence[Curves]) -> list[Level]:
     if not curves:
         raise ValueError("curves: got no network, need at least one")
     lags = curves[0].lags
-    found = []
+    levels = []
     for curve in curves:
         if curve.lags != lags:
             raise ValueError(
@@ -107,10 +101,11 @@ def curve_levels(curves: Sequence[Curves]) -> list[Level]:
                 f"{curves[0].name}"
             )
         runs = np.stack([getattr(curve, name).reshape(lags, -1) for name in RUNS])
-        there = np.isfinite(runs).all(axis=0)
-        values = np.where(there, runs, 0.0).reshape(len(RUNS) * lags, -1)
-        found.append(without_trials(np.concatenate([values, there]).T))
-    return found
+        complete = np.isfinite(runs).all(axis=0)
+        values = np.where(complete, runs, 0.0).reshape(len(RUNS) * lags, -1)
+        # The counts come last: sums over neurons are then divided into means.
+        levels.append(without_trials(np.concatenate([values, complete]).T))
+    return levels
 
 
 def mean_curves(sums: Float64[np.ndarray, "*lead sums"], lags: int) -> Sums:
@@ -131,7 +126,7 @@ def shape_squares(means: Float64[np.ndarray, "*lead 4 lags"]) -> tuple[Sums, Sum
     for i, j in PAIRINGS:
         x, y = means[..., i, :], means[..., j, :]
         size = (x * x).sum(axis=-1) * (y * y).sum(axis=-1)
-        pairs.append(1 - ratio((x * y).sum(axis=-1) ** 2, size))
+        pairs.append(1 - ratio((x * y).sum(axis=-1) ** 2, size))  # (S29)
     return _averages(np.stack(pairs, axis=-1))
 
 
@@ -155,7 +150,7 @@ def log_areas(means: Float64[np.ndarray, "*lead 4 lags"]) -> Sums:
         )
         for i in (0, 2)
     ]
-    quotient = ratio(area[1], area[0])
+    quotient = ratio(area[1], area[0])  # (S31)
     return np.log(np.where(quotient > 0, quotient, np.nan))
 
 
@@ -174,6 +169,7 @@ def margin(curve: Float64[np.ndarray, " lags"], shift_margin: float) -> float:
         shape = np.exp(-lags / math.exp(log_tau))
         return float(shape @ lags / shape.sum()) - centre
 
+    # (S30): the exponential that has the curve's centre of mass.
     shortest, longest = math.log(0.05), math.log(LONGEST * curve.size)
     if not gap(shortest) < 0 < gap(longest):
         return math.nan
@@ -181,18 +177,14 @@ def margin(curve: Float64[np.ndarray, " lags"], shift_margin: float) -> float:
     shape = np.exp(-lags / math.exp(log_tau))
     apart = []
     for side in (-1, 1):
-        other = np.exp(-lags / math.exp(log_tau + side * shift_margin))
-        sizes = float((shape @ shape) * (other @ other))
-        apart.append(math.sqrt(max(1 - float(shape @ other) ** 2 / sizes, 0.0)))
+        moved = np.exp(-lags / math.exp(log_tau + side * shift_margin))
+        sizes = float((shape @ shape) * (moved @ moved))
+        apart.append(math.sqrt(max(1 - float(shape @ moved) ** 2 / sizes, 0.0)))
     return min(apart)
 
 
 def _averages(pairs: Float64[np.ndarray, "*lead pairings"]) -> tuple[Sums, Sums]:
     return pairs[..., CROSS].mean(axis=-1), pairs[..., REPEATS].mean(axis=-1)
-
-
-Ends = tuple[float, float]
-UNKNOWN = math.nan, math.nan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -206,9 +198,9 @@ class CurveComparison:
             shift of τ could not be seen in stage a's autocorrelation.
         distance: of the shapes of a and b: what is left of one, relative to it, when
             the other is scaled to fit it best.
-        distance_floor: the same of the stages and their repeats.
+        distance_floor: of the shapes of the stages and their repeats.
         rmse: root mean square difference of a and b, in units of correlation.
-        rmse_floor: the same of the repeats.
+        rmse_floor: root mean square difference of the stages and their repeats.
         area_ratio: of b to a, of the area under the curve over its first value.
         verdict: whether the shapes are the same.
         reason: the sentence that decided.
@@ -243,17 +235,18 @@ def compare_curves(
     level = 1 - 2 * config.alpha
     fixed = len(levels) < config.min_networks
     alone = fixed and any(len(level.features) == 1 for level in levels)
-    found = mean_curves(totals(levels), lags)
-    drawn = mean_curves(resample(levels, config.draws, rng, fixed=fixed), lags)
+    measured = mean_curves(totals(levels), lags)
+    draws = mean_curves(resample(levels, config.draws, rng, fixed=fixed), lags)
     limit = margin(
-        mean_of_defined(found[:, :2].mean(axis=1), axis=0), config.shift_margin
+        mean_of_defined(measured[:, :2].mean(axis=1), axis=0), config.shift_margin
     )
     endpoint = None
-    verdict, reason = Verdict.NOT_IDENTIFIABLE, _weak_stage(drawn[..., 0], level)
+    # Noise around 0 has no shape: a weak stage is never said to be like another.
+    verdict, reason = Verdict.NOT_IDENTIFIABLE, _weak_stage(draws[..., 0], level)
     if not math.isnan(limit):
         endpoint = Endpoint(
             name="curve",
-            estimate=_excess(levels, found, drawn, level, fixed),
+            estimate=_excess(levels, measured, draws, level, fixed),
             margin=limit,
             level=level,
         )
@@ -263,21 +256,21 @@ def compare_curves(
         reason = "curve: stage a's autocorrelation does not decay within its lags"
     shapes, plains = (
         [
-            _rooted(mean_of_defined(value), mean_of_defined(draws), config.level, alone)
-            for value, draws in zip(measure(found), measure(drawn), strict=True)
+            _rooted(mean_of_defined(value), mean_of_defined(drawn), config.level, alone)
+            for value, drawn in zip(measure(measured), measure(draws), strict=True)
         ]
         for measure in (shape_squares, plain_squares)
     )
-    areas = mean_of_defined(log_areas(found)), mean_of_defined(log_areas(drawn))
+    areas = mean_of_defined(log_areas(measured)), mean_of_defined(log_areas(draws))
     return CurveComparison(
         endpoint=endpoint,
         distance=shapes[0],
         distance_floor=shapes[1],
         rmse=plains[0],
         rmse_floor=plains[1],
-        area_ratio=_estimate(
+        area_ratio=containing(
             float(np.exp(areas[0])),
-            UNKNOWN if alone else _ends(np.exp(areas[1]), config.level),
+            UNKNOWN if alone else percentile_ends(np.exp(areas[1]), config.level),
         ),
         verdict=verdict,
         reason=reason,
@@ -285,7 +278,7 @@ def compare_curves(
 
 
 def _excess(
-    levels: Sequence[Level], found: Sums, drawn: Sums, level: float, fixed: bool
+    levels: Sequence[Level], measured: Sums, draws: Sums, level: float, fixed: bool
 ) -> Estimate:
     """Return the distance of shapes beyond the floor, with its sign.
 
@@ -293,36 +286,37 @@ def _excess(
     third interval, from what repeats differ by beyond what independent neurons would,
     as if all that were in one direction: then the distance is a normal number.
     """
-    lags = found.shape[-1]
-    value = float(mean_of_defined(_beyond(found)))
+    lags = measured.shape[-1]
+    value = float(mean_of_defined(_beyond(measured)))
 
     def beyond(sums: Sums) -> Sums:
         return _beyond(mean_curves(sums, lags))
 
-    left = means_left(levels, beyond, _there, fixed=fixed)
+    without = jackknife_means(levels, beyond, _counted, fixed=fixed)
     ends = [
-        t_interval(value, *jackknife_error(left), level),
-        _ends(mean_of_defined(_beyond(drawn)), level),
+        t_interval(value, *jackknife_error(without), level),
+        percentile_ends(mean_of_defined(_beyond(draws)), level),
     ]
     if fixed:
-        ends.append(_repeats_interval(found, drawn, level))
+        ends.append(_repeats_interval(measured, draws, level))
     low, high = hull(*ends)
-    return _estimate(signed_root(value), (signed_root(low), signed_root(high)))
+    return containing(signed_root(value), (signed_root(low), signed_root(high)))
 
 
-def _repeats_interval(found: Sums, drawn: Sums, level: float) -> Ends:
+def _repeats_interval(measured: Sums, draws: Sums, level: float) -> Ends:
     """Return the interval of the squared distance by the noise that neurons share."""
-    apart, floor = (float(mean_of_defined(part)) for part in shape_squares(found))
-    own = float(mean_of_defined(shape_squares(drawn)[1].mean(axis=1))) - floor
-    if math.isnan(apart) or math.isnan(own):
+    apart, floor = (float(mean_of_defined(part)) for part in shape_squares(measured))
+    # What resampling independent neurons adds to the floor is their own part of it.
+    independent = float(mean_of_defined(shape_squares(draws)[1].mean(axis=1))) - floor
+    if math.isnan(apart) or math.isnan(independent):
         return UNKNOWN
-    shared = max(floor - own, 0.0) / 2
+    shared = max(floor - independent, 0.0) / 2
     middle = math.sqrt(max(apart - floor + shared, 0.0))
-    low, high = t_interval(middle, math.sqrt(shared), 2 * len(found), level)
+    low, high = t_interval(middle, math.sqrt(shared), 2 * len(measured), level)
     return math.copysign(low**2, low), high**2
 
 
-def _there(features: Sums) -> Bool[np.ndarray, " n"]:
+def _counted(features: Sums) -> Bool[np.ndarray, " n"]:
     return np.asarray(features.any(axis=-1))
 
 
@@ -336,7 +330,9 @@ def _weak_stage(
 ) -> str:
     """Return which stage has no autocorrelation to compare, in words; "" if both do."""
     for stage, runs in (("a", slice(0, 2)), ("b", slice(2, 4))):
-        lowest, _ = _ends(mean_of_defined(starts[..., runs].mean(axis=-1)), level)
+        lowest, _ = percentile_ends(
+            mean_of_defined(starts[..., runs].mean(axis=-1)), level
+        )
         if not lowest > 0:
             return (
                 f"curve: stage {stage} has no autocorrelation to compare: at the first "
@@ -352,19 +348,6 @@ def _rooted(value: Sums, draws: Sums, level: float, alone: bool) -> Estimate:
     """
     ends = UNKNOWN
     if not alone and not np.isnan(draws).any():
-        low, high = _ends(draws - draws.mean() + value, level)
+        low, high = percentile_ends(draws - draws.mean() + value, level)
         ends = math.sqrt(max(low, 0.0)), math.sqrt(max(high, 0.0))
-    return _estimate(float(np.sqrt(np.maximum(value, 0.0))), ends)
-
-
-def _ends(draws: Sums, level: float) -> Ends:
-    low, high = percentile(draws, level)
-    return float(low), float(high)
-
-
-def _estimate(value: float, ends: Ends) -> Estimate:
-    """Return an estimate whose interval, if there is one, holds it."""
-    low, high = ends
-    if math.isnan(low) or math.isnan(value):
-        return Estimate(value=value)
-    return Estimate(value=value, low=min(low, value), high=max(high, value))
+    return containing(float(np.sqrt(np.maximum(value, 0.0))), ends)

@@ -60,16 +60,17 @@ def conclude(
         verdict: [name for name in verdicts if verdicts[name] is verdict]
         for verdict in Verdict
     }
-    against, for_it = named[Verdict.NOT_PRESERVED], named[Verdict.PRESERVED]
+    against, in_favour = named[Verdict.NOT_PRESERVED], named[Verdict.PRESERVED]
+    # A claim takes agreement; a doubt takes one voice, or two against the primary one.
     verdict, speaker = Verdict.NOT_IDENTIFIABLE, primary
     if first is Verdict.NOT_PRESERVED:
         verdict, why = first, "the primary estimator says so"
     elif first is Verdict.PRESERVED and against:
         speaker, why = against[0], f"{primary} says preserved, {against[0]} does not"
-    elif first is Verdict.PRESERVED and len(for_it) < VOICES:
+    elif first is Verdict.PRESERVED and len(in_favour) < VOICES:
         why = f"only {primary} says preserved, need {VOICES} estimators"
     elif first is Verdict.PRESERVED:
-        verdict, why = first, f"{' and '.join(for_it)} say so"
+        verdict, why = first, f"{' and '.join(in_favour)} say so"
     elif len(against) >= VOICES:
         verdict, speaker = Verdict.NOT_PRESERVED, against[0]
         why = f"{primary} cannot tell, {' and '.join(against)} say so"

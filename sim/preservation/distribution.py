@@ -30,7 +30,7 @@ class Distances:
             for fewer than two networks, whose permutation changes nothing.
         kolmogorov: Kolmogorov–Smirnov's, the largest difference of cumulative shares.
         kolmogorov_floor: the mean of that of the repeats.
-        kolmogorov_p: as above.
+        kolmogorov_p: share of permutations with as large a one, or NaN.
     """
 
     wasserstein: float
@@ -66,11 +66,11 @@ def distances(
     a, again, b, b_again = (
         [row[np.isfinite(row)] for row in rows] for rows in zip(*runs, strict=True)
     )
-    wasserstein, kolmogorov = (float(x[0]) for x in _exchanged(a, b, _none(len(runs))))
-    floors = [
-        [float(x[0]) for x in _exchanged(*pair, _none(len(runs)))]
-        for pair in ((a, again), (b, b_again))
-    ]
+    unchanged = np.zeros((1, len(runs)), dtype=bool)
+    (wasserstein, kolmogorov), *floors = (
+        [float(distance[0]) for distance in _exchanged(*pair, unchanged)]
+        for pair in ((a, b), (a, again), (b, b_again))
+    )
     ps = (np.nan, np.nan)
     if len(runs) > 1 and not np.isnan(wasserstein):
         swaps, exact = permutations(len(runs), draws, rng)
@@ -100,19 +100,18 @@ def permutations(
     return rng.random((draws, networks)) < 0.5, False
 
 
-def _none(networks: int) -> Bool[np.ndarray, "1 networks"]:
-    return np.zeros((1, networks), dtype=bool)
+def _share(
+    distance: float, permuted: Float64[np.ndarray, " draws"], exact: bool
+) -> float:
+    """Return the share of permuted distances that are as large, but for rounding.
 
-
-def _share(seen: float, found: Float64[np.ndarray, " draws"], exact: bool) -> float:
-    """Return the share of distances that are as large, but for rounding.
-
-    The one that was seen counts among drawn ones, as it does among all (Phipson &
-    Smyth 2010, doi:10.2202/1544-6115.1585).
+    The distance itself counts among drawn ones, as it does among all (Phipson & Smyth
+    2010, doi:10.2202/1544-6115.1585).
     """
-    as_large = found >= seen * (1 - 1e-9)
-    undefined = np.isnan(found)
-    hits, size = int((as_large | undefined).sum()), found.size
+    as_large = permuted >= distance * (1 - 1e-9)
+    # An exchange that leaves nothing to compare is no evidence of a difference.
+    hits, size = int((as_large | np.isnan(permuted)).sum()), permuted.size
+    # (S25)
     return hits / size if exact else (hits + 1) / (size + 1)
 
 
@@ -137,8 +136,10 @@ def _exchanged(
         n_b = int(now_b.sum())
         if not 0 < n_b < values.size:
             continue
+        # (S24): F_a − F_b changes at every value by one share of a or of b.
         steps = np.where(now_b, -1 / n_b, 1 / (values.size - n_b))
         apart = np.abs(np.cumsum(steps))[:-1]
         areas[k] = apart @ gaps
+        # Among equal values the difference is not yet what it will be after them.
         peaks[k] = apart[gaps > 0].max(initial=0.0)
     return areas, peaks

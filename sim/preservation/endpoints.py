@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from isotau.sim.preservation.bootstrap import Level, Sums, means_left, totals
+from isotau.sim.preservation.bootstrap import Level, Sums, jackknife_means, totals
 from isotau.sim.preservation.config import PreservationConfig
 from isotau.sim.preservation.pairings import (
     CROSS,
@@ -33,11 +33,13 @@ from isotau.sim.preservation.pairings import (
 )
 from isotau.sim.preservation.verdict import (
     Endpoint,
+    Ends,
     Estimate,
+    containing,
     difference_of_positives,
     hull,
     jackknife_error,
-    percentile,
+    percentile_ends,
     signed_root,
     t_interval,
 )
@@ -45,11 +47,10 @@ from isotau.sim.preservation.verdict import (
 REPLICATES = 10
 """Replicates of a stage from which on they tell how its trials make all τ err."""
 Draws = Float64[np.ndarray, "draws networks sums"]
-Ends = tuple[float, float]
 
 
 def endpoints(
-    found: Sequence[Level],
+    levels: Sequence[Level],
     guarded: Sequence[Level],
     resampled: Draws,
     config: PreservationConfig,
@@ -57,39 +58,48 @@ def endpoints(
     """Return shift, scatter and loss of networks that have a say.
 
     Args:
-        found: the networks, from `pairings.levels`.
-        guarded: the same, guarded.
+        levels: the networks, from `pairings.levels`, not guarded.
+        guarded: the networks with the guards of the loss.
         resampled: draws of the guarded ones, from `bootstrap.resample`.
         config: margins and error rates.
     """
-    level = 1 - 2 * config.alpha
-    fixed = len(found) < config.min_networks
-    estimates = {
-        "shift": shift_estimate(found, resampled, level, fixed=fixed),
-        "scatter": scatter_estimate(found, resampled, level, fixed=fixed),
-        "loss": loss_estimate(found, guarded, resampled, level, fixed=fixed),
-    }
-    margins = (config.shift_margin, config.scatter_margin, config.loss_margin)
-    shifted, scattered, lost = (
-        Endpoint(name=name, estimate=estimate, margin=margin, level=level)
-        for (name, estimate), margin in zip(estimates.items(), margins, strict=True)
+    level = 1 - 2 * config.alpha  # two one-sided tests of size α (S11)
+    fixed = len(levels) < config.min_networks
+    return with_margins(
+        shift_estimate(levels, resampled, level, fixed=fixed),
+        scatter_estimate(levels, resampled, level, fixed=fixed),
+        loss_estimate(levels, guarded, resampled, level, fixed=fixed),
+        config,
     )
-    return shifted, scattered, lost
+
+
+def with_margins(
+    shift: Estimate, scatter: Estimate, loss: Estimate, config: PreservationConfig
+) -> tuple[Endpoint, Endpoint, Endpoint]:
+    """Return three estimates as endpoints, each with its margin."""
+    level = 1 - 2 * config.alpha
+    return (
+        Endpoint(name="shift", estimate=shift, margin=config.shift_margin, level=level),
+        Endpoint(
+            name="scatter", estimate=scatter, margin=config.scatter_margin, level=level
+        ),
+        Endpoint(name="loss", estimate=loss, margin=config.loss_margin, level=level),
+    )
 
 
 def shift_estimate(
-    found: Sequence[Level], resampled: Draws, level: float, *, fixed: bool
+    levels: Sequence[Level], resampled: Draws, level: float, *, fixed: bool
 ) -> Estimate:
     """Return the mean over networks of their mean log ratio of τ."""
-    value = float(mean_of_defined(shift(totals(found))))
-    left = means_left(found, shift, _compared, fixed=fixed)
+    value = float(mean_of_defined(shift(totals(levels))))
+    without = jackknife_means(levels, shift, _compared, fixed=fixed)
     ends = [
-        t_interval(value, *jackknife_error(left), level),
-        _percentile(mean_of_defined(shift(resampled)), level),
+        t_interval(value, *jackknife_error(without), level),
+        percentile_ends(mean_of_defined(shift(resampled)), level),
     ]
     if fixed:
-        ends.append(_trials_interval(found, value, level))
-    return _estimate(value, hull(*ends))
+        ends.append(_trials_interval(levels, value, level))
+    return containing(value, hull(*ends))
 
 
 def network_shift(level: Level, confidence: float) -> Estimate:
@@ -98,16 +108,16 @@ def network_shift(level: Level, confidence: float) -> Estimate:
     The hull of Student's over neurons, and of that over replicates or repeats.
     """
     value = float(shift(totals([level]))[0])
-    left = means_left([level], shift, _compared, fixed=True)
+    without = jackknife_means([level], shift, _compared, fixed=True)
     ends = hull(
-        t_interval(value, *jackknife_error(left), confidence),
+        t_interval(value, *jackknife_error(without), confidence),
         _trials_interval([level], value, confidence),
     )
-    return _estimate(value, ends)
+    return containing(value, ends)
 
 
 def scatter_estimate(
-    found: Sequence[Level], resampled: Draws, level: float, *, fixed: bool
+    levels: Sequence[Level], resampled: Draws, level: float, *, fixed: bool
 ) -> Estimate:
     """Return the SD of true log ratios: √ of the mean excess variance, with its sign.
 
@@ -116,22 +126,22 @@ def scatter_estimate(
     """
     parts = []
     for part in (_whole, _noise):
-        value = float(mean_of_defined(part(totals(found))))
-        parts.append((value, means_left(found, part, _compared, fixed=fixed)))
+        value = float(mean_of_defined(part(totals(levels))))
+        parts.append((value, jackknife_means(levels, part, _compared, fixed=fixed)))
     if any(np.isnan(value) for value, _ in parts):
-        # too few neurons with a timescale in both stages, or in a stage and its repeat
+        # Too few neurons with a timescale in both stages, or in a stage and its repeat.
         return Estimate(value=np.nan)
     above, below = scatter_parts(resampled)
     low, high = hull(
         _variance_interval(parts[0], parts[1], level),
-        _percentile(mean_of_defined(above - below), level),
+        percentile_ends(mean_of_defined(above - below), level),
     )
     value = signed_root(parts[0][0] - parts[1][0])
-    return _estimate(value, (signed_root(low), signed_root(high)))
+    return containing(value, (signed_root(low), signed_root(high)))
 
 
 def loss_estimate(
-    found: Sequence[Level],
+    levels: Sequence[Level],
     guarded: Sequence[Level],
     resampled: Draws,
     level: float,
@@ -139,15 +149,16 @@ def loss_estimate(
     fixed: bool,
 ) -> Estimate:
     """Return the share of identified neurons that b loses beyond a repeat's loss."""
-    value = float(mean_of_defined(_excess_loss(totals(found))))
-    jackknifed = guarded if fixed else found
+    value = float(mean_of_defined(_excess_loss(totals(levels))))
+    # Few neurons that lose nothing would have no error at all (S16); networks have.
+    jackknifed = guarded if fixed else levels
     centre = float(mean_of_defined(_excess_loss(totals(jackknifed))))
-    left = means_left(jackknifed, _excess_loss, _identified, fixed=fixed)
+    without = jackknife_means(jackknifed, _excess_loss, _identified, fixed=fixed)
     ends = hull(
-        t_interval(centre, *jackknife_error(left), level),
-        _percentile(mean_of_defined(_excess_loss(resampled)), level),
+        t_interval(centre, *jackknife_error(without), level),
+        percentile_ends(mean_of_defined(_excess_loss(resampled)), level),
     )
-    return _estimate(value, ends)
+    return containing(value, ends)
 
 
 def _whole(sums: Sums) -> Sums:
@@ -171,7 +182,7 @@ def _identified(features: Sums) -> Bool[np.ndarray, " n"]:
     return np.asarray(kept(features).any(axis=-1))
 
 
-def _trials_interval(found: Sequence[Level], value: float, level: float) -> Ends:
+def _trials_interval(levels: Sequence[Level], value: float, level: float) -> Ends:
     """Return Student's interval of the shift of fixed networks by their trials.
 
     By replicates if each network has enough. Else by repeats: the mean of a run and its
@@ -179,17 +190,18 @@ def _trials_interval(found: Sequence[Level], value: float, level: float) -> Ends
     freedom a network.
     """
     squares, freedom = [], 0
-    defined = [one for one in found if np.isfinite(shift(totals([one]))[0])]
-    for one in defined:
-        stages = one.trials_a, one.trials_b
+    defined = [one for one in levels if np.isfinite(shift(totals([one]))[0])]
+    for network in defined:
+        stages = network.trials_a, network.trials_b
         if min(map(len, stages)) < REPLICATES:
-            squares.append((repeat_shift(totals([one]))[0] ** 2).sum() / 4)
+            squares.append((repeat_shift(totals([network]))[0] ** 2).sum() / 4)
             freedom += 2
             continue
-        neurons = logs(totals([one])).size[0, CROSS].mean()
+        neurons = logs(totals([network])).size[0, CROSS].mean()
         means = [rows.sum(axis=1) / neurons for rows in stages]
         squares.append(sum(row.var(ddof=1) for row in means))
         freedom += sum(map(len, stages)) - 2
+    # (S15)
     error = float(np.sqrt(sum(squares))) / max(len(defined), 1)
     return t_interval(value, error, freedom, level)
 
@@ -200,30 +212,18 @@ def _variance_interval(
     level: float,
 ) -> Ends:
     """Return the interval of whole − noise, from both without each unit in turn."""
+    # Without a logarithm to take, the difference itself must do.
     positive = all(
-        value > 0 and all((group > 0).all() for group in left)
-        for value, left in (whole, noise)
+        value > 0 and all((group > 0).all() for group in groups)
+        for value, groups in (whole, noise)
     )
     if not positive:
         apart = [x - y for x, y in zip(whole[1], noise[1], strict=True)]
         return t_interval(whole[0] - noise[0], *jackknife_error(apart), level)
     sides = []
-    for value, left in (whole, noise):
-        error = jackknife_error([np.log(group) for group in left])
+    for value, groups in (whole, noise):
+        error = jackknife_error([np.log(group) for group in groups])
         low, high = t_interval(float(np.log(value)), *error, level)
         with np.errstate(over="ignore"):
             sides.append((value, float(np.exp(low)), float(np.exp(high))))
     return difference_of_positives(*sides)
-
-
-def _percentile(draws: Float64[np.ndarray, " draws"], level: float) -> Ends:
-    low, high = percentile(draws, level)
-    return float(low), float(high)
-
-
-def _estimate(value: float, ends: Ends) -> Estimate:
-    """Return an estimate whose interval, if there is one, holds it."""
-    low, high = ends
-    if np.isnan(low) or np.isnan(value):
-        return Estimate(value=value)
-    return Estimate(value=value, low=min(low, value), high=max(high, value))

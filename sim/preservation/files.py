@@ -57,6 +57,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, Enum):
         return value.value
+    # JSON has neither, and other readers refuse what Python writes in their place.
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
@@ -94,15 +95,16 @@ def read_json(path: str | os.PathLike[str]) -> Preservation:
             f"{FORMAT}; update isotau to read it"
         )
     try:
-        found: Preservation = _build(Preservation, content["comparison"])
-        if content["verdict"] != found.verdict.value:
+        comparison: Preservation = _build(Preservation, content["comparison"])
+        # The verdict is computed anew; a file that was edited would say another.
+        if content["verdict"] != comparison.verdict.value:
             raise ValueError(
-                f"verdict: got {content['verdict']!r}, need {found.verdict.value!r} by "
-                "its endpoints"
+                f"verdict: got {content['verdict']!r}, need "
+                f"{comparison.verdict.value!r} by its endpoints"
             )
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise UnreadableFile(f"{path}: the comparison is damaged ({error})") from error
-    return found
+    return comparison
 
 
 def _content(path: str | os.PathLike[str]) -> Any:

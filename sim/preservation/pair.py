@@ -1,6 +1,6 @@
 """`Pair`: one network's timescales at two stages, and at both of them once more.
 
-Replicates: how other trials would have moved all of a network's τ together.
+With replicates of each: how other trials would have moved all of its τ together.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Pair:
             trials for all neurons of a row, replicate × neuron; NaN where unidentified.
             They are the trial level of the bootstrap, which falls back on the repeats;
             see `trial_replicates`. One or two networks need ten or more.
-        b_replicates: the same at stage b.
+        b_replicates: log τ at stage b from resampled trials, replicate × neuron.
         tau_syn: synaptic time constant of every neuron, in seconds.
         excitatory: whether each neuron is excitatory.
     """
@@ -70,8 +70,10 @@ class Pair:
                 )
         fields: dict[str, Any] = {"name": str(self.name)}
         for name in ("a_replicates", "b_replicates"):
-            if getattr(self, name) is not None:
-                fields[name] = _replicates(name, getattr(self, name), n)
+            value = getattr(self, name)
+            if value is not None:
+                shape = validation.length(name, value, ndim=2), n
+                fields[name] = with_gaps(name, value, shape, "replicate × neuron")
         if self.tau_syn is not None:
             fields["tau_syn"] = validation.floats(
                 "tau_syn", self.tau_syn, (n,), "neuron", positive=True
@@ -100,7 +102,7 @@ def log_tau(pair: Pair) -> Float64[np.ndarray, "runs n"]:
 
 def log_ratios(pair: Pair) -> Float64[np.ndarray, " n"]:
     """Return d = log(τ_b / τ_a) of every neuron; NaN unless both have a timescale."""
-    return np.log(pair.b.tau) - np.log(pair.a.tau)
+    return np.log(pair.b.tau) - np.log(pair.a.tau)  # (S1)
 
 
 def repeat_ratios(pair: Pair) -> Float64[np.ndarray, "2 n"]:
@@ -120,30 +122,28 @@ def trial_deviations(
     deviation is not known. Without replicates there are two rows, plus and minus half
     the difference between the run and its repeat.
     """
-    found = []
-    floors = repeat_ratios(pair)
-    for given, floor in zip(
-        (pair.a_replicates, pair.b_replicates), floors, strict=True
-    ):
-        if given is None:
+    deviations = []
+    stages = pair.a_replicates, pair.b_replicates
+    for replicates, floor in zip(stages, repeat_ratios(pair), strict=True):
+        # (S13): the mean of two runs deviates by 1/√2 of what one run does.
+        if replicates is None:
             rows = np.stack([floor, -floor]) / 2
         else:
-            defined = np.isfinite(given)
+            defined = np.isfinite(replicates)
             count = np.maximum(defined.sum(axis=0), 1)
-            centre = np.where(defined, given, 0.0).sum(axis=0) / count
-            rows = (given - centre) / np.sqrt(2)
-        found.append(np.where(np.isfinite(rows), rows, 0.0))
-    return found[0], found[1]
+            centre = np.where(defined, replicates, 0.0).sum(axis=0) / count
+            rows = (replicates - centre) / np.sqrt(2)
+        deviations.append(np.where(np.isfinite(rows), rows, 0.0))
+    return deviations[0], deviations[1]
 
 
-def _replicates(name: str, value: Any, n: int) -> np.ndarray:
-    """Return a read-only copy of replicate × neuron, NaN allowed."""
-    rows = validation.length(name, value, ndim=2)
+def with_gaps(
+    name: str, value: Any, shape: tuple[int, ...], layout: str
+) -> Float64[np.ndarray, "..."]:
+    """Return a read-only copy after checking it, NaN allowed, infinities not."""
     value = np.asarray(value)
     missing = np.isnan(value)
-    filled = validation.floats(
-        name, np.where(missing, 0.0, value), (rows, n), "replicate × neuron"
-    )
+    filled = validation.floats(name, np.where(missing, 0.0, value), shape, layout)
     array = np.where(missing, np.nan, filled)
     array.setflags(write=False)
     return array
@@ -177,17 +177,14 @@ def trial_replicates(
     group = np.arange(series.batch) % groups
     rows = []
     for k in range(groups):
-        some = group != k
-        rows.append(
-            estimate(
-                Series(
-                    values=series.values[:, some],
-                    bin_width=series.bin_width,
-                    kind=series.kind,
-                    observed=series.observed[some],
-                )
-            ).tau
+        trials = group != k
+        without = Series(
+            values=series.values[:, trials],
+            bin_width=series.bin_width,
+            kind=series.kind,
+            observed=series.observed[trials],
         )
-    left = np.log(np.stack(rows))
-    centre = left.mean(axis=0)
-    return centre + np.sqrt(groups - 1) * (left - centre)
+        rows.append(estimate(without).tau)
+    log_taus = np.log(np.stack(rows))
+    centre = log_taus.mean(axis=0)
+    return centre + np.sqrt(groups - 1) * (log_taus - centre)  # (S14)

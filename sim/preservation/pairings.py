@@ -1,10 +1,8 @@
 """What two stages and their repeats are compared by, as sums over neurons.
 
-The three numbers that decide: shift, scatter and loss of each network.
-
-A run and its repeat are exchangeable, so every number is averaged over all pairings of
-the runs of a with the runs of b; this halves the noise of one run and uses no neuron
-less.
+Among it the three numbers that decide: shift, scatter and loss of a network. A run and
+its repeat are exchangeable, so every number is averaged over all pairings of the runs
+of a with the runs of b; this halves the noise of one run and uses no neuron less.
 """
 
 from collections.abc import Sequence
@@ -15,7 +13,7 @@ from scipy import stats
 
 from isotau.sim.preservation.bootstrap import (
     Level,
-    Moments,
+    RunMoments,
     Sums,
     each,
     features,
@@ -24,12 +22,15 @@ from isotau.sim.preservation.bootstrap import (
 )
 from isotau.sim.preservation.pair import PAIRINGS, Pair, log_tau, trial_deviations
 
+NetworkSums = Float64[np.ndarray, "*lead networks sums"]
 CROSS = slice(0, 4)
 """The pairings of stage a with stage b."""
 REPEATS = slice(4, 6)
 """The pairings of a stage with its repeat."""
 _WIDTH = 18
+"""Sums of a pairing: six of log τ, six of ranks, three each of long and of short."""
 _END = _WIDTH * len(PAIRINGS)
+"""Where the sums of who is identified begin."""
 
 
 def levels(pairs: Sequence[Pair], *, guarded: bool) -> list[Level]:
@@ -45,27 +46,29 @@ def levels(pairs: Sequence[Pair], *, guarded: bool) -> list[Level]:
     runs = [log_tau(pair) for pair in pairs]
     bounds = np.cumsum([0, *(pair.n for pair in pairs)])
     every = np.concatenate(runs, axis=1)
+    # Ranks and quartiles are those among the neurons of all networks.
     compared = np.concatenate([_compared(every[i], every[j]) for i, j in PAIRINGS], 1)
-    found = []
+    networks = []
     for pair, run, start, stop in zip(
         pairs, runs, bounds[:-1], bounds[1:], strict=True
     ):
         rows = np.concatenate([compared[start:stop], _kept(run)], axis=1)
         if guarded:
             rows = np.concatenate([rows, _guards()])
-        there = np.isfinite(run)
-        share = np.mean([there[i] & there[j] for i, j in PAIRINGS[CROSS]], axis=0)
+        identified = np.isfinite(run)
+        paired = [identified[i] & identified[j] for i, j in PAIRINGS[CROSS]]
+        share = np.mean(paired, axis=0)
         a, b = trial_deviations(pair)
-        found.append(Level(rows, a * share, b * share))
-    return found
+        networks.append(Level(rows, a * share, b * share))
+    return networks
 
 
-def logs(sums: Float64[np.ndarray, "*lead sums"]) -> Moments:
+def logs(sums: Float64[np.ndarray, "*lead sums"]) -> RunMoments:
     """Return the moments of log τ, network × pairing."""
     return moments(_parts(sums)[..., 0:6])
 
 
-def ranks(sums: Float64[np.ndarray, "*lead sums"]) -> Moments:
+def ranks(sums: Float64[np.ndarray, "*lead sums"]) -> RunMoments:
     """Return the moments of the ranks of τ among all neurons, network × pairing."""
     return moments(_parts(sums)[..., 6:12])
 
@@ -103,7 +106,7 @@ def _compared(
 ) -> Float64[np.ndarray, "n width"]:
     """Return the features of one pairing, over the neurons of all networks."""
     both = np.isfinite(x) & np.isfinite(y)
-    x_ranks, y_ranks = np.full(x.size, np.nan), np.full(x.size, np.nan)
+    x_ranks, y_ranks = np.full((2, x.size), np.nan)
     x_ranks[both] = stats.rankdata(x[both])
     y_ranks[both] = stats.rankdata(y[both])
     groups = []
@@ -127,66 +130,67 @@ def _upper(
 
 def _kept(run: Float64[np.ndarray, "runs n"]) -> Float64[np.ndarray, "n 7"]:
     """Return the features of the loss."""
-    there = np.isfinite(run)
-    columns = [there[0], there[1], *(there[i] & there[j] for i, j in PAIRINGS[:5])]
+    identified = np.isfinite(run)
+    paired = (identified[i] & identified[j] for i, j in PAIRINGS[:5])
+    columns = [identified[0], identified[1], *paired]
     return np.stack(columns, axis=-1).astype(float)
 
 
 def _guards() -> Float64[np.ndarray, "2 features"]:
     """Return the features of the two neurons that guard the loss."""
+    # (S16), in the order of `kept`: lost in b alone, then in the repeat alone.
     rows = np.zeros((2, _END + 7))
     rows[0, _END:] = [1, 1, 0, 0, 0, 0, 1]
     rows[1, _END:] = [1, 1, 1, 1, 1, 1, 0]
     return rows
 
 
-Found = Float64[np.ndarray, "*lead networks sums"]
-
-
-def shift(sums: Found) -> Float64[np.ndarray, "*lead networks"]:
+def shift(sums: NetworkSums) -> Float64[np.ndarray, "*lead networks"]:
     """Return each network's mean log ratio of b to a; NaN if a pairing has no neuron.
 
     With what other trials would have made of it, if the sums are resampled ones.
     """
     m = logs(sums)
+    # (S2), with the trials' part of (S12)
     means = ratio(m.y - m.x, m.size)[..., CROSS].mean(axis=-1)
     neurons = m.size[..., CROSS].mean(axis=-1)
     return means + ratio(deviations(sums), neurons)
 
 
-def repeat_shift(sums: Found) -> Float64[np.ndarray, "*lead networks stage"]:
+def repeat_shift(sums: NetworkSums) -> Float64[np.ndarray, "*lead networks stage"]:
     """Return each network's mean log ratio of the repeat to the run, of a and of b."""
     m = logs(sums)
     return ratio(m.y - m.x, m.size)[..., REPEATS]
 
 
-def ratio_variances(sums: Found) -> Float64[np.ndarray, "*lead networks pairings"]:
+def ratio_variances(
+    sums: NetworkSums,
+) -> Float64[np.ndarray, "*lead networks pairings"]:
     """Return the variance over a network's neurons of the log ratio of each pairing."""
     spread = each(logs(sums))
     return np.maximum(spread.var_x + spread.var_y - 2 * spread.cov, 0)
 
 
-def scatter_parts(sums: Found) -> tuple[Sums, Sums]:
+def scatter_parts(sums: NetworkSums) -> tuple[Sums, Sums]:
     """Return the two variances whose difference is the scatter beyond the noise floor.
 
-    V = ⟨var d_ab⟩ − (var d_aa + var d_bb)/2, the variance of the true log ratio, split
-    as A − F with F = (var d_aa + var d_bb)/4: estimates of the variance of the mean
-    log ratio of both runs, and of the noise in it, that are independent of each other.
-    V may be negative.
+    Estimates of the variance of the mean log ratio of both runs, and of the noise in
+    it, that are independent of each other. The difference may be negative.
     """
+    # (S3) as (S4) splits it: A, then F.
     variances = ratio_variances(sums)
     noise = variances[..., REPEATS].sum(axis=-1) / 4
     return variances[..., CROSS].mean(axis=-1) - noise, noise
 
 
-def loss(sums: Found) -> tuple[Sums, Sums]:
+def loss(sums: NetworkSums) -> tuple[Sums, Sums]:
     """Return the share of neurons identified in a that b, and that a repeat, loses."""
     counts = kept(sums)
-    both = counts[..., 2:6]
+    # (S5): of the four pairings of a with b, then of a with its repeat either way.
     runs = np.stack([counts[..., 0]] * 2 + [counts[..., 1]] * 2, axis=-1)
-    lost = 1 - ratio(both, runs).mean(axis=-1)
-    again = 1 - ratio(counts[..., 6:7], counts[..., 0:2]).mean(axis=-1)
-    return lost, again
+    by_b = 1 - ratio(counts[..., 2:6], runs).mean(axis=-1)
+    by_repeat = 1 - ratio(counts[..., 6:7], counts[..., 0:2]).mean(axis=-1)
+    return by_b, by_repeat
 
 
 def mean_of_defined(values: Sums, axis: int = -1) -> Sums:

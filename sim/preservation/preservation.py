@@ -125,14 +125,14 @@ class Preservation:
     @property
     def strict(self) -> bool:
         """Whether the shift is inside the strict margin too."""
-        found, margin = self.endpoints[0].estimate, self.config.strict_margin
-        return -margin < found.low and found.high < margin
+        shift, margin = self.endpoints[0].estimate, self.config.strict_margin
+        return -margin < shift.low and shift.high < margin
 
 
 def summary(preservation: Preservation) -> dict[str, Any]:
     """Return what a report says of a comparison, ready for JSON; None for no number."""
     attrition = preservation.attrition
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "method": preservation.method,
         "verdict": preservation.verdict.value,
         "reason": preservation.reason,
@@ -147,46 +147,46 @@ def summary(preservation: Preservation) -> dict[str, Any]:
     }
     for endpoint in preservation.endpoints:
         ends = (endpoint.estimate.value, endpoint.estimate.low, endpoint.estimate.high)
-        found[endpoint.name] = [x if math.isfinite(x) else None for x in ends]
-    return found
+        report[endpoint.name] = [x if math.isfinite(x) else None for x in ends]
+    return report
 
 
 def lines(preservation: Preservation) -> list[str]:
     """Return a comparison as lines of text."""
     config = preservation.config
-    said = [
+    text = [
         f"{preservation.method}: {preservation.verdict.value} ({preservation.scope})",
         *(f"  {sentence(endpoint)}" for endpoint in preservation.endpoints),
     ]
     low, high = (math.exp(s * config.strict_margin) for s in (-1, 1))
     inside = "inside" if preservation.strict else "not inside"
-    said.append(f"  strict margin: {inside} {low:.3f} to {high:.3f}")
-    for name, found in preservation.numbers.items():
-        said.append(f"  {name:<18} {_told(found)}")
+    text.append(f"  strict margin: {inside} {low:.3f} to {high:.3f}")
+    for name, estimate in preservation.numbers.items():
+        text.append(f"  {name:<18} {_in_text(estimate)}")
     if preservation.distances is not None:
         d = preservation.distances
-        said.append(
+        text.append(
             f"  Wasserstein-1 {d.wasserstein:.3f} (repeats {d.wasserstein_floor:.3f}, "
             f"p {d.wasserstein_p:.3f}), KS {d.kolmogorov:.3f} (repeats "
             f"{d.kolmogorov_floor:.3f}, p {d.kolmogorov_p:.3f})"
         )
     if preservation.censored is not None:
         c = preservation.censored
-        said.append(
-            f"  mean log ratio: {_told(c.intersection)} of {c.identified} neurons, "
-            f"{_told(c.mean)} with {c.censored} censored"
+        text.append(
+            f"  mean log ratio: {_in_text(c.intersection)} of {c.identified} neurons, "
+            f"{_in_text(c.mean)} with {c.censored} censored"
         )
-    said += [
-        f"  slope on {name:<13} {_told(found)}"
-        for name, found in preservation.covariates.items()
+    text += [
+        f"  slope on {name:<13} {_in_text(estimate)}"
+        for name, estimate in preservation.covariates.items()
     ]
-    said += [
+    text += [
         _attrition("a and b", preservation.attrition),
         _attrition("a and its repeat", preservation.attrition_a),
         _attrition("b and its repeat", preservation.attrition_b),
     ]
-    said += [f"  left out: {name}: {why}" for name, why in preservation.left_out]
-    return said
+    text += [f"  left out: {name}: {why}" for name, why in preservation.left_out]
+    return text
 
 
 def _reach(preservation: Preservation) -> tuple[Verdict, str]:
@@ -197,6 +197,7 @@ def _reach(preservation: Preservation) -> tuple[Verdict, str]:
         return Verdict.NOT_IDENTIFIABLE, f"no network has a say; {name}: {why}"
     verdict, reason = decide(preservation.endpoints)
     total = saying + len(left_out)
+    # Networks without a say may differ from the others: few must not speak for all.
     if verdict is Verdict.PRESERVED and saying < preservation.config.min_usable * total:
         return (
             Verdict.NOT_IDENTIFIABLE,
@@ -210,21 +211,22 @@ def _reach(preservation: Preservation) -> tuple[Verdict, str]:
 
 def _on_permutation(preservation: Preservation) -> str:
     """Return a warning where permuting τ across neurons might pass as well."""
+    # Where τ hardly spread, a permutation of neurons scatters less than the margin.
     permuted = preservation.numbers.get("permuted_sd", Estimate(value=math.nan))
     if permuted.low > preservation.config.scatter_margin:
         return ""
     return (
-        f"; τ permuted across neurons would scatter by {_told(permuted)} only, so this "
-        "speaks of their level, not of which neuron is slow"
+        f"; τ permuted across neurons would scatter by {_in_text(permuted)} only, so "
+        "this speaks of their level, not of which neuron is slow"
     )
 
 
-def _told(found: Estimate) -> str:
-    if math.isnan(found.value):
+def _in_text(estimate: Estimate) -> str:
+    if math.isnan(estimate.value):
         return "none"
-    if math.isnan(found.low):
-        return f"{found.value:.3f}"
-    return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def _attrition(what: str, table: Attrition) -> str:

@@ -107,18 +107,21 @@ def sensitivity(
     """
     config = config or PreservationConfig()
     sizes = validation.floats("levels", levels, (len(levels),), "level", minimum=0.0)
-    for name, given in (("pairs", pairs_by_level), ("curves", curves_by_level)):
-        if given is not None and len(given) != sizes.size:
+    for name, networks in (("pairs", pairs_by_level), ("curves", curves_by_level)):
+        if networks is not None and len(networks) != sizes.size:
             raise ValueError(
-                f"{name}_by_level: got {len(given)} levels, need {sizes.size}"
+                f"{name}_by_level: got {len(networks)} levels, need {sizes.size}"
             )
     results = [compare(pairs, config, rng=rng) for pairs in pairs_by_level]
     columns = _columns(results)
     columns["curve"] = np.full(sizes.size, np.nan)
     if curves_by_level is not None:
-        found = [compare_curves(curves, config, rng=rng) for curves in curves_by_level]
+        endpoints = [
+            compare_curves(curves, config, rng=rng).endpoint
+            for curves in curves_by_level
+        ]
         columns["curve"] = np.array(
-            [np.nan if c.endpoint is None else c.endpoint.estimate.value for c in found]
+            [np.nan if end is None else end.estimate.value for end in endpoints]
         )
     return Sensitivity(
         levels=sizes,
@@ -140,8 +143,8 @@ def trend(
     Source: Kendall 1938, doi:10.1093/biomet/30.1-2.81.
     """
     defined = np.isfinite(distances)
-    found = stats.kendalltau(levels[defined], distances[defined], alternative="greater")
-    return Trend(kendall=float(found.statistic), p=float(found.pvalue))
+    test = stats.kendalltau(levels[defined], distances[defined], alternative="greater")
+    return Trend(kendall=float(test.statistic), p=float(test.pvalue))
 
 
 def _columns(results: Sequence[Preservation]) -> dict[str, np.ndarray]:
@@ -151,6 +154,7 @@ def _columns(results: Sequence[Preservation]) -> dict[str, np.ndarray]:
     )
     values[:, 0] = np.abs(values[:, 0])
     margins = np.array([[endpoint.margin for endpoint in r.endpoints] for r in results])
+    # In margins the three can be added up; below the floor there is no distance.
     beyond = np.maximum(values / margins, 0)
     together = np.sqrt(np.nansum(beyond**2, axis=1))
     together[np.isnan(values).all(axis=1)] = np.nan

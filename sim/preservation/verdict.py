@@ -1,7 +1,4 @@
-"""Endpoints, what each says, and the verdict of all of them.
-
-`Estimate`: a number with its interval, and three ways to an interval.
-"""
+"""Endpoints with their intervals, what each says, and the verdict of all of them."""
 
 import math
 from collections.abc import Sequence
@@ -17,6 +14,9 @@ from isotau.convert.ground import validation
 
 DEFINED = 0.95
 """Share of bootstrap draws that must be defined for an interval."""
+Ends = tuple[float, float]
+"""Lower and upper end of an interval."""
+UNKNOWN: Ends = (math.nan, math.nan)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -37,15 +37,26 @@ class Estimate:
         """Check and freeze every field."""
         fields = {}
         for name in ("value", "low", "high"):
-            got = getattr(self, name)
-            if isinstance(got, bool) or not isinstance(got, int | float | np.number):
-                raise TypeError(f"{name}: got {got!r}, need a number or NaN")
-            fields[name] = float(got)
+            number = getattr(self, name)
+            if isinstance(number, bool) or not isinstance(
+                number, int | float | np.number
+            ):
+                raise TypeError(f"{name}: got {number!r}, need a number or NaN")
+            fields[name] = float(number)
         if fields["low"] > fields["high"]:
             raise ValueError(
                 f"low: got {fields['low']}, need at most high, {fields['high']}"
             )
         validation.freeze(self, fields)
+
+
+def containing(value: float, ends: Ends) -> Estimate:
+    """Return an estimate whose interval, if there is one, holds it."""
+    low, high = ends
+    if math.isnan(low) or math.isnan(value):
+        return Estimate(value=value)
+    # The bootstrap of a biased statistic may leave out the value itself.
+    return Estimate(value=value, low=min(low, value), high=max(high, value))
 
 
 def percentile(
@@ -58,13 +69,20 @@ def percentile(
     tails = [50 * (1 - level), 50 * (1 + level)]
     undefined = np.isnan(draws)
     enough = undefined.mean(axis=-1) <= 1 - DEFINED
-    kept = np.where(enough[..., None], draws, 0.0)
-    low, high = np.nanpercentile(kept, tails, axis=-1)
+    # (S8); a row of NaN alone would make numpy warn.
+    known = np.where(enough[..., None], draws, 0.0)
+    low, high = np.nanpercentile(known, tails, axis=-1)
     return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
 
+def percentile_ends(draws: Float64[np.ndarray, " draws"], level: float) -> Ends:
+    """Return the percentile interval of the draws of one number."""
+    low, high = percentile(draws, level)
+    return float(low), float(high)
+
+
 def jackknife_error(
-    left_out: Sequence[Float64[np.ndarray, "..."]],
+    without: Sequence[Float64[np.ndarray, "..."]],
 ) -> tuple[float, int]:
     """Return the standard error, and its degrees of freedom, from leaving units out.
 
@@ -73,55 +91,54 @@ def jackknife_error(
     Source: Efron & Stein 1981, doi:10.1214/aos/1176345462.
 
     Args:
-        left_out: the estimate without each unit in turn, by independent groups.
+        without: the estimate without each unit in turn, by independent groups.
     """
     square, freedom = 0.0, 0
-    for left in left_out:
-        if left.size < 2:
+    for estimates in without:
+        units = estimates.size
+        if units < 2:
             return math.nan, 0
-        apart = float(np.sum((left - left.mean()) ** 2))
-        square += (left.size - 1) / left.size * apart
-        freedom += left.size - 1
+        apart = float(np.sum((estimates - estimates.mean()) ** 2))
+        square += (units - 1) / units * apart  # (S6)
+        freedom += units - 1
     return math.sqrt(square), freedom
 
 
-def t_interval(
-    value: float, error: float, freedom: int, level: float
-) -> tuple[float, float]:
+def t_interval(value: float, error: float, freedom: int, level: float) -> Ends:
     """Return value ± t · error; NaN without a degree of freedom."""
     if freedom < 1 or not math.isfinite(error):
-        return math.nan, math.nan
+        return UNKNOWN
     reach = float(stats.t.ppf(0.5 + level / 2, freedom)) * error
-    return value - reach, value + reach
+    return value - reach, value + reach  # (S7)
 
 
-def hull(*intervals: tuple[float, float]) -> tuple[float, float]:
-    """Return the shortest interval that holds all the given; NaN if one is not known.
+def hull(*intervals: Ends) -> Ends:
+    """Return the shortest interval that holds all of several; NaN if one is unknown.
 
     It lies inside a margin if and only if each of them does, so deciding by it is at
     most as often wrong as deciding by any one.
     """
     lows, highs = zip(*intervals, strict=True)
     if any(math.isnan(end) for end in (*lows, *highs)):
-        return math.nan, math.nan
-    return min(lows), max(highs)
+        return UNKNOWN
+    return min(lows), max(highs)  # (S10)
 
 
 def difference_of_positives(
     first: tuple[float, float, float], second: tuple[float, float, float]
-) -> tuple[float, float]:
+) -> Ends:
     """Return the interval of a difference from those of two independent numbers.
 
-    low = x − y − √((x − l_x)² + (u_y − y)²), high likewise: the intervals of variances
-    are lopsided, and so must be that of their difference.
+    The intervals of variances are lopsided, and so must be that of their difference.
     Source: Zou & Donner 2008 (MOVER), doi:10.1002/sim.3095.
 
     Args:
         first: value, low and high of the number x.
-        second: the same of the number y that is taken from it.
+        second: value, low and high of the number y that is taken from it.
     """
     x, x_low, x_high = first
     y, y_low, y_high = second
+    # (S9)
     low = x - y - math.hypot(x - x_low, y_high - y)
     high = x - y + math.hypot(x_high - x, y - y_low)
     return low, high
@@ -186,6 +203,7 @@ def judge(endpoint: Endpoint) -> Verdict:
     low, high = endpoint.estimate.low, endpoint.estimate.high
     if math.isnan(low) or math.isnan(high):
         return Verdict.NOT_IDENTIFIABLE
+    # (S11)
     two_sided = endpoint.name == "shift"
     if high < endpoint.margin and (low > -endpoint.margin or not two_sided):
         return Verdict.PRESERVED
@@ -200,9 +218,10 @@ def decide(endpoints: Sequence[Endpoint]) -> tuple[Verdict, str]:
     Preserved if all say so, not preserved if one does. The sentence is on the endpoint
     that is nearest to its margin, farthest beyond it, or most uncertain.
     """
-    said = {endpoint.name: judge(endpoint) for endpoint in endpoints}
+    verdicts = {endpoint.name: judge(endpoint) for endpoint in endpoints}
+    # One test that fails is enough, and one that cannot tell outweighs all that pass.
     for verdict in (Verdict.NOT_PRESERVED, Verdict.NOT_IDENTIFIABLE):
-        voices = [e for e in endpoints if said[e.name] is verdict]
+        voices = [e for e in endpoints if verdicts[e.name] is verdict]
         if voices:
             weigh = _beyond if verdict is Verdict.NOT_PRESERVED else _width
             return verdict, sentence(max(voices, key=weigh))
@@ -211,40 +230,41 @@ def decide(endpoints: Sequence[Endpoint]) -> tuple[Verdict, str]:
 
 def sentence(endpoint: Endpoint) -> str:
     """Return an endpoint, its estimate, interval and margin in words."""
-    found, margin = endpoint.estimate, endpoint.margin
-    ends = {
+    estimate, margin = endpoint.estimate, endpoint.margin
+    where = {
         Verdict.PRESERVED: "inside",
         Verdict.NOT_PRESERVED: "outside",
         Verdict.NOT_IDENTIFIABLE: "neither inside nor outside",
     }[judge(endpoint)]
-    if math.isnan(found.value):
+    numbers = estimate.value, estimate.low, estimate.high
+    if math.isnan(estimate.value):
         return f"{endpoint.name}: nothing to measure it by"
     if endpoint.name == "shift":
-        value, low, high = (_ratio(x) for x in (found.value, found.low, found.high))
+        value, low, high = map(_ratio, numbers)
         what = f"τ_b/τ_a is {value}"
         limit = f"{_ratio(-margin)} to {_ratio(margin)}"
     else:
-        value, low, high = (f"{x:.3f}" for x in (found.value, found.low, found.high))
+        value, low, high = (f"{x:.3f}" for x in numbers)
         what = {
             "scatter": f"beyond the noise floor, log τ_b/τ_a has an SD of {value}",
             "loss": f"beyond a repeat's, {value} of the identified neurons are lost",
             "curve": f"beyond the noise floor, autocorrelations differ by {value}",
         }[endpoint.name]
         limit = f"the margin of {margin:.3f}"
-    if math.isnan(found.low) or math.isnan(found.high):
+    if math.isnan(estimate.low) or math.isnan(estimate.high):
         return f"{endpoint.name}: {what}, with no interval"
     interval = f"{endpoint.level:.0%} interval {low} to {high}"
-    return f"{endpoint.name}: {what} ({interval}), {ends} {limit}"
+    return f"{endpoint.name}: {what} ({interval}), {where} {limit}"
 
 
 def _ratio(log: float) -> str:
-    with_care = math.inf if log > 700 else math.exp(log)
-    return f"{with_care:.3f}"
+    # Beyond 709 exp overflows; such an interval has no upper end to speak of.
+    return f"{math.inf if log > 700 else math.exp(log):.3f}"
 
 
 def _beyond(endpoint: Endpoint) -> float:
-    found = endpoint.estimate
-    return max(found.low, -found.high) / endpoint.margin
+    estimate = endpoint.estimate
+    return max(estimate.low, -estimate.high) / endpoint.margin
 
 
 def _width(endpoint: Endpoint) -> float:
@@ -253,6 +273,6 @@ def _width(endpoint: Endpoint) -> float:
 
 
 def _nearness(endpoint: Endpoint) -> float:
-    found = endpoint.estimate
-    low = -found.low if endpoint.name == "shift" else -math.inf
-    return max(found.high, low) / endpoint.margin
+    estimate = endpoint.estimate
+    low = -estimate.low if endpoint.name == "shift" else -math.inf
+    return max(estimate.high, low) / endpoint.margin

@@ -5,8 +5,8 @@ import pytest
 
 from isotau.sim.preservation.bootstrap import (
     Level,
+    jackknife_means,
     leaving_out,
-    means_left,
     resample,
     totals,
     without_trials,
@@ -115,15 +115,17 @@ def every(features):
 def test_means_without_each_network():
     networks = [level(np.array(x)) for x in ([1.0, 3], [4.0], [9.0, 9, 9])]
     networks.append(without_trials(np.zeros((2, 2))))
-    (left,) = means_left(networks, mean, every, fixed=False)
+    (left,) = jackknife_means(networks, mean, every, fixed=False)
     np.testing.assert_allclose(left, [(4 + 9) / 2, (2 + 9) / 2, (2 + 4) / 2])
 
 
 def test_means_without_each_neuron():
     networks = [level(np.array(x)) for x in ([1.0, 3, 8], [4.0, 6])]
     networks.append(without_trials(np.zeros((2, 2))))
-    first, second = means_left(networks, mean, every, fixed=True)
+    first, second = jackknife_means(networks, mean, every, fixed=True)
     np.testing.assert_allclose(first, [(5.5 + 5) / 2, (4.5 + 5) / 2, (2 + 5) / 2])
     np.testing.assert_allclose(second, [(4 + 6) / 2, (4 + 4) / 2])
     nothing = [without_trials(np.zeros((2, 2)))]
-    assert [group.size for group in means_left(nothing, mean, every, fixed=True)] == [0]
+    assert [
+        group.size for group in jackknife_means(nothing, mean, every, fixed=True)
+    ] == [0]
