@@ -1,7 +1,7 @@
 """Kinds of files: how each is told from its content, and what reads it.
 
 `READERS` has a row for each kind of file that holds a rate network. Another package
-adds a row by an entry point of the group `GROUP` that names a `Reader`
+adds a row by an entry point of the group `GROUP` that names a `FileReader`
 (`isotau.convert.ground.plugins`).
 """
 
@@ -142,7 +142,7 @@ class Content:
         return f"a file that begins with {self.head[:8]!r}", ""
 
 
-class Reader(NamedTuple):
+class FileReader(NamedTuple):
     """A kind of file, and what reads it.
 
     Attributes:
@@ -210,43 +210,43 @@ _HERE = "isotau.convert.read"
 # By name, so that a file of one kind does not load torch, onnx and scipy for the rest.
 # What takes a whole format stands last: rows of this table and of others look closer.
 READERS = (
-    Reader(
+    FileReader(
         "isotau .rate.npz",
         ".rate.npz",
         lambda content: "isotau" in content.arrays,
         f"{_HERE}.read_rate:read_record",
     ),
-    Reader(
+    FileReader(
         "plain .npz", ".npz", _is_plain, f"{_HERE}.read_plain:read_plain", mark="w_rec"
     ),
-    Reader(
+    FileReader(
         "PsychRNN .npz",
         ".npz",
         _is_psychrnn,
         f"{_HERE}.read_psychrnn:read_psychrnn",
         mark="W_rec",
     ),
-    Reader(
+    FileReader(
         "torch.nn.RNN", ".pt", _is_torch_rnn, f"{_HERE}.read_torch_rnn:read_torch_rnn"
     ),
-    Reader(
+    FileReader(
         "isotau .onnx", ".onnx", _is_isotau_onnx, f"{_HERE}.read_onnx:read_onnx_scan"
     ),
-    Reader(
+    FileReader(
         "low-rank",
         ".pt",
         lambda content: content.is_torch,
         f"{_HERE}.read_lowrank:read_lowrank",
         any_content=True,
     ),
-    Reader(
+    FileReader(
         "spikeRNN .mat",
         ".mat",
         lambda content: content.is_matlab,
         f"{_HERE}.read_spikernn:read_spikernn",
         any_content=True,
     ),
-    Reader(
+    FileReader(
         "ONNX",
         ".onnx",
         lambda content: content.head.startswith(ONNX),
@@ -258,9 +258,9 @@ READERS = (
 
 def find_reader(
     path: str | os.PathLike[str],
-    readers: Sequence[Reader] = READERS,
+    readers: Sequence[FileReader] = READERS,
     group: str = GROUP,
-) -> Reader:
+) -> FileReader:
     """Return the reader that takes a file.
 
     Readers of other packages are loaded only where none of `readers` that looks into
@@ -276,14 +276,14 @@ def find_reader(
     """
     content = Content(path)
 
-    def first(rows: Iterable[Reader]) -> Reader | None:
+    def first(rows: Iterable[FileReader]) -> FileReader | None:
         return next((reader for reader in rows if reader.sniff(content)), None)
 
     reader = first(row for row in readers if not row.any_content)
     if reader:
         return reader
     # Loading runs code of others: only for files that nothing here knows for certain.
-    offered = tuple(_guarded(entry, row) for entry, row in plugins(group, Reader))
+    offered = tuple(_guarded(entry, row) for entry, row in plugins(group, FileReader))
     reader = first((*offered, *(row for row in readers if row.any_content)))
     if reader:
         return reader
@@ -294,7 +294,7 @@ def find_reader(
 
 def read_file(
     path: str | os.PathLike[str],
-    readers: Sequence[Reader] = READERS,
+    readers: Sequence[FileReader] = READERS,
     group: str = GROUP,
     **assumptions: Any,
 ) -> Any:
@@ -324,7 +324,7 @@ def read_file(
     return reader.resolve()(path, **stated)
 
 
-def _guarded(entry: EntryPoint, reader: Reader) -> Reader:
+def _guarded(entry: EntryPoint, reader: FileReader) -> FileReader:
     """Return a reader of another package whose `sniff` warns where it breaks down.
 
     A fault in it must not hide what isotau itself can read.

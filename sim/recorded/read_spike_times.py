@@ -3,7 +3,7 @@
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-from isotau.convert.read.kinds import MATLAB_ORDER, Content, Reader, read_file
+from isotau.convert.read.kinds import MATLAB_ORDER, Content, FileReader, read_file
 from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.recorded.read_arrays import read_arrays
 from isotau.sim.recorded.read_constantinidis import read_constantinidis
@@ -22,17 +22,17 @@ def _is_constantinidis(content: Content) -> bool:
 
 # Arguments are refused by what the functions take by keyword.
 READERS = (
-    Reader(
+    FileReader(
         "NWB", ".nwb", lambda content: "nwb_version" in content.attributes, read_nwb
     ),
-    Reader(
+    FileReader(
         "Constantinidis .mat",
         ".mat",
         _is_constantinidis,
         read_constantinidis,
         any_content=True,
     ),
-    Reader(
+    FileReader(
         ".npz",
         ".npz",
         # Any zip file: the reader names what is missing in one that is no .npz.

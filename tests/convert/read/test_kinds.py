@@ -12,7 +12,7 @@ from isotau.convert.read.kinds import (
     GROUP,
     READERS,
     Content,
-    Reader,
+    FileReader,
     find_reader,
     read_file,
 )
@@ -21,7 +21,7 @@ from isotau.sim.recorded.read_spike_times import READERS as OF_RECORDINGS
 
 DOCS = Path(__file__).resolve().parents[3] / "docs/formats.md"
 PACKAGE = """
-from isotau.convert.read.kinds import Reader
+from isotau.convert.read.kinds import FileReader
 from isotau.convert.read.read_plain import read_plain
 
 def read(path, *, dt=None):
@@ -33,9 +33,9 @@ def sniff(content):
 def faulty(content):
     raise LookupError("no table")
 
-READER = Reader("lab file", ".lab", sniff, "lab_reader:read")
-MATLAB = Reader("lab .mat", ".mat", lambda content: b"lab" in content.head, read)
-FAULTY = Reader("faulty", ".lab", faulty, read)
+READER = FileReader("lab file", ".lab", sniff, "lab_reader:read")
+MATLAB = FileReader("lab .mat", ".mat", lambda content: b"lab" in content.head, read)
+FAULTY = FileReader("faulty", ".lab", faulty, read)
 """
 
 
@@ -73,7 +73,7 @@ def test_the_page_names_every_assumption():
     assert names == set(re.findall(r"`([a-z_]+)`", paragraph)) - {"read_rate"}
 
 
-@pytest.mark.parametrize("reader", (*READERS, *OF_RECORDINGS), ids=Reader.describe)
+@pytest.mark.parametrize("reader", (*READERS, *OF_RECORDINGS), ids=FileReader.describe)
 def test_every_row_names_a_function(reader):
     assert callable(reader.resolve())
     assert set(reader.assumptions()) <= set(reader.resolve().__annotations__)
@@ -162,7 +162,7 @@ def test_what_a_reader_refuses_it_refuses(tmp_path, offer):
     def refuse(content):
         raise UnreadableFile(f"{content.path}: got an older lab file, need a new one")
 
-    rows = (Reader("lab", ".lab", refuse, "lab_reader:read"),)
+    rows = (FileReader("lab", ".lab", refuse, "lab_reader:read"),)
     (tmp_path / "a").write_bytes(b"LAB 0")
     with pytest.raises(UnreadableFile, match="got an older lab file"):
         find_reader(tmp_path / "a", rows)
