@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.records.record import Status, Timescales
 from isotau.sim.timescales.records.series import Series, mean_rates
 
@@ -22,6 +23,7 @@ Interval: TypeAlias = tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]
 """Lower and upper ends of τ, in seconds."""
 
 
+@short_repr
 class NeuronFits(NamedTuple):
     """What a fit says of every neuron, before it is judged; all of equal length.
 

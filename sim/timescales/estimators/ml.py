@@ -17,6 +17,7 @@ from scipy.stats import t as student
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.estimators import likelihood
 from isotau.sim.timescales.estimators.judge import NeuronFits, judge
 from isotau.sim.timescales.estimators.likelihood import (
@@ -64,6 +65,7 @@ class MLConfig:
     longest: float | None = None
 
 
+@short_repr
 class Profiles(NamedTuple):
     """The likelihood of log τ, neuron by neuron: what `ml` reads its answers from."""
 

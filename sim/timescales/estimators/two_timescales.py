@@ -9,6 +9,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, toeplitz
 from scipy.optimize import minimize
 
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
 from isotau.sim.timescales.estimators.likelihood import CORRELATIONS
 from isotau.sim.timescales.estimators.ml import (
     BIN_WIDTH,
@@ -30,6 +31,7 @@ WIDEST = 12.0
 """Bound on logarithms of variances relative to the data's."""
 
 
+@short_repr
 class TwoTimescales(NamedTuple):
     """How many timescales each neuron has, and which.
 

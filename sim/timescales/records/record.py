@@ -13,6 +13,7 @@ from jaxtyping import Float64
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
+from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.files import write_table
 from isotau.convert.ground.representation import short_repr
 
@@ -30,6 +31,10 @@ NUMBERS = {
 """Fields with a number per neuron, and their columns in a file."""
 SETTINGS = ("method", "bin_width", "lags", "level")
 """Fields with one value for all neurons, in the first line of a file."""
+RULES = {
+    "bin_width": Numbers(positive=True),
+    "lags": Numbers(dtype=np.int64, low=1),
+}
 COLUMNS = ("neuron", "status", *NUMBERS.values())
 
 
@@ -92,11 +97,14 @@ class Timescales:
     goodness: Float64[np.ndarray, " n"] | None = None
     level: float = 0.95
 
+    n = Size("tau")
+
     def __post_init__(self) -> None:
         """Check and freeze every field."""
         n = validation.length("tau", self.tau, ndim=1)
         if len(self.status) != n:
             raise ValueError(f"status: got {len(self.status)} entries, need {n}")
+        check_fields(self, RULES)
         names = [status.value for status in Status]
         fields: dict[str, Any] = {
             "status": tuple(
@@ -104,8 +112,6 @@ class Timescales:
                 for k, status in enumerate(self.status)
             ),
             "method": str(self.method),
-            "bin_width": validation.number("bin_width", self.bin_width, positive=True),
-            "lags": validation.whole("lags", self.lags, 1, 2**31 - 1),
             "level": _share("level", self.level),
         }
         for name in NUMBERS:
@@ -136,11 +142,6 @@ class Timescales:
             raise ValueError(
                 f"low: got {self.low[k]} s at [{k}], need at most high, {self.high[k]}"
             )
-
-    @property
-    def n(self) -> int:
-        """Number of neurons."""
-        return self.tau.shape[0]
 
 
 def summary(timescales: Timescales) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as spike_times
 from isotau.convert.records.spikes import Spikes, SpikeTimes
@@ -33,49 +34,32 @@ class Series:
     kind: str = "counts"
     observed: Bool[np.ndarray, "batch n"] | None = None
 
+    bins = Size("values")
+    batch = Size("values", 1)
+    n = Size("values", 2)
+
     def __post_init__(self) -> None:
         """Check and freeze every field."""
         for axis in range(3):
             validation.length("values", self.values, axis=axis, ndim=3)
-        shape = np.shape(self.values)
+        bins, batch, n = np.shape(self.values)
         kind = validation.choice("kind", self.kind, KINDS)
         lowest = 0.0 if kind == "counts" else None  # a signal may be negative
-        layout = "bins × batch × neuron"
+        values = Numbers("bins batch n", "bins × batch × neuron", minimum=lowest)
+        rules = {"values": values, "bin_width": Numbers(positive=True)}
+        check_fields(self, rules, bins=bins, batch=batch, n=n)
         if self.observed is None:
-            observed = np.ones(shape[1:], dtype=bool)
+            observed = np.ones((batch, n), dtype=bool)
         else:
             observed = np.array(self.observed)
-            if observed.shape != shape[1:] or observed.dtype != bool:
+            if observed.shape != (batch, n) or observed.dtype != bool:
                 raise ValueError(
                     f"observed: got {observed.dtype} of shape {observed.shape}, need "
-                    f"bool of shape {shape[1:]} (batch × neuron)"
+                    f"bool of shape {(batch, n)} (batch × neuron)"
                 )
-        # validation knows numbers alone; masks are frozen by hand.
+        # Rules are for numbers alone; masks are frozen by hand.
         observed.setflags(write=False)
-        fields = {
-            "values": validation.floats(
-                "values", self.values, shape, layout, minimum=lowest
-            ),
-            "bin_width": validation.number("bin_width", self.bin_width, positive=True),
-            "kind": kind,
-            "observed": observed,
-        }
-        validation.freeze(self, fields)
-
-    @property
-    def bins(self) -> int:
-        """Number of bins of a trial."""
-        return self.values.shape[0]
-
-    @property
-    def batch(self) -> int:
-        """Number of trials of the neuron that has most."""
-        return self.values.shape[1]
-
-    @property
-    def n(self) -> int:
-        """Number of neurons."""
-        return self.values.shape[2]
+        validation.freeze(self, {"kind": kind, "observed": observed})
 
     @property
     def recorded(self) -> Bool[np.ndarray, "batch n"]:
