@@ -1,4 +1,4 @@
-"""Pictures, as PNG files; the only module that draws. Milliseconds on every axis."""
+"""Pictures of a run, as PNG files. Milliseconds on every axis of time."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,24 +16,48 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from isotau.convert.ground.files import atomic
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.records.trials import Trials
-from isotau.sim.timescales.records.record import Timescales
+from isotau.sim.plot.on_axes import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PALE,
+    PINK,
+    RED,
+    SKY,
+    STAGE_COLOURS,
+    TAU_EDGES,
+    identity,
+    log_scale,
+    plain,
+    say,
+    stacked_bars,
+)
+from isotau.sim.timescales.records.record import Status, Timescales
 
 Target = str | os.PathLike[str]
 
 DPI = 200
-STAGE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""Okabe and Ito's colours, told apart by colour-blind readers."""
-GREY, PALE = "#666666", "#E4E4E4"
-PAPER = {"color": "white"}
-TAU_EDGES = 10.0 ** np.arange(0.7, 2.75, 0.1)
-"""Bins of τ in ms, as in Kim & Sejnowski 2021 (5 to 501 ms)."""
 TAU_TICKS = (5, 10, 20, 50, 100, 200, 500)
 SIGNS = (1, "excitatory", "#0072B2"), (-1, "inhibitory", "#D55E00"), (0, "mixed", GREY)
+LOOKS = {
+    Status.OK.value: (BLUE, ""),
+    Status.NOT_IDENTIFIABLE.value: (ORANGE, ""),
+    Status.TOO_FEW_SPIKES.value: ("#BDBDBD", ""),
+    Status.AT_BOUND.value: (SKY, "////"),
+    Status.NO_DECAY.value: (RED, ""),
+    Status.TOO_LONG.value: (GREEN, "\\\\\\\\"),
+    Status.LATE_PEAK.value: (PINK, ""),
+    Status.NEGATIVE_AMPLITUDE.value: (PINK, "////"),
+    Status.UNDEFINED.value: (GREY, "...."),
+    Status.FIT_FAILED.value: ("black", ""),
+}
+"""Colour and hatching of every status."""
 STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -202,8 +226,8 @@ def tau_histograms(path: Target, stages: Mapping[str, Timescales]) -> Path:
                 title += f", {ms.size - counts.sum()} outside"
             axes.set_title(title, loc="left")
             axes.set_ylabel("neurons")
-        _log_tau(axes, "x")
-        axes.set(xlabel="timescale τ (ms)", xlim=(0.97 * edges[0], 1.03 * edges[-1]))
+        log_scale(axes, "x", 0.97 * edges[0], 1.03 * edges[-1], TAU_TICKS)
+        axes.set_xlabel("timescale τ (ms)")
         axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     return Path(path)
@@ -230,14 +254,10 @@ def tau_against(
     x, y = 1e3 * before.tau[both], 1e3 * after.tau[both]
     with picture(path, size=(4.4, 4.6)) as grid:
         axes = grid[0, 0]
-        line = np.array([0.85 * min([5.0, *x, *y]), 1.2 * max([500.0, *x, *y])])
-        edges = line * (1 - band), line * (1 + band)
-        axes.fill_between(line, *edges, color=PALE, lw=0, label=f"±{band:.0%}")
-        axes.plot(line, line, color=GREY, lw=1, label="identity")
+        ends = 0.85 * min([5.0, *x, *y]), 1.2 * max([500.0, *x, *y])
+        identity(axes, ends, (1 - band, 1 + band), f"±{band:.0%}")
         axes.scatter(x, y, s=18, color=STAGE_COLOURS[0], alpha=0.65, lw=0, zorder=3)
-        _log_tau(axes, "x")
-        _log_tau(axes, "y")
-        axes.set(xlim=line, ylim=line, aspect="equal")
+        axes.set(aspect="equal")
         axes.set(xlabel=f"τ {names[0]} (ms)", ylabel=f"τ {names[1]} (ms)")
         grid[0, 0].figure.legend(loc="outside lower center", ncols=2)
         title = f"{x.size} of {before.n} neurons in both"
@@ -249,10 +269,19 @@ def tau_against(
         ]
         axes.set_title(f"{title}\n{', '.join(only)}", loc="left", fontsize=8)
         if not x.size:
-            text = "no neuron has a timescale in both"
-            place: Any = {"xycoords": "axes fraction", "ha": "center", "bbox": PAPER}
-            axes.annotate(text, (0.5, 0.4), **place)
+            say(axes, "no neuron has a timescale in both")
     return Path(path)
+
+
+def identified(axes: Axes, timescales: Mapping[str, Timescales]) -> Axes:
+    """Draw what became of the neurons of every stage, as stacked bars of statuses."""
+    rows = {
+        f"{plain(name)}\nn = {taus.n}": {
+            status.value: taus.status.count(status) for status in Status
+        }
+        for name, taus in timescales.items()
+    }
+    return stacked_bars(axes, rows, LOOKS)
 
 
 def _raster(
@@ -293,15 +322,6 @@ def _traces(
         target = np.where(counts, target, np.nan)
         axes.step(time, target, where="post", color=colour, lw=1, ls="--")
     axes.set_xlim(0, 1e3 * trials.dt * trials.steps)
-
-
-def _log_tau(axes: Axes, which: str) -> None:
-    """Give one axis a logarithmic scale with the ticks of `TAU_TICKS`."""
-    getattr(axes, f"set_{which}scale")("log")
-    axis = getattr(axes, f"{which}axis")
-    axis.set_major_locator(FixedLocator(TAU_TICKS))
-    axis.set_major_formatter(FixedFormatter([str(tick) for tick in TAU_TICKS]))
-    axis.set_minor_locator(NullLocator())
 
 
 def _some(name: str, value: Mapping[str, Any]) -> None:

@@ -14,9 +14,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from isotau.convert.ground import validation
-from isotau.sim.plot import plot_timescales as shared
-from isotau.sim.plot.draw import PALE, TAU_EDGES
-from isotau.sim.plot.plot_timescales import BLUE, LEGEND, RED, TITLE, ZERO
+from isotau.sim.plot import on_axes
+from isotau.sim.plot.on_axes import (
+    BLUE,
+    LEGEND,
+    PALE,
+    RED,
+    TAU_EDGES,
+    TITLE,
+    ZERO,
+    minus,
+)
 from isotau.sim.preservation import agreement, pairings
 from isotau.sim.preservation.bootstrap import totals
 from isotau.sim.preservation.config import PreservationConfig
@@ -57,10 +65,10 @@ def tau_scatter(
         line = 1e3 * np.exp(start) * (x / 1e3) ** slope
         axes.plot(x, line, ls="--", **LINE, label=f"Deming, {_signed(slope)}")
     title = f"{a.size} of {counted(sum(pair.n for pair in pairs), 'neuron')} in both"
-    said = {"correlation": ", r = ", "disattenuated": ", without noise "}
-    for name, what in said.items():
+    words = {"correlation": ", r = ", "disattenuated": ", without noise "}
+    for name, what in words.items():
         if np.isfinite(numbers[name]):
-            title += f"{what}{numbers[name]:.2f}".replace("-", "−")
+            title += minus(f"{what}{numbers[name]:.2f}")
     axes.set_title(title, **TITLE)
     axes.set(xlabel=f"τ {names[0]} (ms)", ylabel=f"τ {names[1]} (ms)", aspect="equal")
     axes.legend(loc="upper left", **LEGEND)
@@ -90,10 +98,10 @@ def bland_altman(axes: Axes, pairs: Sequence[Pair], *, names: Names) -> Axes:
         axes.axhline(middle, **LINE, label=f"mean ratio: {middle:.2f}")
         for end, label in ((low, f"95 % limits: {low:.2f} to {high:.2f}"), (high, "")):
             axes.axhline(end, ls="--", **LINE, label=label)
-    shared.log_scale(axes, "x", *shared.limits(np.sqrt(a * b)))
+    on_axes.log_scale(axes, "x", *on_axes.limits(np.sqrt(a * b)))
     ratio_scale(axes, "y", reach)
     axes.set(xlabel="geometric mean of τ (ms)", ylabel=f"τ {names[1]} / τ {names[0]}")
-    shared.legend_below(axes)
+    on_axes.legend_below(axes)
     return unless(axes, a.size)
 
 
@@ -114,11 +122,11 @@ def tau_distributions(axes: Axes, pairs: Sequence[Pair], *, names: Names) -> Axe
             label += f", median {np.median(tau):.0f} ms"
             axes.axvline(float(np.median(tau)), color=look["color"], lw=1.4, ls=dash)
         axes.stairs(np.histogram(tau, edges)[0], edges, **look, label=label)
-    shared.log_scale(axes, "x", edges[0] / 1.03, edges[-1] * 1.03)
+    on_axes.log_scale(axes, "x", edges[0] / 1.03, edges[-1] * 1.03)
     axes.set(xlabel="timescale τ (ms)", ylabel="neurons")
     axes.set_ylim(0, max(1.0, axes.get_ylim()[1]))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    shared.legend_below(axes)
+    on_axes.legend_below(axes)
     return unless(axes, sum(tau.size for tau in taus), "no neuron has a timescale")
 
 
@@ -172,16 +180,17 @@ def ratio_against(
         middle = np.exp([[np.median(x[w]), np.median(d[w])] for w in windows])
         if len(windows) > 1:
             axes.plot(*middle.T, color="black", lw=1.8, label="running median")
-        some = [table for table in tables if table.size]
-        own = np.concatenate([t - t.mean(axis=1, keepdims=True) for t in some], axis=1)
-        slope = float(own[0] @ own[1] / (own[0] @ own[0])) if own[0].any() else np.nan
+        # About each network's mean: networks that differ in both make no slope.
+        centred = [t - t.mean(axis=1, keepdims=True) for t in tables if t.size]
+        u, v = np.concatenate(centred, axis=1)
+        slope = float(u @ v / (u @ u)) if u.any() else np.nan
         ends = np.array([x.min(), x.max()])
         line = np.exp(d.mean() + slope * (ends - x.mean()))
         if np.isfinite(slope):
             axes.plot(np.exp(ends), line, ls="--", **LINE, label=_signed(slope))
-        shared.legend_below(axes)
+        on_axes.legend_below(axes)
     ratio_scale(axes, "y", 1.1 * max([np.log(1.5), *np.abs(d)]))
-    shared.log_scale(axes, "x", *shared.limits(np.exp(x)))
+    on_axes.log_scale(axes, "x", *on_axes.limits(np.exp(x)))
     return unless(axes, x.size, f"{NOBODY} and a {by}")
 
 
@@ -202,14 +211,15 @@ def _numbers(pairs: Sequence[Pair]) -> dict[str, float]:
     """Return the numbers of agreement of all networks; NaN for no network."""
     if not pairs:
         return defaultdict(lambda: np.nan)
-    found = agreement.numbers(totals(pairings.levels(pairs, guarded=False))[None])
-    return {name: float(value[0]) for name, value in found.items()}
+    sums = totals(pairings.levels(pairs, guarded=False))
+    numbers = agreement.numbers(sums[None])
+    return {name: float(value[0]) for name, value in numbers.items()}
 
 
 def _identity(axes: Axes, taus: Sequence[float], margin: float) -> None:
     """Draw x = y and the margin of a shift around it."""
     factors = float(np.exp(-margin)), float(np.exp(margin))
-    shared.identity(axes, shared.limits(taus), factors, margin_name(margin))
+    on_axes.identity(axes, on_axes.limits(taus), factors, margin_name(margin))
 
 
 def _covariate(pair: Pair, by: str) -> Float64[np.ndarray, "2 found"]:
@@ -227,7 +237,7 @@ def ratio_scale(axes: Axes, which: str, reach: float) -> None:
     """Give the axis x or y a scale of ratios, ± `reach` in log around 1."""
     most = np.exp(reach)
     ticks = next(ticks for largest, ticks in RATIOS.items() if most < largest)
-    shared.log_scale(axes, which, 1 / most, most, ticks)
+    on_axes.log_scale(axes, which, 1 / most, most, ticks)
 
 
 def _dots(count: int) -> dict[str, Any]:
@@ -239,7 +249,7 @@ def _dots(count: int) -> dict[str, Any]:
 
 
 def _signed(slope: float) -> str:
-    return f"slope {slope:.2f}".replace("-", "−")
+    return minus(f"slope {slope:.2f}")
 
 
 def margin_name(margin: float) -> str:
@@ -255,5 +265,5 @@ def counted(count: int, what: str) -> str:
 def unless(axes: Axes, count: int, text: str = NOBODY) -> Axes:
     """Return the axes, and say in them why they are empty if they are."""
     if not count:
-        shared.say(axes, text)
+        on_axes.say(axes, text)
     return axes

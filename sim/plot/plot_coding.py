@@ -13,9 +13,9 @@ from isotau.sim.coding.clusters import Clusters, significant
 from isotau.sim.coding.decoding import Fall, HalfLife
 from isotau.sim.coding.discriminability import Discriminability, Interval
 from isotau.sim.coding.memory_code import MemoryCode
-from isotau.sim.plot.draw import GREY, STAGE_COLOURS
+from isotau.sim.plot.on_axes import GREY, SIGNED, STAGE_COLOURS, minus
 
-COLOURS, SIGNED, MISSING = "magma", "RdBu_r", "#D9D9D9"
+COLOURS, MISSING = "magma", "#D9D9D9"
 NAMES = {
     "all": "all units",
     "long": "long τ",
@@ -199,7 +199,7 @@ def _says(interval: Interval) -> str:
     text = f"{interval.value:.2f}"
     if np.isfinite([interval.low, interval.high]).all():
         text += f" ({interval.low:.2f} to {interval.high:.2f})"
-    return text.replace("-", "−")
+    return minus(text)
 
 
 def _life(name: str, life: HalfLife) -> str:

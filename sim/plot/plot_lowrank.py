@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from isotau.sim.lowrank.dynamics import FixedPoint, Modes, Reduced, flow
 from isotau.sim.lowrank.overlaps import Overlaps
-from isotau.sim.plot.draw import GREY, PALE, STAGE_COLOURS
+from isotau.sim.plot.on_axes import GREY, PALE, SIGNED, STAGE_COLOURS, minus
 
 MARKS: dict[str, Any] = {
     "stable": {"marker": "o", "color": "black"},
@@ -19,7 +19,6 @@ MARKS: dict[str, Any] = {
     "unstable": {"marker": "o", "color": "white"},
 }
 """Fixed points: what attracts is filled."""
-SIGNED = "RdBu_r"
 DARK = 0.65
 """Fraction of the largest value from which on numbers are written in white."""
 
@@ -200,7 +199,7 @@ def _heat(axes: Axes, values: np.ndarray) -> None:
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if abs(value) > DARK * largest else "black"
-            text = f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
+            text = minus(f"{value:.2f}".replace("-0.00", "0.00"))
             place: Any = {"ha": "center", "va": "center", "fontsize": 7.5}
             axes.text(column, row, text, color=colour, **place)
     axes.tick_params(length=0)

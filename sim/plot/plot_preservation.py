@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from isotau.convert.ground import validation
-from isotau.sim.plot import plot_timescales as shared
-from isotau.sim.plot.draw import GREY, PALE
+from isotau.sim.plot import on_axes
+from isotau.sim.plot.draw import LOOKS
+from isotau.sim.plot.on_axes import BLUE, GREY, PALE, RED, TITLE, ZERO
 from isotau.sim.plot.plot_agreement import (
     BAND,
     Names,
@@ -17,14 +17,12 @@ from isotau.sim.plot.plot_agreement import (
     ratio_scale,
     unless,
 )
-from isotau.sim.plot.plot_timescales import BLUE, LOOKS, RED, TITLE, ZERO
 from isotau.sim.preservation.bootstrap import totals
 from isotau.sim.preservation.compare_curves import Curves, curve_levels
 from isotau.sim.preservation.compare_curves import mean_curves as means_over_networks
 from isotau.sim.preservation.pairings import mean_of_defined
 from isotau.sim.preservation.preservation import Preservation
-from isotau.sim.preservation.sensitivity import DISTANCES, Sensitivity
-from isotau.sim.preservation.verdict import Estimate, Verdict
+from isotau.sim.preservation.verdict import Estimate
 from isotau.sim.tasks.accuracy import NORMAL_95
 
 FATES = {
@@ -34,11 +32,6 @@ FATES = {
     "neither": (PALE, ""),
 }
 """Colour and hatching of what becomes of a neuron."""
-MARKS = {
-    Verdict.PRESERVED: ("o", shared.GREEN),
-    Verdict.NOT_IDENTIFIABLE: ("D", "white"),
-    Verdict.NOT_PRESERVED: ("X", RED),
-}
 FARTHEST = 2.0
 """In log: an interval that reaches farther does not make a forest wider."""
 
@@ -60,7 +53,7 @@ def mean_curves(
     axes.set(xlabel="lag (ms)", ylabel="mean autocorrelation")
     axes.set_title(counted(len(curves), "network"), **TITLE)
     if not curves:
-        shared.say(axes, "no network to show")
+        on_axes.say(axes, "no network to show")
         return axes
     lags = curves[0].lags
     runs = means_over_networks(totals(curve_levels(curves)), lags)
@@ -75,9 +68,9 @@ def mean_curves(
     axes.plot(time, a, "o-", color=BLUE, ms=4, lw=1.6, label=names[0])
     axes.plot(time, b, "s--", color=RED, ms=4, lw=1.6, label=names[1])
     axes.set_xlim(0, None)
-    shared.legend_below(axes, 3)
+    on_axes.legend_below(axes, 3)
     if not np.isfinite([a, b]).any():
-        shared.say(axes, "no neuron has an autocorrelation in all runs")
+        on_axes.say(axes, "no neuron has an autocorrelation in all runs")
     return axes
 
 
@@ -91,8 +84,8 @@ def forest(
     want 0.2 inches a network.
     """
     pooled, config = preservation.endpoints[0], preservation.config
-    found = [network.shift for network in preservation.by_network] + [pooled.estimate]
-    reach = _forest_reach(found, config.shift_margin)
+    shifts = [network.shift for network in preservation.by_network] + [pooled.estimate]
+    reach = _forest_reach(shifts, config.shift_margin)
     for margin, colour in (
         (config.shift_margin, PALE),
         (config.strict_margin, "#CBCBCB"),
@@ -103,26 +96,26 @@ def forest(
     labels = [f"{n.name} ({n.neurons:.0f})" for n in preservation.by_network]
     silent = [f"{name} (no say)" for name, _ in preservation.left_out]
     last = len(labels) + len(silent) + 0.4
-    for y, one in zip([*range(len(labels)), last], found, strict=True):
+    for y, shift in zip([*range(len(labels)), last], shifts, strict=True):
         look = {"color": RED, "ms": 7} if y == last else {"color": BLUE, "ms": 4}
-        ends = np.exp(np.clip([one.low, one.high], -reach, reach))
+        ends = np.exp(np.clip([shift.low, shift.high], -reach, reach))
         axes.plot(ends, [y, y], color=look["color"], lw=look["ms"] / 3)
         rim: Any = {"marker": "D" if y == last else "o", "mec": "white", "mew": 0.5}
-        axes.plot([np.exp(one.value)], [y], ls="", **look, **rim)
-        if one.low < -reach:
+        axes.plot([np.exp(shift.value)], [y], ls="", **look, **rim)
+        if shift.low < -reach:
             axes.plot([np.exp(-reach)], [y], "<", clip_on=False, **look)
-        if one.high > reach:
+        if shift.high > reach:
             axes.plot([np.exp(reach)], [y], ">", clip_on=False, **look)
     ratio_scale(axes, "x", reach)
     axes.set_ylim(last + 0.7, -0.7)
     _name_rows(axes, [*labels, *silent], last)
     for text in axes.get_yticklabels()[len(labels) : -1]:
         text.set_color(GREY)
-    said = f"{preservation.method}: {preservation.verdict.value}"
-    axes.set_title(f"{said} ({preservation.scope})", **TITLE)
+    verdict = f"{preservation.method}: {preservation.verdict.value}"
+    axes.set_title(f"{verdict} ({preservation.scope})", **TITLE)
     level = f"mean ratio and {pooled.level:.0%} interval"
     axes.set_xlabel(f"τ {names[1]} / τ {names[0]}, {level}")
-    shared.legend_below(axes)
+    on_axes.legend_below(axes)
     return unless(axes, len(labels), "no network has a say")
 
 
@@ -147,58 +140,24 @@ def attrition_bars(
         }
         for name, table in tables.items()
     }
-    return shared.stacked_bars(axes, rows, FATES)
-
-
-def sensitivity_curve(
-    axes: Axes, sensitivity: Sensitivity, *, label: str, of: str = "distance"
-) -> Axes:
-    """Draw a distance against the error that was put in, with the verdict of each.
-
-    Args:
-        axes: where to.
-        sensitivity: from `isotau.sim.preservation.sensitivity`.
-        label: what the levels are.
-        of: which distance; "distance" is that of shift, scatter and loss together, in
-            units of their margins.
-    """
-    found = getattr(sensitivity, validation.choice("of", of, DISTANCES))
-    levels, defined = sensitivity.levels, np.isfinite(found)
-    steps = np.unique(levels[defined])
-    means = [found[defined & (levels == step)].mean() for step in steps]
-    axes.plot(steps, means, color=GREY, lw=1.2, zorder=1)
-    for verdict, (marker, colour) in MARKS.items():
-        some = defined & np.array([v is verdict for v in sensitivity.verdicts])
-        look: Any = {"ls": "", "mec": "black", "mew": 0.7, "ms": 7, "mfc": colour}
-        if some.any():
-            axes.plot(levels[some], found[some], marker, **look, label=verdict.value)
-    if of == "distance":
-        axes.axhline(1, color=GREY, lw=1, ls="--", label="margin")
-    axes.set(xlabel=label, ylabel="distance (margins)" if of == "distance" else of)
-    low, least = min([0.0, *found[defined]]), 1.0 if of == "distance" else 0.01
-    axes.set_ylim(1.1 * low, 1.12 * max([least, *found[defined]]))
-    trend = sensitivity.trends.get(of)
-    if trend is not None:
-        title = f"Kendall's τ {trend.kendall:.2f}, p = {trend.p:.2g}"
-        axes.set_title(title.replace("-", "−"), **TITLE)
-    shared.legend_below(axes)
-    return unless(axes, defined.sum(), "no distance is defined")
+    return on_axes.stacked_bars(axes, rows, FATES)
 
 
 def _name_rows(axes: Axes, names: Sequence[str], last: float) -> None:
     """Name a forest's rows, in letters as small as their number asks for."""
     height = 72 * axes.bbox.height / axes.figure.dpi  # in points
     size = float(np.clip(0.8 * height / (last + 1.4), 3.5, 8))
-    labels = [shared.plain(_short(name)) for name in names]
+    labels = [on_axes.plain(_short(name)) for name in names]
     axes.set_yticks([*range(len(labels)), last], [*labels, "all"], fontsize=size)
     axes.tick_params(axis="y", length=0)
 
 
-def _forest_reach(found: Sequence[Estimate], margin: float) -> float:
+def _forest_reach(shifts: Sequence[Estimate], margin: float) -> float:
     """Return how far a forest's axis goes, in log: all estimates, most intervals."""
-    values = np.abs([one.value for one in found])
-    ends = np.abs([(one.low, one.high) for one in found]).ravel()
+    values = np.abs([shift.value for shift in shifts])
+    ends = np.abs([(shift.low, shift.high) for shift in shifts]).ravel()
     ends = ends[np.isfinite(ends)]
+    # One network of few neurons has an interval beside which all others are points.
     far = float(np.quantile(ends, 0.9)) if ends.size else 0.0
     return 1.1 * max([1.4 * margin, min(far, FARTHEST), *values[np.isfinite(values)]])
 

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from isotau.convert.tuning.evaluate import TuneEvaluation
-from isotau.sim.plot.draw import GREY, STAGE_COLOURS, picture
+from isotau.sim.plot.draw import picture
+from isotau.sim.plot.on_axes import GREY, STAGE_COLOURS
 
 COLOURS = {"task": STAGE_COLOURS[0], "rates": STAGE_COLOURS[1]} | {
     "timescales": STAGE_COLOURS[2],

@@ -19,8 +19,7 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.kinds import find_reader
 from isotau.convert.records.spikes import SpikeTimes, of_neuron
 from isotau.sim.plot import draw as plot
-from isotau.sim.plot.draw import picture
-from isotau.sim.plot.plot_timescales import identified
+from isotau.sim.plot.draw import identified, picture
 from isotau.sim.recorded.read_arrays import from_trials
 from isotau.sim.recorded.read_spike_times import GROUP, READERS, read_spike_times
 from isotau.sim.timescales import ESTIMATORS

@@ -21,12 +21,11 @@ def spikes(probability=0.05, batch=BATCH, steps=100):
     return Spikes(bits=pack(raster), n=N, dt=0.001, engine="recorded")
 
 
-def timescales(tau):
+def timescales(tau, unidentified=Status.LATE_PEAK):
     tau = np.asarray(tau, dtype=float)
-    found = np.isfinite(tau)
     return Timescales(
         tau=tau,
-        status=tuple(Status.OK if k else Status.LATE_PEAK for k in found),
+        status=tuple(Status.OK if k else unidentified for k in np.isfinite(tau)),
         amplitude=tau,
         offset=tau,
         rate=np.ones(tau.size),
@@ -247,3 +246,33 @@ def test_a_picture_is_written(tmp_path):
     size = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
     assert size == (1200, 600)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_identified_stacks_statuses_to_a_hundred(axes):
+    stages = {
+        "rate": timescales([0.1] * 6 + [np.nan] * 2, Status.NOT_IDENTIFIABLE),
+        "fixed$": timescales([0.1, np.nan, np.nan, np.nan], Status.NO_DECAY),
+    }
+    assert plot.identified(axes, stages) is axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["ok", "not identifiable", "no decay"]
+    bars = {bar.get_label(): bar.patches for bar in axes.containers}
+    widths = {name: [p.get_width() for p in bar] for name, bar in bars.items()}
+    assert widths == {
+        "ok": [75, 25],
+        "not identifiable": [25, 0],
+        "no decay": [0, 75],
+    }
+    assert [p.get_x() for p in bars["no decay"]] == [100, 25]
+    numbers = [text.get_text() for text in axes.texts if text.get_text()]
+    assert numbers == ["6", "1", "2", "3"]
+    ticks = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert ticks == ["rate\nn = 8", "fixed\\$\nn = 4"]
+    top, bottom = axes.transData.transform([(0, 0), (0, 1)])[:, 1]
+    assert top > bottom
+    assert axes.get_xlabel() == "share of neurons (%)"
+
+
+def test_every_status_has_a_look_of_its_own():
+    assert set(plot.LOOKS) == {status.value for status in Status}
+    assert len(set(plot.LOOKS.values())) == len(plot.LOOKS)

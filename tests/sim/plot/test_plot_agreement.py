@@ -2,10 +2,8 @@
 
 from io import BytesIO
 
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib import pyplot
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from scipy import stats
@@ -16,16 +14,6 @@ from isotau.sim.timescales import Status, Timescales
 
 NAMES = ("lif", "fixed")
 EMPTY = "no neuron has a timescale in both"
-
-
-@pytest.fixture
-def axes():
-    """Axes of their own; whatever is drawn on them can be written without a warning."""
-    before = dict(matplotlib.rcParams), pyplot.get_fignums()
-    figure = Figure(layout="constrained")
-    yield figure.subplots()
-    figure.savefig(BytesIO(), format="png")
-    assert (dict(matplotlib.rcParams), pyplot.get_fignums()) == before
 
 
 def timescales(log_tau, rate=None, lost=Status.NOT_IDENTIFIABLE):

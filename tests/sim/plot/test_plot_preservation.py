@@ -1,40 +1,23 @@
 """Pictures of a comparison over networks: what they show, by their artists."""
 
-from io import BytesIO
-
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib import pyplot
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from scipy import stats
 
 from isotau.sim.plot import plot_preservation as draw
-from isotau.sim.plot.plot_timescales import LOOKS
+from isotau.sim.plot.draw import LOOKS
 from isotau.sim.preservation import (
     Curves,
     Pair,
     PreservationConfig,
-    Sensitivity,
-    Verdict,
     compare,
 )
-from isotau.sim.preservation.sensitivity import DISTANCES, Trend
 from isotau.sim.timescales import Status, Timescales
 
 CONFIG = PreservationConfig(draws=100)
 NAMES = ("lif", "fixed")
-
-
-@pytest.fixture
-def axes():
-    """Axes of their own; whatever is drawn on them can be written without a warning."""
-    before = dict(matplotlib.rcParams), pyplot.get_fignums()
-    figure = Figure(layout="constrained")
-    yield figure.subplots()
-    figure.savefig(BytesIO(), format="png")
-    assert (dict(matplotlib.rcParams), pyplot.get_fignums()) == before
 
 
 def timescales(log_tau, rate=None, lost=Status.NOT_IDENTIFIABLE):
@@ -225,56 +208,3 @@ def test_attrition_has_a_look_for_every_reason():
     reasons = {f"lost: {status.value}" for status in Status if status is not Status.OK}
     assert set(draw.FATES) == {"kept", "gained", "neither"} | reasons
     assert len(set(draw.FATES.values())) == len(draw.FATES)
-
-
-def sensitivity(distances, verdicts, **trends):
-    levels = np.array([0.0, 0.1, 0.1, 0.5])
-    columns = {name: np.asarray(distances, dtype=float) for name in DISTANCES}
-    return Sensitivity(levels=levels, verdicts=verdicts, trends=trends, **columns)
-
-
-SAID = (
-    Verdict.PRESERVED, Verdict.NOT_IDENTIFIABLE, Verdict.PRESERVED,
-    Verdict.NOT_PRESERVED,
-)  # fmt: skip
-
-
-def test_sensitivity_marks_verdicts(axes):
-    found = sensitivity(
-        [0.2, 0.6, 0.8, 2.5], SAID, distance=Trend(kendall=-0.5, p=0.01)
-    )
-    assert draw.sensitivity_curve(axes, found, label="error in λ") is axes
-    marks = {
-        name: (list(line.get_xdata()), list(line.get_ydata()))
-        for name in ("preserved", "not preserved", "not identifiable")
-        for line in [labelled(axes, name)]
-    }
-    assert marks == {
-        "preserved": ([0, 0.1], [0.2, 0.8]),
-        "not identifiable": ([0.1], [0.6]),
-        "not preserved": ([0.5], [2.5]),
-    }
-    mean = axes.get_lines()[0]
-    np.testing.assert_allclose(mean.get_xdata(), [0, 0.1, 0.5])
-    np.testing.assert_allclose(mean.get_ydata(), [0.2, 0.7, 2.5])
-    assert labelled(axes, "margin").get_ydata()[0] == 1
-    assert axes.get_title(loc="left") == "Kendall's τ −0.50, p = 0.01"
-    assert axes.get_xlabel() == "error in λ"
-
-
-def test_sensitivity_of_one_distance(axes):
-    found = sensitivity([-0.1, np.nan, 0.1, 0.2], SAID)
-    draw.sensitivity_curve(axes, found, label="error", of="scatter")
-    assert axes.get_ylabel() == "scatter"
-    assert legend(axes) == ["preserved", "not preserved"]
-    assert axes.get_ylim()[0] < -0.1
-    with pytest.raises(ValueError, match="of: got 'area', need one of shift, scatter"):
-        draw.sensitivity_curve(axes, found, label="error", of="area")
-
-
-@pytest.mark.parametrize("of", ["distance", "loss"])
-def test_sensitivity_of_nothing(axes, of):
-    nothing = sensitivity(np.full(4, np.nan), (Verdict.NOT_IDENTIFIABLE,) * 4)
-    draw.sensitivity_curve(axes, nothing, label="error", of=of)
-    assert said(axes) == ["no distance is defined"]
-    assert axes.get_ylim()[1] > 0
