@@ -1,9 +1,9 @@
 """What a reader assumed of a network, and where each assumption came from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 from jaxtyping import Float64
@@ -85,6 +85,48 @@ class Conventions:
         return "\n".join(lines)
 
 
+class Assumptions(TypedDict, total=False):
+    """What a caller may say of a network whose file leaves it open; None for nothing.
+
+    Attributes:
+        alpha: dt/tau.
+        dt: step, in seconds.
+        tau: time constant of every unit, in seconds.
+        noise_std: standard deviation of the noise added to x in every step.
+    """
+
+    alpha: float | None
+    dt: float | None
+    tau: float | None
+    noise_std: float | None
+
+
+class StateAssumptions(Assumptions, total=False):
+    """What a caller may say of a file of arrays alone; None for nothing.
+
+    Attributes:
+        activation: φ, one of `isotau.convert.records.rate.ACTIVATIONS`.
+        ignore: names in the file to leave out.
+    """
+
+    activation: str | None
+    ignore: Collection[str] | None
+
+
+def check_assumptions(assumed: Assumptions, kind: type[Assumptions]) -> None:
+    """Refuse assumptions of another name than those of a kind, misspelt ones too.
+
+    Raises:
+        TypeError: as for any argument that a function does not have.
+    """
+    unknown = [name for name in assumed if name not in kind.__annotations__]
+    if unknown:
+        raise TypeError(
+            f"assumptions: got {', '.join(unknown)}, need of "
+            f"{', '.join(kind.__annotations__)}"
+        )
+
+
 @short_repr
 class Read(NamedTuple):
     """What a reader returns: the network, and what was assumed of it."""
@@ -135,12 +177,7 @@ class AssumedTiming(NamedTuple):
 
 
 def settle_timing(
-    *,
-    alpha: float | None,
-    dt: float | None,
-    tau: float | None,
-    usual_alpha: float,
-    usual_dt: float,
+    assumed: Assumptions, *, usual_alpha: float, usual_dt: float
 ) -> AssumedTiming:
     """Return dt and tau of a network whose file states neither; alpha = dt/tau (R10).
 
@@ -148,16 +185,15 @@ def settle_timing(
     are given or alpha itself is: dt or tau alone only sets the clock.
 
     Args:
-        alpha: part of the way to its target that x goes in a step, 0 < alpha ≤ 1.
-        dt: step, in seconds.
-        tau: time constant, in seconds.
+        assumed: of which alpha, the part of the way to its target that x goes in a
+            step, 0 < alpha ≤ 1; dt and tau.
         usual_alpha: where fewer than two are given and alpha is not.
         usual_dt: where neither dt nor tau is given, in seconds.
 
     Raises:
         ValueError: one is out of range, or the three contradict each other.
     """
-    arguments = {"alpha": alpha, "dt": dt, "tau": tau}
+    arguments: dict[str, Any] = {k: assumed.get(k) for k in ("alpha", "dt", "tau")}
     stated = {
         name: number(name, value, positive=True)
         for name, value in arguments.items()
@@ -191,6 +227,21 @@ def settle_timing(
         note = "" if name in settled else f"from {' and '.join(pair)}"
         items.append(Convention(name, text, "argument" if argued else "default", note))
     return AssumedTiming(step, constant, tuple(items))
+
+
+def settle_noise(
+    assumed: Assumptions, usual: float, scale: str = "per step"
+) -> tuple[float, Convention]:
+    """Return the standard deviation of the noise, and what was assumed of it.
+
+    Args:
+        assumed: of which `noise_std`.
+        usual: where the caller does not say.
+        scale: what follows the number in the convention.
+    """
+    argument = assumed.get("noise_std")
+    noise = usual if argument is None else argument
+    return noise, Convention("noise", f"{noise:g} {scale}", whose(argument))
 
 
 def start_state(

@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import h5py
 
@@ -173,8 +173,14 @@ class FileReader(NamedTuple):
     def assumptions(self) -> tuple[str, ...]:
         """Return the names of what may be assumed of such files."""
         # The signature is what users read, and cannot differ from what is accepted.
-        parameters = inspect.signature(self.resolve()).parameters.values()
-        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        names: list[str] = []
+        for parameter in inspect.signature(self.resolve()).parameters.values():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                names.append(parameter.name)
+            if parameter.kind is parameter.VAR_KEYWORD:  # Unpack of a TypedDict
+                (assumptions,) = get_args(parameter.annotation)
+                names += assumptions.__annotations__
+        return tuple(names)
 
     def describe(self) -> str:
         """Return name, suffix where the name lacks it, and mark: "… .npz (W_rec)"."""

@@ -1,14 +1,16 @@
 """Reading the state dicts of the low-rank RNN papers, low-rank and full-rank."""
 
-from collections.abc import Collection
-
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Unpack
 
 from isotau.convert.read.conventions import (
     Convention,
     Conventions,
     Read,
+    StateAssumptions,
+    check_assumptions,
+    settle_noise,
     settle_timing,
     whose,
 )
@@ -28,17 +30,18 @@ AGREEMENT = 1e-4
 Matrix = npt.NDArray[np.float64]
 
 
-def read_lowrank(
-    source: Source,
-    *,
-    alpha: float | None = None,
-    dt: float | None = None,
-    tau: float | None = None,
-    noise_std: float | None = None,
-    activation: str | None = None,
-    scaled: bool | None = None,
-    ignore: Collection[str] = (),
-) -> Read:
+class LowRankAssumptions(StateAssumptions, total=False):
+    """What a caller may say of a state dict of the low-rank papers.
+
+    Attributes:
+        scaled: whether full-rank weights and output are divided by N, as one class of
+            the family does.
+    """
+
+    scaled: bool | None
+
+
+def read_lowrank(source: Source, **assumed: Unpack[LowRankAssumptions]) -> Read:
     """Return the network of a low-rank or full-rank state dict of this family.
 
     h ← h + noise_std·ξ + alpha (−h + m (nᵀ r)/N + u (wi ∘ si)), r = φ(h + b), and
@@ -50,21 +53,17 @@ def read_lowrank(
         source: a `.pt` file, a module, or its state dict with wi (input × unit), si, m
             and n (unit × rank) or wrec (post × pre), b, wo (unit × output), so and h0;
             si, so, b and h0 may be absent, and wi_full and wo_full stand for products.
-        alpha: dt/tau; 0.2 where fewer than two of alpha, dt and tau are given.
-        dt: step, in seconds; 20 ms where not given.
-        tau: time constant, in seconds; 100 ms where not given.
-        noise_std: standard deviation of the noise added to h in every step, which is
-            not scaled by alpha; 0.05 if None.
-        activation: φ; tanh if None.
-        scaled: whether full-rank weights and output are divided by N, as one class of
-            the family does; False if None.
-        ignore: names to leave out.
+        assumed: alpha (0.2 where fewer than two of alpha, dt and tau are given), dt
+            (20 ms where not given), tau (100 ms), noise_std, which is not scaled by
+            alpha (0.05 if None), activation (tanh if None), scaled (False if None) and
+            names to ignore.
 
     Raises:
         UnreadableFile: damaged, too large, a parameter that is missing, unknown, or not
             what it has to be, or products that contradict their factors.
     """
-    at = read_state(source)
+    check_assumptions(assumed, LowRankAssumptions)
+    at, scaled = read_state(source), assumed.get("scaled")
     # Their wi, m, n and wo are means, which would be read as a network without spread.
     for name in GAUSSIAN:
         if name in at:
@@ -93,8 +92,9 @@ def read_lowrank(
     w_in, turned_in = _scaled(at, "wi", "si", n, units_last=True)
     w_out, turned_out = _scaled(at, "wo", "so", n, units_last=False)
     b, h0 = at.vector("b", n), at.vector("h0", n)
-    timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=ALPHA, usual_dt=DT)
-    noise = NOISE_STD if noise_std is None else noise_std
+    timing = settle_timing(assumed, usual_alpha=ALPHA, usual_dt=DT)
+    noise, noise_item = settle_noise(assumed, NOISE_STD, "per step, not scaled")
+    activation = assumed.get("activation")
     # x = h + b takes the bias into the state: φ recurs from x and is read from x − b.
     net = at.network(
         timing,
@@ -103,7 +103,7 @@ def read_lowrank(
         w_out=w_out / divisor,
         bias=b,
         b_out=np.zeros(len(w_out)),
-        activation="tanh" if activation is None else activation,
+        activation=activation or "tanh",
         noise_std=noise,
         x0=h0 + b,
         readout_bias=-b,
@@ -113,7 +113,7 @@ def read_lowrank(
         *timing.items,
         Convention("transposes", f"{turned_in}; {turned_out}", "file", "by shape"),
         Convention("activation", net.activation, whose(activation)),
-        Convention("noise", f"{noise:g} per step, not scaled", whose(noise_std)),
+        noise_item,
         Convention("scale", *_scale(low, scaled)),
         Convention("bias", *_bias(at, b)),
         Convention("start", "h = h0", "file")
@@ -121,7 +121,7 @@ def read_lowrank(
         else Convention("start", "h = 0", "default", "no h0 in the file"),
     )
     family = f"low-rank state dict, rank {net.rank}" if low else "full-rank state dict"
-    ignored = at.unused(ignore, KNOWN)
+    ignored = at.unused(assumed.get("ignore") or (), KNOWN)
     return Read(net, Conventions(family=family, items=items, ignored=ignored))
 
 

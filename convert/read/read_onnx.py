@@ -15,17 +15,20 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from google.protobuf.message import DecodeError
+from typing_extensions import Unpack
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.matlab import MAX_ELEMENTS
 from isotau.convert.read.conventions import (
+    Assumptions,
     Convention,
     Conventions,
     Read,
+    check_assumptions,
     conventions_of,
+    settle_noise,
     settle_timing,
     start_state,
-    whose,
 )
 from isotau.convert.read.read_plain import MAX_BYTES, Arrays
 from isotau.convert.read.read_torch_rnn import DT
@@ -65,14 +68,7 @@ class Linear(NamedTuple):
     one_step: bool = False
 
 
-def read_onnx_rnn(
-    path: str | os.PathLike[str],
-    *,
-    alpha: float | None = None,
-    dt: float | None = None,
-    tau: float | None = None,
-    noise_std: float | None = None,
-) -> Read:
+def read_onnx_rnn(path: str | os.PathLike[str], **assumed: Unpack[Assumptions]) -> Read:
     """Return the network of an ONNX model with one forward `RNN` node.
 
     H_t = φ(W X_t + R H_{t−1} + Wb + Rb); x is what φ is applied to, alpha as for
@@ -82,16 +78,15 @@ def read_onnx_rnn(
 
     Args:
         path: of the file, which has to hold its weights itself.
-        alpha: dt/tau; 1 where fewer than two of alpha, dt and tau are given.
-        dt: step, in seconds; 20 ms where not given.
-        tau: time constant, in seconds.
-        noise_std: standard deviation of the noise added to x in every step; 0 if None.
+        assumed: alpha (1 where fewer than two of alpha, dt and tau are given), dt
+            (20 ms where not given), tau and noise_std (0 if None).
 
     Raises:
         UnreadableFile: no ONNX model, damaged, too large, or no rate network.
     """
-    timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=1.0, usual_dt=DT)
-    noise = 0.0 if noise_std is None else noise_std
+    check_assumptions(assumed, Assumptions)
+    timing = settle_timing(assumed, usual_alpha=1.0, usual_dt=DT)
+    noise, noise_item = settle_noise(assumed, 0.0)
     try:
         fields, items = _parts(path, timing.dt / timing.tau)
     except UnreadableFile:
@@ -99,7 +94,6 @@ def read_onnx_rnn(
     except _DAMAGE as error:
         raise UnreadableFile(f"{path}: got {error}, need an ONNX model") from error
     net = Arrays(str(path), {}).network(timing, **fields, noise_std=noise)
-    noise_item = Convention("noise", f"{noise:g} per step", whose(noise_std))
     items = (*timing.items, noise_item, *items)
     return Read(net, Conventions(family="ONNX RNN", items=items))
 

@@ -2,15 +2,18 @@
 
 import math
 import os
-from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import Unpack
 
 from isotau.convert.read.conventions import (
     Convention,
     Conventions,
     Read,
+    StateAssumptions,
+    check_assumptions,
+    settle_noise,
     settle_timing,
     whose,
 )
@@ -23,16 +26,18 @@ LSTM = ("W_f", "W_i", "W_c", "W_o", "init_hidden")
 Matrix = npt.NDArray[np.float64]
 
 
+class PsychRNNAssumptions(StateAssumptions, total=False):
+    """What a caller may say of a file of PsychRNN.
+
+    Attributes:
+        rec_noise: PsychRNN's parameter of that name, in place of `noise_std`.
+    """
+
+    rec_noise: float | None
+
+
 def read_psychrnn(
-    path: str | os.PathLike[str],
-    *,
-    alpha: float | None = None,
-    dt: float | None = None,
-    tau: float | None = None,
-    noise_std: float | None = None,
-    rec_noise: float | None = None,
-    activation: str | None = None,
-    ignore: Collection[str] = (),
+    path: str | os.PathLike[str], **assumed: Unpack[PsychRNNAssumptions]
 ) -> Read:
     """Return the network that PsychRNN's `Basic.save` (or `BasicScan.save`) wrote.
 
@@ -46,18 +51,16 @@ def read_psychrnn(
 
     Args:
         path: of the file.
-        alpha: dt/tau; 0.1 where fewer than two of alpha, dt and tau are given.
-        dt: step, in seconds; 10 ms where not given.
-        tau: time constant, in seconds; 100 ms where not given.
-        noise_std: standard deviation of the noise added to x in every step; 0 if None.
-        rec_noise: PsychRNN's parameter of that name, in place of `noise_std`.
-        activation: φ, the transfer_function; relu if None.
-        ignore: names to leave out.
+        assumed: alpha (0.1 where fewer than two of alpha, dt and tau are given), dt
+            (10 ms where not given), tau (100 ms), noise_std (0 if None) or rec_noise,
+            activation, PsychRNN's transfer_function (relu if None), and names to
+            ignore.
 
     Raises:
         UnreadableFile: no such file, damaged, an LSTM, an array that is missing,
             unknown, or not what it has to be.
     """
+    check_assumptions(assumed, PsychRNNAssumptions)
     # Without Dale's law PsychRNN saves None, which numpy pickles: it is left unread.
     at = read_arrays(path, skip_objects=("dale_ratio",))
     if any(name in at for name in LSTM):
@@ -72,8 +75,9 @@ def read_psychrnn(
     # nothing.
     masked = [part for part in w if _mask(at, part, w)]
     dale, signs = _signs(at, n, w)
-    timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=ALPHA, usual_dt=DT)
-    noise, noise_item = _noise(noise_std, rec_noise, timing.dt / timing.tau)
+    timing = settle_timing(assumed, usual_alpha=ALPHA, usual_dt=DT)
+    noise, noise_item = _noise(assumed, timing.dt / timing.tau)
+    activation = assumed.get("activation")
     net = at.network(
         timing,
         w_rec=w["rec"],
@@ -82,7 +86,7 @@ def read_psychrnn(
         bias=at.take("b_rec", (n,), "unit"),
         b_out=at.take("b_out", (len(w["output"]),), "output"),
         dale=dale.astype(np.int8),
-        activation="relu" if activation is None else activation,
+        activation=activation or "relu",
         noise_std=noise,
         x0=at.vector("init_state", n),
     )
@@ -99,7 +103,9 @@ def read_psychrnn(
     )
     # The optimizer's slots, such as W_rec/Adam, carry the name of their weights.
     slots = [key for key in at.values if key.partition("/")[0] in at.taken]
-    ignored = at.unused(ignore, ("Dale_rec", "Dale_out", "dale_ratio", *slots))
+    ignored = at.unused(
+        assumed.get("ignore") or (), ("Dale_rec", "Dale_out", "dale_ratio", *slots)
+    )
     return Read(net, Conventions(family="PsychRNN .npz", items=items, ignored=ignored))
 
 
@@ -151,18 +157,16 @@ def _diagonal(at: Arrays, key: str, n: int, allowed: tuple[int, int]) -> Matrix:
     return diagonal
 
 
-def _noise(
-    noise_std: float | None, rec_noise: float | None, alpha: float
-) -> tuple[float, Convention]:
+def _noise(assumed: PsychRNNAssumptions, alpha: float) -> tuple[float, Convention]:
     """Return the standard deviation per step, from either argument."""
+    noise_std, rec_noise = assumed.get("noise_std"), assumed.get("rec_noise")
     if noise_std is not None and rec_noise is not None:
         raise ValueError(
             f"rec_noise: got {rec_noise:g} beside noise_std = {noise_std:g}, need one; "
             f"noise_std is √(2 alpha) rec_noise"
         )
     if rec_noise is None:
-        std = 0.0 if noise_std is None else noise_std
-        return std, Convention("noise", f"{std:g} per step", whose(noise_std))
+        return settle_noise(assumed, 0.0)
     std = math.sqrt(2 * alpha) * rec_noise  # (R10)
     note = f"√(2 alpha) times rec_noise = {rec_noise:g}"
     return std, Convention("noise", f"{std:g} per step", "argument", note)

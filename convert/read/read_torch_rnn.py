@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
+from typing_extensions import Unpack
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.matlab import MAX_ELEMENTS
@@ -27,6 +28,9 @@ from isotau.convert.read.conventions import (
     Convention,
     Conventions,
     Read,
+    StateAssumptions,
+    check_assumptions,
+    settle_noise,
     settle_timing,
     start_state,
     whose,
@@ -194,17 +198,17 @@ def _array(label: str, value: Any) -> npt.NDArray[Any]:
     return (dense.double() if dense.is_floating_point() else dense).numpy()
 
 
-def read_torch_rnn(
-    source: Source,
-    *,
-    alpha: float | None = None,
-    dt: float | None = None,
-    tau: float | None = None,
-    noise_std: float | None = None,
-    activation: str | None = None,
-    readout: str | None = None,
-    ignore: Collection[str] = (),
-) -> Read:
+class TorchAssumptions(StateAssumptions, total=False):
+    """What a caller may say of a state dict of torch.
+
+    Attributes:
+        readout: name of the linear readout, such as "fc".
+    """
+
+    readout: str | None
+
+
+def read_torch_rnn(source: Source, **assumed: Unpack[TorchAssumptions]) -> Read:
     """Return the network of a one-layer `torch.nn.RNN` or RNNCell and a linear readout.
 
     h_t = φ(W_ih u_t + b_ih + W_hh h_{t−1} + b_hh), o_t = W_out h_t + b_out from h = 0:
@@ -213,21 +217,19 @@ def read_torch_rnn(
 
     Args:
         source: a `.pt` file, a module, or its state dict.
-        alpha: dt/tau; 1 where fewer than two of alpha, dt and tau are given.
-        dt: step, in seconds; 20 ms where not given.
-        tau: time constant, in seconds.
-        noise_std: standard deviation of the noise added to x in every step; 0 if None.
-        activation: φ, which state dicts do not name; tanh if None, or a module's own.
-        readout: name of the linear readout, such as "fc". Where None it is the only
-            matrix with as many columns as there are units; without one the outputs are
-            the units, as nn.RNN itself returns them.
-        ignore: names (of parameters, or of whole submodules) to leave out.
+        assumed: alpha (1 where fewer than two of alpha, dt and tau are given), dt
+            (20 ms where not given), tau, noise_std (0 if None) and activation, which
+            state dicts do not name (tanh if None, or a module's own). If `readout` is
+            None it is the only matrix with as many columns as there are units, and
+            without one the outputs are the units, as nn.RNN itself returns them.
+            `ignore` names parameters, or whole submodules, to leave out.
 
     Raises:
         UnreadableFile: damaged, too large, another kind of network (LSTM, GRU, several
             layers, bidirectional), several readouts, or parameters that are not used.
     """
-    at = read_state(source)
+    check_assumptions(assumed, TorchAssumptions)
+    at, ignore = read_state(source), assumed.get("ignore") or ()
     prefix, layer = _only_layer(at)
     names = {k: f"{prefix}{k}{layer}" for k in ("weight_ih", "weight_hh")}
     n = _units(at, names["weight_hh"])
@@ -235,16 +237,16 @@ def read_torch_rnn(
     bias = np.zeros(n)  # torch keeps two, which only ever act as a sum
     for key in (f"{prefix}bias_ih{layer}", f"{prefix}bias_hh{layer}"):
         bias += at.take(key, (n,), "unit") if key in at else 0.0
-    name, linear = _readout(at, n, readout, ignore)
+    name, linear = _readout(at, n, assumed.get("readout"), ignore)
     w_out, b_out = np.eye(n), np.zeros(n)
     if name:
         w_out = at.take(f"{name}weight", (None, n), "output × unit")
         b_out = np.zeros(len(w_out))
         if f"{name}bias" in at:
             b_out = at.take(f"{name}bias", b_out.shape, "output")
-    phi = _activation(source, activation)
-    timing = settle_timing(alpha=alpha, dt=dt, tau=tau, usual_alpha=1.0, usual_dt=DT)
-    noise = 0.0 if noise_std is None else noise_std
+    phi = _activation(source, assumed.get("activation"))
+    timing = settle_timing(assumed, usual_alpha=1.0, usual_dt=DT)
+    noise, noise_item = settle_noise(assumed, 0.0)
     net = at.network(
         timing,
         w_rec=at.take(names["weight_hh"], (n, n), "post × pre"),
@@ -260,7 +262,7 @@ def read_torch_rnn(
         *timing.items,
         Convention("transposes", "none: all weights are post × pre", "default"),
         phi,
-        Convention("noise", f"{noise:g} per step", whose(noise_std)),
+        noise_item,
         linear,
         Convention("start", "h = 0", "default"),
     )

@@ -20,18 +20,14 @@ RULES = {
     "w_rec": Numbers("n n", "post × pre"),
     "w_out": Numbers("n_out n", "output × neuron"),
     "b_out": Numbers("n_out", "output"),
+    **dict.fromkeys(("tau_syn", "tau_mem"), Numbers("n", "neuron", positive=True)),
+    **dict.fromkeys(("v_th", "v_leak", "v_reset"), Numbers("n", "neuron")),
+    "refractory": Numbers("n", "neuron", minimum=0),
     "noise_std": Numbers(minimum=0),
     "dt": Numbers(positive=True),
-    "refractory": Numbers("n", "neuron", minimum=0),
-    "tau_syn": Numbers("n", "neuron", positive=True),
-    "tau_mem": Numbers("n", "neuron", positive=True),
-    "v_th": Numbers("n", "neuron"),
-    "v_leak": Numbers("n", "neuron"),
-    "v_reset": Numbers("n", "neuron"),
     # Start states (L14) and what stands for them; the fields they copy come before.
-    "i0": Numbers("n", "neuron", empty=0.0),
+    **dict.fromkeys(("i0", "f0"), Numbers("n", "neuron", empty=0.0)),
     "v0": Numbers("n", "neuron", empty="v_reset"),
-    "f0": Numbers("n", "neuron", empty=0.0),
     "tau_out": Numbers("n", "neuron", positive=True, empty="tau_syn"),
 }
 """What the numbers of a `LIFNetwork` have to be."""

@@ -20,13 +20,11 @@ RULES = {
     "b_out": Numbers("n_out", "output"),
     "tau": Numbers("n", "unit", positive=True),
     "dale": Numbers("n", "unit", dtype=np.int8, low=-1, high=1),
-    "noise_std": Numbers(minimum=0),
+    **dict.fromkeys(("noise_std", "x0_std"), Numbers(minimum=0)),
     "dt": Numbers(positive=True),
     "ceiling": Numbers(positive=True, optional=True),
-    "x0_std": Numbers(minimum=0),
     # Zero where the caller, or an older file, does not say.
-    "x0": Numbers("n", "unit", empty=0.0),
-    "readout_bias": Numbers("n", "unit", empty=0.0),
+    **dict.fromkeys(("x0", "readout_bias"), Numbers("n", "unit", empty=0.0)),
 }
 """What the numbers of a `RateRNN` have to be."""
 

@@ -6,13 +6,21 @@ import pytest
 from isotau.convert.read.conventions import (
     NEEDED,
     AssumedTiming,
+    Assumptions,
     Convention,
     Conventions,
+    StateAssumptions,
+    check_assumptions,
+    settle_noise,
     settle_timing,
     span,
     start_state,
     whose,
 )
+from isotau.convert.read.read_lowrank import read_lowrank
+from isotau.convert.read.read_onnx import read_onnx_rnn
+from isotau.convert.read.read_psychrnn import read_psychrnn
+from isotau.convert.read.read_torch_rnn import read_torch_rnn
 
 
 def conventions(*more: Convention) -> Conventions:
@@ -21,8 +29,7 @@ def conventions(*more: Convention) -> Conventions:
 
 
 def settle(**given: float) -> AssumedTiming:
-    asked = {"alpha": None, "dt": None, "tau": None} | given
-    return settle_timing(**asked, usual_alpha=0.2, usual_dt=0.02)
+    return settle_timing(given, usual_alpha=0.2, usual_dt=0.02)
 
 
 def test_a_description_has_a_line_for_everything():
@@ -117,3 +124,29 @@ def test_words_for_values_and_sources():
     assert span(np.array([0.02, 0.1]), " s") == "0.02 to 0.1 s"
     assert span(np.full(3, 0.5)) == "0.5"
     assert (whose(None), whose(0)) == ("default", "argument")
+
+
+def test_assumptions_that_are_misspelt_are_refused():
+    check_assumptions({"alpha": 0.1, "ignore": ()}, StateAssumptions)
+    with pytest.raises(TypeError, match="got ignore, need of alpha, dt, tau, noise_s"):
+        check_assumptions({"alpha": 0.1, "ignore": ()}, Assumptions)
+
+
+@pytest.mark.parametrize(
+    "reader", [read_torch_rnn, read_lowrank, read_psychrnn, read_onnx_rnn]
+)
+def test_every_reader_of_assumptions_checks_their_names(reader):
+    with pytest.raises(TypeError, match="assumptions: got readuot, need of alpha"):
+        reader("nowhere", readuot="fc")
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.array(0.5), 0.5])
+def test_numbers_of_any_type_are_heard(number):
+    assert settle(alpha=number).items[0].source == "argument"
+
+
+def test_noise_is_the_callers_or_the_usual():
+    assert settle_noise({"noise_std": None}, 0.1)[0] == 0.1
+    noise, item = settle_noise({"noise_std": 0.0}, 0.1, "per step, not scaled")
+    assert (noise, item.source) == (0.0, "argument")
+    assert item.value == "0 per step, not scaled"
