@@ -235,3 +235,27 @@ def join(recordings: Sequence[SpikeTimes]) -> SpikeTimes:
         names=sum((r.names for r in recordings), ()) if named else (),
         source="; ".join(dict.fromkeys(r.source for r in recordings)),
     )
+
+
+def cut_window(
+    source: SpikeTimes | Series, start: float | None, stop: float | None
+) -> SpikeTimes:
+    """Return what lies between two times of every trial, in seconds.
+
+    Raises:
+        ValueError: times outside the trial, or counts in place of spike times.
+    """
+    if isinstance(source, Series):
+        raise ValueError("window: got counts, need spike times to cut them")
+    low = 0.0 if start is None else start
+    high = source.duration if stop is None else stop
+    if not 0 <= low < high <= source.duration * (1 + 1e-9):
+        raise ValueError(
+            f"window: got {low:g} to {high:g} s, need 0 to {source.duration:g} s"
+        )
+    return from_trials(
+        [spike_times.of_neuron(source, k) for k in range(source.n)],
+        window=(low, high),
+        names=source.names,
+        source=source.source,
+    )

@@ -122,8 +122,8 @@ def read_network(network: Path, assumptions: options.Assumptions, out: Path) -> 
 
 def _leave(result: "Result", network: Path, read: "Read", out: Path) -> None:
     """Write a result into a folder and print what it comes to."""
+    from isotau.jobs.origin import describe_input
     from isotau.reports import report
-    from isotau.reports.origin import describe_input
 
     # The table is made from the written file: what is read is what was left.
     path = report.write(result, out, describe_input(network, read.conventions))

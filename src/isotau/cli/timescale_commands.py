@@ -141,25 +141,24 @@ def preserve(
     alone, whose trials are also left out in turn.
     """
     from isotau.cli.progress import bars
-    from isotau.jobs.preserve import PreserveConfig
-    from isotau.reports import preserve_page, preserve_report
+    from isotau.jobs.origin import describe_assumptions, read_networks
+    from isotau.jobs.preserve import PreserveConfig, study_networks
+    from isotau.reports import preserve_report
 
     options.check_folder(out)
-    nets, common = preserve_report.read_networks(
-        networks, assumptions.for_reader(), carrying.task
-    )
-    for text in preserve_report.assumptions(nets):
+    nets, common = read_networks(networks, assumptions.for_reader(), carrying.task)
+    for text in describe_assumptions(nets):
         typer.echo(text)
     # All fit one task, and so does the first: the configuration is that of all.
     run = configure(
         nets[0].read.net, replace(carrying, task=common), trials=score_trials
     )
     config = PreserveConfig(run=run, trials=trials, length=seconds)
-    study = preserve_report.measure(nets, config, jobs=jobs, progress=bars)
+    study = study_networks(nets, config, jobs=jobs, progress=bars)
     path = preserve_report.write(study, out)
     report = preserve_report.numbers(study)
-    Console().print(preserve_page.table(report))
-    for line in preserve_page.sentences(report):
+    Console().print(preserve_report.table(report))
+    for line in preserve_report.sentences(report):
         typer.echo(line)
     typer.echo(f"Report: {path}")
 

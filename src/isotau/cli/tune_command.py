@@ -150,8 +150,8 @@ def tune(
     the same command goes on if it was interrupted.
     """
     from isotau.convert.records.rate import RateRNN
+    from isotau.jobs.origin import describe_input
     from isotau.reports import tune_report
-    from isotau.reports.origin import describe_input
 
     options.check_folder(out)
     opened, conventions = _open(network, assumptions, reading)

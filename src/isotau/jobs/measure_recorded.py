@@ -17,10 +17,10 @@ from isotau.convert.ground import files, validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.kinds import find_reader
-from isotau.convert.records.spikes import SpikeTimes, of_neuron
+from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.plot import draw as plot
 from isotau.sim.plot.draw import identified, picture
-from isotau.sim.recorded.read_arrays import from_trials
+from isotau.sim.recorded.read_arrays import cut_window
 from isotau.sim.recorded.read_spike_times import GROUP, READERS, read_spike_times
 from isotau.sim.timescales import ESTIMATORS
 from isotau.sim.timescales.estimators.ml import BIN_WIDTH
@@ -73,7 +73,7 @@ class MeasureRequest:
 
 
 @short_repr
-class Measured(NamedTuple):
+class MeasuredFile(NamedTuple):
     """One file's neurons.
 
     Attributes:
@@ -91,7 +91,7 @@ class Measured(NamedTuple):
 
 def measure_files(
     paths: Sequence[Path], request: MeasureRequest, *, progress: Progress = silent
-) -> list[Measured]:
+) -> list[MeasuredFile]:
     """Return the timescales in every file; all files are read before any is measured.
 
     Raises:
@@ -114,11 +114,12 @@ def names_of(paths: Sequence[Path]) -> list[str]:
         ValueError: a file that is given twice.
     """
     parts = [path.resolve().parts for path in paths]
-    for path, own in zip(paths, parts, strict=True):
-        if parts.count(own) > 1:
+    for path, folders in zip(paths, parts, strict=True):
+        if parts.count(folders) > 1:
             raise ValueError(f"{path}: got this file twice, need every file once")
+    # As few folders as tell them apart, and no suffix unless it does.
     for depth in range(1, 1 + max(map(len, parts), default=0)):
-        whole = ["/".join(own[-depth:]) for own in parts]
+        whole = ["/".join(folders[-depth:]) for folders in parts]
         short = [name.removesuffix(Path(name).suffix) for name in whole]
         for names in ([name.removesuffix(".rate") for name in short], whole):
             if len(set(names)) == len(names):
@@ -126,43 +127,19 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     return []
 
 
-def cut_window(
-    source: SpikeTimes | Series, start: float | None, stop: float | None
-) -> SpikeTimes:
-    """Return what lies between two times of every trial, in seconds.
-
-    Raises:
-        ValueError: times outside the trial, or counts in place of spike times.
-    """
-    if isinstance(source, Series):
-        raise ValueError("window: got counts, need spike times to cut them")
-    low = 0.0 if start is None else start
-    high = source.duration if stop is None else stop
-    if not 0 <= low < high <= source.duration * (1 + 1e-9):
-        raise ValueError(
-            f"window: got {low:g} to {high:g} s, need 0 to {source.duration:g} s"
-        )
-    return from_trials(
-        [of_neuron(source, k) for k in range(source.n)],
-        window=(low, high),
-        names=source.names,
-        source=source.source,
-    )
-
-
-def write(measured: Sequence[Measured], request: MeasureRequest, out: Path) -> Path:
+def write(measured: Sequence[MeasuredFile], request: MeasureRequest, out: Path) -> Path:
     """Write tables, pictures and numbers; return the path of the numbers.
 
     For each file NAME.METHOD.csv, NAME.two.csv if that was asked, NAME.tau.png and
     NAME.statuses.png; and timescales.json.
     """
-    for one in measured:
-        stem = file_stem(one.name)
-        for method, timescales in one.timescales.items():
+    for recording in measured:
+        stem = file_stem(recording.name)
+        for method, timescales in recording.timescales.items():
             write_csv(timescales, out / f"{stem}.{method}.csv")
-        if one.two is not None:
-            files.write_text(out / f"{stem}.two.csv", _two_csv(one.two))
-        draw(one.timescales, out, stem)
+        if recording.two is not None:
+            files.write_text(out / f"{stem}.two.csv", _two_csv(recording.two))
+        draw(recording.timescales, out, stem)
     content = {
         "isotau": isotau.__version__,
         "settings": {
@@ -170,18 +147,18 @@ def write(measured: Sequence[Measured], request: MeasureRequest, out: Path) -> P
             "window_s": [request.start, request.stop],
             "reading": {key: str(value) for key, value in request.reading.items()},
         },
-        "files": [numbers(one) for one in measured],
+        "files": [numbers(recording) for recording in measured],
     }
     text = json.dumps(content, indent=1, allow_nan=False)
     return files.write_text(out / "timescales.json", text + "\n")
 
 
-def draw(found: Mapping[str, Timescales], out: Path, stem: str) -> None:
+def draw(timescales: Mapping[str, Timescales], out: Path, stem: str) -> None:
     """Draw how the τ of each method are distributed, and why neurons have none."""
-    plot.tau_histograms(out / f"{stem}.tau.png", found)
-    size = 6.4, 1.8 + 0.45 * len(found)
+    plot.tau_histograms(out / f"{stem}.tau.png", timescales)
+    size = 6.4, 1.8 + 0.45 * len(timescales)
     with picture(out / f"{stem}.statuses.png", size=size) as grid:
-        identified(grid[0, 0], found)
+        identified(grid[0, 0], timescales)
 
 
 def file_stem(name: str) -> str:
@@ -189,18 +166,18 @@ def file_stem(name: str) -> str:
     return name.replace("/", "_")
 
 
-def numbers(measured: Measured) -> dict[str, Any]:
-    """Return what is to be said of one file, ready for JSON."""
+def numbers(measured: MeasuredFile) -> dict[str, Any]:
+    """Return the numbers of one file, ready for JSON."""
     source = measured.source
     if isinstance(source, Series):
         assert source.observed is not None
         trials = source.observed.sum(axis=0)
-        length, said = source.bins * source.bin_width, source.kind
+        length, origin = source.bins * source.bin_width, source.kind
     else:
-        trials, length, said = source.trials, source.duration, source.source
+        trials, length, origin = source.trials, source.duration, source.source
     return {
         "file": measured.name,
-        "source": said,
+        "source": origin,
         "names": list(getattr(source, "names", ())),
         "trials": [int(trials.min()), int(trials.max())],
         "length_s": length,
@@ -219,89 +196,41 @@ def quartiles(values: np.ndarray) -> list[float] | None:
     return np.percentile(known, (25, 50, 75)).tolist() if known.size else None
 
 
-def table(measured: Sequence[Measured]) -> Table:
+def table(measured: Sequence[MeasuredFile]) -> Table:
     """Return a row for each file, and below it one for each method."""
     rows = Table(box=SIMPLE_HEAD, pad_edge=False)
     rows.add_column("file, method", overflow="fold", min_width=13)
     for heading in ("trials", "rate", "with a τ", "median (quartiles)"):
         rows.add_column(heading, justify="right", no_wrap=True)
     rows.add_column("without: why")
-    for one in measured:
-        said = numbers(one)
-        trials = "–".join(map(str, sorted(set(said["trials"]))))
-        rows.add_row(Text(one.name), trials)
-        for method, found in said["methods"].items():
-            rate, status = found["mean_rate_hz"], found["status"]
+    for recording in measured:
+        content = numbers(recording)
+        trials = "–".join(map(str, sorted(set(content["trials"]))))
+        # Text: a file's name may hold brackets, which are markup to rich.
+        rows.add_row(Text(recording.name), trials)
+        for method, counts in content["methods"].items():
+            rate, status = counts["mean_rate_hz"], counts["status"]
             rows.add_row(
                 f"  {method}",
                 "",
                 "none" if rate is None else f"{rate:.1f} Hz",
-                f"{found['n_timescales']} of {found['n_neurons']}",
-                in_ms(found["tau_quartiles_s"]),
+                f"{counts['n_timescales']} of {counts['n_neurons']}",
+                in_ms(counts["tau_quartiles_s"]),
                 "\n".join(f"{n} {s}" for s, n in status.items() if s != OK),
             )
         rows.add_section()
     return rows
 
 
-def in_ms(found: Sequence[float] | None) -> str:
+def in_ms(seconds: Sequence[float] | None) -> str:
     """Return quartiles in seconds as text in milliseconds, the median first."""
-    if found is None:
+    if seconds is None:
         return "none"
-    low, middle, high = (f"{1e3 * tau:.0f}" for tau in found)
+    low, middle, high = (f"{1e3 * tau:.0f}" for tau in seconds)
     return f"{middle} ms ({low}–{high})"
 
 
-def _read(path: Path, request: MeasureRequest) -> SpikeTimes | Series:
-    reading, ends = dict(request.reading), (request.start, request.stop)
-    by_reader = "window" in find_reader(path, READERS, GROUP).assumptions()
-    if by_reader and ends != (None, None):
-        if None in ends:
-            raise ValueError(f"{path}: window: got one end, need a start and a stop")
-        reading["window"] = ends
-    source = read_spike_times(path, **reading)
-    if by_reader or ends == (None, None):
-        return source
-    try:
-        return cut_window(source, *ends)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _measure(
-    name: str, source: SpikeTimes | Series, request: MeasureRequest, progress: Progress
-) -> Measured:
-    timescales: dict[str, Timescales] = {}
-    two, doing, width = None, "", request.bin_width
-    try:
-        for doing in request.methods:
-            estimator = ESTIMATORS[doing]
-            settings: dict[str, Any] = (
-                {"progress": progress} if estimator.progress else {}
-            )
-            if width is not None and estimator.width is not None:
-                settings[estimator.width] = width
-            timescales[doing] = estimator(source, **settings)
-        if request.two:
-            doing = "two timescales"
-            bins = BIN_WIDTH if width is None else width
-            two = two_timescales(source, bin_width=bins, progress=progress)
-    except ValueError as error:
-        raise ValueError(f"{name}: {doing}: {error}") from error
-    return Measured(name, source, timescales, two)
-
-
-def _two_csv(two: TwoTimescales) -> str:
-    heading = "neuron,number,tau_1_s,tau_2_s,share_1,share_2,bic_0,bic_1,bic_2\n"
-    return heading + "".join(
-        ",".join(map(repr, [k, int(count), *map(float, row)])) + "\n"
-        for k, (count, row) in enumerate(
-            zip(two.number, np.hstack([two.tau, two.share, two.bic]), strict=True)
-        )
-    )
-
-
-def remarks(measured: Sequence[Measured]) -> list[str]:
+def remarks(measured: Sequence[MeasuredFile]) -> list[str]:
     """Return how the methods agree on each file, and how many timescales there are."""
     lines = []
     for recording in measured:
@@ -337,3 +266,56 @@ def agreement(first: Timescales, second: Timescales, names: tuple[str, str]) -> 
         r = stats.spearmanr(first.tau[twice], second.tau[twice]).statistic
         text += f", rank correlation {r:.2f}"
     return f"{text}."
+
+
+def _read(path: Path, request: MeasureRequest) -> SpikeTimes | Series:
+    """Return the neurons of a file, in the window that was asked for."""
+    reading, ends = dict(request.reading), (request.start, request.stop)
+    # A reader that aligns trials to an event needs the window before it cuts them.
+    by_reader = "window" in find_reader(path, READERS, GROUP).assumptions()
+    if by_reader and ends != (None, None):
+        if None in ends:
+            raise ValueError(f"{path}: window: got one end, need a start and a stop")
+        reading["window"] = ends
+    source = read_spike_times(path, **reading)
+    if by_reader or ends == (None, None):
+        return source
+    try:
+        return cut_window(source, *ends)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _measure(
+    name: str, source: SpikeTimes | Series, request: MeasureRequest, progress: Progress
+) -> MeasuredFile:
+    """Return the timescales of a file's neurons; errors name the file and method."""
+    timescales: dict[str, Timescales] = {}
+    two, method, width = None, "", request.bin_width
+    try:
+        for method in request.methods:
+            estimator = ESTIMATORS[method]
+            settings: dict[str, Any] = (
+                {"progress": progress} if estimator.progress else {}
+            )
+            if width is not None and estimator.width is not None:
+                settings[estimator.width] = width
+            timescales[method] = estimator(source, **settings)
+        if request.two:
+            method = "two timescales"
+            bins = BIN_WIDTH if width is None else width
+            two = two_timescales(source, bin_width=bins, progress=progress)
+    except ValueError as error:
+        raise ValueError(f"{name}: {method}: {error}") from error
+    return MeasuredFile(name, source, timescales, two)
+
+
+def _two_csv(two: TwoTimescales) -> str:
+    """Return a row for each neuron: τ, shares, and the BIC of none, one and two."""
+    heading = "neuron,number,tau_1_s,tau_2_s,share_1,share_2,bic_0,bic_1,bic_2\n"
+    return heading + "".join(
+        ",".join(map(repr, [k, int(count), *map(float, row)])) + "\n"
+        for k, (count, row) in enumerate(
+            zip(two.number, np.hstack([two.tau, two.share, two.bic]), strict=True)
+        )
+    )

@@ -7,7 +7,7 @@ the noise floor of what is measured in each (`measure_stage`).
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -20,6 +20,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, window
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.to_fixed.quantize import messages
+from isotau.jobs.origin import NamedNetwork
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.run_config import RunConfig, independent_seeds
 from isotau.jobs.stages import lif_spikes, observe_rate, run_chip
@@ -146,6 +147,9 @@ class NetworkTimescales(NamedTuple):
     excitatory: np.ndarray
 
 
+TwoMeasurements = tuple[NetworkTimescales, StageTimescales, StageTimescales]
+
+
 class StageComparison(NamedTuple):
     """Two stages compared, over all networks."""
 
@@ -154,6 +158,54 @@ class StageComparison(NamedTuple):
     by_method: Mapping[str, Preservation]
     curves: CurveComparison
     conclusion: Conclusion
+
+
+@short_repr
+class PreservationStudy(NamedTuple):
+    """Networks measured at every stage, and what came of it.
+
+    Attributes:
+        networks: all of them.
+        comparisons: of two stages each.
+        config: what was asked for.
+        inputs: what a report says of each network's file.
+    """
+
+    networks: Sequence[NetworkTimescales]
+    comparisons: Sequence[StageComparison]
+    config: PreserveConfig
+    inputs: Sequence[Mapping[str, Any]]
+
+
+def study_networks(
+    networks: Sequence[NamedNetwork],
+    config: PreserveConfig,
+    *,
+    jobs: int = 1,
+    progress: Progress = silent,
+) -> PreservationStudy:
+    """Return the timescales of all networks at every stage, and what came of it.
+
+    Raises:
+        ValueError: a network that does not fit the task.
+        DoesNotFit: one that does not fit the chip.
+    """
+    measured = measure_networks(
+        [(network.name, network.read.net) for network in networks],
+        config,
+        jobs=jobs,
+        progress=progress,
+    )
+    margins, seed = config.margins, config.run.seed
+    return PreservationStudy(
+        networks=measured,
+        comparisons=[
+            compare_stages(measured, a, b, margins=margins, seed=seed)
+            for a, b in COMPARED
+        ],
+        config=config,
+        inputs=[network.origin for network in networks],
+    )
 
 
 def run_quiet(
@@ -246,11 +298,7 @@ def measure_stage(runs: RepeatedRun, *, groups: int = 0) -> StageTimescales:
 
 
 def measure_network(
-    name: str,
-    rate: RateRNN,
-    config: PreserveConfig,
-    *,
-    progress: Progress = silent,
+    name: str, rate: RateRNN, config: PreserveConfig, *, progress: Progress = silent
 ) -> NetworkTimescales:
     """Return a network's timescales at every stage, each measured twice.
 
@@ -267,7 +315,7 @@ def measure_network(
         seed=config.run.seed,
     )
     groups = config.groups
-    if groups is None:  # a group needs two trials
+    if groups is None:  # A group needs two trials.
         groups = FEW_GROUPS if config.trials >= 2 * FEW_GROUPS else 0
     return describe_network(name, result, quiet, groups=groups)
 
@@ -340,16 +388,12 @@ def compare_stages(
     seed: int = 0,
 ) -> StageComparison:
     """Return whether the timescales of stage `a` are those of stage `b`."""
-    return compare_measured(
-        [(network, network.stages[a], network.stages[b]) for network in networks],
-        (a, b),
-        margins=margins,
-        seed=seed,
-    )
+    measured = of_stages(networks, a, b)
+    return compare_measured(measured, (a, b), margins=margins, seed=seed)
 
 
 def compare_measured(
-    measured: Sequence[tuple[NetworkTimescales, StageTimescales, StageTimescales]],
+    measured: Sequence[TwoMeasurements],
     names: tuple[str, str],
     *,
     margins: PreservationConfig | None = None,
@@ -363,42 +407,57 @@ def compare_measured(
         margins: what counts as preserved.
         seed: of the bootstrap.
     """
-    by_method: dict[str, Preservation] = {}
-    for k, method in enumerate(METHODS):
-        pairs = [
-            Pair(
-                name=network.name,
-                a=a.timescales[method][0],
-                b=b.timescales[method][0],
-                a_again=a.timescales[method][1],
-                b_again=b.timescales[method][1],
-                a_replicates=a.replicates.get(method),
-                b_replicates=b.replicates.get(method),
-                tau_syn=network.tau_syn,
-                excitatory=network.excitatory,
-            )
-            for network, a, b in measured
-        ]
-        by_method[method] = compare(
-            pairs, margins, rng=np.random.default_rng([seed, k])
+    # Each comparison draws for itself: a method more does not change the others.
+    by_method = {
+        method: compare(
+            pairs_of(measured, method), margins, rng=np.random.default_rng([seed, k])
         )
-    curves = compare_curves(
-        [
-            Curves(
-                name=network.name,
-                a=a.curves[0],
-                b=b.curves[0],
-                a_again=a.curves[1],
-                b_again=b.curves[1],
-            )
-            for network, a, b in measured
-        ],
-        margins,
-        rng=np.random.default_rng([seed, len(METHODS)]),
-    )
+        for k, method in enumerate(METHODS)
+    }
+    rng = np.random.default_rng([seed, len(METHODS)])
+    curves = compare_curves(curves_of(measured), margins, rng=rng)
     return StageComparison(
         *names, by_method, curves, conclude({**by_method, "curves": curves})
     )
+
+
+def of_stages(
+    networks: Sequence[NetworkTimescales], a: str, b: str
+) -> list[TwoMeasurements]:
+    """Return networks, each with what was measured at two stages."""
+    return [(network, network.stages[a], network.stages[b]) for network in networks]
+
+
+def pairs_of(measured: Sequence[TwoMeasurements], method: str) -> list[Pair]:
+    """Return the timescales of both measurements and their repeats, by one method."""
+    return [
+        Pair(
+            name=network.name,
+            a=a.timescales[method][0],
+            b=b.timescales[method][0],
+            a_again=a.timescales[method][1],
+            b_again=b.timescales[method][1],
+            a_replicates=a.replicates.get(method),
+            b_replicates=b.replicates.get(method),
+            tau_syn=network.tau_syn,
+            excitatory=network.excitatory,
+        )
+        for network, a, b in measured
+    ]
+
+
+def curves_of(measured: Sequence[TwoMeasurements]) -> list[Curves]:
+    """Return the autocorrelations of both measurements and their repeats."""
+    return [
+        Curves(
+            name=network.name,
+            a=a.curves[0],
+            b=b.curves[0],
+            a_again=a.curves[1],
+            b_again=b.curves[1],
+        )
+        for network, a, b in measured
+    ]
 
 
 def _whole_steps(spikes: Spikes, shortest: float, bins: int) -> float:

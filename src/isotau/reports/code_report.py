@@ -9,7 +9,7 @@ from rich.table import Table
 
 from isotau.convert.ground import files
 from isotau.jobs.code_network import CodeConfig, NetworkCode
-from isotau.reports.origin import versions
+from isotau.jobs.origin import versions
 from isotau.sim.coding.memory_code import MemoryCode, numbers
 from isotau.sim.plot import plot_coding
 from isotau.sim.plot.draw import picture

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from isotau.convert.ground import files
 from isotau.jobs.read_low_rank import LowRankReading, Rest
-from isotau.reports.origin import versions
+from isotau.jobs.origin import versions
 from isotau.reports.pictures import MOST_COLOURS, MOST_COLUMNS, draw_kappa, spread
 from isotau.reports.report import kappa_numbers
 from isotau.sim.lowrank.dynamics import Modes

@@ -1,37 +1,40 @@
-"""What `isotau preserve` leaves: numbers, tables, pictures, and one page to read."""
+"""What `isotau preserve` leaves: numbers, tables, pictures, and one page to read.
 
+The page is HTML that needs no other file and runs no script.
+"""
+
+import base64
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
 from isotau.convert.ground import files
-from isotau.convert.ground.progress import Progress, silent
-from isotau.convert.read.conventions import Read
-from isotau.convert.read.read_rate import read_rate
-from isotau.jobs.measure_recorded import file_stem, names_of, quartiles
+from isotau.jobs.measure_recorded import file_stem, in_ms, quartiles
+from isotau.jobs.origin import versions
 from isotau.jobs.preserve import (
-    COMPARED,
     METHODS,
     STAGES,
     NetworkTimescales,
-    PreserveConfig,
+    PreservationStudy,
     StageComparison,
-    compare_stages,
-    measure_networks,
+    curves_of,
+    of_stages,
+    pairs_of,
 )
-from isotau.reports.origin import describe_input, versions
-from isotau.reports.preserve_page import page
 from isotau.sim.plot import plot_agreement, plot_preservation
 from isotau.sim.plot.draw import picture
-from isotau.sim.preservation import Curves, Pair, lines, summary, write_json
+from isotau.sim.preservation import Verdict, lines, summary, write_json
 from isotau.sim.preservation.files import plain
-from isotau.sim.tasks.choose_task import choose_task
 from isotau.sim.timescales.records import record
 
 PICTURES = {
@@ -46,99 +49,35 @@ PICTURES = {
     "tau_syn": ("Does it depend on a neuron's synaptic time constant?", 3.8),
 }
 """Caption of each picture, and its height in inches."""
+COLOURS = {
+    Verdict.PRESERVED.value: "#00734f",
+    Verdict.NOT_PRESERVED.value: "#b34700",
+    Verdict.NOT_IDENTIFIABLE.value: "#595959",
+}
+MEANING = {
+    Verdict.PRESERVED.value: "every interval lies inside its margin",
+    Verdict.NOT_PRESERVED.value: "an interval lies wholly outside its margin",
+    Verdict.NOT_IDENTIFIABLE.value: "these runs are too few, too short or too noisy to "
+    "tell; this is no evidence for either of the others",
+}
+FEW = 4
+"""Networks up to which their table is open."""
+CSS = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;
+padding:0 1rem;color:#1a1a1a}
+h1,h2,h3{line-height:1.2}h2{margin-top:3rem;border-top:1px solid #ccc;padding-top:1rem}
+.verdict{color:#fff;padding:.1em .5em;border-radius:.3em;white-space:nowrap}
+table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid #ddd;
+vertical-align:top}
+.pictures{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
+figure{margin:0;flex:1 1 20rem;max-width:34rem}img{max-width:100%}
+figcaption{font-size:.85rem;color:#444}
+.wide{overflow-x:auto}pre{white-space:pre-wrap;background:#f6f6f6;padding:1rem}
+"""
 
 
-class Network(NamedTuple):
-    """A network as it was read.
-
-    Attributes:
-        name: unlike that of any other.
-        read: the network, and what was assumed of it.
-        said: what is to be said of its file.
-    """
-
-    name: str
-    read: Read
-    said: Mapping[str, Any]
-
-
-class Study(NamedTuple):
-    """Networks measured at every stage, and what came of it.
-
-    Attributes:
-        networks: all of them.
-        comparisons: of two stages each.
-        config: what was asked for.
-        inputs: what is to be said of each network's file.
-    """
-
-    networks: Sequence[NetworkTimescales]
-    comparisons: Sequence[StageComparison]
-    config: PreserveConfig
-    inputs: Sequence[Mapping[str, Any]]
-
-
-def read_networks(
-    paths: Sequence[Path], assumed: Mapping[str, Any], task: str | None
-) -> tuple[list[Network], str]:
-    """Return all networks, and the name of the task that they have in common.
-
-    Raises:
-        UnreadableFile: a file that is damaged or no network.
-        ValueError: a network that does not fit the task; the message names its file.
-    """
-    found, name = [], ""
-    for label, path in zip(names_of(paths), paths, strict=True):
-        read = read_rate(path, **assumed)
-        try:
-            name = choose_task(read.net, task).name
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-        found.append(Network(label, read, describe_input(path, read.conventions)))
-    return found, name
-
-
-def assumptions(networks: Sequence[Network]) -> list[str]:
-    """Return what was assumed of the networks, once for all that it is said of."""
-    said: dict[str, list[str]] = {}
-    for network in networks:
-        said.setdefault(network.read.conventions.describe(), []).append(network.name)
-    if len(networks) == 1:
-        return list(said)
-    return [f"{len(names)} from {names[0]}\n{text}" for text, names in said.items()]
-
-
-def measure(
-    networks: Sequence[Network],
-    config: PreserveConfig,
-    *,
-    jobs: int = 1,
-    progress: Progress = silent,
-) -> Study:
-    """Return the timescales of all networks at every stage, and what came of it.
-
-    Raises:
-        ValueError: a network that does not fit the task.
-        DoesNotFit: one that does not fit the chip.
-    """
-    found = measure_networks(
-        [(network.name, network.read.net) for network in networks],
-        config,
-        jobs=jobs,
-        progress=progress,
-    )
-    return Study(
-        networks=found,
-        comparisons=[
-            compare_stages(found, a, b, margins=config.margins, seed=config.run.seed)
-            for a, b in COMPARED
-        ],
-        config=config,
-        inputs=[network.said for network in networks],
-    )
-
-
-def write(study: Study, out: Path) -> Path:
+def write(study: PreservationStudy, out: Path) -> Path:
     """Write everything into a folder; return the path of the page.
 
     preservation.html and preservation.json; neurons.csv with every neuron's time
@@ -156,41 +95,45 @@ def write(study: Study, out: Path) -> Path:
     pictures = []
     for comparison in study.comparisons:
         folder = out / f"{comparison.a}-{comparison.b}"
-        for method, found in comparison.by_method.items():
-            write_json(found, folder / f"{method}.json")
+        for method, preservation in comparison.by_method.items():
+            write_json(preservation, folder / f"{method}.json")
         pictures.append(draw(study.networks, comparison, folder))
     report = numbers(study)
     text = json.dumps(report, indent=1, allow_nan=False)
     files.write_text(out / "preservation.json", text + "\n")
-    shown = page(report, pictures, list(map(_details, study.comparisons)))
-    return files.write_text(out / "preservation.html", shown)
+    html = page(report, pictures, list(map(_details, study.comparisons)))
+    return files.write_text(out / "preservation.html", html)
 
 
-def numbers(study: Study) -> dict[str, Any]:
-    """Return what is to be said of a study, ready for JSON; None for no number.
+def numbers(study: PreservationStudy) -> dict[str, Any]:
+    """Return the numbers of a study, ready for JSON; None where there is none.
 
     Shift, scatter and loss are value, lower and upper end; shift is a log ratio.
     """
     config = study.config
     return {
         "task": config.run.task,
+        # As `measure_networks` gives them.
         "seeds": {n.name: config.run.seed + k for k, n in enumerate(study.networks)},
         "comparisons": [
             {
-                "a": found.a,
-                "b": found.b,
-                "verdict": found.conclusion.verdict.value,
-                "reason": found.conclusion.reason,
-                "verdicts": plain(found.conclusion.verdicts),
-                "primary": found.conclusion.primary,
-                "by_method": {m: summary(each) for m, each in found.by_method.items()},
-                "curves": plain(found.curves),
+                "a": comparison.a,
+                "b": comparison.b,
+                "verdict": comparison.conclusion.verdict.value,
+                "reason": comparison.conclusion.reason,
+                "verdicts": plain(comparison.conclusion.verdicts),
+                "primary": comparison.conclusion.primary,
+                "by_method": {
+                    method: summary(preservation)
+                    for method, preservation in comparison.by_method.items()
+                },
+                "curves": plain(comparison.curves),
             }
-            for found in study.comparisons
+            for comparison in study.comparisons
         ],
         "networks": [
-            _network(network) | dict(said)
-            for network, said in zip(study.networks, study.inputs, strict=True)
+            _network(network) | dict(origin)
+            for network, origin in zip(study.networks, study.inputs, strict=True)
         ],
         "settings": plain(config),
         "versions": versions(),
@@ -215,13 +158,14 @@ def neurons_csv(networks: Sequence[NetworkTimescales]) -> str:
 
 
 def draw(
-    networks: Sequence[NetworkTimescales], found: StageComparison, folder: Path
+    networks: Sequence[NetworkTimescales], comparison: StageComparison, folder: Path
 ) -> dict[str, bytes]:
     """Draw a comparison's pictures into a folder; return them by their captions."""
-    method = found.conclusion.primary
-    names, preservation = (found.a, found.b), found.by_method[method]
-    pairs, curves = _pairs(networks, found, method), _curves(networks, found)
-    width = networks[0].stages[found.a].curve_bin
+    method = comparison.conclusion.primary
+    names, preservation = (comparison.a, comparison.b), comparison.by_method[method]
+    measured = of_stages(networks, *names)
+    pairs, curves = pairs_of(measured, method), curves_of(measured)
+    width = networks[0].stages[comparison.a].curve_bin
     margin = preservation.config.shift_margin
     onto: dict[str, Callable[..., Any]] = {
         "forest": partial(plot_preservation.forest, preservation=preservation),
@@ -238,26 +182,26 @@ def draw(
         "rate": partial(plot_agreement.ratio_against, pairs=pairs, by="rate"),
         "tau_syn": partial(plot_agreement.ratio_against, pairs=pairs, by="tau_syn"),
     }
-    drawn = {}
+    pictures = {}
     for name, (caption, height) in PICTURES.items():
-        if name == "forest":
+        if name == "forest":  # a line for each network, and no page of them
             height += 0.2 * min(len(networks), 40)
         path = folder / f"{name}.png"
         with picture(path, size=(4.8, height)) as grid:
             onto[name](grid[0, 0], names=names)
-        drawn[caption.format(method=method)] = path.read_bytes()
-    return drawn
+        pictures[caption.format(method=method)] = path.read_bytes()
+    return pictures
 
 
-def _details(found: StageComparison) -> str:
+def _details(comparison: StageComparison) -> str:
     """Return all numbers of a comparison as text."""
-    said = [line for each in found.by_method.values() for line in lines(each)]
-    said += [f"curves: {found.curves.verdict.value}", f"  {found.curves.reason}"]
-    return "\n".join(said)
+    text = [line for each in comparison.by_method.values() for line in lines(each)]
+    curves = comparison.curves
+    return "\n".join([*text, f"curves: {curves.verdict.value}", f"  {curves.reason}"])
 
 
 def _network(network: NetworkTimescales) -> dict[str, Any]:
-    """Return what is to be said of one network; times are quartiles over neurons."""
+    """Return the numbers of one network; times are quartiles over neurons."""
     return {
         "name": network.name,
         "n_neurons": int(network.tau_syn.size),
@@ -277,23 +221,201 @@ def _network(network: NetworkTimescales) -> dict[str, Any]:
     }
 
 
-def _pairs(
-    networks: Sequence[NetworkTimescales], found: StageComparison, method: str
-) -> list[Pair]:
-    pairs = []
-    for network in networks:
-        a, b = (network.stages[x].timescales[method] for x in (found.a, found.b))
-        runs: dict[str, Any] = dict(a=a[0], b=b[0], a_again=a[1], b_again=b[1])
-        pairs.append(Pair(name=network.name, tau_syn=network.tau_syn, **runs))
-    return pairs
+def sentences(report: Mapping[str, Any]) -> list[str]:
+    """Return what decided each comparison."""
+    return [
+        f"{each['a']} → {each['b']}: {each['verdict'].upper()}: {each['reason']}."
+        for each in report["comparisons"]
+    ]
 
 
-def _curves(
-    networks: Sequence[NetworkTimescales], found: StageComparison
-) -> list[Curves]:
-    curves = []
+def table(report: Mapping[str, Any]) -> Table:
+    """Return a row for each comparison and estimator, and one for each conclusion."""
+    rows = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rows.add_column("stages", no_wrap=True)
+    rows.add_column("verdict", no_wrap=True)
+    for heading in ("τ ratio", "scatter", "loss"):
+        rows.add_column(heading, justify="right", no_wrap=True)
+    for comparison in report["comparisons"]:
+        stages = f"{comparison['a']} → {comparison['b']}"
+        rows.add_row(stages, comparison["verdict"].upper())
+        for name, verdict, *cells in voices(comparison):
+            # Intervals on a line of their own: a terminal has no room for wider rows.
+            three = (c.replace(" (", "\n(").replace(" to ", ", ") for c in cells[:3])
+            rows.add_row(f"  {name}", verdict, *three)
+        rows.add_section()
+    return rows
+
+
+def page(
+    report: Mapping[str, Any],
+    pictures: Sequence[Mapping[str, bytes]],
+    details: Sequence[str],
+) -> str:
+    """Return a report as one page.
+
+    Args:
+        report: from `numbers`.
+        pictures: PNG files by their captions, of each comparison.
+        details: all numbers as text, of each comparison.
+    """
+    networks = report["networks"]
+    count = f"{len(networks)} network{'s' * (len(networks) != 1)}"
+    parts = [
+        f"<h1>Were the timescales preserved?</h1><p>{escape(report['task'])}, {count}, "
+        f"isotau {escape(report['versions']['isotau'])}</p>",
+        _rows(
+            ("stages", "verdict", "of", "why"),
+            [
+                (
+                    f"{comparison['a']} → {comparison['b']}",
+                    comparison["verdict"],
+                    comparison["by_method"][comparison["primary"]]["scope"],
+                    comparison["reason"],
+                )
+                for comparison in report["comparisons"]
+            ],
+        ),
+        _reading(report["settings"]),
+        *map(_comparison, report["comparisons"], pictures, details),
+        _networks(networks),
+    ]
+    settings = json.dumps(
+        {key: report[key] for key in ("seeds", "settings", "versions")}, indent=1
+    )
+    parts.append(
+        "<h2>Settings</h2><details><summary>everything that decides the numbers"
+        f"</summary><pre>{escape(settings)}</pre></details>"
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>Were the timescales preserved?</title><style>{CSS}</style></head>"
+        f"<body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def voices(comparison: Mapping[str, Any]) -> list[list[str]]:
+    """Return what each estimator says of a comparison: a row of text for each.
+
+    Name, verdict, ratio of τ, scatter, loss, neurons, networks.
+    """
+    rows = []
+    for method, sums in comparison["by_method"].items():
+        # Shifts are log ratios.
+        ratio = [None if x is None else math.exp(x) for x in sums["shift"]]
+        total = sums["n_networks"] + sums["n_left_out"]
+        rows.append(
+            [
+                method,
+                sums["verdict"],
+                *(_interval(x) for x in (ratio, sums["scatter"], sums["loss"])),
+                f"{sums['kept']} kept, {sums['lost']} lost, {sums['gained']} gained",
+                f"{sums['n_networks']} of {total}",
+            ]
+        )
+    return [*rows, ["curves", comparison["curves"]["verdict"], "", "", "", "", ""]]
+
+
+def _comparison(
+    comparison: Mapping[str, Any], pictures: Mapping[str, bytes], details: str
+) -> str:
+    """Return the section of one comparison."""
+    headings = (
+        "estimator", "verdict", "τ ratio", "scatter", "loss", "neurons", "networks",
+    )  # fmt: skip
+    figures = "".join(
+        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,'
+        f'{base64.b64encode(png).decode()}"><figcaption>{escape(caption)}'
+        "</figcaption></figure>"
+        for caption, png in pictures.items()
+    )
+    return (
+        f"<h2>{escape(comparison['a'])} → {escape(comparison['b'])}: "
+        f"{_cell(comparison['verdict'])}</h2><p>{escape(comparison['reason'])}.</p>"
+        f"{_rows(headings, voices(comparison))}"
+        f"<p>{escape(comparison['curves']['reason'])}.</p>"
+        f'<div class="pictures">{figures}</div><details><summary>all numbers</summary>'
+        f"<pre>{escape(details)}</pre></details>"
+    )
+
+
+def _networks(networks: Sequence[Mapping[str, Any]]) -> str:
+    """Return accuracy and time constants of every network and stage, as a table."""
+    rows = []
     for network in networks:
-        a, b = (network.stages[x].curves for x in (found.a, found.b))
-        runs = dict(a=a[0], b=b[0], a_again=a[1], b_again=b[1])
-        curves.append(Curves(name=network.name, **runs))
-    return curves
+        for stage, by_method in network["timescales"].items():
+            kind = "tau_syn_effective_s" if stage == "fixed" else "tau_syn_s"
+            cells = [network["name"], stage, f"{network['accuracy'][stage]:.3f}"]
+            cells.append(in_ms(network[kind]))
+            for sums in by_method.values():
+                cells.append(in_ms(sums["tau_quartiles_s"]))
+                cells.append(f"{sums['n_timescales']} of {sums['n_neurons']}")
+            rows.append(cells)
+    headings = ["network", "stage", "accuracy", "τ_syn"]
+    for method in next(iter(networks[0]["timescales"].values())):
+        headings += [f"τ by {method}", "neurons"]
+    state = "open" if len(networks) <= FEW else ""
+    return (
+        "<h2>Networks</h2><p>Accuracy in the task; medians and quartiles over neurons; "
+        "neurons with a timescale. τ_syn is nominal at the first stages; at the fixed "
+        "one it is what the chip's truncation leaves of it, at the currents that the "
+        f"synapses carried.</p><details {state}><summary>{len(networks)} in all"
+        f"</summary>{_rows(headings, rows)}</details>"
+    )
+
+
+def _reading(settings: Mapping[str, Any]) -> str:
+    """Return what the words mean, and the margins."""
+    margins = settings["margins"]
+    shift, scatter = (math.exp(margins[f"{x}_margin"]) for x in ("shift", "scatter"))
+    words = "".join(
+        f"<dt>{_cell(word)}</dt><dd>{escape(meaning)}</dd>"
+        for word, meaning in MEANING.items()
+    )
+    return (
+        "<h2>How to read this</h2>"
+        f"<p>Every stage ran twice, {settings['trials']} trials of "
+        f"{settings['length']:g} s without input each; what differs between a run and "
+        "its repeat is the noise floor. <em>τ ratio</em>: mean over neurons of the "
+        f"second stage's τ over the first's; margin {1 / shift:.2f} to {shift:.2f}. "
+        "<em>Scatter</em>: SD over neurons of the true log ratio, the floor taken off; "
+        f"margin {math.log(scatter):.3f}, a factor of {scatter:.2f}. <em>Loss</em>: "
+        "share of neurons that lose their timescale beyond a repeat's; margin "
+        f"{margins['loss_margin']:.2f}. In brackets: "
+        f"{1 - 2 * margins['alpha']:.0%} intervals, which decide.</p><dl>{words}</dl>"
+        "<p>Preserved needs two voices: the first estimator and another one, with none "
+        "against. If it is not identifiable, give more trials, longer ones, or more "
+        "networks.</p>"
+    )
+
+
+def _cell(text: str) -> str:
+    """Return text as HTML, a verdict on its colour.
+
+    Text comes from files and their names: it is escaped wherever it enters the page.
+    """
+    if text not in COLOURS:
+        return escape(text)
+    colour = COLOURS[text]
+    return f'<span class="verdict" style="background:{colour}">{escape(text)}</span>'
+
+
+def _rows(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table of text."""
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>"
+        for row in rows
+    )
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _interval(ends: Sequence[float | None]) -> str:
+    """Return a value, its lower and its upper end as text."""
+    value, low, high = ends
+    if value is None:
+        return "none"
+    if low is None or high is None:
+        return f"{value:.2f} (no interval)"
+    return f"{value:.2f} ({low:.2f} to {high:.2f})"

@@ -1,11 +1,12 @@
 """What the main job leaves: artefacts, pictures, a JSON file, and one table.
 
-The numbers of a run, as `report.json` and `conversion.json` have them.
+`report.json` and `conversion.json` hold all numbers (`summarize_run`); the table and
+the sentences are written from them, so that they say what the file says.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,18 @@ from rich.table import Table
 from isotau.convert.ground import files
 from isotau.convert.records import storage
 from isotau.convert.records.spikes import mean_rate
+from isotau.convert.records.trials import Trials
 from isotau.convert.to_fixed.quantization_report import summarize
 from isotau.convert.to_lif import unit_diagnostics
 from isotau.convert.to_lif.conversion import answer_amplitude
 from isotau.convert.to_lif.unit_diagnostics import NUMBERS, Cause, UnitDiagnostics
+from isotau.jobs.origin import versions
 from isotau.jobs.pipeline import KappaReading, Result, output_difference
 from isotau.jobs.stages import QuietRun, StageRun
-from isotau.reports.origin import versions
-from isotau.reports.pictures import draw
 from isotau.sim.engines import diagnostics
+from isotau.sim.plot import draw as plot
+from isotau.sim.plot import plot_lowrank
+from isotau.sim.plot.draw import picture
 from isotau.sim.tasks.accuracy import accuracy_reach
 from isotau.sim.timescales.records import record
 from isotau.sim.timescales.records.record import summary
@@ -38,13 +42,20 @@ FROM_X0 = (
 )
 WORST = 5
 """Units that are told of one by one."""
+BY_CHANCE = 0.6
+"""Accuracy of the rate network below which it is likely to be doing another task."""
+MOST_COLUMNS = 3
+MOST_COLOURS, MOST_LONG = 6, 4
+"""Conditions that a picture has room for; those between are left out."""
+LONG = 12
+"""Letters in a name from which on it takes more room."""
 
 
 def summarize_run(result: Result) -> dict[str, Any]:
-    """Return what is to be said of a result, but for its input."""
+    """Return the numbers of a result, but for those of its input file."""
     config, conversion = result.config, result.conversion
     constants = asdict(conversion.constants)
-    said: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "task": config.task,
         "seed": config.seed,
         "protocol": {
@@ -83,11 +94,11 @@ def summarize_run(result: Result) -> dict[str, Any]:
         "versions": versions(),
     }
     if result.lava is not None:
-        said["protocol"]["timescale_trials"] = config.timescale_trials
-        said["lava_identical"] = result.lava.mismatches == 0
-        said["lava_mismatches"] = result.lava.mismatches
-        said["lava_compared"] = result.lava.compared
-    return said
+        numbers["protocol"]["timescale_trials"] = config.timescale_trials
+        numbers["lava_identical"] = result.lava.mismatches == 0
+        numbers["lava_mismatches"] = result.lava.mismatches
+        numbers["lava_compared"] = result.lava.compared
+    return numbers
 
 
 def _stage(name: str, result: Result) -> dict[str, Any]:
@@ -95,7 +106,7 @@ def _stage(name: str, result: Result) -> dict[str, Any]:
     stage: StageRun = result.stages[name]
     rate = result.stages["rate"]
     accuracy = float(stage.right.mean())
-    said = {
+    numbers = {
         "n_trials": stage.trials.batch,
         "n_neurons": stage.spikes.n,
         "accuracy": accuracy,
@@ -103,15 +114,17 @@ def _stage(name: str, result: Result) -> dict[str, Any]:
         "accuracy_reach": accuracy_reach(stage.right),
         "accuracy_strict": float(stage.right_strictly.mean()),
         "output_amplitude": answer_amplitude(stage.outputs, stage.trials),
+        # What a spiking stage cannot be expected to fall below: another run's noise.
         "output_rms_to_rate": result.repeated
         if stage is rate
         else output_difference(stage, rate),
         "mean_rate_hz": mean_rate(stage.spikes),
     }
-    return said if stage.quiet is None else said | _quiet(stage.quiet)
+    return numbers if stage.quiet is None else numbers | _quiet(stage.quiet)
 
 
 def _quiet(quiet: QuietRun) -> dict[str, Any]:
+    """Return the numbers of a stage without input."""
     measured = summary(quiet.timescales)
     tau = measured["median_tau_s"]
     return {
@@ -143,25 +156,21 @@ def _units(units: UnitDiagnostics) -> dict[str, Any]:
 
 def kappa_numbers(reading: KappaReading) -> dict[str, Any]:
     """Return how near κ of each stage is to the rate network's, mode by mode."""
-    said: dict[str, Any] = {"n_trials": reading.trials.batch}
+    numbers: dict[str, Any] = {"n_trials": reading.trials.batch}
     for name, agreement in reading.agreement.items():
-        said[name] = {
-            key: [_finite(value) for value in getattr(agreement, key)]
-            for key in ("correlation", "rmse", "nrmse")
+        by_mode = {
+            key: getattr(agreement, key) for key in ("correlation", "rmse", "nrmse")
         }
-        said[name]["nrmse_of_means"] = [
-            _finite(value)
-            for value in np.sqrt((agreement.condition_nrmse**2).mean(axis=0))
-        ]
-    return said
+        # Over conditions, whose mean trajectories have less noise than trials.
+        by_mode["nrmse_of_means"] = np.sqrt((agreement.condition_nrmse**2).mean(axis=0))
+        numbers[name] = {
+            key: [_finite(value) for value in values] for key, values in by_mode.items()
+        }
+    return numbers
 
 
 def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-BY_CHANCE = 0.6
-"""Accuracy of the rate network below which it is likely to be doing another task."""
 
 
 def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
@@ -173,7 +182,7 @@ def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
     Args:
         result: of `run_pipeline` or `carry`.
         out: the folder; made if need be, files of the same names are replaced.
-        source: what is to be said of the input, from `origin.describe_input`.
+        source: numbers of the input file, from `origin.describe_input`.
     """
     storage.save(result.rate, out / "network.rate.npz")
     storage.save(result.conversion.network, out / "network.lif.npz")
@@ -238,31 +247,31 @@ def table(report: dict[str, Any]) -> Table:
 def verdict(report: dict[str, Any]) -> str:
     """Return in a few sentences what a report says."""
     stages = report["stages"]
-    said = [_on_task(report), _on_conversion(report)]
+    sentences = [_on_task(report), _on_conversion(report)]
     amplitudes = {name: stages[name]["output_amplitude"] for name in stages}
     if amplitudes["rate"] is not None:
         each = ", ".join(
             f"{amplitudes[name]:.2f} ({name})" for name in ("rate", "lif", "fixed")
         )
-        said.append(f"Answers reach {each} for {report['target_amplitude']:.2f}.")
+        sentences.append(f"Answers reach {each} for {report['target_amplitude']:.2f}.")
     causes = report["units"]["causes"]
     counts = ", ".join(f"{count} {cause}" for cause, count in causes.items())
-    said.append(f"Units: {counts}.")
+    sentences.append(f"Units: {counts}.")
     if report["kappa"] is not None:
         near = report["kappa"]["fixed"]["correlation"]
         each = ", ".join("none" if r is None else f"{r:.3f}" for r in near)
-        said.append(f"κ on the chip correlates with the rate network's by {each}.")
+        sentences.append(f"κ on the chip correlates with the rate network's by {each}.")
     if "lava_identical" in report:
-        said += [_on_lava(report), _on_timescales(stages["fixed"])]
-    return " ".join(sentence for sentence in said if sentence)
+        sentences += [_on_lava(report), _on_timescales(stages["fixed"])]
+    return " ".join(filter(None, sentences))
 
 
 def warnings(report: dict[str, Any]) -> list[str]:
     """Return a line for each finding about the chip that is an error."""
     return [
-        f"Warning: {found['text']}"
-        for found in report["diagnostics"]["findings"]
-        if found["severity"] == "error"
+        f"Warning: {finding['text']}"
+        for finding in report["diagnostics"]["findings"]
+        if finding["severity"] == "error"
     ]
 
 
@@ -322,10 +331,124 @@ def _on_lava(report: dict[str, Any]) -> str:
 
 
 def _on_timescales(fixed: dict[str, Any]) -> str:
-    found, chance = fixed["n_timescales"], fixed["n_timescales_by_chance"]
-    said = (
-        f"{found} of {fixed['n_neurons']} fixed-point neurons have a timescale that "
-        f"the trials without input tell from none ({chance} of as many Poisson neurons "
-        f"would; the published rules keep {fixed['n_timescales_published']}). "
+    return (
+        f"{fixed['n_timescales']} of {fixed['n_neurons']} fixed-point neurons have a "
+        "timescale that the trials without input tell from none "
+        f"({fixed['n_timescales_by_chance']} of as many Poisson neurons would; the "
+        f"published rules keep {fixed['n_timescales_published']}). Whether timescales "
+        "were preserved: isotau preserve."
     )
-    return said + "Whether timescales were preserved: isotau preserve."
+
+
+def draw(result: Result, out: Path) -> None:
+    """Draw what a result holds into a folder.
+
+    outputs.png, and if there is something to draw: kappa.png for a low-rank network,
+    rasters.png where Lava ran, tau_histograms.png and tau_rate_against_fixed.png where
+    timescales were measured.
+    """
+    names = result.plan.task.conditions
+    longest = max(len(name) for name in names.values())
+    most = MOST_COLOURS if longest < LONG else MOST_LONG
+    chosen = spread(result.plan.test.labels, most)
+    plot.outputs(
+        out / "outputs.png",
+        {name: _only(stage, chosen) for name, stage in result.stages.items()},
+        names=names,
+        rule=result.plan.task.thresholds,
+    )
+    if result.kappa is not None:
+        modes = min(result.kappa.traces["rate"][0].shape[2], MOST_COLUMNS)
+        stages = len(result.kappa.traces)
+        size = 1.0 + 2.7 * stages, 1.0 + 2.1 * modes
+        with picture(out / "kappa.png", modes, stages, size=size) as grid:
+            draw_kappa(grid, result.kappa, chosen, names)
+    if "lava" in result.stages:
+        _draw_rasters(result, out / "rasters.png")
+    taus = {
+        name: stage.quiet.timescales
+        for name, stage in result.stages.items()
+        if stage.quiet is not None
+    }
+    if taus:
+        plot.tau_histograms(out / "tau_histograms.png", taus)
+        plot.tau_against(
+            out / "tau_rate_against_fixed.png",
+            taus["rate"],
+            taus["fixed"],
+            ("rate", "fixed"),
+        )
+
+
+def _draw_rasters(result: Result, path: Path) -> None:
+    trials = result.stages["lava"].trials
+    names = result.plan.task.conditions
+    examples = {
+        names.get(label, f"condition {label}"): int(np.argmax(trials.labels == label))
+        for label in spread(trials.labels, MOST_COLUMNS)
+    }
+    inputs = trials.inputs[:, list(examples.values())]
+    active = np.flatnonzero(inputs.any(axis=(1, 2)))
+    stimulus = None
+    # Input from end to end, such as noise, tells nothing where it is shaded.
+    if 0 < active.size < trials.steps:
+        stimulus = active[0] * trials.dt, (active[-1] + 1) * trials.dt
+    plot.rasters(
+        path,
+        {name: stage.spikes for name, stage in result.stages.items()},
+        examples,
+        result.conversion.rate.dale,
+        stimulus=stimulus,
+    )
+
+
+def draw_kappa(
+    grid: np.ndarray,
+    reading: KappaReading,
+    chosen: list[int],
+    names: Mapping[int, str],
+) -> None:
+    """Draw κ of some conditions: a row of axes per mode, a column per stage.
+
+    Args:
+        grid: axes, modes × stages.
+        reading: κ of every stage.
+        chosen: labels of the conditions to draw.
+        names: what labels mean.
+    """
+    labels = reading.trials.labels
+    keep = np.isin(labels, chosen)
+    stages = {
+        name: (traces[:, keep], dt) for name, (traces, dt) in reading.traces.items()
+    }
+    for mode, row in enumerate(grid):
+        plot_lowrank.kappa_traces(row, stages, labels[keep], mode=mode, names=names)
+        row[0].get_legend().remove()
+    # One legend for all, which would hide traces inside the axes.
+    handles, texts = grid[0, 0].get_legend_handles_labels()
+    grid[0, 0].figure.legend(
+        handles, texts, loc="outside upper center", ncols=len(texts)
+    )
+
+
+def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
+    """Return a stage's outputs and trials of some conditions."""
+    trials = stage.trials
+    keep = np.isin(trials.labels, labels)
+    if not keep.any():  # Lava's few trials may be of other conditions
+        keep[:] = True
+    few = replace(
+        trials,
+        inputs=trials.inputs[:, keep],
+        targets=trials.targets[:, keep],
+        mask=trials.mask[:, keep],
+        labels=trials.labels[keep],
+    )
+    return stage.outputs[:, keep], few
+
+
+def spread(labels: np.ndarray, most: int) -> list[int]:
+    """Return at most so many labels that occur, evenly spread and with both ends."""
+    known = np.unique(labels)
+    places = np.linspace(0, known.size - 1, min(most, known.size))
+    return [int(known[k]) for k in np.unique(places.round().astype(int))]

@@ -14,8 +14,8 @@ from isotau.convert.ground import files
 from isotau.convert.ground.settings import describe_settings
 from isotau.convert.records import storage
 from isotau.convert.tuning.evaluate import TuneEvaluation
+from isotau.jobs.origin import versions
 from isotau.jobs.tune_network import StageScore, Tuning
-from isotau.reports.origin import versions
 from isotau.sim.plot import plot_tuning
 from isotau.sim.tasks.accuracy import compare_accuracies
 

@@ -14,7 +14,6 @@ from isotau.convert.records import storage
 from isotau.convert.records.spikes import Spikes
 from isotau.jobs.measure_recorded import (
     MeasureRequest,
-    cut_window,
     in_ms,
     measure_files,
     names_of,
@@ -23,7 +22,7 @@ from isotau.jobs.measure_recorded import (
     table,
     write,
 )
-from isotau.sim.recorded import from_counts, from_trials, write_arrays
+from isotau.sim.recorded import from_trials, write_arrays
 from isotau.sim.timescales import Status, exponential, kim, ml, read_csv, sttc
 
 TAU, TRIALS, DT = 0.1, 60, 0.002
@@ -78,23 +77,6 @@ def test_bins_are_what_was_asked(cells):
         MeasureRequest(bin_width=-1)
     with pytest.raises(ValueError, match="method: got 'hope', need one of ml, expon"):
         MeasureRequest(methods=("ml", "hope"))
-
-
-def test_a_window_is_cut():
-    source = from_trials([[[0.05, 0.3, 0.6], []], [[0.2], [0.7]]], window=(0, 1))
-    found = cut_window(source, 0.2, 0.7)
-    assert found.duration == pytest.approx(0.5)
-    assert found.trials.tolist() == [2, 2]
-    assert found.times == pytest.approx([0.1, 0.4, 0.0])
-    assert found.neuron.tolist() == [0, 0, 1]
-    assert cut_window(source, None, None).times.size == source.times.size
-    assert cut_window(source, 0.5, None).duration == 0.5
-    for low, high in ((-0.1, 0.5), (0.5, 0.5), (0.6, 0.2), (0.0, 1.1)):
-        with pytest.raises(ValueError, match="s, need 0 to 1 s"):
-            cut_window(source, low, high)
-    counts = from_counts(np.ones((3, 2, 20), dtype=int), 0.05)
-    with pytest.raises(ValueError, match="window: got counts, need spike times"):
-        cut_window(counts, 0.0, 0.5)
 
 
 def test_the_window_reaches_the_files(cells, tmp_path):

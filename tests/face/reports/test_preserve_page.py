@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from isotau.reports.preserve_page import page, sentences, table, voices
+from isotau.reports.preserve_report import page, sentences, table, voices
 
 PNG = b"\x89PNG\r\n\x1a\nnot really"
 VOID = {"meta", "img", "br"}

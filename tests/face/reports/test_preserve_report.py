@@ -8,23 +8,16 @@ import math
 import numpy as np
 import pytest
 
-from isotau.convert.records import storage
 from isotau.jobs.preserve import (
     COMPARED,
     METHODS,
     NetworkTimescales,
+    PreservationStudy,
     PreserveConfig,
     StageTimescales,
     compare_stages,
 )
-from isotau.reports.preserve_report import (
-    Study,
-    assumptions,
-    neurons_csv,
-    numbers,
-    read_networks,
-    write,
-)
+from isotau.reports.preserve_report import neurons_csv, numbers, write
 from isotau.sim.preservation import PreservationConfig, read_json
 from isotau.sim.timescales import Status, Timescales, read_csv
 
@@ -78,9 +71,9 @@ def network(name: str, seed: int) -> NetworkTimescales:
 
 
 @pytest.fixture(scope="module")
-def study() -> Study:
+def study() -> PreservationStudy:
     networks = [network(f"net{k}", k) for k in range(5)] + [network("<b>&", 5)]
-    return Study(
+    return PreservationStudy(
         networks=networks,
         comparisons=[
             compare_stages(networks, *two, margins=MARGINS) for two in COMPARED
@@ -166,20 +159,3 @@ def test_each_comparison_has_its_folder(study, folder):
             kept = read_json(own / f"{method}.json")
             assert kept.verdict is given.by_method[method].verdict
             assert kept.reason == given.by_method[method].reason
-
-
-def test_networks_are_read_with_what_was_assumed(low_rank_file, tmp_path, rate_net):
-    (tmp_path / "net.pt").write_bytes(low_rank_file.read_bytes())
-    two = [low_rank_file, tmp_path / "net.pt"]
-    found, task = read_networks(two, {"alpha": 0.5}, "rdm")
-    assert task == "rdm"
-    names = [network.name for network in found]
-    assert names == [f"{path.parent.name}/net" for path in two]
-    assert all(n.said["input"] == "net.pt" for n in found)
-    (said,) = assumptions(found)
-    assert said.startswith(f"2 from {names[0]}\nread as: low-rank")
-    assert "alpha: 0.5 (argument)" in said
-    assert assumptions(found[:1])[0].startswith("read as: low-rank")
-    other = storage.save(rate_net, tmp_path / "other.rate.npz")
-    with pytest.raises(ValueError, match=r"other\.rate\.npz: network: got 2 inputs"):
-        read_networks([low_rank_file, other], {}, "rdm")

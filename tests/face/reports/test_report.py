@@ -1,8 +1,11 @@
 """What a person reads at the end of a run, and finds in the folder."""
 
 import csv
+import dataclasses
 import io
+import json
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -10,7 +13,16 @@ from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.reports.report import read, table, verdict, warnings, write
+from isotau.convert.records.spikes import mean_rate
+from isotau.reports.report import (
+    draw,
+    read,
+    summarize_run,
+    table,
+    verdict,
+    warnings,
+    write,
+)
 
 
 def stage(accuracy, tau):
@@ -157,3 +169,103 @@ def test_the_folder_holds_every_network(carried, tmp_path):
         rows = list(csv.DictReader(line for line in stream if line[0] != "#"))
     assert len(rows) == 48
     assert float(rows[3]["rms"]) == pytest.approx(carried.units.rms[3])
+
+
+def test_they_are_those_of_the_result(carried):
+    said = summarize_run(carried)
+    assert json.loads(json.dumps(said, allow_nan=False)) == said
+    assert set(said["stages"]) == {"rate", "lif", "fixed"}
+    for name, stage in said["stages"].items():
+        made = carried.stages[name]
+        assert stage["accuracy"] == made.right.mean()
+        assert stage["accuracy_strict"] == made.right_strictly.mean()
+        assert stage["mean_rate_hz"] == mean_rate(made.spikes)
+        assert stage["spontaneous_rate_hz"] == mean_rate(made.quiet.spikes)
+        assert sum(stage["timescale_status"].values()) == stage["n_neurons"] == 48
+        # targets are ±1 in the last 300 ms and count nowhere else
+        late = made.outputs[-made.trials.steps // 5 :]
+        peak = np.abs(late).max(axis=(0, 2)).mean()
+        assert stage["output_amplitude"] == pytest.approx(peak)
+        assert 0.005 < stage["output_rms_to_rate"] < 0.2
+    assert said["target_amplitude"] == 1.0
+    assert said["network"]["rank"] == 1 and said["network"]["n_excitatory"] == 0
+    assert "lava_identical" not in said
+
+
+def test_the_conversion_is_told_in_full(carried, scaled):
+    ours, theirs = (summarize_run(made)["conversion"] for made in (carried, scaled))
+    assert (ours["method"], theirs["method"]) == ("calibrate", "scale")
+    for said in (ours, theirs):
+        assert said["chosen"] in said["candidates"]
+        assert said["copies"] == 1 and said["n_neurons"] == 48
+    assert len(ours["residual"]) == 2 and theirs["residual"] == []
+    assert "starts in the state" in summarize_run(carried)["protocol"]["initial_state"]
+
+
+def test_units_and_kappa_are_summed_up(carried):
+    said = summarize_run(carried)
+    units = said["units"]
+    assert sum(units["causes"].values()) == 48
+    worst = [unit["rms"] for unit in units["worst"]]
+    assert worst == sorted(carried.units.rms, reverse=True)[:5]
+    assert units["worst"][0]["cause"] in units["causes"]
+    for name in ("lif", "fixed"):
+        agreement = carried.kappa.agreement[name]
+        assert said["kappa"][name]["correlation"] == agreement.correlation.tolist()
+        assert said["kappa"][name]["nrmse_of_means"][0] < 0.3
+
+
+PNG = b"\x89PNG"
+
+
+def names(folder) -> set[str]:
+    assert all(path.read_bytes()[:4] == PNG for path in folder.iterdir())
+    return {path.name for path in folder.iterdir()}
+
+
+def test_what_there_is_is_drawn(carried, scaled, tmp_path):
+    draw(scaled, tmp_path / "short")
+    assert names(tmp_path / "short") == {"outputs.png", "kappa.png"}
+    few = dataclasses.replace(carried.stages["fixed"])
+    ran = dataclasses.replace(
+        carried, stages=carried.stages | {"lava": few}, kappa=None
+    )
+    draw(ran, tmp_path / "whole")
+    assert names(tmp_path / "whole") == {
+        "outputs.png",
+        "rasters.png",
+        "tau_histograms.png",
+        "tau_rate_against_fixed.png",
+    }
+
+
+@pytest.mark.parametrize(("count", "shown"), [(1, 1), (2, 2), (6, 6), (40, 6)])
+def test_conditions_that_have_no_room_are_left_out(
+    carried, tmp_path, monkeypatch, count, shown
+):
+    """Evenly, with the first and the last kept."""
+    seen = {}
+
+    def outputs(path, stages, *, names, rule):
+        seen.update({name: trials.labels for name, (_, trials) in stages.items()})
+
+    monkeypatch.setattr("isotau.reports.report.plot.outputs", outputs)
+    labels = np.arange(12) * 10 % (10 * count)
+    conditions = {int(label): str(label) for label in labels}
+
+    def relabelled(trials):
+        return dataclasses.replace(trials, labels=labels)
+
+    plan = dataclasses.replace(
+        carried.plan,
+        test=relabelled(carried.plan.test),
+        task=dataclasses.replace(carried.plan.task, conditions=conditions),
+    )
+    stages = {
+        name: dataclasses.replace(stage, trials=relabelled(stage.trials), quiet=None)
+        for name, stage in carried.stages.items()
+    }
+    draw(dataclasses.replace(carried, plan=plan, stages=stages, kappa=None), tmp_path)
+    found = np.unique(seen["lif"])
+    assert found.size == shown
+    assert {labels.min(), labels.max()} <= set(found.tolist())

@@ -5,6 +5,7 @@ from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records import storage
 from isotau.convert.records.spikes import Spikes, SpikeTimes, counts, of_neuron, pack
 from isotau.sim.recorded.read_arrays import (
+    cut_window,
     from_counts,
     from_session,
     from_trials,
@@ -224,3 +225,20 @@ def test_windows_are_of_one_length():
         join([session(rng, (1,)), session(rng, (1,), window=(0, 2))])
     with pytest.raises(ValueError, match=r"duration: got \[\] s"):
         join([])
+
+
+def test_a_window_is_cut():
+    source = from_trials([[[0.05, 0.3, 0.6], []], [[0.2], [0.7]]], window=(0, 1))
+    found = cut_window(source, 0.2, 0.7)
+    assert found.duration == pytest.approx(0.5)
+    assert found.trials.tolist() == [2, 2]
+    assert found.times == pytest.approx([0.1, 0.4, 0.0])
+    assert found.neuron.tolist() == [0, 0, 1]
+    assert cut_window(source, None, None).times.size == source.times.size
+    assert cut_window(source, 0.5, None).duration == 0.5
+    for low, high in ((-0.1, 0.5), (0.5, 0.5), (0.6, 0.2), (0.0, 1.1)):
+        with pytest.raises(ValueError, match="s, need 0 to 1 s"):
+            cut_window(source, low, high)
+    counts = from_counts(np.ones((3, 2, 20), dtype=int), 0.05)
+    with pytest.raises(ValueError, match="window: got counts, need spike times"):
+        cut_window(counts, 0.0, 0.5)

@@ -3,12 +3,18 @@
 import hashlib
 
 import numpy as np
+import pytest
 from scipy.io import savemat
 
 from isotau.convert.read.conventions import Conventions
 from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records import storage
-from isotau.reports.origin import describe_input, versions
+from isotau.jobs.origin import (
+    describe_assumptions,
+    describe_input,
+    read_networks,
+    versions,
+)
 
 
 def test_the_report_names_its_input(tmp_path, rate_net, low_rank_file):
@@ -37,3 +43,26 @@ def test_versions_are_of_packages_that_are_there():
     known = versions()
     assert known["numpy"] == np.__version__ and known["python"].count(".") == 2
     assert "not installed as a package" not in known["torch"]
+
+
+def test_versions_name_what_decides_the_numbers():
+    found = versions()
+    assert {"python", "numpy", "torch", "norse", "lava-nc"} <= set(found)
+    assert found["norse"].startswith("1.1")
+
+
+def test_networks_are_read_with_what_was_assumed(low_rank_file, tmp_path, rate_net):
+    (tmp_path / "net.pt").write_bytes(low_rank_file.read_bytes())
+    two = [low_rank_file, tmp_path / "net.pt"]
+    found, task = read_networks(two, {"alpha": 0.5}, "rdm")
+    assert task == "rdm"
+    names = [network.name for network in found]
+    assert names == [f"{path.parent.name}/net" for path in two]
+    assert all(n.origin["input"] == "net.pt" for n in found)
+    (said,) = describe_assumptions(found)
+    assert said.startswith(f"2 from {names[0]}\nread as: low-rank")
+    assert "alpha: 0.5 (argument)" in said
+    assert describe_assumptions(found[:1])[0].startswith("read as: low-rank")
+    other = storage.save(rate_net, tmp_path / "other.rate.npz")
+    with pytest.raises(ValueError, match=r"other\.rate\.npz: network: got 2 inputs"):
+        read_networks([low_rank_file, other], {}, "rdm")
