@@ -35,8 +35,8 @@ def code(
     """
     from isotau.cli.progress import bars
     from isotau.jobs.code_network import CodeConfig, code_network
+    from isotau.jobs.origin import describe_input
     from isotau.reports import code_report, report
-    from isotau.reports.origin import describe_input
 
     read = read_network(network, assumptions, out)
     config = CodeConfig(

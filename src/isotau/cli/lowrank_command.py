@@ -27,9 +27,9 @@ def lowrank(
     lowrank.json and low_rank.png with κ, overlaps, flow and eigenvalues.
     """
     from isotau.cli.progress import bars
+    from isotau.jobs.origin import describe_input
     from isotau.jobs.read_low_rank import read_low_rank
     from isotau.reports import low_rank_report, report
-    from isotau.reports.origin import describe_input
 
     read = read_network(network, assumptions, out)
     config = configure(read.net, carrying, trials=trials)
