@@ -35,12 +35,6 @@ SLOWEST = 1e-6
 CHUNK = 16
 """Drives that are solved at once, on the points that the lowest of them needs."""
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(48)
-RULES = {
-    "rates": Numbers("points", "drive", minimum=0),
-    "step": Numbers(positive=True),
-    "start": Numbers(),
-}
-"""What the numbers of an `FICurve` have to be."""
 
 
 @short_repr
@@ -73,6 +67,14 @@ class FICurve:
     def drives(self) -> Float64[np.ndarray, " points"]:
         """The drives of `rates`, in volts."""
         return self.start + self.step * np.arange(self.rates.size)
+
+
+RULES = {
+    "rates": Numbers("points", "drive", minimum=0),
+    "step": Numbers(positive=True),
+    "start": Numbers(),
+}
+"""What the numbers of an `FICurve` have to be."""
 
 
 @short_repr

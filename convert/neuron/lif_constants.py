@@ -8,14 +8,6 @@ import numpy.typing as npt
 from isotau.convert.ground.fields import Numbers, check_fields
 from isotau.convert.ground.validation import at, first
 
-# `burn_in` may be 0 and need not be whole steps: it is rounded where it is used.
-RULES = {
-    **dict.fromkeys(("tau_mem", "unit", "dt"), Numbers(positive=True)),
-    **dict.fromkeys(("refractory", "noise_std", "burn_in"), Numbers(minimum=0)),
-    **dict.fromkeys(("v_th", "v_reset", "v_leak"), Numbers()),
-}
-"""What the numbers of `LIFConstants` have to be."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LIFConstants:
@@ -59,6 +51,15 @@ class LIFConstants:
     def refractory_steps(self) -> int:
         """Steps that a neuron stays at reset after a spike."""
         return round(self.refractory / self.dt)
+
+
+# `burn_in` may be 0 and need not be whole steps: it is rounded where it is used.
+RULES = {
+    **dict.fromkeys(("tau_mem", "unit", "dt"), Numbers(positive=True)),
+    **dict.fromkeys(("refractory", "noise_std", "burn_in"), Numbers(minimum=0)),
+    **dict.fromkeys(("v_th", "v_reset", "v_leak"), Numbers()),
+}
+"""What the numbers of `LIFConstants` have to be."""
 
 
 def check_neurons(

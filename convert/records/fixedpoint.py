@@ -20,74 +20,6 @@ from isotau.convert.ground.validation import (
 
 SOURCES = ("input", "recurrent")
 SIGN_MODES = tuple(mode.value for mode in SignMode)
-# Ranges are those of the chip's registers, which `arithmetic` has; wider types would
-# let numpy hold what the chip cannot.
-BLOCK_RULES = {
-    "pre": Numbers("pre", "column of weights", dtype=np.int32),
-    "num_weight_bits": Numbers(dtype=np.int64, low=1, high=arithmetic.WEIGHT_BITS_MAX),
-    "weight_exp": Numbers(
-        dtype=np.int64, low=arithmetic.WEIGHT_EXP_MIN, high=arithmetic.WEIGHT_EXP_MAX
-    ),
-    "delay": Numbers(dtype=np.int64, high=arithmetic.DELAY_MAX),
-}
-"""What the numbers of a `WeightBlock` have to be, but for its weights."""
-REGISTERS = {
-    "du": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
-    "dv": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
-    # 17 bits; v is compared with vth·2^6 (H9).
-    "vth": Numbers("n", "neuron", dtype=np.int32, high=arithmetic.VTH_MAX),
-    "bias_mant": Numbers(
-        "n",
-        "neuron",
-        dtype=np.int16,
-        low=arithmetic.BIAS_MANT_MIN,
-        high=arithmetic.BIAS_MANT_MAX,
-    ),
-    "bias_exp": Numbers(
-        "n",
-        "neuron",
-        dtype=np.int8,
-        low=arithmetic.BIAS_EXP_MIN,
-        high=arithmetic.BIAS_EXP_MAX,
-    ),
-    "refractory": Numbers(
-        "n", "neuron", dtype=np.uint8, high=arithmetic.REFRACTORY_MAX
-    ),
-}
-"""Type and range of what every neuron has in the chip."""
-# u wraps and v saturates at 24 bits, (H5) and (H7): a start has to lie within.
-STATE = Numbers(
-    "n",
-    "neuron",
-    dtype=np.int32,
-    low=1 - arithmetic.STATE_LIMIT,
-    high=arithmetic.STATE_LIMIT - 1,
-    remedy="lower state_scale",
-    empty=0,
-)
-RULES = REGISTERS | {
-    # Far beyond a chip's axons; a damaged file may claim any number.
-    "n_in": Numbers(dtype=np.int64, low=1, high=1 << 20),
-    "noise_exp": Numbers(
-        dtype=np.int64,
-        low=arithmetic.NOISE_EXP_MIN,
-        high=arithmetic.NOISE_EXP_MAX,
-        optional=True,
-    ),
-    "v_reset": Numbers("n", "neuron"),
-    "w_out": Numbers("n_out n", "output × neuron"),
-    "b_out": Numbers("n_out", "output"),
-    "tau_out": Numbers("n", "neuron", positive=True),
-    "reset_interval": Numbers(dtype=np.int64),
-    "reset_offset": Numbers(dtype=np.int64),
-    "u0": STATE,
-    "v0": STATE,
-    "f0": Numbers("n", "neuron", empty=0.0),
-    "state_scale": Numbers("n", "neuron", positive=True),
-    "input_scale": Numbers(positive=True),
-    "dt": Numbers(positive=True),
-}
-"""What the numbers of a `FixedPointNetwork` have to be."""
 
 
 @short_repr
@@ -164,6 +96,19 @@ class WeightBlock:
                 f"{arithmetic.grid_step(bits, mode)} ({bits} bits, {mode.value}); use "
                 "arithmetic.on_grid"
             )
+
+
+# Ranges are those of the chip's registers, which `arithmetic` has; wider types would
+# let numpy hold what the chip cannot.
+BLOCK_RULES = {
+    "pre": Numbers("pre", "column of weights", dtype=np.int32),
+    "num_weight_bits": Numbers(dtype=np.int64, low=1, high=arithmetic.WEIGHT_BITS_MAX),
+    "weight_exp": Numbers(
+        dtype=np.int64, low=arithmetic.WEIGHT_EXP_MIN, high=arithmetic.WEIGHT_EXP_MAX
+    ),
+    "delay": Numbers(dtype=np.int64, high=arithmetic.DELAY_MAX),
+}
+"""What the numbers of a `WeightBlock` have to be, but for its weights."""
 
 
 @short_repr
@@ -277,6 +222,65 @@ class FixedPointNetwork:
     def slots(self) -> int:
         """Number of coming steps for which deliveries may be under way (H12)."""
         return 1 + max((block.delay for block in self.blocks), default=0)
+
+
+REGISTERS = {
+    "du": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
+    "dv": Numbers("n", "neuron", dtype=np.uint16, high=arithmetic.DECAY_MAX),
+    # 17 bits; v is compared with vth·2^6 (H9).
+    "vth": Numbers("n", "neuron", dtype=np.int32, high=arithmetic.VTH_MAX),
+    "bias_mant": Numbers(
+        "n",
+        "neuron",
+        dtype=np.int16,
+        low=arithmetic.BIAS_MANT_MIN,
+        high=arithmetic.BIAS_MANT_MAX,
+    ),
+    "bias_exp": Numbers(
+        "n",
+        "neuron",
+        dtype=np.int8,
+        low=arithmetic.BIAS_EXP_MIN,
+        high=arithmetic.BIAS_EXP_MAX,
+    ),
+    "refractory": Numbers(
+        "n", "neuron", dtype=np.uint8, high=arithmetic.REFRACTORY_MAX
+    ),
+}
+"""Type and range of what every neuron has in the chip."""
+# u wraps and v saturates at 24 bits, (H5) and (H7): a start has to lie within.
+STATE = Numbers(
+    "n",
+    "neuron",
+    dtype=np.int32,
+    low=1 - arithmetic.STATE_LIMIT,
+    high=arithmetic.STATE_LIMIT - 1,
+    remedy="lower state_scale",
+    empty=0,
+)
+RULES = REGISTERS | {
+    # Far beyond a chip's axons; a damaged file may claim any number.
+    "n_in": Numbers(dtype=np.int64, low=1, high=1 << 20),
+    "noise_exp": Numbers(
+        dtype=np.int64,
+        low=arithmetic.NOISE_EXP_MIN,
+        high=arithmetic.NOISE_EXP_MAX,
+        optional=True,
+    ),
+    "v_reset": Numbers("n", "neuron"),
+    "w_out": Numbers("n_out n", "output × neuron"),
+    "b_out": Numbers("n_out", "output"),
+    "tau_out": Numbers("n", "neuron", positive=True),
+    "reset_interval": Numbers(dtype=np.int64),
+    "reset_offset": Numbers(dtype=np.int64),
+    "u0": STATE,
+    "v0": STATE,
+    "f0": Numbers("n", "neuron", empty=0.0),
+    "state_scale": Numbers("n", "neuron", positive=True),
+    "input_scale": Numbers(positive=True),
+    "dt": Numbers(positive=True),
+}
+"""What the numbers of a `FixedPointNetwork` have to be."""
 
 
 def u_per_volt(net: FixedPointNetwork) -> Float64[np.ndarray, " n"]:

@@ -15,24 +15,6 @@ MEMORYLESS = 50.0
 """Steps per τ of something without memory: 1 − exp(−50) is 1 in double precision."""
 
 
-RULES = {
-    "w_in": Numbers("n n_in", "post × input"),
-    "w_rec": Numbers("n n", "post × pre"),
-    "w_out": Numbers("n_out n", "output × neuron"),
-    "b_out": Numbers("n_out", "output"),
-    **dict.fromkeys(("tau_syn", "tau_mem"), Numbers("n", "neuron", positive=True)),
-    **dict.fromkeys(("v_th", "v_leak", "v_reset"), Numbers("n", "neuron")),
-    "refractory": Numbers("n", "neuron", minimum=0),
-    "noise_std": Numbers(minimum=0),
-    "dt": Numbers(positive=True),
-    # Start states (L14) and what stands for them; the fields they copy come before.
-    **dict.fromkeys(("i0", "f0"), Numbers("n", "neuron", empty=0.0)),
-    "v0": Numbers("n", "neuron", empty="v_reset"),
-    "tau_out": Numbers("n", "neuron", positive=True, empty="tau_syn"),
-}
-"""What the numbers of a `LIFNetwork` have to be."""
-
-
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class LIFNetwork:
@@ -115,6 +97,24 @@ class LIFNetwork:
         # Numbered without a gap, which the rules above do not know.
         freeze(self, {"population": population(self.population, n)})
         check_neurons(self.v_reset, self.v_th, self.refractory, self.dt)
+
+
+RULES = {
+    "w_in": Numbers("n n_in", "post × input"),
+    "w_rec": Numbers("n n", "post × pre"),
+    "w_out": Numbers("n_out n", "output × neuron"),
+    "b_out": Numbers("n_out", "output"),
+    **dict.fromkeys(("tau_syn", "tau_mem"), Numbers("n", "neuron", positive=True)),
+    **dict.fromkeys(("v_th", "v_leak", "v_reset"), Numbers("n", "neuron")),
+    "refractory": Numbers("n", "neuron", minimum=0),
+    "noise_std": Numbers(minimum=0),
+    "dt": Numbers(positive=True),
+    # Start states (L14) and what stands for them; the fields they copy come before.
+    **dict.fromkeys(("i0", "f0"), Numbers("n", "neuron", empty=0.0)),
+    "v0": Numbers("n", "neuron", empty="v_reset"),
+    "tau_out": Numbers("n", "neuron", positive=True, empty="tau_syn"),
+}
+"""What the numbers of a `LIFNetwork` have to be."""
 
 
 @short_repr

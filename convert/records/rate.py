@@ -11,23 +11,6 @@ from isotau.convert.ground.validation import choice, floats, freeze, length
 from isotau.convert.neuron.activation import ACTIVATIONS as ACTIVATIONS
 from isotau.convert.neuron.activation import activate as activate
 
-# Columns are senders: post × pre throughout.
-RULES = {
-    "w_rec": Numbers("n n", "post × pre"),
-    "w_in": Numbers("n n_in", "post × input"),
-    "w_out": Numbers("n_out n", "output × unit"),
-    "bias": Numbers("n", "unit"),
-    "b_out": Numbers("n_out", "output"),
-    "tau": Numbers("n", "unit", positive=True),
-    "dale": Numbers("n", "unit", dtype=np.int8, low=-1, high=1),
-    **dict.fromkeys(("noise_std", "x0_std"), Numbers(minimum=0)),
-    "dt": Numbers(positive=True),
-    "ceiling": Numbers(positive=True, optional=True),
-    # Zero where the caller, or an older file, does not say.
-    **dict.fromkeys(("x0", "readout_bias"), Numbers("n", "unit", empty=0.0)),
-}
-"""What the numbers of a `RateRNN` have to be."""
-
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -133,3 +116,21 @@ class RateRNN:
                 f"m_vectors: got factors whose product is {error:.3g} off w_rec, "
                 "need w_rec = m_vectors @ n_vectors.T / n; leave them out"
             )
+
+
+# Columns are senders: post × pre throughout.
+RULES = {
+    "w_rec": Numbers("n n", "post × pre"),
+    "w_in": Numbers("n n_in", "post × input"),
+    "w_out": Numbers("n_out n", "output × unit"),
+    "bias": Numbers("n", "unit"),
+    "b_out": Numbers("n_out", "output"),
+    "tau": Numbers("n", "unit", positive=True),
+    "dale": Numbers("n", "unit", dtype=np.int8, low=-1, high=1),
+    **dict.fromkeys(("noise_std", "x0_std"), Numbers(minimum=0)),
+    "dt": Numbers(positive=True),
+    "ceiling": Numbers(positive=True, optional=True),
+    # Zero where the caller, or an older file, does not say.
+    **dict.fromkeys(("x0", "readout_bias"), Numbers("n", "unit", empty=0.0)),
+}
+"""What the numbers of a `RateRNN` have to be."""

@@ -123,14 +123,6 @@ def mean_rate(spikes: Spikes) -> float:
     return events / (spikes.n * spikes.batch * spikes.steps * spikes.dt)
 
 
-EVENT_RULES = {
-    "trials": Numbers("n", "neuron", dtype=np.int64),
-    "duration": Numbers(positive=True),
-    "times": Numbers("events", "spike", minimum=0),
-}
-"""What the numbers of `SpikeTimes` have to be, but for those that others limit."""
-
-
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SpikeTimes:
@@ -202,6 +194,14 @@ class SpikeTimes:
                 f"trial: got {self.trial[k]} at [{k}], need less than {trials[k]} (the "
                 f"trials of neuron {self.neuron[k]})"
             )
+
+
+EVENT_RULES = {
+    "trials": Numbers("n", "neuron", dtype=np.int64),
+    "duration": Numbers(positive=True),
+    "times": Numbers("events", "spike", minimum=0),
+}
+"""What the numbers of `SpikeTimes` have to be, but for those that others limit."""
 
 
 def from_spikes(recording: Spikes) -> SpikeTimes:

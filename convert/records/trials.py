@@ -11,16 +11,6 @@ from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import freeze, length
 
-RULES = {
-    "inputs": Numbers("steps batch n_in", "steps × batch × input"),
-    "targets": Numbers("steps batch n_out", "steps × batch × output"),
-    # As bytes, which a boolean array of a file may be.
-    "mask": Numbers("steps batch", "steps × batch", dtype=np.uint8, high=1),
-    "labels": Numbers("batch", "batch", dtype=np.int64, low=-(2**31)),
-    "dt": Numbers(positive=True),
-}
-"""What the numbers of `Trials` have to be."""
-
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -62,6 +52,17 @@ class Trials:
         mask = self.mask.astype(bool)
         mask.setflags(write=False)
         freeze(self, {"mask": mask, "task": str(self.task)})
+
+
+RULES = {
+    "inputs": Numbers("steps batch n_in", "steps × batch × input"),
+    "targets": Numbers("steps batch n_out", "steps × batch × output"),
+    # As bytes, which a boolean array of a file may be.
+    "mask": Numbers("steps batch", "steps × batch", dtype=np.uint8, high=1),
+    "labels": Numbers("batch", "batch", dtype=np.int64, low=-(2**31)),
+    "dt": Numbers(positive=True),
+}
+"""What the numbers of `Trials` have to be."""
 
 
 Draw = Callable[[int, np.random.Generator], Trials]
