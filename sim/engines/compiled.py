@@ -8,7 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     workers = validation.whole("threads", job.threads or os.cpu_count() or 1, 1, 1024)
     net, start = job.net, job.state
     steps, batch, _ = job.messages.shape
-    arrays, padded = compile_network(net), _padded(net.n)
+    compiled, padded = compile_network(net), _padded(net.n)
     sent = np.ascontiguousarray(job.messages, dtype=np.int32)
     key = np.array(noise_key(job.seed), dtype=np.uint64)
     state = tuple(_pad(x, padded) for x in start[:4])
@@ -48,7 +48,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
         kernels.run_trials(
             first,
             last,
-            arrays,
+            compiled,
             sent[lo:hi],
             state,
             start.step + lo,
@@ -74,49 +74,94 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     return ChipState(u, v, rest, ring, start.step + steps)
 
 
+class CompiledNetwork(NamedTuple):
+    """A network as `compiled_kernels.run_trials` takes it; rows are padded.
+
+    Attributes:
+        n: number of neurons.
+        row_of: block × source, int64: the source's place in `rows`, or in `wide`; −1
+            where the block has none.
+        kinds: of each block, what it listens to: (H13).
+        offsets: of each block's bytes, as `factors`: (H16).
+        factors: of each block's bytes.
+        exponents: of each block.
+        delays: of each block, in steps.
+        rows: source × post, uint8: blocks that listen to spikes, as bytes; then zeros.
+        wide: source × post, int16: blocks that listen to numbers.
+        keep_u: share that a decay leaves of u, as `keep_v` of v.
+        keep_v: float64.
+        bias: int32.
+        threshold: 2^6 vth, int32.
+        refractory: steps at reset after a spike, int32.
+        interval: steps between resets of the state, 0 for none: (H2).
+        offset: of the resets.
+        noise_exp: 0 for no noise.
+    """
+
+    n: int
+    row_of: np.ndarray
+    kinds: np.ndarray
+    offsets: np.ndarray
+    factors: np.ndarray
+    exponents: np.ndarray
+    delays: np.ndarray
+    rows: np.ndarray
+    wide: np.ndarray
+    keep_u: np.ndarray
+    keep_v: np.ndarray
+    bias: np.ndarray
+    threshold: np.ndarray
+    refractory: np.ndarray
+    interval: int
+    offset: int
+    noise_exp: int
+
+
 @lru_cache(maxsize=8)
-def compile_network(net: FixedPointNetwork) -> tuple[Any, ...]:
-    """Return a network as the arrays that `compiled_kernels.run_trials` takes.
+def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
+    """Return a network, arranged for the compiled loops.
 
     The last few are kept, since making them takes longer than a short run. Records
     never change, so the same object is the same network.
     """
-    padded, many = _padded(net.n), len(net.blocks)
-    row_of = np.full((many, max(net.n, net.n_in)), -1, dtype=np.int64)
-    meta = np.zeros((5, many), dtype=np.int64)
+    padded, blocks = _padded(net.n), len(net.blocks)
+    row_of = np.full((blocks, max(net.n, net.n_in)), -1, dtype=np.int64)
+    table = np.zeros((5, blocks), dtype=np.int64)
     rows, wide = [np.zeros((0, padded), np.uint8)], [np.zeros((0, padded), np.int16)]
     for k, block in enumerate(net.blocks):
         kind = _kind(block)
         stack = wide if kind == kernels.GRADED else rows
         row_of[k, block.pre] = sum(map(len, stack)) + np.arange(len(block.pre))
         stored, offset, factor = _bytes(block)
-        meta[:, k] = kind, offset, factor, block.weight_exp, block.delay
+        table[:, k] = kind, offset, factor, block.weight_exp, block.delay
         # Messages as numbers meet the weights themselves: their sums need 32 bits.
         weights = block.weights.T if kind == kernels.GRADED else stored.T
         stack.append(_pad(weights, padded))
-    interval = net.reset_interval
-    keep = (
-        arithmetic.DECAY_UNITY - arithmetic.DU_OFFSET - net.du.astype(np.int64),
-        arithmetic.DECAY_UNITY - net.dv.astype(np.int64),
-    )
+    keep_u = arithmetic.DECAY_UNITY - arithmetic.DU_OFFSET - net.du.astype(np.int64)
+    keep_v = arithmetic.DECAY_UNITY - net.dv.astype(np.int64)
     bias = arithmetic.effective_bias(net.bias_mant, net.bias_exp)
     # Neurons that only fill a row up never spike: v saturates below M.
     threshold = np.full(padded, arithmetic.STATE_LIMIT, dtype=np.int32)
     threshold[: net.n] = net.vth << arithmetic.INPUT_SHIFT
-    return (
-        net.n,
-        many,
-        row_of,
-        *meta,
-        np.concatenate([*rows, np.zeros((1, padded), np.uint8)]),
-        np.concatenate(wide),
-        *(_pad(x / arithmetic.DECAY_UNITY, padded) for x in keep),
-        _pad(bias.astype(np.int32), padded),
-        threshold,
-        _pad(net.refractory.astype(np.int32), padded),
-        interval,
-        net.reset_offset % interval if interval else 0,
-        net.noise_exp or 0,
+    kinds, offsets, factors, exponents, delays = table
+    return CompiledNetwork(
+        n=net.n,
+        row_of=row_of,
+        kinds=kinds,
+        offsets=offsets,
+        factors=factors,
+        exponents=exponents,
+        delays=delays,
+        rows=np.concatenate([*rows, np.zeros((1, padded), np.uint8)]),
+        wide=np.concatenate(wide),
+        keep_u=_pad(keep_u / arithmetic.DECAY_UNITY, padded),
+        keep_v=_pad(keep_v / arithmetic.DECAY_UNITY, padded),
+        bias=_pad(bias.astype(np.int32), padded),
+        threshold=threshold,
+        refractory=_pad(net.refractory.astype(np.int32), padded),
+        interval=net.reset_interval,
+        offset=net.reset_offset % (net.reset_interval or 1),
+        noise_exp=net.noise_exp or 0,
     )
 
 

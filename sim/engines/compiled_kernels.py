@@ -24,12 +24,14 @@ SPIKES, GRADED, BINARY = 0, 1, 2
 @chip.kernel
 def count_overflows(u, v, refractory_left, arriving, drive, keep_u, keep_v, counts):
     """Count what the coming `integrate` will wrap or cut: `Overflow`'s fields."""
+    # A pass of its own, so that runs that count nothing pay nothing.
     for j in range(u.shape[0]):
         shifted_input = np.int64(arriving[j]) << INPUT_SHIFT
         x = chip.unwrapped_u(u[j], keep_u[j], arriving[j])
         wrapped = chip.wrap_u(x)
         y = chip.unclipped_v(v[j], keep_v[j], wrapped, drive[j])
         awake = refractory_left[j] <= 0
+        # in 64 bits nothing wraps: the two differ where int32 did
         counts[0, j] += shifted_input != np.int32(shifted_input)
         counts[1, j] += x != wrapped
         counts[2, j] += awake and y < 1 - chip.M
@@ -57,7 +59,7 @@ def send_spikes(
     # Nearly always so few rows spike that 16 bits hold their sum: half the memory.
     if count <= CHUNK:
         chip.add_rows(sums16, rows, row_list, 0, count)
-        less = np.int32(offset * count)
+        less = np.int32(offset * count)  # all offsets at once: (H16)
         up, down = np.int32(max(exponent, 0)), np.int32(max(-exponent, 0))
         for j in range(arriving.shape[0]):
             weights = np.int32(scale * np.int32(np.int32(sums16[j]) - less))
@@ -75,6 +77,14 @@ def send_spikes(
 
 
 @chip.kernel
+def record(traces, t, trial, values, neurons):
+    """Keep some neurons' u or v after a step, if they are to be kept."""
+    if traces.shape[0] > 0:
+        for k in range(neurons.shape[0]):
+            traces[t, trial, k] = values[neurons[k]]
+
+
+@chip.kernel
 def run_trials(
     lo, hi, net, messages, state, step, bits, traces, key, first_trial, counts
 ):
@@ -83,7 +93,7 @@ def run_trials(
     Args:
         lo: first trial.
         hi: one beyond the last.
-        net: from `compiled.compile_network`.
+        net: a `compiled.CompiledNetwork`.
         messages: steps × trial × channel, int32.
         state: u, v, steps left at reset, trial × padded, and the ring, slot × trial ×
             padded, int32; changed in place.
@@ -96,12 +106,13 @@ def run_trials(
         counts: trial × kind of overflow × padded, added to; no trials where nothing is
             to be counted.
     """
-    (n, blocks, row_of, kinds, offsets, factors, exponents, delays, rows, wide) = net[
-        :10
-    ]
-    rows, wide, row_of = chip.bare(rows), chip.bare(wide), chip.bare(row_of)
+    # Rows are taken in every step: bare arrays save counting references, atomically.
+    rows, wide, row_of = chip.bare(net.rows), chip.bare(net.wide), chip.bare(net.row_of)
     messages, bits, counts = chip.bare(messages), chip.bare(bits), chip.bare(counts)
-    keep_u, keep_v, bias, threshold, refractory, interval, offset, noise_exp = net[10:]
+    kinds, delays, exponents = net.kinds, net.delays, net.exponents
+    offsets, factors, noise_exp, n = net.offsets, net.factors, net.noise_exp, net.n
+    keep_u, keep_v, bias = net.keep_u, net.keep_v, net.bias
+    threshold, refractory = net.threshold, net.refractory
     us, vs, pauses, rings = state
     u_traces, v_traces, neurons = traces
     padded, slots = us.shape[1], rings.shape[0]
@@ -121,7 +132,7 @@ def run_trials(
     channels = messages.shape[2]
     spike_list, sender_list = np.zeros(padded, np.int64), np.zeros(channels, np.int64)
     row_list = np.zeros(max(padded, channels) + chip.SPARE_ROWS, np.int64)
-    zeros = rows.shape[0] - 1
+    zeros = rows.shape[0] - 1  # the last row
     for trial in range(lo, hi):
         u[:], v[:], refractory_left[:] = us[trial], vs[trial], pauses[trial]
         for k in range(slots):
@@ -129,7 +140,7 @@ def run_trials(
         for t in range(messages.shape[0]):
             now = step + t
             slot = now % slots
-            if interval > 0 and (now + 1) % interval == offset:  # (H2)
+            if net.interval > 0 and (now + 1) % net.interval == net.offset:  # (H2)
                 u[:] = 0
                 v[:] = 0
             if noise_exp > 0:
@@ -151,13 +162,14 @@ def run_trials(
                 )
             chip.integrate(u, v, peak, arriving, drive, keep_u, keep_v)
             chip.fire(v, refractory_left, peak, fired, threshold, refractory)
-            # This slot is the last of the ring from the next step on, and empty.
+            # From the next step on this slot is the last of the ring, and empty.
             for j in range(arriving.shape[0]):
                 arriving[j] = 0
             spikes = chip.list_spikes(words, fired, bits[t, trial], spike_list)
+            # What was sent and who spiked in this step arrives later: (H12), (H13).
             sent = messages[t, trial]
             senders = chip.list_senders(sent, sender_list)
-            for b in range(blocks):
+            for b in range(kinds.shape[0]):
                 slot = (now + 1 + delays[b]) % slots
                 arriving = ring[slot * width :][:padded]
                 if kinds[b] == GRADED:
@@ -184,12 +196,8 @@ def run_trials(
                         sums16,
                         total,
                     )
-            if u_traces.shape[0] > 0:
-                for k in range(neurons.shape[0]):
-                    u_traces[t, trial, k] = u[neurons[k]]
-            if v_traces.shape[0] > 0:
-                for k in range(neurons.shape[0]):
-                    v_traces[t, trial, k] = v[neurons[k]]
+            record(u_traces, t, trial, u, neurons)
+            record(v_traces, t, trial, v, neurons)
         us[trial], vs[trial], pauses[trial] = u, v, refractory_left
         for k in range(slots):
             rings[k, trial] = ring[k * width :][:padded]

@@ -1,7 +1,23 @@
-"""The compiled loops of the fused step, backward: `tape`'s recursion.
+"""The compiled backward pass, from the last step to the first: (U5) to (U9).
 
-As in `kernels`, a call does some trials of a batch and rows are neurons. Here a row may
-be shorter than the padded ones it meets.
+A call does the trials `first` … `last` − 1 of a batch, so that threads share a batch. A
+row is one number per neuron, and may be shorter than the padded ones it meets.
+
+Indices are b trial, r the same counted from `first`, t step, j neuron, c channel.
+Voltages are in the module's units, all is of the module's type but flags (uint8):
+
+| array | holds |
+|---|---|
+| x | v′ − v_th of each step, from the tape; `current` J |
+| gv, gi, gz | ∂v, ∂i and ∂z of the state between two steps |
+| gj | ∂J, which is ∂i of the step before (U8) |
+| s | ∂v′, first its part through the threshold |
+| risen | a_mem · ∂v′ |
+| returning | W_recᵀ ∂J of the step after |
+| panels | W_rec, pre × post, cut as `multiply` wants it |
+
+A step is `surrogate` (U2), `through_threshold` (U3, U5), `through_membrane` (U6, U8),
+`through_current` (U7), sums of (U9), and once for all trials `multiply` (U5).
 """
 
 import numpy as np
@@ -30,6 +46,7 @@ def exponential(y, out):
     With y halved until a short series will do, e^y − 1 is doubled back:
     e^2y − 1 = (e^y − 1)(e^y + 1). No call, so that it vectorizes.
     """
+    # e^−80 is nothing beside a slope; up to there r stays small enough for the series.
     real = y.dtype.type
     share, most = real(-(2.0**-HALVINGS)), real(80)
     one, two = real(1), real(2)
@@ -82,10 +99,11 @@ def through_threshold(slope, returning, grad, flags, s):
     """Set what the threshold lets back: slope times the gradient of z, 0 at rest."""
     zero = s.dtype.type(0)
     for j in range(grad.shape[0]):
-        s[j] = slope[j] * (grad[j] + returning[j])
+        s[j] = slope[j] * (grad[j] + returning[j])  # (U5)
     for j in range(grad.shape[0]):
-        kept = s[j]
-        s[j] = kept if flags[j] < RESTED else zero
+        # Read before the choice, so that it needs no branch.
+        passing = s[j]
+        s[j] = passing if flags[j] < RESTED else zero
 
 
 @loose
@@ -93,34 +111,21 @@ def through_membrane(s, flags, a_mem, gv, risen):
     """Set ∂v′ (in `s`), a_mem·∂v′ and ∂v of the step before."""
     zero = gv.dtype.type(0)
     for j in range(flags.shape[0]):
-        kept = gv[j]
-        gv[j] = kept if flags[j] == 0 else zero
+        # What was reset, spiking or resting, hands nothing back.
+        passing = gv[j]
+        gv[j] = passing if flags[j] == 0 else zero
     for j in range(flags.shape[0]):
-        s[j] = s[j] + gv[j]
+        s[j] = s[j] + gv[j]  # (U6)
         risen[j] = a_mem[j] * s[j]
     for j in range(flags.shape[0]):
-        gv[j] = s[j] - risen[j]
+        gv[j] = s[j] - risen[j]  # (U8)
 
 
 @loose
 def through_current(gj, a_syn, risen, n):
     """Set ∂J from ∂i, which is ∂J of the step after."""
     for j in range(n):
-        gj[j] = (gj[j] - a_syn[j] * gj[j]) + risen[j]
-
-
-@loose
-def add_to(total, row):
-    """Add a row."""
-    for j in range(total.shape[0]):
-        total[j] += row[j]
-
-
-@loose
-def subtract(total, row):
-    """Subtract a row."""
-    for j in range(total.shape[0]):
-        total[j] -= row[j]
+        gj[j] = (gj[j] - a_syn[j] * gj[j]) + risen[j]  # (U7)
 
 
 @loose
@@ -143,8 +148,8 @@ def potential_before(x, flags, v_reset, v_th, v):
     for j in range(x.shape[0]):
         v[j] = x[j] + v_th[j]
     for j in range(x.shape[0]):
-        put, kept = v_reset[j], v[j]
-        v[j] = put if flags[j] != 0 else kept
+        start, peak = v_reset[j], v[j]
+        v[j] = start if flags[j] != 0 else peak
 
 
 @loose
@@ -169,17 +174,19 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
             neuron, after the last step, and left as before the first.
         sums: of W_in and W_rec, transposed and padded; of v_leak, v_th, a_mem, a_syn.
             Those with a length of 0 are not summed.
-        room: ∂J and W_recᵀ ∂J, trials as `multiply` wants them × padded, zeros; a list
-            of neurons.
+        room: ∂J and W_recᵀ ∂J, trials as `multiply` wants them × padded, zeros; and
+            for a list of neurons.
     """
+    # Rows are taken thousands of times: without the counters of references.
     flags, x, z0 = bare(tape[0]), bare(tape[1]), bare(tape[2])
     v0, inputs, current = bare(tape[3]), bare(tape[4]), bare(tape[5])
     panels, a_syn, a_mem, v_leak, v_reset, v_th = net
     grad, gz, gv, gi = bare(grads[0]), bare(grads[1]), bare(grads[2]), bare(grads[3])
     dw_in, dw_rec = bare(sums[0]), bare(sums[1])
     _, _, dv_leak, dv_th, da_mem, da_syn = sums
-    gj, returning, chosen = bare(room[0]), bare(room[1]), room[2]
+    gj, returning, spike_list = bare(room[0]), bare(room[1]), room[2]
     steps, _, n = x.shape
+    one = v_th.dtype.type(1)
     nothing, v = np.zeros_like(v_th), np.empty_like(v_th)
     s, slope, risen = np.empty_like(v), np.empty_like(v), np.empty_like(v)
     for b in range(first, last):
@@ -189,32 +196,33 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
         for b in range(first, last):
             r = b - first
             surrogate(kind, damping, x[t, b], risen, slope)
-            wanted = grad[t, b] if len(grad) else nothing
-            through_threshold(slope, returning[r], wanted, flags[t, b], s)
+            of_spikes = grad[t, b] if len(grad) else nothing
+            through_threshold(slope, returning[r], of_spikes, flags[t, b], s)
             if len(dv_th):
-                subtract(dv_th, s)
+                add_times(dv_th, -one, s)
             through_membrane(s, flags[t, b], a_mem, gv[b], risen)
             if len(dv_leak):
-                add_to(dv_leak, risen)
+                add_times(dv_leak, one, risen)
             if len(da_mem):
                 if t > 0:
                     potential_before(x[t - 1, b], flags[t - 1, b], v_reset, v_th, v)
                 else:
                     copy(v0[b], v)
                 add_drive(da_mem, s, v_leak, v, current[t, b])
-            if len(da_syn):
+            if len(da_syn):  # here gj is still ∂i of this step
                 subtract_products(da_syn, gj[r], current[t, b])
             through_current(gj[r], a_syn, risen, n)
             for c in range(len(dw_in)):
                 if inputs[t, b, c] != 0:
                     add_times(dw_in[c], inputs[t, b, c], gj[r])
             if len(dw_rec):
+                # a spike adds one row: few rows are touched in a step
                 if t > 0:
-                    for k in range(list_flagged(flags[t - 1, b], chosen, n)):
-                        add_to(dw_rec[chosen[k]], gj[r])
+                    for k in range(list_flagged(flags[t - 1, b], spike_list, n)):
+                        add_times(dw_rec[spike_list[k]], one, gj[r])
                 else:
-                    for k in range(list_spikes(z0[b], chosen, n)):
-                        add_times(dw_rec[chosen[k]], z0[b, chosen[k]], gj[r])
+                    for k in range(list_spikes(z0[b], spike_list, n)):
+                        add_times(dw_rec[spike_list[k]], z0[b, spike_list[k]], gj[r])
         multiply(gj, panels, returning)
     for b in range(first, last):
         copy(gj[b - first], gi[b])

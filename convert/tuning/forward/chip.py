@@ -46,7 +46,7 @@ class ChipDynamics:
 
     The state scale is chosen anew for every update unless the configuration names one.
     Gradients do not depend on it, but roundings do: with few bits, or where it pays
-    that grids stay where they are, give the configuration that `frozen_scale` returns.
+    that grids stay where they are, give a configuration with a `state_scale`.
 
     Attributes:
         net: the network before tuning, in volts; what the module does not change is
@@ -75,9 +75,9 @@ class ChipDynamics:
         net = self.network(module)
         fixed = self._quantized(net, traced=False)
         compiled = self.compiled and module.w_rec.device.type == "cpu"
-        cut = None
-        if self.config.outliers in ("clip", "fit"):
-            cut = _clipped(net, fixed)
+        # "split" and "keep" choose exponents that hold every weight.
+        clipping = self.config.outliers in ("clip", "fit")
+        cut = _clipped(net, fixed) if clipping else None
         return PreparedChip(module, fixed, self.unit, cut, compiled)
 
     def fixed(self, module: LIFModule) -> FixedPointNetwork:
@@ -90,14 +90,15 @@ class ChipDynamics:
         A parameter's numbers are the module's; of what does not train those that are
         not `net`'s, rounded to the module's type.
         """
-        made = in_volts(to_network(module), self.unit)
+        present = in_volts(to_network(module), self.unit)
         trained = {name for name, _ in module.named_parameters()}
         fields = {}
         for name in TRAINABLE:
-            value, given = getattr(made, name), getattr(self.net, name)
+            value, before = getattr(present, name), getattr(self.net, name)
             if name not in trained:
-                rounded = torch.tensor(given, dtype=module.w_rec.dtype).double()
-                value = np.where(value == rounded.numpy(), given, value)
+                # The module's type may hold fewer digits than the network.
+                rounded = torch.tensor(before, dtype=module.w_rec.dtype).double()
+                value = np.where(value == rounded.numpy(), before, value)
             fields[name] = value
         return replace(self.net, **fields)
 
@@ -109,42 +110,6 @@ class ChipDynamics:
             config=self.config,
             traced=traced,
         )
-
-
-def frozen_scale(
-    net: LIFNetwork,
-    ranges: Ranges,
-    *,
-    input_peak: float,
-    config: QuantizeConfig = PLAIN,
-    room: float = 2.0,
-) -> QuantizeConfig:
-    """Return a configuration whose state scale no longer follows the parameters.
-
-    It is the one that `quantize` chooses for the network now, less `room`: thresholds,
-    biases and weights may grow by as much before they leave their registers.
-
-    Args:
-        net: the network before tuning.
-        ranges: what its states visit.
-        input_peak: largest |input| that it will be shown.
-        config: choices.
-        room: factor, at least 1.
-
-    Raises:
-        ValueError: populations with scales of their own, which one number cannot hold.
-    """
-    if not room >= 1:
-        raise ValueError(f"room: got {room}, need at least 1")
-    scale = quantize(
-        net, ranges, input_peak=input_peak, config=config, traced=False
-    ).state_scale
-    if np.ptp(scale) > 1e-9 * scale.max():
-        raise ValueError(
-            f"state_scale: got {scale.min():.4g} to {scale.max():.4g} in several "
-            "populations, need one to freeze; leave it to each update"
-        )
-    return replace(config, state_scale=float(scale[0]) / room)
 
 
 class PreparedChip:
@@ -167,19 +132,18 @@ class PreparedChip:
         module, fixed = self.module, self.fixed
         weights = module.w_rec.detach()
 
-        def repeated(value: np.ndarray) -> Tensor:
-            return weights.new_tensor(value, dtype=torch.float64).expand(batch, -1)
-
-        u = repeated(fixed.u0)
+        # float64 whatever the module's type: it holds all of the chip's integers
+        u, v = (
+            weights.new_tensor(value, dtype=torch.float64).expand(batch, -1)
+            for value in (fixed.u0, fixed.v0)
+        )
         if module.tau_syn.requires_grad and fixed.u0.any():
             # u0 makes up for the decay before its first use, which depends on τ_syn
-            kept = torch.exp(-module.dt / module.tau_syn.double())
-            u = straight(u * kept.detach() / kept, u)
+            keep = torch.exp(-module.dt / module.tau_syn.double())
+            u = straight(u * keep.detach() / keep, u)
         z = weights.new_zeros(batch, fixed.n)
         x = weights.new_zeros(batch, fixed.n_in)
-        return ForwardState(
-            z, repeated(fixed.v0), u, torch.zeros_like(z, dtype=torch.int64), x
-        )
+        return ForwardState(z, v, u, torch.zeros_like(z, dtype=torch.int64), x)
 
     def run(
         self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
@@ -189,40 +153,33 @@ class PreparedChip:
         Raises:
             DoesNotFit: an input needs a message beyond 32 bits.
         """
-        module = self.module
+        module, weights = self.module, self.module.w_rec
+        # The chip hears a message a step after it was sent.
         earlier = torch.cat([state.x[None], inputs[:-1]]).detach().double()
-        sent = messages(self.fixed, earlier.cpu().numpy())
-        dtype = torch.float64 if self.program is None else module.w_rec.dtype
-        have = coefficients(module, self.fixed, self.unit, self.cut, dtype)
-        if self.program is None:
-            spikes, end = run_steps(
-                *(module, self.fixed, self.unit, have, sent, state),
-                seed=seed,
-                step=step,
-            )
-            spikes = spikes.to(module.w_rec.dtype)
-            return spikes, end._replace(z=spikes[-1], x=inputs[-1])
-        job = ChipSegment(
+        segment = ChipSegment(
             fixed=self.fixed,
             unit=self.unit,
             program=self.program,
             damping=module.damping,
             surrogate=module.surrogate,
-            sent=sent,
+            sent=messages(self.fixed, earlier.cpu().numpy()),
             seed=seed,
             step=step,
-            taped=torch.is_grad_enabled(),
         )
-        spikes, end = run_compiled(job, have, state)
+        loop = self.program is None
+        dtype = torch.float64 if loop else weights.dtype
+        values = coefficients(module, self.fixed, self.unit, self.cut, dtype)
+        spikes, end = (run_steps if loop else run_compiled)(segment, values, state)
+        spikes = spikes.to(weights.dtype)
         return spikes, end._replace(z=spikes[-1], x=inputs[-1])
 
 
 def _clipped(net: LIFNetwork, fixed: FixedPointNetwork) -> Clipped:
     """Return the weights that quantization cut at the top of their block."""
-    kept = (fixed.du + float(arithmetic.DU_OFFSET)) / arithmetic.DECAY_UNITY
-    gain = kept / decay_fraction(net.tau_syn, net.dt)
-    wanted = (u_per_volt(fixed) * gain / (1 << arithmetic.INPUT_SHIFT))[:, None]
+    loss = (fixed.du + float(arithmetic.DU_OFFSET)) / arithmetic.DECAY_UNITY
+    gain = loss / decay_fraction(net.tau_syn, net.dt)
+    per_volt = (u_per_volt(fixed) * gain / (1 << arithmetic.INPUT_SHIFT))[:, None]
     return Clipped(
-        clipped("input", fixed.blocks, net.w_in * wanted / fixed.input_scale),
-        clipped("recurrent", fixed.blocks, net.w_rec * wanted),
+        clipped("input", fixed.blocks, net.w_in * per_volt / fixed.input_scale),
+        clipped("recurrent", fixed.blocks, net.w_rec * per_volt),
     )

@@ -2,13 +2,8 @@
 
 Every rounding, shift, wrap and saturation counts as if it were not there, a
 straight-through estimator (doi:10.48550/arXiv.1308.3432): the gradient is that of the
-LIF step with the rounded numbers as coefficients, in the module's units of voltage,
-
-    J ← (1 − a_syn) J + W_in x + W_rec z             a_syn = (du + 1)/4096
-    v ← v + a_mem (v_leak − v + J)                   a_mem = dv/4096
-
-with z and x of the step before, as the chip takes its messages. How large the integers
-are, and so the state scale, has no part in it.
+LIF step (U10) with the rounded numbers as coefficients (U11), in the module's units of
+voltage. How large the integers are, and so the state scale, has no part in it.
 """
 
 from typing import Any, NamedTuple
@@ -67,8 +62,8 @@ class _Straight(torch.autograd.Function):
 
 def straight(smooth: Tensor, exact: Tensor) -> Tensor:
     """Return `exact`, in the type of `smooth` and with its gradient."""
-    made: Tensor = _Straight.apply(smooth, exact)
-    return made
+    value: Tensor = _Straight.apply(smooth, exact)
+    return value
 
 
 def scales_of(fixed: FixedPointNetwork, unit: np.ndarray) -> Scales:
@@ -87,13 +82,20 @@ def coefficients(
     """Return the step's coefficients, differentiable.
 
     A weight on the grid stands for gain·w, with the gain (du + 1)/4096 / (1 −
-    exp(−dt/τ_syn)) by which `quantize` makes up for the rounding of τ_syn.
+    exp(−dt/τ_syn)) by which `quantize` makes up for the rounding of τ_syn: (U12).
+
+    Args:
+        module: gives the parameters.
+        fixed: the integers that they were rounded to.
+        unit: volts of the module's units, per neuron.
+        clipped: weights that get no gradient (U13); None where none was cut.
+        dtype: of the coefficients.
     """
     scales = scales_of(fixed, unit)
     per_u = ((1 << chip.INPUT_SHIFT) / scales.u)[:, None]
     reset = fixed.v_reset / unit
     bias = chip.effective_bias(fixed.bias_mant, fixed.bias_exp)
-    exact = ChipCoefficients(
+    exact = ChipCoefficients(  # (U11)
         *(
             module.w_rec.new_tensor(value, dtype=dtype)
             for value in (
@@ -106,17 +108,18 @@ def coefficients(
             )
         )
     )
-    loses = module.loss_per_step(module.tau_syn.to(dtype))
-    a_syn = straight(loses, exact.a_syn)
-    gain = (a_syn / loses)[:, None]
+    loss = module.loss_per_step(module.tau_syn.to(dtype))
+    a_syn = straight(loss, exact.a_syn)
+    # Through a_syn the gradient of a weight reaches τ_syn too.
+    gain = (a_syn / loss)[:, None]
     smooth = {
         name: getattr(module, name).to(dtype) * gain for name in ("w_in", "w_rec")
     }
     if clipped is not None:
         for name, cut in clipped._asdict().items():
-            part = smooth[name]
-            mask = torch.from_numpy(cut).to(part.device)
-            smooth[name] = torch.where(mask, part.detach(), part)
+            weights = smooth[name]
+            mask = torch.from_numpy(cut).to(weights.device)
+            smooth[name] = torch.where(mask, weights.detach(), weights)  # (U13)
     return ChipCoefficients(
         w_in=straight(smooth["w_in"], exact.w_in),
         w_rec=straight(smooth["w_rec"], exact.w_rec),

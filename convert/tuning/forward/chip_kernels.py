@@ -19,6 +19,7 @@ TURN = 16
 @chip.kernel
 def deliver_layer(arriving, total, down, layer):
     """Add a layer's sums, each shifted right by its own number of bits: (H12)."""
+    # A layer's blocks differ in exponent, and no neuron is in two of them.
     for j in range(arriving.shape[0]):
         arriving[j] = np.int32(arriving[j] + chip.shifted(total[j], 0, down[layer, j]))
 
@@ -26,7 +27,7 @@ def deliver_layer(arriving, total, down, layer):
 @chip.kernel
 def send_spikes(arriving, rows, down, row_of, source_list, sources, row_list, total):
     """Deliver what the spikes of some sources add."""
-    zeros = rows.shape[0] - 1
+    zeros = rows.shape[0] - 1  # the last row
     for layer in range(row_of.shape[0]):
         count = chip.list_rows(source_list, sources, row_of[layer], row_list, zeros)
         if count > 0:
@@ -69,16 +70,13 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
         out: steps × trial × neuron, filled: spikes; flags, x and current of a `Tape`,
             each of them without steps where it is not kept.
     """
+    # Rows are taken in every step: bare arrays save counting references, atomically.
     recurrent, graded, binary, keep_u, keep_v, bias, threshold, refractory = program
     rows, down, row_of = chip.bare(recurrent[0]), recurrent[1], chip.bare(recurrent[2])
     rows_g, down_g, row_of_g = chip.bare(graded[0]), graded[1], chip.bare(graded[2])
     rows_b, down_b, row_of_b = chip.bare(binary[0]), binary[1], chip.bare(binary[2])
-    zs, us, vs, pauses = (
-        chip.bare(state[0]),
-        chip.bare(state[1]),
-        chip.bare(state[2]),
-        chip.bare(state[3]),
-    )
+    zs, us = chip.bare(state[0]), chip.bare(state[1])
+    vs, pauses = chip.bare(state[2]), chip.bare(state[3])
     (per_v, per_u), (key, step, exponent) = units, noise_of
     spikes, flags, x, current = out[0], chip.bare(out[1]), chip.bare(out[2]), out[3]
     messages = chip.bare(messages)
@@ -87,12 +85,13 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
     row_list = np.zeros(max(words_n, channels) + chip.SPARE_ROWS, np.int64)
     arriving, total = np.zeros(n, np.int32), np.zeros(n, np.int32)
     drive, peak = bias.copy(), np.zeros(n, np.int32)
-    noise = np.zeros(words_n, np.int32)
+    noise = np.zeros(words_n, np.int32)  # whole blocks of eight neurons
     for start in range(0, messages.shape[0], TURN):
         for trial in range(first, last):
             u, v, fired = us[trial], vs[trial], zs[trial]
             refractory_left, words = pauses[trial], fired.view(np.uint64)
             for t in range(start, min(start + TURN, messages.shape[0])):
+                # z of the step before and the messages sent in it arrive: (H1), (H12)
                 for j in range(n):
                     arriving[j] = 0
                 sent = messages[t, trial]
@@ -116,6 +115,7 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
                     chip.fill_noise(noise, key, step + t, trial, words_n // 8, exponent)
                     chip.add_noise(drive, bias, noise, n)
                 chip.integrate(u, v, peak, arriving, drive, keep_u, keep_v)
+                # between the two: `fire` counts the steps of rest down
                 if x.shape[0] > 0:
                     tape_step(
                         flags, x, t, trial, refractory_left, peak, threshold, per_v
@@ -126,6 +126,6 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
                 if x.shape[0] > 0:
                     for j in range(n):
                         flags[t, trial, j] |= SPIKED * fired[j]
-                if current.shape[0] > 0:
+                if current.shape[0] > 0:  # J of (U10): u holds it before its decay
                     for j in range(n):
                         current[t, trial, j] = current.dtype.type(u[j]) * per_u[j]

@@ -7,7 +7,6 @@ values are replaced by what the integers stand for: (U10).
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from norse.torch.functional.threshold import threshold
 from torch import Tensor
@@ -20,7 +19,6 @@ from isotau.convert.chip.torch_step import (
     noisy_drive,
     on_chip,
 )
-from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.simulate.chip_tensors import (
     Connection,
     hear_messages,
@@ -28,13 +26,13 @@ from isotau.convert.simulate.chip_tensors import (
     load_neurons,
     sum_spikes,
 )
-from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.tuning.forward.chip_coefficients import (
     ChipCoefficients,
     inputs_of,
     scales_of,
     straight,
 )
+from isotau.convert.tuning.forward.chip_pass import ChipSegment
 from isotau.convert.tuning.forward.dynamics import ForwardState
 
 
@@ -62,41 +60,27 @@ class Traced(NamedTuple):
 
 
 def run_steps(
-    module: LIFModule,
-    fixed: FixedPointNetwork,
-    unit: np.ndarray,
-    coefficients: ChipCoefficients,
-    sent: np.ndarray,
-    state: ForwardState,
-    *,
-    seed: int | None,
-    step: int,
+    segment: ChipSegment, coefficients: ChipCoefficients, state: ForwardState
 ) -> tuple[Tensor, ForwardState]:
     """Return spikes (steps × batch × neuron, float64) and the state after them.
 
     Args:
-        module: gives surrogate and damping.
-        fixed: the integers.
-        unit: volts of the module's units.
-        coefficients: in float64.
-        sent: what was sent in the step before the first and in each but the last, from
-            `quantize.messages`; steps × batch × channel.
+        segment: what is to be run; its program is not looked at.
+        coefficients: from `chip_coefficients`, in float64.
         state: before the first step; its `x` is not looked at.
-        seed: of the noise; None for none.
-        step: number of the first step.
     """
-    device = state.v.device
-    scales = scales_of(fixed, unit)
+    fixed, seed, device = segment.fixed, segment.seed, state.v.device
+    scales = scales_of(fixed, segment.unit)
     constants = LoopConstants(
-        # Nothing bounds what is learned: any sum may wrap, and every step must.
+        # Nothing bounds what is learned: any sum may wrap.
         chip=load_neurons(fixed, device, wide=True, resting=True),
         connections=load_connections(fixed, device, wide=True),
         coefficients=coefficients,
         per_v=torch.tensor(scales.v, device=device),
         per_u=torch.tensor(scales.u, device=device),
-        reset=torch.tensor(fixed.v_reset / unit, device=device),
-        surrogate=module.surrogate,
-        damping=module.damping,
+        reset=torch.tensor(fixed.v_reset / segment.unit, device=device),
+        surrogate=segment.surrogate,
+        damping=segment.damping,
     )
     neurons = on_chip(state.i.detach(), state.v.detach(), state.rest)
     traced = Traced(
@@ -104,14 +88,15 @@ def run_steps(
         current=state.i / constants.per_u,
         potential=constants.reset + state.v / constants.per_v,
     )
-    messages = torch.tensor(sent, dtype=torch.float64, device=device)
-    inputs = inputs_of(fixed, sent).to(device)
+    messages = torch.tensor(segment.sent, dtype=torch.float64, device=device)
+    inputs = inputs_of(fixed, segment.sent).to(device)
     trials = torch.arange(len(state.v), device=device)
     spikes = []
-    for t in range(len(sent)):
+    for t in range(len(messages)):
         drive = constants.chip.bias
         if seed is not None and fixed.noise_exp is not None:
-            now = range(step + t, step + t + 1)
+            # Noise of one step at a time: it takes as much room as all spikes.
+            now = range(segment.step + t, segment.step + t + 1)
             drive = noisy_drive(
                 drive, fixed.noise_exp, seed=seed, steps=now, trials=trials
             )[0]

@@ -18,8 +18,8 @@ def read_filtered(
 ) -> tuple[Tensor, Tensor]:
     """Return the outputs, steps × batch × output, and f after the last step.
 
-    o = W_out f + b_out, f the spikes filtered as in `LIFNetwork`. Differentiable with
-    respect to spikes, f, W_out and b_out; in one compiled pass on the CPU.
+    o and f are those of (L12) and (L13). Differentiable with respect to spikes, f,
+    W_out and b_out; in one compiled pass on the CPU.
 
     Args:
         module: the network.
@@ -31,13 +31,13 @@ def read_filtered(
     """
     _check(module, spikes, f)
     loss = module.loss_per_step(module.tau_out).detach()
-    kept, gain = 1 - loss, loss / module.dt
+    keep, gain = 1 - loss, loss / module.dt
     if spikes.device.type == "cpu" and spikes.dtype in DTYPES:
-        return _Readout.apply(spikes, f, module.w_out, module.b_out, kept, gain)
+        return _Readout.apply(spikes, f, module.w_out, module.b_out, keep, gain)
     filtered = []
     # unbind, not spikes[t]: the backward pass of the latter is quadratic in steps
     for z in spikes.unbind():
-        f = f * kept + z * gain
+        f = f * keep + z * gain  # (L12)
         filtered.append(f)
     return torch.stack(filtered) @ module.w_out.T + module.b_out, f
 
@@ -66,26 +66,21 @@ class _Readout(torch.autograd.Function):
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors)
-        z, start, w_out, b_out, kept, gain = (as_array(part) for part in tensors)
-        after = start.copy()
-        outputs = np.empty((*z.shape[:2], len(b_out)), z.dtype)
-
-        def work(first: int, last: int) -> None:
-            readout_kernels.read(
-                first, last, z, after, w_out, b_out, kept, gain, outputs
-            )
-
-        over_trials(work, z.shape[1])
-        return torch.from_numpy(outputs), torch.from_numpy(after)
+        z, start, *readout = (as_array(part) for part in tensors)
+        f = start.copy()
+        outputs = np.empty((*z.shape[:2], len(readout[0])), z.dtype)
+        arguments = (z, f, *readout, outputs)
+        over_trials(lambda lo, hi: readout_kernels.read(lo, hi, *arguments), z.shape[1])
+        return torch.from_numpy(outputs), torch.from_numpy(f)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         arrays = (as_array(part) for part in ctx.saved_tensors)
-        spikes, f, w_out, _, kept, gain = arrays
+        spikes, f, w_out, _, keep, gain = arrays
         (steps, batch, n), (n_out, _) = spikes.shape, w_out.shape
-        wanted = np.zeros((steps, batch, n_out), spikes.dtype)
+        of_outputs = np.zeros((steps, batch, n_out), spikes.dtype)
         if grads[0] is not None:
-            wanted = as_array(grads[0])
+            of_outputs = as_array(grads[0])
         q = np.zeros((batch, n_out + 1, n), spikes.dtype)
         if grads[1] is not None:
             q[:, n_out] = as_array(grads[1])
@@ -95,17 +90,18 @@ class _Readout(torch.autograd.Function):
         def work(first: int, last: int) -> np.ndarray:
             dw = np.zeros_like(w)
             readout_kernels.read_back(
-                first, last, spikes, wanted, w, kept, gain, q, grad_spikes, dw
+                first, last, spikes, of_outputs, w, keep, gain, q, grad_spikes, dw
             )
             return dw
 
         from_spikes = sum(over_trials(work, batch)) * gain
+        # What f at the start owes: it decays as what spikes add does.
         from_start = np.einsum("bj,bkj->kj", f, q)
-        grad_f = np.einsum("kj,bkj->bj", w, q)
-        found = (
+        gradients = (
             grad_spikes,
-            grad_f,
+            np.einsum("kj,bkj->bj", w, q),
             (from_spikes + from_start)[:n_out],
-            wanted.sum(axis=(0, 1), dtype=np.float64).astype(w.dtype),
+            # float64: tens of thousands of numbers are added
+            of_outputs.sum(axis=(0, 1), dtype=np.float64).astype(w.dtype),
         )
-        return (*(torch.from_numpy(part) for part in found), None, None)
+        return (*(torch.from_numpy(part) for part in gradients), None, None)

@@ -1,6 +1,6 @@
 """`Fused`: Norse's loop in one compiled pass, with the same spikes and gradients."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,24 +54,6 @@ class Fused:
         return FusedRun(module)
 
 
-class FusedSettings(NamedTuple):
-    """What of a module no gradient reaches, and how a run is done.
-
-    Attributes:
-        v_reset: as in the module.
-        rest_steps: as in the module.
-        damping: as in the module.
-        surrogate: as in the module.
-        taped: whether a backward pass may follow.
-    """
-
-    v_reset: Tensor
-    rest_steps: Tensor
-    damping: float
-    surrogate: str
-    taped: bool
-
-
 class FusedRun:
     """A network as `Fused` runs it."""
 
@@ -88,43 +70,21 @@ class FusedRun:
         return start(self.module, batch)
 
     def run(
-        self,
-        inputs: Tensor,
-        state: ForwardState,
-        *,
-        seed: int | None,
-        step: int,
-        noise: Tensor | None = None,
+        self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
     ) -> tuple[Tensor, ForwardState]:
         """Return the spikes and the state; see `Prepared.run`.
-
-        Args:
-            inputs: see there; no gradient reaches them.
-            state: see there.
-            seed: see there.
-            step: see there.
-            noise: what is added to v, steps × batch × neuron, in place of what `seed`
-                would give.
 
         Raises:
             ValueError: inputs that do not fit, or that want a gradient.
         """
         module = self.module
+        _check(module, inputs, state)
         shape = (*inputs.shape[:2], module.w_rec.shape[0])
-        if noise is None and seed is not None and module.noise_std > 0:
+        noise = inputs.new_empty(0, *shape[1:])
+        if seed is not None and module.noise_std > 0:
             noise = draw_noise(module, shape, seed=seed, step=step)
-        if noise is None:
-            noise = inputs.new_empty(0, *shape[1:])
-        _check(module, inputs, noise, state)
-        frame = FusedSettings(
-            module.v_reset,
-            module.rest_steps,
-            module.damping,
-            module.surrogate,
-            torch.is_grad_enabled(),
-        )
         spikes, z, v, i, rest = _FusedPass.apply(
-            frame,
+            *(module, torch.is_grad_enabled()),
             *(inputs, noise, state.rest),
             *(module.w_in, module.w_rec, module.v_leak, module.v_th),
             *(self.a_mem, self.a_syn, state.z, state.v, state.i),
@@ -132,9 +92,7 @@ class FusedRun:
         return spikes, ForwardState(z, v, i, rest, inputs[-1])
 
 
-def _check(
-    module: LIFModule, inputs: Tensor, noise: Tensor, state: ForwardState
-) -> None:
+def _check(module: LIFModule, inputs: Tensor, state: ForwardState) -> None:
     """Check what the compiled loops take on trust."""
     (n, channels), batch = module.w_in.shape, state.v.shape[0]
     if inputs.ndim != 3 or inputs.shape[1:] != (batch, channels) or not len(inputs):
@@ -146,17 +104,13 @@ def _check(
         raise ValueError(
             "inputs: got some that want a gradient, need plain ones; use NorseLoop"
         )
-    if len(noise) and noise.shape != (len(inputs), batch, n):
-        raise ValueError(
-            f"noise: got {tuple(noise.shape)}, need {len(inputs)} × {batch} × {n}"
-        )
     for name in ("z", "v", "i", "rest"):
         part = getattr(state, name)
         if part.shape != (batch, n):
             raise ValueError(
                 f"state.{name}: got {tuple(part.shape)}, need {batch} × {n}"
             )
-    floats = {"inputs": inputs, "noise": noise}
+    floats = {"inputs": inputs}
     floats |= {f"state.{name}": getattr(state, name) for name in ("z", "v", "i")}
     for name, part in floats.items():
         if part.dtype != module.w_in.dtype:
@@ -169,42 +123,43 @@ class _FusedPass(torch.autograd.Function):
     """The compiled pass, with `backward` as its derivative."""
 
     @staticmethod
-    def forward(ctx: Any, frame: FusedSettings, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, module: LIFModule, gradient: bool, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
         inputs, noise, rest, w_in, w_rec, v_leak, v_th, a_mem, a_syn, z, v, i = tensors
+        # A gradient that is None costs nothing; zeros in its place would be summed.
         ctx.set_materialize_grads(False)
-        needed = dict(zip(WANTED, ctx.needs_input_grad[4:], strict=True))
-        taped = frame.taped and any(needed.values())
-        kept = taped and (needed["a_mem"] or needed["a_syn"])
+        needed = dict(zip(WANTED, ctx.needs_input_grad[5:], strict=True))
+        taped = gradient and any(needed.values())
+        with_current = taped and (needed["a_mem"] or needed["a_syn"])
         net = tuple(
             padded(as_array(part))
-            for part in (w_in.T, w_rec.T, a_mem, a_syn, v_leak, frame.v_reset, v_th)
+            for part in (w_in.T, w_rec.T, a_mem, a_syn, v_leak, module.v_reset, v_th)
         )
-        steps = padded(as_array(frame.rest_steps).astype(np.int32))
+        rest_steps = padded(as_array(module.rest_steps).astype(np.int32))
         resting = rest.clamp(max=2**31 - 1).to(torch.int32)
         state = tuple(_filled(part, net[1].shape[1]) for part in (z, v, i, resting))
-        shape = (*inputs.shape[:2], w_rec.shape[0])
-        dtype = net[0].dtype
-        out = (
-            np.empty(shape, dtype),
-            np.empty(shape if taped else (0, *shape[1:]), dtype),
-            np.empty(shape if taped else (0, *shape[1:]), np.uint8),
-            np.empty(shape if kept else (0, *shape[1:]), dtype),
+        steps, (batch, n), dtype = len(inputs), z.shape, net[0].dtype
+        records = (
+            np.empty((steps, batch, n), dtype),
+            np.empty((steps * taped, batch, n), dtype),
+            np.empty((steps * taped, batch, n), np.uint8),
+            np.empty((steps * with_current, batch, n), dtype),
         )
-        chosen = np.empty((shape[1], shape[2] + 1), np.int64)
-        given = (as_array(inputs), as_array(noise))
-
-        def work(first: int, last: int) -> None:
-            kernels.forward(first, last, given, (*net, steps), state, out, chosen)
-
-        over_trials(work, shape[1])
-        spikes, x, flags, current = (torch.from_numpy(part) for part in out)
+        room = np.empty((batch, n + 1), np.int64)
+        arguments = (
+            *((as_array(inputs), as_array(noise)), (*net, rest_steps)),
+            *(state, records, room),
+        )
+        over_trials(lambda lo, hi: kernels.forward(lo, hi, *arguments), batch)
+        spikes, x, flags, current = (torch.from_numpy(part) for part in records)
         if taped:
             ctx.save_for_backward(
-                *(flags, x, z, v, inputs, current if kept else None),
-                *(w_rec, a_syn, a_mem, v_leak, frame.v_reset, v_th),
+                *(flags, x, z, v, inputs, current if with_current else None),
+                *(w_rec, a_syn, a_mem, v_leak, module.v_reset, v_th),
             )
-            ctx.options = (frame.damping, frame.surrogate)
-        after = [torch.from_numpy(part[:, : shape[2]].copy()) for part in state]
+            ctx.options = (module.damping, module.surrogate)
+        after = [torch.from_numpy(part[:, :n].copy()) for part in state]
         after[3] = after[3].to(torch.int64)
         ctx.mark_non_differentiable(after[3])
         return (spikes, *after)
@@ -212,15 +167,15 @@ class _FusedPass(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
-        needed = zip(WANTED, ctx.needs_input_grad[4:], strict=True)
-        found = backward(
+        needed = zip(WANTED, ctx.needs_input_grad[5:], strict=True)
+        gradients = backward(
             Tape(*saved[:6]),
             StepCoefficients(*saved[6:], *ctx.options),
             grads[0],
             StateGradients(*grads[1:4]),
             frozenset(name for name, wants in needed if wants),
         )
-        return (None, None, None, None, *found)
+        return (None, None, None, None, None, *gradients)
 
 
 def _filled(part: Tensor, width: int) -> np.ndarray:

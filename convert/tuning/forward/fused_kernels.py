@@ -3,6 +3,14 @@
 A call does the trials `first` … `last` − 1 of a batch, all steps, so that threads
 share a batch. Rows are neurons, padded to whole vectors; loops are short and many
 because LLVM vectorizes a loop only while few arrays may overlap in it.
+
+Indices are b trial, t step, j neuron, c channel. Voltages are in the module's units;
+all is of the module's type, but flags (uint8) and steps of rest (int32). i is the
+synaptic current, v the potential, z spikes, `arriving` the inputs' part of the jump,
+`returning` that of the spikes of the step before, `lifted` v_leak with the noise, and x
+stands for v′ − v_th. A step is `add_scaled`, `add_rows`, `jump` (L1), `lift_leak` (L9),
+`rise` (L2), `decay` (L3), `compare` (L4), `reset` (L5, L6): Norse's order, since in
+floats the order decides the bits.
 """
 
 import numpy as np
@@ -17,38 +25,40 @@ exact = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @exact
-def list_spikes(z, chosen, n):
+def list_spikes(z, spike_list, n):
     """List the places that are not 0; return how many."""
-    found = 0
+    count = 0
     for j in range(n):
-        chosen[found] = j
-        found += z[j] != 0
-    return found
+        # written always, counted where it holds: no branch to mispredict
+        spike_list[count] = j
+        count += z[j] != 0
+    return count
 
 
 @exact
-def list_flagged(flags, chosen, n):
+def list_flagged(flags, spike_list, n):
     """List who spiked; return how many."""
-    found = 0
+    count = 0
     for j in range(n):
-        chosen[found] = j
-        found += flags[j] & SPIKED
-    return found
+        spike_list[count] = j
+        count += flags[j] & SPIKED
+    return count
 
 
 @exact
-def add_rows(total, rows, chosen, many):
-    """Set a row to the sum of some others."""
+def add_rows(total, rows, row_list, count):
+    """Set a row to the sum of some others, one after another."""
     for j in range(total.shape[0]):
         total[j] = 0
-    whole = many - many % 4
+    # Four at a time, for one read and write of the sums; the order stays.
+    whole = count - count % 4
     for k in range(0, whole, 4):
-        r0, r1 = rows[chosen[k]], rows[chosen[k + 1]]
-        r2, r3 = rows[chosen[k + 2]], rows[chosen[k + 3]]
+        r0, r1 = rows[row_list[k]], rows[row_list[k + 1]]
+        r2, r3 = rows[row_list[k + 2]], rows[row_list[k + 3]]
         for j in range(total.shape[0]):
             total[j] = (((total[j] + r0[j]) + r1[j]) + r2[j]) + r3[j]
-    for k in range(whole, many):
-        row = rows[chosen[k]]
+    for k in range(whole, count):
+        row = rows[row_list[k]]
         for j in range(total.shape[0]):
             total[j] += row[j]
 
@@ -69,49 +79,50 @@ def add_scaled(total, rows, factors):
 def jump(i, arriving, returning):
     """Set i to J: what the step before left, inputs, spikes, in Norse's order."""
     for j in range(i.shape[0]):
-        i[j] = (i[j] + arriving[j]) + returning[j]
+        i[j] = (i[j] + arriving[j]) + returning[j]  # (L1)
 
 
 @exact
 def lift_leak(leak, noise, a_mem, lifted):
     """Set the resting potential that brings the noise along, as `LIFModule` does."""
     for j in range(noise.shape[0]):
-        lifted[j] = leak[j] + noise[j] / a_mem[j]
+        lifted[j] = leak[j] + noise[j] / a_mem[j]  # (L9)
 
 
 @exact
 def rise(v, i, leak, a_mem):
     """Set v to v′."""
     for j in range(v.shape[0]):
-        v[j] = v[j] + a_mem[j] * ((leak[j] - v[j]) + i[j])
+        v[j] = v[j] + a_mem[j] * ((leak[j] - v[j]) + i[j])  # (L2)
 
 
 @exact
 def decay(i, a_syn):
     """Let the current decay."""
     for j in range(i.shape[0]):
-        i[j] = i[j] - a_syn[j] * i[j]
+        i[j] = i[j] - a_syn[j] * i[j]  # (L3), not (1 − a_syn) i: other bits
 
 
 @exact
-def compare(v, v_th, x, rest, flags):
-    """Set v′ − v_th, and who spikes or rests."""
+def compare(v, v_th, x, refractory_left, flags):
+    """Set v′ − v_th, and who spikes or rests: (L4)."""
     for j in range(v.shape[0]):
         x[j] = v[j] - v_th[j]
     for j in range(v.shape[0]):
-        rested = rest[j] > 0
-        flags[j] = np.uint8(RESTED) if rested else np.uint8(x[j] > 0)
+        resting = refractory_left[j] > 0
+        flags[j] = np.uint8(RESTED) if resting else np.uint8(x[j] > 0)
 
 
 @exact
-def reset(v, v_reset, rest, rest_steps, flags):
-    """Put back who spiked or rests, and count the steps of rest."""
+def reset(v, v_reset, refractory_left, rest_steps, flags):
+    """Put back who spiked or rests (L5), and count the steps of rest (L6)."""
     for j in range(v.shape[0]):
-        put, kept = v_reset[j], v[j]
-        v[j] = put if flags[j] != 0 else kept
+        # Both are read before the choice, so that it needs no branch.
+        start, before = v_reset[j], v[j]
+        v[j] = start if flags[j] != 0 else before
     for j in range(v.shape[0]):
-        left = max(rest[j] - np.int32(1), np.int32(0))
-        rest[j] = rest_steps[j] if flags[j] == SPIKED else left
+        less = max(refractory_left[j] - np.int32(1), np.int32(0))
+        refractory_left[j] = rest_steps[j] if flags[j] == SPIKED else less
 
 
 @exact
@@ -129,51 +140,54 @@ def put_spikes(flags, spikes):
 
 
 @exact
-def forward(first, last, given, net, state, out, chosen):
+def forward(first, last, drives, net, state, records, room):
     """Run some trials forward.
 
     Args:
         first: trial.
         last: trial, not included.
-        given: inputs, steps × batch × channel; noise, the same × neuron or nothing.
+        drives: inputs, steps × batch × channel; noise, steps × batch × neuron or no
+            steps.
         net: W_in and W_rec transposed, a_mem, a_syn, v_leak, v_reset, v_th, padded;
             steps of rest, int32, padded.
         state: z, v, i, rest, batch × padded; left as after the last step.
-        out: spikes, x, flags, J, steps × batch × neuron; of x with the flags, and of
-            J, there may be no steps.
-        chosen: room for a list of neurons, batch × (neuron + 1).
+        records: spikes, x, flags, J, steps × batch × neuron, filled; of x with the
+            flags, and of J, there may be no steps.
+        room: for a list of neurons, batch × (neuron + 1).
     """
-    inputs, noise = bare(given[0]), bare(given[1])
+    inputs, noise = bare(drives[0]), bare(drives[1])
     w_in, w_rec = bare(net[0]), bare(net[1])
     _, _, a_mem, a_syn, v_leak, v_reset, v_th, rest_steps = net
-    z, v, i, rest = bare(state[0]), bare(state[1]), bare(state[2]), bare(state[3])
-    spikes, out_x, out_flags = bare(out[0]), bare(out[1]), bare(out[2])
-    out_current, chosen = bare(out[3]), bare(chosen)
+    z, v, i, pauses = bare(state[0]), bare(state[1]), bare(state[2]), bare(state[3])
+    spikes, tape_x, tape_flags = bare(records[0]), bare(records[1]), bare(records[2])
+    tape_current, spike_lists = bare(records[3]), bare(room)
     steps, _, n = spikes.shape
-    noisy, taped, kept = len(noise) > 0, len(out_x) > 0, len(out_current) > 0
+    noisy, taped, with_current = len(noise) > 0, len(tape_x) > 0, len(tape_current) > 0
     arriving, returning = np.empty_like(v_leak), np.empty_like(v_leak)
     lifted, x = v_leak.copy(), np.empty_like(v_leak)
     flags = np.zeros(len(v_leak), np.uint8)
-    many = np.zeros(last, np.int64)
+    counts = np.zeros(last, np.int64)
     for b in range(first, last):
-        many[b] = list_spikes(z[b], chosen[b], n)
+        counts[b] = list_spikes(z[b], spike_lists[b], n)
+    # Trials inside, steps outside: a row of weights that several trials need is still
+    # in the cache.
     for t in range(steps):
         for b in range(first, last):
             add_scaled(arriving, w_in, inputs[t, b])
-            add_rows(returning, w_rec, chosen[b], many[b])
+            add_rows(returning, w_rec, spike_lists[b], counts[b])
             jump(i[b], arriving, returning)
-            if kept:
-                copy(i[b], out_current[t, b])
+            if with_current:
+                copy(i[b], tape_current[t, b])
             if noisy:
                 lift_leak(v_leak, noise[t, b], a_mem, lifted)
             rise(v[b], i[b], lifted, a_mem)
             decay(i[b], a_syn)
-            compare(v[b], v_th, x, rest[b], flags)
-            reset(v[b], v_reset, rest[b], rest_steps, flags)
-            many[b] = list_flagged(flags, chosen[b], n)
+            compare(v[b], v_th, x, pauses[b], flags)
+            reset(v[b], v_reset, pauses[b], rest_steps, flags)
+            counts[b] = list_flagged(flags, spike_lists[b], n)
             put_spikes(flags, spikes[t, b])
             if taped:
-                copy(x, out_x[t, b])
-                copy(flags, out_flags[t, b])
+                copy(x, tape_x[t, b])
+                copy(flags, tape_flags[t, b])
     for b in range(first, last):
         copy(spikes[steps - 1, b], z[b, :n])

@@ -1,6 +1,17 @@
 """The compiled loops of the readout: each neuron's spikes filtered, and sums of them.
 
-As in `kernels`, a call does the trials `first` … `last` − 1 of a batch, all steps.
+A call does the trials `first` … `last` − 1 of a batch, all steps, so that threads share
+a batch. Indices are b trial, t step, j neuron, k output; all is of the module's type:
+
+| array | holds |
+|---|---|
+| f | filtered spikes, batch × neuron, in Hz |
+| keep, gain | 1 − a_out and a_out/dt of each neuron |
+| q | what the loss wants of f if an output's weights were 1: (U14) |
+| dw | of W_out, per gain, and a row for f after the last step itself |
+
+Forward a step is `filter_spikes` (L12) and, for each output, `weigh` (L13). Backward it
+is, for each output, `through_weights` and `through_filter`, then `scale`: (U14).
 """
 
 import numpy as np
@@ -16,23 +27,23 @@ free = njit(
 
 
 @exact
-def filter_spikes(f, z, kept, gain):
-    """Set the filtered spikes of a step, in the module's order."""
+def filter_spikes(f, z, keep, gain):
+    """Set the filtered spikes of a step, in the module's order: (L12)."""
     for j in range(z.shape[0]):
-        f[j] = f[j] * kept[j] + z[j] * gain[j]
+        f[j] = f[j] * keep[j] + z[j] * gain[j]
 
 
 @free
 def weigh(w, f, constant):
     """Return the sum of a row, weighted, and a constant."""
-    total = constant * 0
+    total = constant * 0  # of the module's type
     for j in range(w.shape[0]):
         total += w[j] * f[j]
     return total + constant
 
 
 @exact
-def read(first, last, spikes, f, w_out, b_out, kept, gain, outputs):
+def read(first, last, spikes, f, w_out, b_out, keep, gain, outputs):
     """Read some trials.
 
     Args:
@@ -42,32 +53,32 @@ def read(first, last, spikes, f, w_out, b_out, kept, gain, outputs):
         f: filtered spikes, batch × neuron; left as after the last step.
         w_out: output × neuron.
         b_out: of each output.
-        kept: share of f that a step leaves, of each neuron.
+        keep: share of f that a step leaves, of each neuron.
         gain: what a spike adds to f, of each neuron.
         outputs: steps × batch × output.
     """
     spikes, f, w_out, outputs = bare(spikes), bare(f), bare(w_out), bare(outputs)
     for t in range(spikes.shape[0]):
         for b in range(first, last):
-            filter_spikes(f[b], spikes[t, b], kept, gain)
+            filter_spikes(f[b], spikes[t, b], keep, gain)
             for k in range(len(b_out)):
-                outputs[t, b, k] = weigh(w_out[k], f[b], b_out[k])
+                outputs[t, b, k] = weigh(w_out[k], f[b], b_out[k])  # (L13)
 
 
 @free
-def through_weights(q, wanted, w, total):
-    """Add what the loss wants of an output now, and what that asks of f."""
+def through_weights(q, grad, w, total):
+    """Add an output's gradient to q, and what that asks of f."""
     for j in range(w.shape[0]):
-        q[j] = q[j] + wanted
+        q[j] = q[j] + grad
         total[j] += w[j] * q[j]
 
 
 @free
-def through_filter(q, z, kept, dw):
-    """Count what spikes did with it, and take it a step back."""
+def through_filter(q, z, keep, dw):
+    """Add what the weights of those that spiked get, and take q a step back."""
     for j in range(z.shape[0]):
         dw[j] += z[j] * q[j]
-        q[j] = q[j] * kept[j]
+        q[j] = q[j] * keep[j]
 
 
 @free
@@ -78,11 +89,10 @@ def scale(total, gain, grad):
 
 
 @free
-def read_back(first, last, spikes, grad_outputs, w, kept, gain, q, grad_spikes, dw):
+def read_back(first, last, spikes, grad_outputs, w, keep, gain, q, grad_spikes, dw):
     """Pass the gradient of the outputs back through some trials.
 
-    For each output by itself, q says how the loss changes with f if the output's weight
-    were 1; so one pass finds the gradients of spikes and weights, and f is not kept.
+    One pass finds the gradients of spikes and weights, and f need not be kept: (U14).
 
     Args:
         first: trial.
@@ -90,8 +100,8 @@ def read_back(first, last, spikes, grad_outputs, w, kept, gain, q, grad_spikes, 
         spikes: steps × batch × neuron.
         grad_outputs: steps × batch × output.
         w: W_out and a row of ones, for f after the last step itself.
-        kept: as in `read`.
-        gain: as in `read`.
+        keep: share of f that a step leaves, of each neuron.
+        gain: what a spike adds to f, of each neuron.
         q: batch × (output + 1) × neuron; zeros, and what the loss wants of f after the
             last step. Left as it is before the first step.
         grad_spikes: steps × batch × neuron.
@@ -100,13 +110,14 @@ def read_back(first, last, spikes, grad_outputs, w, kept, gain, q, grad_spikes, 
     spikes, grad_outputs, w = bare(spikes), bare(grad_outputs), bare(w)
     q, grad_spikes, dw = bare(q), bare(grad_spikes), bare(dw)
     n_out = grad_outputs.shape[2]
-    total = np.empty_like(kept)
+    total = np.empty_like(keep)
     for t in range(spikes.shape[0] - 1, -1, -1):
         for b in range(first, last):
             total[:] = 0
             for k in range(n_out):
                 through_weights(q[b, k], grad_outputs[t, b, k], w[k], total)
-                through_filter(q[b, k], spikes[t, b], kept, dw[k])
-            through_weights(q[b, n_out], kept[0] * 0, w[n_out], total)
-            through_filter(q[b, n_out], spikes[t, b], kept, dw[n_out])
+                through_filter(q[b, k], spikes[t, b], keep, dw[k])
+            # The row of ones: f at the end has a gradient of its own, outputs add none.
+            through_weights(q[b, n_out], keep[0] * 0, w[n_out], total)
+            through_filter(q[b, n_out], spikes[t, b], keep, dw[n_out])
             scale(total, gain, grad_spikes[t, b])

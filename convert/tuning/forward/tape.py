@@ -1,16 +1,9 @@
 """`Tape`: what a forward pass leaves for the backward pass; `backward`: that pass.
 
 Whatever computed the spikes, floats or the chip's integers, the gradient is that of the
-floating-point step with a surrogate in the place of the threshold's derivative h, and
-the reset taken as given. With J the current right after its jump and v′ the potential
-before the reset, from the last step to the first:
-
-    ∂z ← ∂z[t] + W_recᵀ ∂J[t + 1]                    what the loss and the net want
-    ∂v′ = (1 − z)·∂v + damping·h(v′ − v_th)·∂z        0 in a neuron that rests
-    ∂J = (1 − a_syn)·∂i + a_mem·∂v′
-    ∂v ← (1 − a_mem)·∂v′;  ∂i ← ∂J                    of the step before
-
-and from these ∂W_rec = Σ ∂J[t] z[t − 1]ᵀ and so on; a is 1 − exp(−dt/τ).
+floating-point step with a surrogate in the place of the threshold's derivative, and the
+reset taken as given: (U5) to (U9), from the last step to the first. J is the current
+right after its jump, v′ the potential before the reset.
 Backpropagation through time with surrogates: doi:10.1109/MSP.2019.2931595.
 """
 
@@ -24,12 +17,11 @@ import torch
 from torch import Tensor
 
 from isotau.convert.simulate.trainable import SURROGATES
-from isotau.convert.tuning.forward import adjoint_kernels as kernels_backward
-from isotau.convert.tuning.forward.fused_kernels import RESTED as RESTED
-from isotau.convert.tuning.forward.fused_kernels import SPIKED as SPIKED
+from isotau.convert.tuning.forward import adjoint_kernels
 from isotau.convert.tuning.forward.tile_kernels import TRIALS, lanes
 
 WANTED = ("w_in", "w_rec", "v_leak", "v_th", "a_mem", "a_syn", "z0", "v0", "i0")
+"""What a gradient may be asked for: parameters, and the state before the first step."""
 
 
 class Tape(NamedTuple):
@@ -38,8 +30,8 @@ class Tape(NamedTuple):
     Floats are of one type, float32 or float64, on the CPU.
 
     Attributes:
-        flags: steps × batch × neuron, uint8: `SPIKED` and `RESTED` (within the
-            refractory period, so that v′ went nowhere); never both.
+        flags: steps × batch × neuron, uint8: `fused_kernels.SPIKED` and `RESTED`
+            (within the refractory period, so that v′ went nowhere); never both.
         x: steps × batch × neuron: v′ − v_th.
         z0: batch × neuron: spikes of the step before the first.
         v0: batch × neuron: potential before the first step.
@@ -97,7 +89,7 @@ def backward(
     grad_state: StateGradients | None,
     wanted: frozenset[str],
 ) -> Gradients:
-    """Return the gradients of a loss by the recursion of this module's docstring.
+    """Return the gradients of a loss by (U5) to (U9).
 
     Args:
         tape: of the forward pass; left as it is.
@@ -111,8 +103,10 @@ def backward(
     """
     _check(tape, wanted)
     _, batch, n = tape.x.shape
-    given = tape.x.new_empty(0, batch, n) if grad_spikes is None else grad_spikes
-    current = tape.x.new_empty(0, batch, n) if tape.current is None else tape.current
+    nothing = tape.x.new_empty(0, batch, n)
+    of_spikes = nothing if grad_spikes is None else grad_spikes
+    current = nothing if tape.current is None else tape.current
+    # The kernel writes the gradients of the start over those of the end.
     ends = [
         np.zeros((batch, n), as_array(tape.x).dtype)
         if part is None
@@ -124,11 +118,11 @@ def backward(
     net = (panels, *(as_array(part) for part in coefficients[1:6]))
     damping = arrays[1].dtype.type(coefficients.damping)
     kind = SURROGATES.index(coefficients.surrogate)
-    grads = (as_array(given), *ends)
+    grads = (as_array(of_spikes), *ends)
 
     def work(first: int, last: int) -> tuple[np.ndarray, ...]:
         sums, room = _sums(tape, panels, wanted), _room(last - first, panels)
-        kernels_backward.backward(
+        adjoint_kernels.backward(
             first, last, kind, damping, arrays, net, grads, sums, room
         )
         return sums
@@ -166,6 +160,7 @@ def _sums(
     n, channels = tape.x.shape[2], tape.inputs.shape[2]
     padded = panels.shape[0] * panels.shape[2]
     shapes = ((channels, padded), (n, padded), (n,), (n,), (n,), (n,))
+    # The state's gradients, the last of `WANTED`, are no sums.
     return tuple(
         np.zeros(shape if name in wanted else (0, *shape[1:]), panels.dtype)
         for name, shape in zip(WANTED, shapes, strict=False)
@@ -211,7 +206,8 @@ def over_trials(work: Callable[[int, int], Any], batch: int) -> list[Any]:
     edges = np.linspace(0, batch, shares + 1).astype(int).tolist()
     if shares == 1:
         return [work(0, batch)]
+    # This thread works too: starting one costs as much as some steps of a small net.
     with ThreadPoolExecutor(shares - 1) as pool:
-        others = [pool.submit(work, *span) for span in pairwise(edges[1:])]
-        mine = work(0, edges[1])
-        return [mine, *(other.result() for other in others)]
+        tasks = [pool.submit(work, *span) for span in pairwise(edges[1:])]
+        share = work(0, edges[1])
+        return [share, *(task.result() for task in tasks)]

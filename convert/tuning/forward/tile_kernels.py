@@ -4,6 +4,9 @@ Numba's loops keep their sums in memory, which costs more than the products. Her
 sums of `TRIALS` trials × `VECTORS` vectors stay in registers while the weights pass by
 once, so that a row of weights serves all of these trials: three quarters of what a core
 can do at N = 200, in plain LLVM vectors that any machine has.
+
+g is trials × pre, `panels` a matrix pre × post cut into panels of `lanes` columns
+(panel × pre × lane), `out` trials × post; all contiguous and of the module's type.
 """
 
 from itertools import chain
@@ -51,34 +54,37 @@ def _tile_code(context, builder, signature, args):
         for k in (0, 2, 4)
     )
     number = signature.args[0].dtype
-    many = VECTOR_BYTES * 8 // number.bitwidth
-    vector = ir.VectorType(context.get_value_type(number), many)
+    width = VECTOR_BYTES * 8 // number.bitwidth
+    vector = ir.VectorType(context.get_value_type(number), width)
     word = context.get_value_type(types.intp)
 
     def vector_at(pointer, k):
-        place = builder.gep(pointer, [ir.Constant(word, k * many)])
+        place = builder.gep(pointer, [ir.Constant(word, k * width)])
         return builder.bitcast(place, vector.as_pointer())
 
+    # LLVM turns these places in memory into registers: nothing else points to them.
     sums = [
         [cgutils.alloca_once(builder, vector) for _ in range(VECTORS)]
         for _ in range(TRIALS)
     ]
     for place in chain.from_iterable(sums):
-        builder.store(ir.Constant(vector, [0.0] * many), place)
+        builder.store(ir.Constant(vector, [0.0] * width), place)
     weights = builder.gep(panels.data, [at])
     sources = _starts(builder, g, row, ir.Constant(word, 0))
     with cgutils.for_range(builder, n) as loop:
-        step = builder.mul(loop.index, ir.Constant(word, VECTORS * many))
+        step = builder.mul(loop.index, ir.Constant(word, VECTORS * width))
         here = builder.gep(weights, [step])
         columns = []
         for q in range(VECTORS):
             load = builder.load(vector_at(here, q))
+            # numpy aligns to a number, not to a vector
             load.align = number.bitwidth // 8
             columns.append(load)
         for source, places in zip(sources, sums, strict=True):
             value = builder.load(builder.gep(source, [loop.index]))
             spread = _spread(builder, value, vector)
             for weight, place in zip(columns, places, strict=True):
+                # "contract": product and sum may round once, as one instruction does
                 product = builder.fmul(spread, weight, flags=("contract",))
                 total = builder.load(place)
                 total = builder.fadd(total, product, flags=("contract",))
@@ -103,6 +109,7 @@ def _starts(builder, array, row, column):
 
 def _spread(builder, value, vector):
     """Return a vector of which every number is the same."""
+    # The number is put first and that place then taken for all.
     nothing = ir.Constant(vector, ir.Undefined)
     first = ir.Constant(ir.IntType(32), 0)
     single = builder.insert_element(nothing, value, first)
@@ -113,7 +120,8 @@ def _spread(builder, value, vector):
 @njit(nogil=True, cache=True, error_model="numpy")
 def multiply(g, panels, out):
     """Set g @ w, with w in panels; rows are a multiple of `TRIALS`."""
-    many, n, width = panels.shape
-    for p in range(many):
+    count, n, width = panels.shape
+    # Panels outside: one of them stays in the cache while all trials pass.
+    for p in range(count):
         for row in range(0, g.shape[0], TRIALS):
             tile(g, row, panels, p * n * width, out, p * width, n)

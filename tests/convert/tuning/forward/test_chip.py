@@ -17,7 +17,7 @@ from isotau.convert.simulate.trainable import TRAINABLE
 from isotau.convert.to_fixed.dequantize import dequantize
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages, quantize
 from isotau.convert.to_fixed.weight_blocks import KINDS
-from isotau.convert.tuning.forward.chip import ChipDynamics, frozen_scale
+from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.forward.dynamics import ForwardState, NorseLoop
 from isotau.convert.tuning.forward.units import in_units, unit_of
 from isotau.sim.engines import reference
@@ -323,39 +323,6 @@ def test_no_seed_means_no_noise():
         chip = dataclasses.replace(chip, compiled=compiled)
         have = run_in(chip.prepare(module), inputs, None, [7])[0].detach().numpy()
         np.testing.assert_array_equal(have != 0, want)
-
-
-def test_a_frozen_scale_stays_when_parameters_move(lif_net):
-    ranges = Ranges(*(x * np.ones(20) for x in (0.01, 0.003, 0.005)))
-    for noise in (1e-3, 0.0):
-        net = dataclasses.replace(lif_net, noise_std=noise)
-        now = quantize(net, ranges, input_peak=1.0).state_scale
-        same = frozen_scale(net, ranges, input_peak=1.0, room=1.0)
-        kept = quantize(net, ranges, input_peak=1.0, config=same).state_scale
-        np.testing.assert_allclose(kept, now, rtol=1e-9)
-        config = frozen_scale(net, ranges, input_peak=1.0)
-        assert config.state_scale == pytest.approx(now[0] / 2)
-        moved = dataclasses.replace(
-            net,
-            w_rec=1.9 * net.w_rec,
-            v_th=net.v_reset + 1.9 * (net.v_th - net.v_reset),
-            v_leak=net.v_reset + 1.9 * (net.v_leak - net.v_reset),
-        )
-        later = quantize(moved, ranges, input_peak=1.0, config=config).state_scale
-        np.testing.assert_allclose(later, now / 2, rtol=1e-9)
-    apart = np.where(np.arange(20) < 10, 1.0, 0.1)
-    several = dataclasses.replace(
-        net,
-        population=np.repeat([0, 1], 10),
-        v_th=net.v_reset + apart * (net.v_th - net.v_reset),
-        v_leak=net.v_reset + apart * 0.02,
-        w_rec=net.w_rec * apart[:, None],
-    )
-    ranges = Ranges(*(getattr(ranges, name) * apart for name in ranges.__slots__))
-    with pytest.raises(ValueError, match=r"state_scale: got .* in several pop"):
-        frozen_scale(several, ranges, input_peak=1.0)
-    with pytest.raises(ValueError, match=r"room: got 0\.5, need at least 1"):
-        frozen_scale(net, ranges, input_peak=1.0, room=0.5)
 
 
 def test_parameters_that_leave_the_chip_are_named(lif_net):

@@ -9,7 +9,7 @@ from torch.utils.checkpoint import checkpoint
 
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE
-from isotau.convert.tuning.forward.dynamics import ForwardState, NorseLoop, draw_noise
+from isotau.convert.tuning.forward.dynamics import ForwardState, NorseLoop
 from isotau.convert.tuning.forward.fused import Fused, applies
 from isotau.convert.tuning.forward.units import in_units, unit_of
 
@@ -165,17 +165,6 @@ def test_threads_change_no_spike_and_hardly_a_gradient(net):
     torch.testing.assert_close(three[2]["w_rec"], gradient, rtol=1e-10, atol=1e-12)
 
 
-def test_noise_may_be_given(net):
-    module, inputs = module_of(net), numbers()
-    run = Fused().prepare(module)
-    noise = draw_noise(module, (STEPS, BATCH, net.n), seed=5, step=0)
-    drawn, _ = run.run(inputs, run.start(BATCH), seed=5, step=0)
-    given, _ = run.run(inputs, run.start(BATCH), seed=None, step=0, noise=noise)
-    without, _ = run.run(inputs, run.start(BATCH), seed=None, step=0)
-    assert torch.equal(drawn, given)
-    assert not torch.equal(drawn, without)
-
-
 def test_no_tape_where_no_gradient_is_wanted(net):
     module, inputs = module_of(net), numbers()
     run = Fused().prepare(module)
@@ -269,13 +258,6 @@ def test_inputs_of_another_type_or_with_a_gradient(net):
         run.run(numbers(), short, seed=None, step=0)
     with pytest.raises(ValueError, match="inputs: got some that want a gradient"):
         run.run(numbers().requires_grad_(), run.start(BATCH), seed=None, step=0)
-
-
-def test_noise_of_another_shape(net):
-    run = Fused().prepare(module_of(net))
-    noise = torch.zeros(STEPS, BATCH, 3, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"noise: got \(60, 5, 3\), need 60 × 5 × 20"):
-        run.run(numbers(), run.start(BATCH), seed=None, step=0, noise=noise)
 
 
 def test_a_state_of_another_shape(net):

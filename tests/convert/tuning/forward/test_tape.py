@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from isotau.convert.tuning.forward.fused_kernels import RESTED, SPIKED
 from isotau.convert.tuning.forward.tape import (
-    RESTED,
-    SPIKED,
     WANTED,
     StateGradients,
     StepCoefficients,
