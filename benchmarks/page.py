@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 WIDTH = 88
 MISSING = "–"
 """In place of a number that does not exist."""
-_NUMBER = re.compile(r"\**[+−-]?\d")
+_NUMBER = re.compile(r"\**[+−-]?\d(?!.*, [^\W\d])")
+"""The begin of a cell that is a number with its unit and interval, and no sentence."""
 
 
 @dataclass(frozen=True)
