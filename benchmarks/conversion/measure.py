@@ -35,6 +35,7 @@ def measure(
     fit = task.draw(study.fit, np.random.default_rng([seed, 1]))
     test = task.draw(study.test, np.random.default_rng([seed, 2]))
     rng = np.random.default_rng([seed, 3])
+    # The trajectory x is large, and only networks with low-rank factors have a κ in it.
     run = simulate_rate(net, test.inputs, rng=rng, keep_x=bool(net.rank))
     figures: dict[str, Any] = {
         "n": net.n,
@@ -89,7 +90,7 @@ def _stages(
     chip = compiled.run(
         fixed, messages(fixed, inputs), seed=seed + 200, count_overflow=True
     )
-    assert chip.overflow is not None
+    assert chip.overflow is not None  # it was asked for
     figures = {}
     for name, spikes, stage in (
         ("lif", run.spikes, net),

@@ -28,59 +28,45 @@ class ConversionStudy:
     scaled: int = 0
 
 
-def _train(task: str, count: int, **changes: Any) -> TrainRequest:
-    return TrainRequest(task=task, count=count, seed=2026, **changes)
+def _study(
+    task: str,
+    count: int,
+    fit: int,
+    test: int,
+    *,
+    scaled: int = 0,
+    recipe: str | None = None,
+    **changes: Any,
+) -> ConversionStudy:
+    """Return a study of so many networks.
+
+    Args:
+        task: that the networks are scored on.
+        count: networks.
+        fit: trials for the conversion.
+        test: trials for the figures.
+        scaled: networks that are also converted by one λ.
+        recipe: what they are trained by, if not by the task's own.
+        changes: to the recipe.
+    """
+    train = TrainRequest(task=recipe or task, count=count, seed=2026, **changes)
+    return ConversionStudy(task=task, train=train, fit=fit, test=test, scaled=scaled)
 
 
 SPAN = {"tau_min": 0.020, "tau_max": 0.050}
 """Range of τ that the published Go-NoGo networks have, in seconds."""
 STUDIES: dict[str, ConversionStudy] = {
-    "go-nogo": ConversionStudy(
-        task="go-nogo",
-        train=_train("go-nogo", 50, **SPAN),
-        fit=150,
-        test=200,
-        scaled=10,
-    ),
-    "mante": ConversionStudy(
-        task="mante", train=_train("mante", 20), fit=90, test=200, scaled=2
-    ),
-    "dms-750": ConversionStudy(
-        task="dms-750", train=_train("dms-750", 20), fit=90, test=200, scaled=2
-    ),
-    "relu": ConversionStudy(
-        task="go-nogo",
-        train=_train("go-nogo", 20, activation="relu", **SPAN),
-        fit=150,
-        test=200,
-    ),
-    "softplus": ConversionStudy(
-        task="go-nogo",
-        train=_train("go-nogo", 20, activation="softplus", **SPAN),
-        fit=150,
-        test=200,
-    ),
-    "lif": ConversionStudy(
-        task="go-nogo",
-        train=_train("go-nogo", 10, activation="lif", **SPAN),
-        fit=150,
-        test=200,
-        scaled=5,
-    ),
-    "rdm": ConversionStudy(
-        task="rdm", train=_train("rdm", 5), fit=75, test=100, scaled=1
-    ),
-    "mante-lowrank": ConversionStudy(
-        task="mante-lowrank", train=_train("mante-lowrank", 5), fit=75, test=100
-    ),
-    "romo": ConversionStudy(task="romo", train=_train("romo", 5), fit=75, test=100),
-    "dms-lowrank": ConversionStudy(
-        task="dms-lowrank",
-        train=_train("dms-lowrank", 5),
-        fit=75,
-        test=100,
-    ),
-    "dms-full-rank": ConversionStudy(
-        task="dms-lowrank", train=_train("dms-full-rank", 1), fit=75, test=100
-    ),
+    "go-nogo": _study("go-nogo", 50, 150, 200, scaled=10, **SPAN),
+    "mante": _study("mante", 20, 90, 200, scaled=2),
+    "dms-750": _study("dms-750", 20, 90, 200, scaled=2),
+    # Other units on the same task, since a converter's fit depends on their curve.
+    "relu": _study("go-nogo", 20, 150, 200, activation="relu", **SPAN),
+    "softplus": _study("go-nogo", 20, 150, 200, activation="softplus", **SPAN),
+    "lif": _study("go-nogo", 10, 150, 200, scaled=5, activation="lif", **SPAN),
+    # Networks of 512 units take minutes to convert: fewer, and on fewer trials.
+    "rdm": _study("rdm", 5, 75, 100, scaled=1),
+    "mante-lowrank": _study("mante-lowrank", 5, 75, 100),
+    "romo": _study("romo", 5, 75, 100),
+    "dms-lowrank": _study("dms-lowrank", 5, 75, 100),
+    "dms-full-rank": _study("dms-lowrank", 1, 75, 100, recipe="dms-full-rank"),
 }

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmarks.engine.random_networks import unscaled
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
@@ -59,13 +60,7 @@ def network(n: int, bias: int) -> FixedPointNetwork:
         bias_exp=np.full(n, BIAS_EXP),
         refractory=np.zeros(n),
         noise_exp=None,
-        state_scale=np.ones(n),
-        v_reset=np.zeros(n),
-        input_scale=1.0,
-        dt=1e-3,
-        w_out=np.zeros((1, n)),
-        b_out=np.zeros(1),
-        tau_out=np.ones(n),
+        **unscaled(n),
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from benchmarks.page import MISSING, MarkdownTable, PageSection, three_digits
 
 RATIO_SIZES = (200, 1000)
+"""Numbers of neurons for which there are targets."""
 TARGETS = (
-    # what, N = 200, N = 1000, the slower, the faster; each an engine and its batch
+    # name, N = 200, N = 1000, the slower, the faster; each an engine and its batch
     ("Lava, run only", 1000, 350, ("Lava", 1), ("compiled", 100)),
     ("Lava, spikes read", 10000, 3000, ("Lava, spikes read", 1), ("compiled", 100)),
     ("Norse float, batch 100", 10, 8, ("Norse", 100), ("compiled", 100)),
@@ -53,16 +54,16 @@ def engine_page(figures: Mapping[str, Any]) -> PageSection:
 def ratios(rows: Rows) -> list[dict[str, Any]]:
     """Return how many times faster ours is than others, and slower with options."""
     cost, results = _times(rows), []
-    limits = [(w, (most, most), False, slow, fast) for w, most, slow, fast in LIMITS]
-    targets = [(w, (a, b), True, slow, fast) for w, a, b, slow, fast in TARGETS]
-    for what, needs, at_least, slow, fast in targets + limits:
+    targets = [(name, (a, b), True, *pair) for name, a, b, *pair in TARGETS]
+    limits = [(name, (most, most), False, *pair) for name, most, *pair in LIMITS]
+    for name, needs, at_least, slow, fast in targets + limits:
         for n, need in zip(RATIO_SIZES, needs, strict=True):
             # A rival that is not installed, or left out by --quick, has no row.
             if (*slow, n) not in cost or (*fast, n) not in cost:
                 continue
             ratio = cost[(*slow, n)] / cost[(*fast, n)]
             met = None if need is None else (ratio >= need) == at_least
-            row = {"what": what, "n": n, "at_least": at_least}
+            row = {"what": name, "n": n, "at_least": at_least}
             results.append({**row, "need": need, "ratio": ratio, "met": met})
     return results
 
@@ -94,10 +95,10 @@ def _ratios(results: Rows) -> MarkdownTable:
         cells.setdefault((row["what"], row["at_least"]), {})[row["n"]] = text
     lines = [
         [
-            ("faster than " if faster else "slower: ") + what,
+            ("faster than " if faster else "slower: ") + name,
             *(by_n.get(n, MISSING) for n in RATIO_SIZES),
         ]
-        for (what, faster), by_n in cells.items()
+        for (name, faster), by_n in cells.items()
     ]
     head = ["ours, batch 100 (needed)", *(f"N = {n}" for n in RATIO_SIZES)]
     return MarkdownTable(head, lines)

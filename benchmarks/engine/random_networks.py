@@ -7,6 +7,7 @@ binary inputs and resets.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
@@ -22,6 +23,23 @@ RESETS = (0, 0, 0, 1, 7, 50)
 """Steps between resets; 1 is one in every step."""
 
 
+def unscaled(n: int) -> dict[str, Any]:
+    """Return the fields of n neurons that only lead back to volts and to outputs.
+
+    Where integers are compared and timed they say nothing: scales are 1, a step is
+    1 ms, and the one output has no weights.
+    """
+    return {
+        "state_scale": np.ones(n),
+        "v_reset": np.zeros(n),
+        "input_scale": 1.0,
+        "dt": 1e-3,
+        "w_out": np.zeros((1, n)),
+        "b_out": np.zeros(1),
+        "tau_out": np.ones(n),
+    }
+
+
 def random_network(
     rng: np.random.Generator, n: int, *, extreme: bool, bare: bool = False
 ) -> FixedPointNetwork:
@@ -35,9 +53,9 @@ def random_network(
     """
 
     def register(low: int, high: int, *edges: int) -> np.ndarray:
-        drawn = rng.integers(low, high + 1, n)
+        values = rng.integers(low, high + 1, n)
         at_edge = rng.random(n) < (0.3 if extreme else 0.0)
-        return np.where(at_edge, rng.choice([*edges, low, high], n), drawn)
+        return np.where(at_edge, rng.choice([*edges, low, high], n), values)
 
     n_in = int(rng.integers(1, 5))
     sources = ["recurrent", "input", *rng.choice(["recurrent", "input"], 2).tolist()]
@@ -54,13 +72,7 @@ def random_network(
             -100, 400, arithmetic.BIAS_MANT_MIN, arithmetic.BIAS_MANT_MAX
         ),
         bias_exp=register(0, 4, arithmetic.BIAS_EXP_MIN, -3, arithmetic.BIAS_EXP_MAX),
-        state_scale=np.ones(n),
-        v_reset=np.zeros(n),
-        input_scale=1.0,
-        dt=1e-3,
-        w_out=np.zeros((1, n)),
-        b_out=np.zeros(1),
-        tau_out=np.ones(n),
+        **unscaled(n),
     )
     return _with_delays_and_resets(rng, net) if extreme else net
 

@@ -123,6 +123,7 @@ def measure(net: LIFNetwork, record: FrameworkRecord) -> dict[str, Any]:
         "hidden": agreement(spikes_lif, jittered, slice(0, hidden), lag=0),
         "readout": agreement(spikes_lif, jittered, slice(hidden, None), lag=0),
     }
+    # As exported, and with one weight spoiled, which shows what outliers cost.
     rows = [on_chip(net, record, bits, "split") for bits in BITS]
     spoiled = with_outlier(net, hidden)
     rows += [
@@ -172,6 +173,7 @@ def agreement(a: Spikes, b: Spikes, neurons: slice, lag: int = 1) -> dict[str, A
         raster = unpack(spikes_all.bits, spikes_all.n)[..., neurons]
         part = dataclasses.replace(spikes_all, bits=pack(raster), n=raster.shape[-1])
         parts.append(part)
+    # A step apart still counts as near: rounding moves spikes, it does not lose them.
     near = compare_rasters(*parts, lags=(lag,), tolerance=1)
     same = compare_rasters(*parts, lags=(lag,), tolerance=0)
     return {

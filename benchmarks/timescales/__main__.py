@@ -24,6 +24,7 @@ from benchmarks.timescales import networks as study
 from benchmarks.timescales.page import timescales_page
 
 SEED = 2026
+# Trials of the task and without input, seconds of the latter, share of the networks.
 FULL = accuracy.FULL | {"task": 80, "quiet": 300, "length": 2.0, "share": 1.0}
 QUICK = accuracy.QUICK | {"task": 80, "quiet": 40, "length": 1.0, "share": 0.05}
 
@@ -48,6 +49,7 @@ def main() -> None:
         return
     paths = {name: options.work / f"{name}.json" for name in parts}
     for name in options.only or parts:
+        # A part that is there is not measured again, so that a run can go on.
         if not paths[name].exists():
             write_figures(paths[name], parts[name]())
     origin = provenance("benchmarks.timescales")

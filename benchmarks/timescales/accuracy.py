@@ -40,6 +40,7 @@ CELLS = [
 """Rate and its SD in Hz, τ in seconds."""
 GUESS = 0.225
 """The constant that is within 25 % of most τ that are uniform from 50 to 300 ms."""
+# Units of each kind of process, but for "networks", which are timed.
 FULL = {"hawkes": 5000, "cell": 1000, "null": 2000, "gamma": 500, "networks": 40}
 QUICK = {"hawkes": 200, "cell": 40, "null": 100, "gamma": 40, "networks": 2}
 
@@ -91,6 +92,7 @@ def hawkes(sizes: dict[str, int], seed: int) -> dict[str, Any]:
     truth, rate = recording.truth.tau, recording.truth.mean
     scores = {}
     for method in METHODS:
+        # The benchmark has units of 0.01 Hz, which `kim` would pass over as published.
         options = {"min_rate": 0.0} if method == "kim" else {}
         # A few neurons first: what compiles then is not timed.
         ESTIMATORS[method](_first(recording.data), **options)
@@ -123,6 +125,7 @@ def cells(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
             rng=np.random.default_rng([seed, 2, k]),
         )  # fmt: skip
         fine = as_series(recording.data, FINE)
+        # The published rules have bins of 50 ms; pairs of fine ones are the same data.
         pairs = fine.values.reshape(-1, 2, *fine.values.shape[1:]).sum(axis=1)
         coarse = Series(values=pairs, bin_width=COARSE)
         row: dict[str, Any] = {"rate": rate, "sd": sd, "tau": tau, "methods": {}}
@@ -159,6 +162,7 @@ def nulls(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
             # A τ at an end of the range that is searched counts as none.
             if method == "ml":
                 row["at_bound"] = _share(timescales, Status.AT_BOUND)
+        # On its own, since it takes a hundred times as long.
         resampled = ESTIMATORS["exponential"](train.data, bootstrap=100, rng=rng)
         row["kept"]["exponential, bootstrap"] = _share(resampled, Status.OK)
         rows.append(row)
@@ -172,6 +176,7 @@ def published(sizes: dict[str, int], seed: int) -> list[dict[str, Any]]:
         ("exact process", 0.02, 1e-3),
         ("Euler steps", 0.0195, 1e-3),
     ):
+        # Its data are cheap: every unit is a repeat of the whole fit.
         repeats = max(20, sizes["cell"] // 10)
         process = ornstein_uhlenbeck(
             tau, units=repeats, dt=step, trials=500, duration=1.0,
@@ -200,6 +205,7 @@ def speed(sizes: dict[str, int], seed: int) -> dict[str, Any]:
     )  # fmt: skip
     data = as_series(recording.data, FINE)
     start = time.perf_counter()
+    # The same data again: time does not depend on which network it is.
     for _ in range(sizes["networks"]):
         estimate_ml(data)
     return {
@@ -264,7 +270,7 @@ def _part(timescales: Timescales, mask: np.ndarray) -> Timescales:
 
 def _share(timescales: Timescales, status: Status) -> float:
     """Return the share of the neurons that have a status."""
-    return float(np.mean([each is status for each in timescales.status]))
+    return float(np.mean([neuron is status for neuron in timescales.status]))
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -85,6 +85,7 @@ def _rows(
     """Return a row for each network; those in the work folder are not done again."""
     rows = []
     for case in cases:
+        # One file a network: an hour of tuning survives an interruption.
         name = f"{case.name} {case.method}".replace(" ", "_").replace(":", "")
         path = folder / f"{name}.json"
         if not path.exists():

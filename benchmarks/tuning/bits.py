@@ -25,6 +25,7 @@ from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 
 BITS = (8, 4, 3, 2, 1)
+"""Per weight."""
 TRIALS = 1000
 PRESERVE = PreserveConfig(trials=100, groups=10)
 """Quiet trials in groups: the intervals of one network come from parts of its data."""
@@ -52,6 +53,7 @@ def measure(
     reference = reference_of(case.name, base)
     rows = []
     for number in bits:
+        # Three ways to the same number of bits; `tuned` starts where `fit` ends.
         plain = QuantizeConfig(num_weight_bits=number)
         ways = {
             "plain": replace(config, quantization=plain),
@@ -88,6 +90,7 @@ def on_chip(result: Result) -> StageTimescales:
 
 
 def _quiet_timing() -> dict[str, Any]:
+    """Return how long, and how often, a network runs without input."""
     return {
         "trials": PRESERVE.trials,
         "length": PRESERVE.length,

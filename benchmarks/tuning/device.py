@@ -63,6 +63,7 @@ def measure(case: TuningCase) -> dict[str, Any]:
 
 def erring(net: LIFNetwork, noise: float, seed: int) -> LIFNetwork:
     """Return the network on a device whose synapses err, each on its own."""
+    # The seed is the device: every way of tuning meets the same ten.
     rng = np.random.default_rng(seed)
     device_weights = {}
     for name in ("w_in", "w_rec"):
@@ -81,7 +82,7 @@ def _accuracy(net: LIFNetwork, result: Result, seed: int) -> float:
     plan = result.plan
     lead = plan.lead(net.dt)
     generator = torch.Generator().manual_seed(seed)
-    shown = plan.shown(plan.test, net.dt)
-    spikes = simulate_lif(net, shown, generator=generator).spikes
+    inputs = plan.shown(plan.test, net.dt)
+    spikes = simulate_lif(net, inputs, generator=generator).spikes
     outputs = network_outputs(net, window(spikes, lead))
     return float(plan.task.score(outputs, refine(plan.test, net.dt)).mean())

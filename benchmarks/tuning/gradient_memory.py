@@ -72,6 +72,7 @@ def take_gradient(method: str, steps: int) -> dict[str, Any]:
     net = from_scratch(N, N_IN, 1, seed=SEED)
     unit = unit_of(net, 0.1)
     module = LIFModule(in_units(net, unit), dtype=torch.float32, damping=0.3, unit=unit)
+    # e-prop streams chunks; the other methods keep the whole trial for their way back.
     find = eprop if method == "eprop" else bptt
     find(module, WARM, method)
     before = _peak()

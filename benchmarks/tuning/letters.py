@@ -66,6 +66,7 @@ def measure(bits: Sequence[int] = BITS) -> list[dict[str, Any]]:
         start = time.perf_counter()
         config = QuantizeConfig(num_weight_bits=number, outliers="fit")
         prepared = prepare(net, calibration, config=config, run=ranged, input_peak=1)
+        # From the network in which the drive already stands as the chip will have it.
         tuned = tune(
             prepared.folded,
             from_trials(as_trials(data.train, net), answer_is_label),

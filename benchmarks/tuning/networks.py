@@ -78,6 +78,7 @@ def measure(
     case: TuningCase, *, quantized: bool = True, seed: int = 0
 ) -> dict[str, Any]:
     """Return a network's accuracies, as converted and, if it lost, as tuned."""
+    # Lava runs one trial, since its stage is not what is measured here.
     config = RunConfig(
         task=case.task,
         method=case.method,
@@ -98,6 +99,7 @@ def measure(
     }
     loss = row["before"]["rate"] - row["before"]["fixed"]
     row["lost"] = loss
+    # Nothing to win back: the row ends with the conversion.
     if loss <= LOSS:
         return row
     start = time.perf_counter()

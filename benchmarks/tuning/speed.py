@@ -56,18 +56,18 @@ class TrainingStep(NamedTuple):
 def network(neurons: int, drive: float) -> LIFNetwork:
     """Return a random network; thresholds are 1 and `drive` scales its inputs."""
     rng = np.random.default_rng(neurons)
-    ones = np.ones(neurons)
+    constant = np.ones(neurons)
     return LIFNetwork(
         w_in=drive * rng.standard_normal((neurons, CHANNELS)),
         w_rec=0.5 * rng.standard_normal((neurons, neurons)) / np.sqrt(neurons),
         w_out=rng.standard_normal((OUTPUTS, neurons)) / neurons,
         b_out=np.zeros(OUTPUTS),
-        tau_syn=0.01 * ones,
-        tau_mem=0.01 * ones,
-        v_th=ones,
-        v_leak=0 * ones,
-        v_reset=0 * ones,
-        refractory=0 * ones,
+        tau_syn=0.01 * constant,
+        tau_mem=0.01 * constant,
+        v_th=constant,
+        v_leak=0 * constant,
+        v_reset=0 * constant,
+        refractory=0 * constant,
         noise_std=0.0,
         dt=1e-3,
     )
@@ -89,6 +89,7 @@ def job(neurons: int, steps: int, batch: int, *, readout: bool) -> TrainingStep:
         low, high = (drive, high) if spikes.mean() < SHARE else (low, drive)
     parameters = module.norse_parameters()._asdict()
     numbers = {name: parameters[name][0] for name in VOLTAGES_AND_RATES}
+    # Norse's own cell takes one number for all neurons.
     cell = LIFRecurrentCell(
         CHANNELS,
         neurons,
@@ -98,6 +99,7 @@ def job(neurons: int, steps: int, batch: int, *, readout: bool) -> TrainingStep:
         input_weights=module.w_in.detach().clone(),
         recurrent_weights=module.w_rec.detach().clone(),
     )
+    # Leaves of their own, so that each way has gradients of its own.
     for name in ("input_weights", "recurrent_weights"):
         setattr(cell, name, torch.nn.Parameter(getattr(cell, name).detach()))
     shape = (steps, batch, OUTPUTS if readout else neurons)
@@ -109,6 +111,7 @@ def job(neurons: int, steps: int, batch: int, *, readout: bool) -> TrainingStep:
 def norse_cell(task: TrainingStep) -> tuple[Tensor, Tensor, Tensor]:
     """Do the step with Norse's cell; return spikes and the weights' gradients."""
     cell, state, spikes = task.cell, None, []
+    # Gradients add up from run to run otherwise.
     cell.zero_grad()
     task.module.zero_grad()
     for x in task.inputs.unbind():

@@ -39,6 +39,7 @@ def measure(case: TuningCase, *, seed: int = 0) -> dict[str, Any]:
     base = carry(case.rate, config)
     reference = reference_of(case.name, base)
     plan = plan_for(TASKS[case.task], base, quantized=False)
+    # Three ways are tuned: fewer updates each than for accuracy alone.
     brief = replace(plan.config, updates=UPDATES, halve_every=HALVE_EVERY)
     plan = replace(plan, config=brief)
     ways = {
@@ -50,6 +51,7 @@ def measure(case: TuningCase, *, seed: int = 0) -> dict[str, Any]:
             timescale_weight=WEIGHT,
             reference="lif",
         ),
+        # A control: the readout is behind the neurons, whose spikes it cannot change.
         "readout tuned": replace(plan, config=replace(brief, train=("w_out", "b_out"))),
     }
     rows = []
