@@ -232,6 +232,7 @@ def in_ms(seconds: Sequence[float] | None) -> str:
 
 def remarks(measured: Sequence[MeasuredFile]) -> list[str]:
     """Return how the methods agree on each file, and how many timescales there are."""
+    # One sentence for each pair, not a table: most runs have one method.
     lines = []
     for recording in measured:
         # The first method named is the one that all others are held against.

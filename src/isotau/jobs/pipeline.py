@@ -147,6 +147,7 @@ def run_pipeline(
         LavaError: Lava failed.
     """
     result = carry(rate, config, timescales=True, progress=progress)
+    # Last, since it is slowest and nothing depends on it.
     lava = lava_stage(result.fixed, result.chip, result.plan)
     return replace(result, stages=result.stages | {"lava": lava.stage}, lava=lava)
 
@@ -174,6 +175,7 @@ def carry(
         ValueError: the network does not fit the task.
         DoesNotFit: it does not fit the chip.
     """
+    # Everything before tuning once, also where a tuned and an untuned chip are wanted.
     converted = convert_for(rate, config, timescales=timescales, progress=progress)
     conversion, plan, tuned = converted.conversion, converted.plan, None
     fixed, quality = converted.prepared.fixed, converted.prepared.report
@@ -184,6 +186,7 @@ def carry(
         "rate": rate_stage(rate, conversion, plan),
         "lif": lif_stage(conversion.network, plan),
     }
+    # Before the result: Lava gets the messages that the engine got, not its own.
     chip = chip_stage(fixed, quality, plan)
     stages["fixed"] = chip.stage
     return Result(
@@ -226,6 +229,7 @@ def tune_rate(
     converted = convert_for(rate, config, progress=progress)
     conversion, prepared = converted.conversion, converted.prepared
     plan = converted.plan
+    # Before and after on the same trials with the same noise: the difference is paired.
     before = {
         "rate": rate_stage(rate, conversion, plan),
         "lif": lif_stage(conversion.network, plan),
@@ -269,6 +273,7 @@ def convert_for(
         DoesNotFit: it does not fit the chip.
     """
     task, seeds = choose_task(rate, config.task), run_seeds(config.seed)
+    # Not the trials that are scored: a conversion chosen on those would flatter itself.
     search = _draw(task, rate, config.search_trials, seeds.search)
     conversion = convert_rate(
         rate,
@@ -290,6 +295,7 @@ def convert_for(
         lava_trials=config.lava_trials,
         progress=progress,
     )
+    # Silence too: at rest the states visit what the task does not show.
     calibration = with_silence(plan.shown(search, plan.dt))
     return ConvertedNetwork(
         config=config,
@@ -314,6 +320,7 @@ def repeated_difference(rate: RateRNN, plan: TrialPlan, stage: StageRun) -> floa
 
     What a spiking stage cannot be expected to fall below.
     """
+    # A seed of its own: the same noise would give the same outputs.
     rng = np.random.default_rng(plan.seeds.rate_again)
     few = subset(plan.test, slice(0, MOST_TRIALS))
     run = simulate_rate(rate, plan.shown(few, rate.dt), rng=rng)
@@ -334,11 +341,13 @@ def compare_units(
     few, spikes = _few(conversion.rate.n, plan, lif)
     rng = np.random.default_rng(plan.seeds.rate)
     inputs = plan.shown(few, rate.dt)
+    # Without noise: no neuron could follow what is drawn anew in every step.
     run = simulate_rate(rate, inputs, rng=rng, noise=False, keep_x=True)
     hz = unit_rates(rate, conversion, run)
     constants, asked = conversion.constants, conversion.rate
     unit_rate, volts = conversion.chosen.inverse_lambda, constants.unit
     offset = constants.v_leak - constants.v_th + conversion.chosen.drive
+    # Calibrated neurons stand for x by their own f–I curve, in its units.
     if conversion.method == "calibrate":
         asked = replace(asked, activation="lif", ceiling=None)
         unit_rate, volts, offset = UNIT_RATE, PUBLISHED.unit, 0.0
@@ -352,6 +361,7 @@ def compare_units(
         unit=volts,
         offset=np.full(asked.n, offset),
         labels=few.labels,
+        # Bins of whole steps of the rate network, so that both are counted alike.
         width=max(1, round(WIDTH / rate.dt)) * rate.dt,
         skip=plan.lead(rate.dt) * rate.dt,
         progress=plan.progress,
@@ -376,7 +386,9 @@ def read_kappa(
     """
     if not rate.rank:
         return None
+    # The canonical basis: κ of two networks would not compare in any other.
     m_vectors = factors(rate).m_vectors
+    # Where inputs lie along the modes they cannot be told apart, and are left in.
     inputs = rate.w_in if _apart(m_vectors, rate.w_in) else None
     few, _ = _few(conversion.rate.n, plan, stages["lif"])
     rng = np.random.default_rng(plan.seeds.rate)
@@ -401,6 +413,7 @@ def read_kappa(
             np.repeat(m_vectors, copies, axis=0),
             inputs=None if inputs is None else np.repeat(inputs, copies, axis=0),
             unit=unit * double,
+            # What the constant drive adds to the current is no κ.
             offset=np.repeat(rate.bias, copies) - drive / double,
         )
         traces[name] = trace[plan.lead(fixed.dt) :], fixed.dt
@@ -457,7 +470,9 @@ def _tune(
 
 def _difference(outputs: np.ndarray, trials: Trials, rate: StageRun) -> float:
     """Return the rms difference to the rate stage's outputs, which are no finer."""
+    # The spiking stages are finer: their last step in each of the rate network's.
     every, batch = trials.steps // rate.trials.steps, slice(0, trials.batch)
+    # Outside the mask nothing was asked of the outputs.
     off = outputs[every - 1 :: every] - rate.outputs[:, batch]
     return float(np.sqrt((off[rate.trials.mask[:, batch]] ** 2).mean()))
 
@@ -471,11 +486,13 @@ def _few(n: int, plan: TrialPlan, stage: StageRun) -> tuple[Trials, Spikes]:
 def _constant_drive(conversion: Conversion) -> tuple[float, np.ndarray]:
     """Return volts per 1 of x, and the part of x that a constant drive makes."""
     constants = conversion.constants
+    # Beyond the neuron's own rest: what conversion put into v_leak for a bias.
     rest = constants.v_leak + conversion.chosen.drive
     return constants.unit, (conversion.network.v_leak - rest) / constants.unit
 
 
 def _apart(m_vectors: np.ndarray, inputs: np.ndarray) -> bool:
     """Return whether the m are no combination of each other and of the inputs."""
+    # A channel without weights would lower the rank by itself.
     vectors = np.hstack([m_vectors, inputs[:, np.abs(inputs).max(axis=0) > 0]])
     return bool(np.linalg.matrix_rank(vectors) == vectors.shape[1])

@@ -92,6 +92,7 @@ class PreserveConfig:
             validation.whole("groups", self.groups, 0, self.trials // 2)
             if self.groups == 1:
                 raise ValueError("groups: got 1, need 0 or at least 2")
+        # The autocorrelation needs its lags and one bin more.
         if not validation.number("length", self.length) >= BIN_WIDTH * (LAGS + 1):
             raise ValueError(
                 f"length: got {self.length} s, need at least "
@@ -190,6 +191,7 @@ def study_networks(
         ValueError: a network that does not fit the task.
         DoesNotFit: one that does not fit the chip.
     """
+    # Measured once, compared in three pairs: the stages share their runs.
     measured = measure_networks(
         [(network.name, network.read.net) for network in networks],
         config,
@@ -231,11 +233,14 @@ def run_quiet(
     """
     rate = result.rate
     task = fixation(rate.n_in, rate.n_out, dt=rate.dt, length=settle + length)
+    # Nothing is drawn for silence; the seed does not matter.
     silence = refine(task.draw(trials, np.random.default_rng(0)), rate.dt)
+    # Two for every stage, whether it runs or not: the others then keep theirs.
     seeds = independent_seeds([seed, QUIET], 2 * len(STAGES))
 
     def settled(stage: str, seed: int) -> Spikes:
         spikes = _quiet_spikes(stage, result, silence, seed)
+        # What a network does right after its start is not what it does at rest.
         return window(spikes, round(settle / spikes.dt))
 
     return {
@@ -268,6 +273,7 @@ def measure_stage(runs: RepeatedRun, *, groups: int = 0) -> StageTimescales:
         runs: the two.
         groups: of trials left out in turn, for the replicates; 0 for none.
     """
+    # Wider for longer trials: the estimators' time grows with the square of the bins.
     fine = _whole_steps(runs.first, ml.BIN_WIDTH, FINE_BINS)
     wide = _whole_steps(runs.first, BIN_WIDTH, WIDE_BINS)
     widths = {"ml": fine, "exponential": wide}
@@ -285,6 +291,7 @@ def measure_stage(runs: RepeatedRun, *, groups: int = 0) -> StageTimescales:
     timescales = {
         method: tuple(estimators[method](run) for run in runs) for method in METHODS
     }
+    # Without a fit: the third voice must not share the others' assumptions.
     curves = [autocorrelation(as_series(run, wide).values, LAGS) for run in runs]
     replicates = {}
     if groups:
@@ -306,6 +313,7 @@ def measure_network(
         ValueError: the network does not fit the task.
         DoesNotFit: it does not fit the chip.
     """
+    # Without timescales of its own: those below replace them.
     result = carry(rate, config.run, progress=progress)
     quiet = run_quiet(
         result,
@@ -334,6 +342,7 @@ def describe_network(
         accuracy={stage: float(result.stages[stage].right.mean()) for stage in STAGES},
         tau_syn=np.array(lif.tau_syn),
         tau_syn_effective=np.array(effective),
+        # Copies of a unit have its sign.
         excitatory=np.repeat(result.rate.dale > 0, lif.n // result.rate.n),
     )
 
@@ -354,15 +363,18 @@ def measure_networks(
             is less than 1.
     """
     jobs = validation.whole("jobs", jobs, 1, 1 << 10)
+    # In this process: its progress can then be seen step by step.
     if jobs == 1 and len(networks) == 1:
         name, rate = networks[0]
         return [measure_network(name, rate, config, progress=progress)]
 
+    # With several networks the spread over them shows how neurons err together.
     if config.groups is None and len(networks) >= MANY:
         config = replace(config, groups=0)
 
     def measure(k: int) -> NetworkTimescales:
         name, rate = networks[k]
+        # Another one for each: equal noise would tie the networks together.
         seed = config.run.seed + k
         # The jobs share the cores: threads of each would only wait for one another.
         with threadpool_limits(1):
@@ -371,8 +383,10 @@ def measure_networks(
                     name, rate, replace(config, run=replace(config.run, seed=seed))
                 )
             except ValueError as error:
+                # Of forty networks the message has to say which.
                 raise type(error)(f"{name}: {error}") from error
 
+    # Lazily: the networks are handed over one by one as jobs become free.
     tasks = (delayed(measure)(k) for k in range(len(networks)))
     measured = Parallel(n_jobs=jobs, return_as="generator")(tasks)
     ticks = progress(range(len(networks)), "networks")

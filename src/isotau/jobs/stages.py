@@ -71,6 +71,7 @@ class TrialPlan:
 
     def shown(self, trials: Trials, dt: float) -> np.ndarray:
         """Return the trials' inputs in steps of dt, with what stands before them."""
+        # Refined first: held inputs then stand as long before the trial at every step.
         return lead_in(self.task, refine(trials, dt).inputs, self.lead(dt))
 
     def loads(self, task: int, quiet: int) -> dict[str, tuple[Trials, int]]:
@@ -157,6 +158,7 @@ def rate_stage(rate: RateRNN, conversion: Conversion, plan: TrialPlan) -> StageR
     The observer sees, of every unit, as many Poisson neurons as there are LIF neurons,
     each with the rate in Hz that stands for the unit's x at that time.
     """
+    # The observer draws from the same stream as the noise of x: one seed, one stage.
     rng = np.random.default_rng(plan.seeds.rate)
     spikes, outputs = observe_rate(rate, conversion, plan, plan.test, rng)
     quiet = None
@@ -180,6 +182,7 @@ def observe_rate(
     spikes, outputs = [], []
     for start in range(0, trials.batch, size):
         part = subset(trials, slice(start, start + size))
+        # x is kept: a Poisson neuron is drawn from every step of it.
         run = simulate_rate(rate, plan.shown(part, rate.dt), rng=rng, keep_x=True)
         outputs.append(run.outputs[lead:])
         spikes.append(
@@ -192,6 +195,7 @@ def observe_rate(
                 network=storage.fingerprint(rate),
             )
         )
+    # Packed eight to a byte along neurons, so that trials join without unpacking.
     bits = np.concatenate([part.bits for part in spikes], axis=1)
     return replace(spikes[0], bits=bits), np.concatenate(outputs, axis=1)
 
@@ -234,6 +238,7 @@ def chip_stage(
         stage=_spiking_stage(fixed, spikes, refine(plan.test, fixed.dt), plan),
         sent=sent,
         spikes=spikes,
+        # Of the task alone: at rest few states come near their limits.
         diagnostics=diagnose(fixed, runs["task"], report=quality),
     )
 
@@ -247,6 +252,7 @@ def run_chip(
     count_overflow: bool = False,
 ) -> Run:
     """Return the run of a fixed-point network on messages in the plan's engine."""
+    # Looked up when it is needed: two of the engines import torch or numba.
     engine = engine_named(plan.engine)
     return engine(
         fixed, sent, seed=seed, count_overflow=count_overflow, progress=plan.progress
@@ -257,6 +263,7 @@ def lava_stage(fixed: FixedPointNetwork, chip: ChipStage, plan: TrialPlan) -> La
     """Return Lava's stage, on some of the task's trials and all of the quiet ones."""
     few = slice(0, plan.lava_trials)
     limits = {"task": few, "quiet": slice(None)}
+    # The seeds of the engine: noise is counted, and Lava must draw the same samples.
     seeds = {"task": plan.seeds.chip, "quiet": plan.seeds.chip_spontaneous}
     spikes = {
         name: run_lava(
@@ -265,6 +272,7 @@ def lava_stage(fixed: FixedPointNetwork, chip: ChipStage, plan: TrialPlan) -> La
         for name, sent in chip.sent.items()
     }
     mismatches = sum(
+        # What is set in one of the two alone: spikes that the other does not have.
         int(np.unpackbits(select(chip.spikes[name], limits[name]).bits ^ s.bits).sum())
         for name, s in spikes.items()
     )
@@ -302,6 +310,7 @@ def measure_quiet(spikes: Spikes, plan: TrialPlan) -> QuietRun:
     return QuietRun(
         spikes=spikes,
         timescales=ml(spikes),
+        # What the estimator finds where there is nothing to be found.
         chance=ml(poisson_like(spikes, rng)),
         published=kim(spikes),
     )

@@ -88,12 +88,15 @@ def read_lesson(
     """
     if storage.kind_of(path) == "Trials":
         trials = storage.load(path, Trials)
+        # A file may name a task and hold trials of another shape, which its rule would
+        # refuse.
         known = TASKS.get(trials.task)
         fits = known is not None and known.n_out == trials.targets.shape[2]
         score = known.score if known is not None and fits else answer_is_near
         return lesson_of_trials(trials, net, score=score, loss="mse", seed=seed)
     shown = read_inputs(path, n_in=net.n_in)
     check_inputs(net, shown)
+    # Inputs alone say what is shown and not what is wanted.
     if shown.labels is None:
         raise ValueError(
             f"{path}: got inputs without labels, need labels, or targets in a file of "
@@ -102,6 +105,7 @@ def read_lesson(
     steps, batch = shown.values.shape[:2]
     trials = Trials(
         inputs=shown.values,
+        # Not looked at: the loss of labels has no targets.
         targets=np.zeros((steps, batch, net.n_out)),
         mask=np.ones((steps, batch), dtype=bool),
         labels=shown.labels,
@@ -121,6 +125,7 @@ def lesson_of_trials(
     Raises:
         ValueError: too few trials, or trials that do not fit the network.
     """
+    # Half for the test, and of the rest some to choose by: fewer leave nothing.
     if trials.batch < FEWEST:
         raise ValueError(
             f"trials: got {trials.batch}, need at least {FEWEST}, half of them only "
@@ -133,12 +138,15 @@ def lesson_of_trials(
             f"{net.n_in} and {net.n_out}, the network's"
         )
     seeds = tuning_seeds(seed)
+    # The test first, by a seed of its own: it is the same whatever comes after.
     seen, test = split_trials(refine(trials, net.dt), seed=seeds.test, held_out=TEST)
+    # What chooses the best update may not be what it learned from.
     learn, held = split_trials(seen, seed=seeds.held)
     return TuningLesson(
         source=from_trials(learn, score),
         held=from_trials(held, score),
         typical=subset(learn, slice(0, TYPICAL)),
+        # Of all that may be shown, so that no input leaves its range while tuning.
         peak=float(np.abs(seen.inputs).max()),
         test=test,
         loss=loss,
@@ -170,6 +178,7 @@ def lesson_of_task(
     def draw(batch: int, rng: np.random.Generator) -> Trials:
         return refine(task.draw(batch, rng), net.dt)
 
+    # Trials from which the ranges of the states are taken.
     typical = draw(TYPICAL, np.random.default_rng(seeds.typical))
     return TuningLesson(
         source=Source(draw=draw, score=task.score),

@@ -122,6 +122,7 @@ def tune_conversion(
     Raises:
         DoesNotFit: the network does not fit the chip.
     """
+    # Measured only where the loss asks for it: the reference is one more run.
     timescales = None
     if tuning.timescale_weight:
         timescales = _curves_of_conversion(rate, conversion, plan, tuning)
@@ -140,6 +141,7 @@ def task_source(plan: TrialPlan, dt: float) -> Source:
     """Return the plan's task as a source of trials in steps of dt."""
 
     def draw(batch: int, rng: np.random.Generator) -> Trials:
+        # In the rate network's steps, as the trials of the plan are.
         return refine(plan.task.draw(batch, rng), dt)
 
     def before(inputs: np.ndarray, steps: int) -> np.ndarray:
@@ -191,6 +193,7 @@ def tune_foreign(
             progress=progress,
         )
 
+    # Before tuning: the ranges, the bias corrections, and the floor to compare with.
     prepared, timescales = on_chip(net), None
     if plan.timescale_weight:
         timescales = _curves_at_rest(net, plan, seeds.silence, progress)
@@ -200,6 +203,7 @@ def tune_foreign(
         plan = replace(plan, config=replace(plan.config, evaluate_trials=most))
     gain = 1.0
     if lesson.loss == "labels":
+        # Labels are read from log odds, which small outputs would make all alike.
         outputs = network_outputs(net, prepared.run.spikes)
         gain = label_gain(outputs, lesson.typical.labels)
     descent = _Descent(
@@ -215,10 +219,12 @@ def tune_foreign(
     tuned = _tune(descent, plan, lesson.loss, timescales)
     fixed = tuned.fixed
     if fixed is None:
+        # Unchanged networks keep the very chip that stood before.
         fixed = (on_chip(tuned.network) if tuned.best.update else prepared).fixed
     return Tuning(
         tuned=tuned,
         fixed=fixed,
+        # On trials that neither the updates nor the choice among them have seen.
         before=_scores(net, prepared.fixed, lesson, seeds, progress),
         after=_scores(tuned.network, fixed, lesson, seeds, progress),
         plan=plan,
@@ -262,10 +268,12 @@ def _tune(
     Its integers, if it was tuned through them, start a step early if `prepare` says so.
     """
     net, prepared, gain = descent.net, descent.prepared, descent.gain
+    # Without the chip's arithmetic the network begins as it is.
     rates, start, chip = None, net, None
     if plan.rate_weight:
         rates = reference_rates(prepared.run.spikes, weight=plan.rate_weight)
     if plan.quantized:
+        # Through the chip: from where the biases have been mended for truncation.
         start = prepared.folded
         chip = Quantization(
             prepared.run.ranges, prepared.input_peak, descent.quantization
@@ -284,7 +292,9 @@ def _tune(
         # The network as it was, not as it was made ready to be tuned.
         fixed = prepared.fixed if plan.quantized else None
         return replace(tuned, network=net, fixed=fixed)
+    # Only the chip starts a step early; the LIF network keeps its own start.
     network = replace(tuned.network, i0=net.i0, v0=net.v0, f0=net.f0)
+    # The gain served the loss alone: outputs come back in their own units.
     network = _amplify(network, 1 / gain)
     if tuned.fixed is None:
         return replace(tuned, network=network)
@@ -299,8 +309,10 @@ def _curves_of_conversion(
     config = tuning.config
     settle, length = config.quiet_settle, config.quiet_length
     task = fixation(rate.n_in, rate.n_out, dt=rate.dt, length=settle + length)
+    # Of the tuning's seed: a resumed tuning has the same target.
     rng = np.random.default_rng([config.seed, REFERENCE_SEED])
     silence = refine(task.draw(tuning.reference_trials, rng), rate.dt)
+    # Through the observer: the loss looks at counts, which the rate network lacks.
     if tuning.reference == "rate":
         spikes = observe_rate(rate, conversion, plan, silence, rng)[0]
     else:
@@ -335,6 +347,7 @@ def _scores(
 ) -> dict[str, StageScore]:
     """Return how both stages do on the test trials, with the same noise every time."""
     inputs, score = lesson.test.inputs, lesson.source.score
+    # The same noise before and after, so that only the network differs.
     sent = messages(fixed, inputs)
     stages: dict[str, tuple[LIFNetwork | FixedPointNetwork, Spikes]] = {
         "lif": (net, _simulate(net, inputs, seeds.lif, progress)),

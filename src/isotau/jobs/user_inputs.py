@@ -125,9 +125,11 @@ def quantize_on(
         DoesNotFit: the network does not fit the chip.
     """
     check_inputs(net, inputs)
+    # Numbers other than one would be lost: a spike has no size on Loihi 1.
     if config.spiking_input:
         check_spiking(inputs.values, float(inputs.values.max()))
     batch = inputs.values.shape[1]
+    # A single trial is both: better a test on what was seen than none.
     calibration = _part(inputs, slice(None, max(1, batch // 2)))
     test = _part(inputs, slice(batch // 2, None))
     # One generator: the test's noise is other noise, and no seed of its own.
@@ -141,16 +143,20 @@ def quantize_on(
         fixed = prepare(net, calibration.values, config=choice, run=runs[0]).fixed
         chip = engine(fixed, messages(fixed, calibration.values), seed=seed).spikes
         alike = compare_rasters(runs[0].spikes, chip)
+        # On the calibration's trials: the test must not choose.
         score = _class_accuracy(net, calibration, runs[0].spikes, fixed, chip)
         accuracy = None if score is None else score.fixed
         searched.append(SearchedConfig(choice, alike.coincident, accuracy))
+    # Of equals the first: the smallest head-room, which rounds least.
     best = max(searched, key=_rank).config if searched else config
     prepared = prepare(net, calibration.values, config=best, run=runs[0])
     fixed = prepared.fixed
+    # Other noise than the LIF network's: what agrees is then not the noise.
     chip = engine(fixed, messages(fixed, test.values), seed=seed + 1).spikes
     return Quantized(
         fixed=fixed,
         config=best,
+        # Before the correction of biases: that is no error of rounding.
         report=prepared.report,
         agreement=compare_rasters(runs[1].spikes, chip),
         accuracy=_class_accuracy(net, test, runs[1].spikes, fixed, chip),
@@ -188,6 +194,7 @@ def simulate_on(
         sent = messages(net, inputs.values)
         spikes = engine_named(engine)(net, sent, seed=seed, progress=progress).spikes
     classes = classify(net, spikes)
+    # Without labels there is nothing to be right about.
     accuracy = None
     if inputs.labels is not None:
         accuracy = float((classes == inputs.labels).mean())
@@ -200,6 +207,7 @@ def check_inputs(net: LIFNetwork | FixedPointNetwork, inputs: Inputs) -> None:
     Raises:
         ValueError: either.
     """
+    # A step that differs changes every time constant, and nothing would show it.
     if inputs.dt is not None and abs(inputs.dt / net.dt - 1) > 1e-6:
         raise ValueError(
             f"dt: got inputs of {inputs.dt} s, need {net.dt} s, the network's; resample"
@@ -284,6 +292,7 @@ def _choices(config: QuantizeConfig) -> list[QuantizeConfig]:
 
 
 def _rank(choice: SearchedConfig) -> tuple[float, float]:
+    # Accuracy first; a raster may differ where answers do not.
     return (choice.accuracy or 0.0, np.nan_to_num(choice.coincident))
 
 

@@ -85,6 +85,7 @@ def write(study: PreservationStudy, out: Path) -> Path:
     comparison a folder such as rate-lif/ with pictures and the comparison in full, one
     JSON file for each estimator.
     """
+    # Every run of every estimator: a comparison can be done again without the networks.
     for network in study.networks:
         for stage, measured in network.stages.items():
             for method, runs in measured.timescales.items():
@@ -98,6 +99,7 @@ def write(study: PreservationStudy, out: Path) -> Path:
         for method, preservation in comparison.by_method.items():
             write_json(preservation, folder / f"{method}.json")
         pictures.append(draw(study.networks, comparison, folder))
+    # The page is made from the numbers as they are written, so that the two agree.
     report = numbers(study)
     text = json.dumps(report, indent=1, allow_nan=False)
     files.write_text(out / "preservation.json", text + "\n")
@@ -150,6 +152,7 @@ def neurons_csv(networks: Sequence[NetworkTimescales]) -> str:
         + [f"tau_{stage}_{method}_s" for stage, method in runs]
     )
     for net in networks:
+        # repr gives the shortest text that reads back as the same number.
         columns = [net.tau_syn, net.tau_syn_effective]
         columns += [net.stages[stage].timescales[m][0].tau for stage, m in runs]
         for k, row in enumerate(np.stack(columns, axis=1).tolist()):
@@ -184,6 +187,7 @@ def draw(
     }
     pictures = {}
     for name, (caption, height) in PICTURES.items():
+        # A line for each network; beyond 40 the picture would not fit a page.
         if name == "forest":  # a line for each network, and no page of them
             height += 0.2 * min(len(networks), 40)
         path = folder / f"{name}.png"
@@ -241,6 +245,7 @@ def table(report: Mapping[str, Any]) -> Table:
         rows.add_row(stages, comparison["verdict"].upper())
         for name, verdict, *cells in voices(comparison):
             # Intervals on a line of their own: a terminal has no room for wider rows.
+            # Estimate above interval: side by side they would not fit 80 letters.
             three = (c.replace(" (", "\n(").replace(" to ", ", ") for c in cells[:3])
             rows.add_row(f"  {name}", verdict, *three)
         rows.add_section()
@@ -280,6 +285,7 @@ def page(
         *map(_comparison, report["comparisons"], pictures, details),
         _networks(networks),
     ]
+    # On the page itself: it may be sent without the folder that it came from.
     settings = json.dumps(
         {key: report[key] for key in ("seeds", "settings", "versions")}, indent=1
     )
@@ -303,6 +309,7 @@ def voices(comparison: Mapping[str, Any]) -> list[list[str]]:
     rows = []
     for method, sums in comparison["by_method"].items():
         # Shifts are log ratios.
+        # Shifts are log ratios; people read factors.
         ratio = [None if x is None else math.exp(x) for x in sums["shift"]]
         total = sums["n_networks"] + sums["n_left_out"]
         rows.append(
@@ -345,6 +352,7 @@ def _networks(networks: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for network in networks:
         for stage, by_method in network["timescales"].items():
+            # On the chip τ_syn is what truncation leaves of it.
             kind = "tau_syn_effective_s" if stage == "fixed" else "tau_syn_s"
             cells = [network["name"], stage, f"{network['accuracy'][stage]:.3f}"]
             cells.append(in_ms(network[kind]))
@@ -367,6 +375,7 @@ def _networks(networks: Sequence[Mapping[str, Any]]) -> str:
 
 def _reading(settings: Mapping[str, Any]) -> str:
     """Return what the words mean, and the margins."""
+    # Margins are kept as logs; the page gives the factors that they stand for.
     margins = settings["margins"]
     shift, scatter = (math.exp(margins[f"{x}_margin"]) for x in ("shift", "scatter"))
     words = "".join(
@@ -395,6 +404,7 @@ def _cell(text: str) -> str:
 
     Text comes from files and their names: it is escaped wherever it enters the page.
     """
+    # Everything is escaped here: names of files are anybody's text.
     if text not in COLOURS:
         return escape(text)
     colour = COLOURS[text]

@@ -62,6 +62,7 @@ def summarize_run(result: Result) -> dict[str, Any]:
             "initial_state": FROM_REST if constants["burn_in"] else FROM_X0,
             "burn_in_s": constants["burn_in"],
             "membrane_noise": constants["noise_std"] > 0,
+            # All of them: a LIF network is not reproduced by its weights alone.
             "lif_constants_si": constants,
             "scored_trials": config.trials,
             "search_trials": config.search_trials,
@@ -79,6 +80,7 @@ def summarize_run(result: Result) -> dict[str, Any]:
             "copies": config.copies,
             "n_neurons": conversion.network.n,
             "chosen": asdict(conversion.chosen),
+            # What lost is kept, too: it shows whether the choice was a close one.
             "candidates": [asdict(candidate) for candidate in conversion.candidates],
             "residual": list(conversion.residual),
         },
@@ -115,6 +117,7 @@ def _stage(name: str, result: Result) -> dict[str, Any]:
         "accuracy_strict": float(stage.right_strictly.mean()),
         "output_amplitude": answer_amplitude(stage.outputs, stage.trials),
         # What a spiking stage cannot be expected to fall below: another run's noise.
+        # Of the rate stage the distance to its own repeat: the floor of the others.
         "output_rms_to_rate": result.repeated
         if stage is rate
         else output_difference(stage, rate),
@@ -130,6 +133,7 @@ def _quiet(quiet: QuietRun) -> dict[str, Any]:
     return {
         "spontaneous_rate_hz": mean_rate(quiet.spikes),
         "n_timescales": measured["n_timescales"],
+        # Poisson neurons of the same rates have none: what is left over is evidence.
         "n_timescales_by_chance": summary(quiet.chance)["n_timescales"],
         "n_timescales_published": summary(quiet.published)["n_timescales"],
         "timescale_method": measured["method"],
@@ -140,6 +144,7 @@ def _quiet(quiet: QuietRun) -> dict[str, Any]:
 
 def _units(units: UnitDiagnostics) -> dict[str, Any]:
     """Return how many units have which cause, and the worst in full."""
+    # Stable, so that equal errors keep the order of the units.
     worst = np.argsort(-units.rms, kind="stable")[:WORST]
     return {
         "causes": {c.value: units.cause.count(c) for c in Cause if c in units.cause},
@@ -190,6 +195,7 @@ def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
     unit_diagnostics.write_csv(result.units, out / "units.csv")
     name = "conversion.json"
     if result.lava is not None:
+        # Lava runs in whole runs alone, which are those that measure timescales.
         name = "report.json"
         storage.save(result.plan.test, out / "trials.npz")
         for stage_name, stage in result.stages.items():
@@ -225,6 +231,7 @@ def table(report: dict[str, Any]) -> Table:
     title = f"{report['input']}, {report['task']}, seed {report['seed']}, {trials}"
     rows = Table(title=title)
     rows.add_column("stage")
+    # Eight columns do not fit 80 letters: timescales or answers, not both.
     quiet = "n_timescales" in stages["rate"]
     for heading in ("accuracy", "strict", "mean rate"):
         rows.add_column(heading, justify="right")
@@ -249,6 +256,7 @@ def verdict(report: dict[str, Any]) -> str:
     stages = report["stages"]
     sentences = [_on_task(report), _on_conversion(report)]
     amplitudes = {name: stages[name]["output_amplitude"] for name in stages}
+    # Trials that ask for nothing have no answer to reach.
     if amplitudes["rate"] is not None:
         each = ", ".join(
             f"{amplitudes[name]:.2f} ({name})" for name in ("rate", "lif", "fixed")
@@ -294,6 +302,8 @@ def _answers(stage: dict[str, Any]) -> tuple[str, str]:
 
 def _on_task(report: dict[str, Any]) -> str:
     """Return a warning if the rate network itself does badly."""
+    # A network of another task passes every later stage with the same small accuracy,
+    # and the conversion would look perfect.
     accuracy = report["stages"]["rate"]["accuracy"]
     if accuracy >= BY_CHANCE:
         return ""
@@ -349,6 +359,7 @@ def draw(result: Result, out: Path) -> None:
     """
     names = result.plan.task.conditions
     longest = max(len(name) for name in names.values())
+    # Long names need more of the legend's room, so that fewer conditions fit.
     most = MOST_COLOURS if longest < LONG else MOST_LONG
     chosen = spread(result.plan.test.labels, most)
     plot.outputs(
@@ -387,6 +398,7 @@ def _draw_rasters(result: Result, path: Path) -> None:
         names.get(label, f"condition {label}"): int(np.argmax(trials.labels == label))
         for label in spread(trials.labels, MOST_COLUMNS)
     }
+    # The first trial of each condition: the same trials at every stage.
     inputs = trials.inputs[:, list(examples.values())]
     active = np.flatnonzero(inputs.any(axis=(1, 2)))
     stimulus = None
@@ -435,6 +447,7 @@ def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
     """Return a stage's outputs and trials of some conditions."""
     trials = stage.trials
     keep = np.isin(trials.labels, labels)
+    # Few Lava trials may have none of the conditions; an empty panel says less.
     if not keep.any():  # Lava's few trials may be of other conditions
         keep[:] = True
     few = replace(
@@ -450,5 +463,6 @@ def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
 def spread(labels: np.ndarray, most: int) -> list[int]:
     """Return at most so many labels that occur, evenly spread and with both ends."""
     known = np.unique(labels)
+    # Both ends: for graded labels they are the extremes of the stimulus.
     places = np.linspace(0, known.size - 1, min(most, known.size))
     return [int(known[k]) for k in np.unique(places.round().astype(int))]

@@ -33,6 +33,7 @@ def write(tuning: Tuning, out: Path, said: Mapping[str, Any]) -> Path:
         said: of the input and the arguments, for the JSON file.
     """
     tuned = tuning.tuned
+    # Networks before pictures: they took the minutes.
     storage.save(tuned.network, out / "tuned.lif.npz")
     storage.save(tuning.fixed, out / "tuned.fixed.npz")
     plot_tuning.curves(
@@ -51,6 +52,7 @@ def summarize(tuning: Tuning) -> dict[str, Any]:
         "isotau": isotau.__version__,
         "versions": versions(),
         "status": tuned.status,
+        # What stopped a tuning early; the best network before it is what was saved.
         "problem": tuned.problem,
         "updates": len(tuned.losses),
         "best": _evaluation(tuned.best),
@@ -115,6 +117,7 @@ def verdict(numbers: Mapping[str, Any]) -> str:
         f"updates, best at {best['update']}; on the trials that chose it "
         f"{first['accuracy']:.3f} → {best['accuracy']:.3f}."
     )
+    # Said plainly: a network that was left alone also keeps everything.
     if best["update"] == 0:
         said += " No update did better than the network as it was: it is unchanged."
     if numbers["fixed_against_rate"]:
@@ -151,6 +154,7 @@ def _evaluation(evaluation: TuneEvaluation) -> dict[str, Any]:
 
 def _by_part(losses: Sequence[Mapping[str, float]]) -> dict[str, list[float | None]]:
     """Return each part's loss at every update; null where it was not looked at."""
+    # Some parts are looked at in some updates only; a dict keeps their order.
     names = dict.fromkeys(name for told in losses for name in told)
     return {
         name: [_finite(told.get(name, np.nan)) for told in losses] for name in names
