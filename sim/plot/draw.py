@@ -89,6 +89,7 @@ def picture(
         shared: whether all axes have the same limits.
     """
     with matplotlib.rc_context(STYLE):
+        # A figure of its own, not pyplot's: nothing stays open, no setting is changed.
         layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
         figure = Figure(figsize=size, layout=layout)
         FigureCanvasAgg(figure)
@@ -100,6 +101,7 @@ def picture(
             squeeze=False,
             height_ratios=heights,
         )
+        # Without matplotlib's version in it the same picture is the same file.
         with atomic(path) as stream:
             figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
 
@@ -169,12 +171,14 @@ def outputs(
         rule: heights of lines to draw, as the 0.7 and 0.3 by which trials are scored.
     """
     _some("stages", stages)
+    # All stages answer the same task, so the widest tells how many outputs it has.
     columns = max(trials.targets.shape[2] for _, trials in stages.values())
     for stage, (traces, trials) in stages.items():
         need = (trials.steps, trials.batch, columns)
         _same(f"stages[{stage!r}]", np.shape(traces), need)
     labels = sorted({int(label) for _, t in stages.values() for label in t.labels})
     named = [(names or {}).get(label, f"condition {label}") for label in labels]
+    # A label has one colour at every stage, also where others do not occur.
     colours = dict(zip(labels, STAGE_COLOURS * len(labels), strict=False))
     size = 1.6 + 4.0 * columns, 0.9 + 1.6 * len(stages)
     with picture(path, len(stages), columns, size=size, shared=True) as grid:
@@ -213,6 +217,7 @@ def tau_histograms(path: Target, stages: Mapping[str, Timescales]) -> Path:
         for k, (stage, timescales) in enumerate(stages.items()):
             axes, colour = grid[k, 0], STAGE_COLOURS[k % len(STAGE_COLOURS)]
             ms = 1e3 * timescales.tau[np.isfinite(timescales.tau)]
+            # The published bins at every stage, whatever τ there are.
             counts, _ = np.histogram(ms, edges)
             axes.stairs(counts, edges, color=colour, alpha=0.45, fill=True)
             if first is not None:
@@ -245,18 +250,20 @@ def tau_against(
 
     The band is ±`band` of the value before; neurons with one on one side are counted.
     """
+    # Neuron k of one is neuron k of the other: nothing else ties them together.
     if before.n != after.n:
         raise ValueError(f"after: got {after.n} neurons, need {before.n} as before")
     if not 0 < band < 1:
         raise ValueError(f"band: got {band}, need a fraction between 0 and 1")
     has = np.isfinite(before.tau), np.isfinite(after.tau)
-    both = np.logical_and(*has)
-    x, y = 1e3 * before.tau[both], 1e3 * after.tau[both]
+    in_both = np.logical_and(*has)
+    x, y = 1e3 * before.tau[in_both], 1e3 * after.tau[in_both]
     with picture(path, size=(4.4, 4.6)) as grid:
         axes = grid[0, 0]
         ends = 0.85 * min([5.0, *x, *y]), 1.2 * max([500.0, *x, *y])
         identity(axes, ends, (1 - band, 1 + band), f"±{band:.0%}")
         axes.scatter(x, y, s=18, color=STAGE_COLOURS[0], alpha=0.65, lw=0, zorder=3)
+        # Square, so that the identity is at 45°.
         axes.set(aspect="equal")
         axes.set(xlabel=f"τ {names[0]} (ms)", ylabel=f"τ {names[1]} (ms)")
         grid[0, 0].figure.legend(loc="outside lower center", ncols=2)
@@ -264,7 +271,7 @@ def tau_against(
         if x.size:
             title += f", {np.mean(np.abs(y / x - 1) <= band):.0%} within ±{band:.0%}"
         only = [
-            f"only {name}: {np.sum(h & ~both)}"
+            f"only {name}: {np.sum(h & ~in_both)}"
             for name, h in zip(names, has, strict=True)
         ]
         axes.set_title(f"{title}\n{', '.join(only)}", loc="left", fontsize=8)
@@ -296,6 +303,7 @@ def _raster(
         axes.axvspan(1e3 * stimulus[0], 1e3 * stimulus[1], color=PALE, lw=0, zorder=0)
     raster, lowest = unpack(recording.bits[:, trial], recording.n), 0
     tall = max(0.8, recording.n / 90)  # stays visible where neurons are thin lines
+    # Neurons of a sign lie together, in the order of the legend, from below.
     for sign, _, colour in SIGNS:
         members = np.flatnonzero(signs == sign)
         step, position = np.nonzero(raster[:, members])
@@ -317,6 +325,7 @@ def _traces(
         edges = mean - spread, mean + spread
         axes.fill_between(time, *edges, color=colour, alpha=0.2, lw=0)
         axes.plot(time, mean, color=colour, lw=1.5)
+        # Where the target does not count, any output is right.
         counts = trials.mask[:, chosen].any(axis=1)
         target = trials.targets[:, chosen, output].mean(axis=1)
         target = np.where(counts, target, np.nan)

@@ -34,10 +34,10 @@ def stacked_bars(
         rows: neurons by what they are, of each row.
         looks: colour and hatching of what they are, in the order of the segments.
     """
-    used = [what for what in looks if any(row.get(what) for row in rows.values())]
+    segments = [what for what in looks if any(row.get(what) for row in rows.values())]
     sums = np.array([max(sum(row.values()), 1) for row in rows.values()])
     start = np.zeros(len(rows))
-    for what in used:
+    for what in segments:
         colour, hatch = looks[what]
         counts = np.array([row.get(what, 0) for row in rows.values()])
         share = 100 * counts / sums
@@ -51,10 +51,11 @@ def stacked_bars(
             text.set(color="white" if dark else "black", bbox=box)
         start = start + share
     axes.set(xlim=(0, 100), xlabel="share of neurons (%)")
+    # From the top down, as the rows of a table.
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=8)
     legend_below(axes)
-    if not used:
+    if not segments:
         say(axes, "no neuron to show")
     return axes
 
@@ -79,14 +80,14 @@ def log_scale(
     # The finest ticks of which at most eight fit.
     for steps in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         every = ticks or np.sort(np.outer(tens, steps).ravel())
-        shown = [float(tick) for tick in every if low <= tick <= high]
-        if len(shown) <= 8:
+        places = [float(tick) for tick in every if low <= tick <= high]
+        if len(places) <= 8:
             break
     getattr(axes, f"set_{which}scale")("log")
     getattr(axes, f"set_{which}lim")(low, high)
     axis = getattr(axes, f"{which}axis")
-    axis.set_major_locator(FixedLocator(shown))
-    axis.set_major_formatter(FixedFormatter([f"{tick:.10g}" for tick in shown]))
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_major_formatter(FixedFormatter([f"{tick:.10g}" for tick in places]))
     # Minor ticks of a short axis would be labelled too, in powers of ten.
     axis.set_minor_locator(NullLocator())
 
@@ -95,6 +96,7 @@ def limits(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Return the ends of an axis around τ in ms; 5 to 500 if there is none."""
     if not len(values):
         return 5.0, 500.0
+    # Not less than a factor of six in all: single values stand in the middle.
     low, high = float(np.min(values)) / 1.3, float(np.max(values)) * 1.3
     middle = np.sqrt(low * high)
     return min(low, middle / 2.5), max(high, middle * 2.5)

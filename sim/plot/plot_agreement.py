@@ -62,6 +62,7 @@ def tau_scatter(
     slope, start = numbers["deming_slope"], numbers["deming_intercept"]
     if np.isfinite([slope, start]).all():
         x = np.array([a.min(), a.max()])
+        # The line is one of logs of seconds, the axes are milliseconds.
         line = 1e3 * np.exp(start) * (x / 1e3) ** slope
         axes.plot(x, line, ls="--", **LINE, label=f"Deming, {_signed(slope)}")
     title = f"{a.size} of {counted(sum(pair.n for pair in pairs), 'neuron')} in both"
@@ -82,9 +83,11 @@ def bland_altman(axes: Axes, pairs: Sequence[Pair], *, names: Names) -> Axes:
     """
     a, b = _both(pairs)
     numbers = _numbers(pairs)
+    # Never so near that noise fills the picture.
     reach = 1.1 * max([np.log(1.5), *np.abs(np.log(b / a))])
     axes.axhline(1, **ZERO)
     axes.scatter(np.sqrt(a * b), b / a, **_dots(a.size))
+    # The floor first: it lies behind the limits.
     for floor in ("_floor", ""):
         logs = [numbers[f"limit_{end}{floor}"] for end in ("low", "high")]
         if not np.isfinite(logs).all():
@@ -112,6 +115,7 @@ def tau_distributions(axes: Axes, pairs: Sequence[Pair], *, names: Names) -> Axe
     steps of 0.1 in log₁₀, and as many more as there are τ for; with the medians.
     """
     taus = _taus(pairs, "a"), _taus(pairs, "b")
+    # Rounded, so that the published edges fall on whole bins.
     every = np.concatenate([*taus, TAU_EDGES[[0, -1]]])
     bins = np.round(10 * np.log10(every) - 7, 9)
     edges = 10 ** (0.7 + 0.1 * np.arange(np.floor(bins.min()), bins.max() + 1))
@@ -138,6 +142,7 @@ def tau_quantiles(
     The band is the margin of a shift, in log.
     """
     a, b = _taus(pairs, "a"), _taus(pairs, "b")
+    # No more quantiles than the smaller sample has numbers.
     few = min(a.size, b.size, 100)
     _identity(axes, [*a, *b], margin)
     if few:
@@ -173,6 +178,7 @@ def ratio_against(
     x, d = np.concatenate([np.zeros((2, 0)), *tables], axis=1)
     axes.axhline(1, **ZERO)
     axes.scatter(np.exp(x), np.exp(d), **_dots(x.size))
+    # Windows overlap by three quarters, so that the median runs smoothly.
     order, wide = np.argsort(x, kind="stable"), max(FEWEST, x.size // WINDOW)
     if x.size and np.ptp(x) > 1e-9:
         starts = range(0, x.size - wide + 1, max(1, wide // 4))
@@ -209,6 +215,7 @@ def _both(pairs: Sequence[Pair]) -> Float64[np.ndarray, "2 found"]:
 
 def _numbers(pairs: Sequence[Pair]) -> dict[str, float]:
     """Return the numbers of agreement of all networks; NaN for no network."""
+    # Pictures of nothing are drawn too, and say so.
     if not pairs:
         return defaultdict(lambda: np.nan)
     sums = totals(pairings.levels(pairs, guarded=False))
@@ -228,6 +235,7 @@ def _covariate(pair: Pair, by: str) -> Float64[np.ndarray, "2 found"]:
     if values is None:
         return np.zeros((2, 0))
     values = values if by == "rate" else 1e3 * values
+    # A rate of 0 has no log, and no place on the axis.
     logs = np.log(np.where(values > 0, values, np.nan))
     table = np.stack([logs, log_ratios(pair)])
     return table[:, np.isfinite(table).all(axis=0)]
@@ -235,6 +243,7 @@ def _covariate(pair: Pair, by: str) -> Float64[np.ndarray, "2 found"]:
 
 def ratio_scale(axes: Axes, which: str, reach: float) -> None:
     """Give the axis x or y a scale of ratios, ± `reach` in log around 1."""
+    # Around 1 the same distance up and down: a half and a double look alike.
     most = np.exp(reach)
     ticks = next(ticks for largest, ticks in RATIOS.items() if most < largest)
     on_axes.log_scale(axes, which, 1 / most, most, ticks)
@@ -242,6 +251,7 @@ def ratio_scale(axes: Axes, which: str, reach: float) -> None:
 
 def _dots(count: int) -> dict[str, Any]:
     """Return the look of so many dots: the more, the smaller and fainter."""
+    # Of four times as many dots each has half the area and is half as opaque.
     size, alpha = np.clip(
         [400 / max(count, 1) ** 0.5, 12 / max(count, 1) ** 0.5], [5, 0.15], [22, 0.7]
     )

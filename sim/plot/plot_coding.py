@@ -35,23 +35,32 @@ Epochs = Mapping[str, tuple[float, float]]
 
 
 def cross_temporal(
-    axes: Axes, found: Discriminability, *, epochs: Epochs | None = None
+    axes: Axes, discriminability: Discriminability, *, epochs: Epochs | None = None
 ) -> Axes:
     """Draw discriminability at t₁ (up) against t₂, in colours from 0 to 1.
 
     Args:
         axes: where to; they get a title with the number of units.
-        found: discriminability.
+        discriminability: to draw.
         epochs: stimuli, whose edges are drawn.
     """
-    _matrix(axes, found.matrix, found.times, cmap=COLOURS, vmin=0, vmax=1)
+    _matrix(
+        axes,
+        discriminability.matrix,
+        discriminability.times,
+        cmap=COLOURS,
+        vmin=0,
+        vmax=1,
+    )
     for start, stop in (epochs or {}).values():
         for edge in (1e3 * start, 1e3 * stop):
             thin: Any = {"color": "white", "lw": 0.6, "ls": ":"}
             axes.axvline(edge, **thin)
             axes.axhline(edge, **thin)
-    networks = f"{found.networks} network{'s' * (found.networks != 1)}"
-    axes.set_title(f"{found.units:.0f} units, {networks}", fontsize=8)
+    networks = (
+        f"{discriminability.networks} network{'s' * (discriminability.networks != 1)}"
+    )
+    axes.set_title(f"{discriminability.units:.0f} units, {networks}", fontsize=8)
     return axes
 
 
@@ -77,36 +86,41 @@ def cross_temporal_stages(
         for axes, name in zip(row, groups, strict=True):
             group = code.groups[name]
             cross_temporal(axes, group.discriminability, epochs=epochs)
-            left = _says(group.stability)
-            axes.set_title(f"{axes.get_title()}\noff/on diagonal {left}", fontsize=8)
+            stability = _in_text(group.stability)
+            axes.set_title(
+                f"{axes.get_title()}\noff/on diagonal {stability}", fontsize=8
+            )
+            # Labels at the edges of the grid alone leave the matrices their room.
             axes.set(xlabel="", ylabel="")
         row[0].set_ylabel(f"{stage}\ntime t₁ (ms)")
     for axes, name in zip(grid[0], groups, strict=True):
         axes.set_title(f"{NAMES[name]}: {axes.get_title()}", fontsize=8)
     for axes in grid[-1]:
         axes.set_xlabel("time t₂ (ms)")
+    # All matrices have one scale, so one bar tells of all.
     image = grid[0, 0].get_images()[0]
     _bar(image, list(np.ravel(grid)), "discriminability")
     return grid
 
 
-def difference(axes: Axes, found: Clusters, *, level: float = 0.05) -> Axes:
+def difference(axes: Axes, clusters: Clusters, *, level: float = 0.05) -> Axes:
     """Draw long less short, with the clusters outlined that chance does not make.
 
     Args:
         axes: where to.
-        found: a difference and its clusters.
+        clusters: a difference and its clusters.
         level: clusters with at most this p are outlined.
     """
-    finite = found.difference[np.isfinite(found.difference)]
+    # White is no difference, whatever the sign of the largest.
+    finite = clusters.difference[np.isfinite(clusters.difference)]
     largest = float(np.abs(finite).max()) if finite.size else 1.0
     scale: Any = {"cmap": SIGNED, "vmin": -largest, "vmax": largest}
-    image = _matrix(axes, found.difference, found.times, **scale)
-    outlined = significant(found, level)
-    _outline(axes, outlined, found.times)
-    count = int((found.p <= level).sum())
-    says = f"{count or 'no'} cluster{'s' * (count != 1)} with p ≤ {level:g}"
-    axes.set_title(f"long − short: {says}", fontsize=8)
+    image = _matrix(axes, clusters.difference, clusters.times, **scale)
+    outlined = significant(clusters, level)
+    _outline(axes, outlined, clusters.times)
+    count = int((clusters.p <= level).sum())
+    summary = f"{count or 'no'} cluster{'s' * (count != 1)} with p ≤ {level:g}"
+    axes.set_title(f"long − short: {summary}", fontsize=8)
     _bar(image, [axes], "difference")
     return axes
 
@@ -128,6 +142,7 @@ def decoding_course(
     if not lives:
         raise ValueError("lives: got none, need at least one")
     for k, (key, life) in enumerate(lives.items()):
+        # Stages have other names than groups: they take their colours in order.
         colour = GROUP_COLOURS.get(key, STAGE_COLOURS[k % len(STAGE_COLOURS)])
         time = 1e3 * life.lags
         edges = life.accuracy_low, life.accuracy_high
@@ -139,6 +154,7 @@ def decoding_course(
         axes.plot(time, life.fitted, color=colour, lw=0.7)
         if life.status is Fall.OK:
             half = life.chance + (life.fitted[0] - life.chance) / 2
+            # An interval without an upper end goes on to the edge of the picture.
             ends = 1e3 * np.array([life.low, min(life.high, life.lags[-1])])
             if np.isfinite(ends).all():
                 axes.plot(ends, [half, half], color=colour, lw=1.2)
@@ -155,6 +171,7 @@ def _matrix(
     axes: Axes, matrix: np.ndarray, times: np.ndarray, **scale: Any
 ) -> AxesImage:
     """Draw a matrix with a cell around every time; NaN in grey."""
+    # Times are those of cells' centres; a single one has no width of its own.
     half = (times[1] - times[0]) / 2 if times.size > 1 else 0.5
     low, high = 1e3 * (times[0] - half), 1e3 * (times[-1] + half)
     image = axes.imshow(
@@ -175,6 +192,7 @@ def _outline(
     times: Float64[np.ndarray, " samples"],
 ) -> None:
     """Draw a line around every region of a mask, along the edges of its cells."""
+    # A line stands wherever two neighbours differ; beyond the edge all is False.
     step = times[1] - times[0]
     edge = 1e3 * (times[0] + step * (np.arange(times.size + 1) - 0.5))
     padded = np.pad(mask, 1)
@@ -192,7 +210,7 @@ def _bar(image: AxesImage, axes: list[Axes], label: str) -> None:
     figure.colorbar(image, ax=axes, label=label, shrink=0.8, aspect=30)
 
 
-def _says(interval: Interval) -> str:
+def _in_text(interval: Interval) -> str:
     """Return a number with its interval."""
     if not np.isfinite(interval.value):
         return "undefined"

@@ -43,7 +43,7 @@ def kappa_traces(
     if len(axes) != len(stages):
         raise ValueError(f"axes: got {len(axes)}, need {len(stages)}, one per stage")
     labels = np.asarray(labels)
-    for one, (stage, (traces, dt)) in zip(axes, stages.items(), strict=True):
+    for panel, (stage, (traces, dt)) in zip(axes, stages.items(), strict=True):
         if (
             traces.ndim != 3
             or traces.shape[1] != labels.size
@@ -53,20 +53,22 @@ def kappa_traces(
                 f"stages[{stage!r}]: got shape {traces.shape}, need {labels.size} "
                 f"trials and more than {mode} modes (steps × batch × mode)"
             )
+        # κ is that after a step, so that stages of other steps end at one time.
         time = 1e3 * dt * (1 + np.arange(len(traces)))
         for label, colour in zip(np.unique(labels), _colours(), strict=False):
             chosen = traces[:, labels == label, mode]
             mean, spread = chosen.mean(axis=1), chosen.std(axis=1)
             edges = mean - spread, mean + spread
-            one.fill_between(time, *edges, color=colour, alpha=0.2, lw=0)
+            panel.fill_between(time, *edges, color=colour, alpha=0.2, lw=0)
             name = (names or {}).get(int(label), f"condition {label}")
-            one.plot(time, mean, color=colour, lw=1.5, label=name)
-        one.axhline(0, color=PALE, lw=0.8, zorder=0)
-        one.set(xlabel="time (ms)", ylabel=f"κ{_low(mode + 1)}", xlim=(0, time[-1]))
-        one.set_title(stage)
-    low, high = zip(*(one.get_ylim() for one in axes), strict=True)
-    for one in axes:
-        one.set_ylim(min(low), max(high))
+            panel.plot(time, mean, color=colour, lw=1.5, label=name)
+        panel.axhline(0, color=PALE, lw=0.8, zorder=0)
+        panel.set(xlabel="time (ms)", ylabel=f"κ{_low(mode + 1)}", xlim=(0, time[-1]))
+        panel.set_title(stage)
+    # One scale for all stages: κ is to be compared across them.
+    low, high = zip(*(panel.get_ylim() for panel in axes), strict=True)
+    for panel in axes:
+        panel.set_ylim(min(low), max(high))
     axes[0].legend(loc="best", handlelength=1.2, title="mean ± SD")
     return axes
 
@@ -83,36 +85,39 @@ def overlap_matrix(axes: Axes, overlaps: Overlaps) -> Axes:
     return axes
 
 
-def spectrum(axes: Axes, found: Modes, *, reduced: Modes | None = None) -> Axes:
+def spectrum(axes: Axes, modes: Modes, *, reduced: Modes | None = None) -> Axes:
     """Draw eigenvalues in the complex plane, with the line where modes stop decaying.
 
     Args:
         axes: where to.
-        found: of all units, from `full_modes`.
+        modes: of all units, from `full_modes`.
         reduced: of κ, drawn as rings around what they should agree with.
     """
-    values = found.eigenvalues
+    values = modes.eigenvalues
     points: Any = {"s": 14, "color": STAGE_COLOURS[0], "alpha": 0.6, "lw": 0}
     axes.scatter(values.real, values.imag, label="all units", **points, zorder=3)
     if reduced is not None:
-        own = reduced.eigenvalues
+        of_kappa = reduced.eigenvalues
         ring: Any = {"s": 70, "facecolors": "none", "edgecolors": STAGE_COLOURS[5]}
-        axes.scatter(own.real, own.imag, label="κ alone", lw=1.4, **ring, zorder=4)
-        values = np.concatenate([values, own])
+        at = of_kappa.real, of_kappa.imag
+        axes.scatter(*at, label="κ alone", lw=1.4, **ring, zorder=4)
+        values = np.concatenate([values, of_kappa])
+    # 0 is always in view: how far a mode is from it is its timescale.
     span = max(float(np.ptp([0.0, *values.real])), 1e-9)
     axes.set_xlim(
         min(0.0, values.real.min()) - 0.08 * span,
         max(0.0, values.real.max()) + 0.12 * span,
     )
+    # Real modes alone leave no height; a line of points needs some all the same.
     tall = 1.15 * max(float(np.abs(values.imag).max()), 0.15 * span)
     axes.set_ylim(-tall, tall)
     axes.axvspan(0, axes.get_xlim()[1], color=PALE, lw=0, zorder=0)
     axes.axvline(0, color=GREY, lw=1, ls="--", label="edge of stability", zorder=1)
     axes.axhline(0, color=PALE, lw=0.8, zorder=0)
-    slowest = found.timescales[0]
-    says = f"slowest: {1e3 * slowest:.0f} ms" if slowest > 0 else "unstable"
+    slowest = modes.timescales[0]  # NaN, which is not above 0, where a mode grows
+    speed = f"slowest: {1e3 * slowest:.0f} ms" if slowest > 0 else "unstable"
     axes.set(xlabel="real part (1/s)", ylabel="imaginary part (1/s)")
-    axes.set_title(f"eigenvalues, {says}")
+    axes.set_title(f"eigenvalues, {speed}")
     axes.legend(loc="upper left", handletextpad=0.3)
     return axes
 
@@ -140,14 +145,15 @@ def flow_field(
     plane = np.stack(np.meshgrid(line, line), axis=-1)
     change = flow(reduced, plane)
     speed = np.linalg.norm(change, axis=-1)
-    shown = axes.pcolormesh(line, line, speed, cmap="Greys", shading="gouraud")
-    shown.set_clim(0, 1.8 * float(speed.max()))
+    mesh = axes.pcolormesh(line, line, speed, cmap="Greys", shading="gouraud")
+    # The fastest is a light grey, on which lines and marks are seen.
+    mesh.set_clim(0, 1.8 * float(speed.max()))
     lines: Any = {"color": GREY, "linewidth": 0.6, "arrowsize": 0.7, "density": 1.1}
     axes.streamplot(line, line, change[..., 0], change[..., 1], **lines, zorder=1)
     # Thinner and thinner, so that paths on top of each other are all seen.
     widths = (3.2, *[1.4] * len(paths or {}))
-    drawn = zip((paths or {}).items(), widths, _colours(), strict=False)
-    for (name, path), width, colour in drawn:
+    styles = zip((paths or {}).items(), widths, _colours(), strict=False)
+    for (name, path), width, colour in styles:
         axes.plot(*np.transpose(path), color=colour, lw=width, label=name, zorder=3)
     _mark(axes, {point: tuple(point.kappa) for point in points})
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
@@ -194,14 +200,14 @@ def _mark(axes: Axes, places: Mapping[FixedPoint, tuple[float, ...]]) -> None:
 
 def _heat(axes: Axes, values: np.ndarray) -> None:
     """Draw a matrix in colours symmetric about 0, with its numbers."""
-    largest = float(np.nanmax(np.abs(values))) or 1.0
+    # A matrix of zeros has no range to scale by.
+    largest = float(np.abs(values).max()) or 1.0
     axes.imshow(values, cmap=SIGNED, norm=CenteredNorm(halfrange=1.15 * largest))
     for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            colour = "white" if abs(value) > DARK * largest else "black"
-            text = minus(f"{value:.2f}".replace("-0.00", "0.00"))
-            place: Any = {"ha": "center", "va": "center", "fontsize": 7.5}
-            axes.text(column, row, text, color=colour, **place)
+        colour = "white" if abs(value) > DARK * largest else "black"
+        text = minus(f"{value:.2f}".replace("-0.00", "0.00"))
+        place: Any = {"ha": "center", "va": "center", "fontsize": 7.5}
+        axes.text(column, row, text, color=colour, **place)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

@@ -55,6 +55,7 @@ def mean_curves(
     if not curves:
         on_axes.say(axes, "no network to show")
         return axes
+    # As the comparison sums them: a neuron without a value in one run is in none.
     lags = curves[0].lags
     runs = means_over_networks(totals(curve_levels(curves)), lags)
     a, b = (mean_of_defined(runs[:, k : k + 2].mean(axis=1), axis=0) for k in (0, 2))
@@ -93,11 +94,13 @@ def forest(
         look: Any = {**BAND, "color": colour, "label": margin_name(margin)}
         axes.axvspan(np.exp(-margin), np.exp(margin), **look)
     axes.axvline(1, **ZERO)
+    # Those without a say are named, so that no one looks for them in vain.
     labels = [f"{n.name} ({n.neurons:.0f})" for n in preservation.by_network]
     silent = [f"{name} (no say)" for name, _ in preservation.left_out]
     last = len(labels) + len(silent) + 0.4
     for y, shift in zip([*range(len(labels)), last], shifts, strict=True):
         look = {"color": RED, "ms": 7} if y == last else {"color": BLUE, "ms": 4}
+        # An interval that leaves the picture ends in an arrow.
         ends = np.exp(np.clip([shift.low, shift.high], -reach, reach))
         axes.plot(ends, [y, y], color=look["color"], lw=look["ms"] / 3)
         rim: Any = {"marker": "D" if y == last else "o", "mec": "white", "mew": 0.5}
@@ -145,6 +148,7 @@ def attrition_bars(
 
 def _name_rows(axes: Axes, names: Sequence[str], last: float) -> None:
     """Name a forest's rows, in letters as small as their number asks for."""
+    # Many networks in a low picture would have their names on top of each other.
     height = 72 * axes.bbox.height / axes.figure.dpi  # in points
     size = float(np.clip(0.8 * height / (last + 1.4), 3.5, 8))
     labels = [on_axes.plain(_short(name)) for name in names]
@@ -164,4 +168,5 @@ def _forest_reach(shifts: Sequence[Estimate], margin: float) -> float:
 
 def _short(label: str) -> str:
     """Return a name of at most 32 letters, its middle left out if it is longer."""
+    # The end of a name tells networks of one series apart, the start the series.
     return label if len(label) <= 32 else f"{label[:15]}…{label[-16:]}"

@@ -67,20 +67,25 @@ def loss_curves(
     is not drawn.
     """
     names = dict.fromkeys(
-        name for told in (*losses, *(e.losses for e in evaluations)) for name in told
+        name for part in (*losses, *(e.losses for e in evaluations)) for name in part
     )
+    # Of two names one is the total, and the same as the other.
     parts = [name for name in names if name != "total" or len(names) > 2]
-    seen: list[np.ndarray] = []
+    losses_drawn: list[np.ndarray] = []
     for name in parts:
         colour = COLOURS.get(name, OTHER)
-        update, loss = _series(range(len(losses)), [told.get(name) for told in losses])
+        update, loss = _series(
+            range(len(losses)), [sizes.get(name) for sizes in losses]
+        )
+        # Batches differ by chance: the median shows where the loss goes.
         axes.plot(update, loss, color=colour, alpha=0.3, lw=0.7)
         axes.plot(update, _running_median(loss), color=colour, lw=1.6, label=name)
         where = [e.update for e in evaluations]
         held = _series(where, [e.losses.get(name) for e in evaluations])
         axes.plot(*held, "o", color=colour, ms=3.5, mec="white", mew=0.5)
-        seen += [loss, held[1]]
-    values = np.concatenate([*seen, np.zeros(0)])
+        losses_drawn += [loss, held[1]]
+    # A loss that falls by a factor of ten is a flat line at the end on a linear scale.
+    values = np.concatenate([*losses_drawn, np.zeros(0)])
     if values.size and 0 < 10 * values.min() < values.max():
         axes.set_yscale("log")
     _over_updates(axes, best)
@@ -100,6 +105,7 @@ def accuracy_curve(
         if evaluation.update == best:
             axes.plot(best, evaluation.accuracy, "o", ms=9, mfc="none", mec="black")
             axes.set_title(f"best: {evaluation.accuracy:.3f} at update {best}")
+    # From chance of two answers up, so that pictures of runs compare.
     axes.set(ylabel="held-out accuracy", ylim=(min([*right, 0.5]) - 0.04, 1.04))
     return _over_updates(axes, best)
 
@@ -132,11 +138,12 @@ def _series(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what is a finite number, and where."""
     x = np.array([np.nan if value is None else value for value in values], dtype=float)
-    kept = np.isfinite(x)
-    return np.array(where, dtype=float)[kept], x[kept]
+    finite = np.isfinite(x)
+    return np.array(where, dtype=float)[finite], x[finite]
 
 
 def _running_median(values: np.ndarray) -> np.ndarray:
+    # Windows grow with the tuning: a line is as smooth, however many updates it has.
     half = len(values) // (2 * WINDOW)
     return np.array(
         [np.median(values[max(0, k - half) : k + half + 1]) for k in range(len(values))]

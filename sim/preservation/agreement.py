@@ -91,6 +91,7 @@ def kappa(counts: Float64[np.ndarray, "*lead 3"], neurons: Sums) -> Sums:
         neurons: how many there are.
     """
     by_x, by_y, by_both = (ratio(c, neurons) for c in np.moveaxis(counts, -1, 0))
+    # In both or in neither.
     agree = 1 - by_x - by_y + 2 * by_both
     by_chance = by_x * by_y + (1 - by_x) * (1 - by_y)
     return ratio(agree - by_chance, 1 - by_chance)  # (S21)
@@ -129,6 +130,7 @@ def numbers(sums: Float64[np.ndarray, "*lead networks sums"]) -> dict[str, Sums]
     }.items():
         values[name] = by_pairing[..., CROSS].mean(axis=-1)
         values[f"{name}_floor"] = by_pairing[..., REPEATS].mean(axis=-1)
+    # δ of (S19): the repeats of b over those of a.
     errors = inside.var_x + inside.var_y - 2 * inside.cov
     delta = ratio(errors[..., REPEATS.start + 1], errors[..., REPEATS.start])
     slopes, intercepts = deming(together, delta[..., None])
@@ -189,16 +191,17 @@ def covariates(
     given for every network, or that does not vary within any, is left out.
     """
     rows = [_columns(pair) for pair in pairs]
-    known = np.array([name for name in NAMES if all(name in row for row in rows)])
-    tables = [_complete(row, known) for row in rows]
+    given_names = np.array([name for name in NAMES if all(name in row for row in rows)])
+    tables = [_complete(row, given_names) for row in rows]
+    # A column that is the same everywhere would be the intercept once more.
     varies = np.array(
         [
             any(np.ptp(t[:, 2 + k]) > 0 for t in tables if len(t))
-            for k in range(len(known))
+            for k in range(len(given_names))
         ],
         dtype=bool,
     )
-    names = known[varies]
+    names = given_names[varies]
     tables = [t[:, np.concatenate([[True, True], varies])] for t in tables]
     tables = [t for t in tables if len(t) > 1]
     if not len(names) or not tables:
@@ -219,6 +222,7 @@ def _columns(pair: Pair) -> dict[str, Float64[np.ndarray, " n"]]:
     runs = log_tau(pair)
     cross = np.stack([runs[j] - runs[i] for i, j in PAIRINGS[CROSS]])
     rate = pair.a.rate
+    # A silent neuron has a rate of 0, and no timescale to compare.
     with np.errstate(divide="ignore"):
         columns = {"ratio": mean_of_defined(cross, axis=0), "log_rate": np.log(rate)}
     if np.isnan(rate).all():
@@ -260,8 +264,10 @@ def _slopes(
     scale = np.sqrt(np.einsum("dii->di", square))
     with np.errstate(invalid="ignore", divide="ignore"):
         scaled = square / scale[:, :, None] / scale[:, None, :]
-    known = np.isfinite(scaled).all(axis=(1, 2))
-    known[known] = np.linalg.cond(scaled[known]) < 1e8
+    solvable = np.isfinite(scaled).all(axis=(1, 2))
+    solvable[solvable] = np.linalg.cond(scaled[solvable]) < 1e8
     slopes = np.full(right.shape, np.nan)
-    slopes[known] = np.linalg.solve(square[known], right[known][..., None])[..., 0]
+    slopes[solvable] = np.linalg.solve(square[solvable], right[solvable][..., None])[
+        ..., 0
+    ]
     return slopes

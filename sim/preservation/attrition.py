@@ -55,10 +55,10 @@ class Attrition:
             name: validation.whole(name, getattr(self, name), 0, 2**53)
             for name in _COUNTS
         }
-        known = [status.value for status in Status]
+        statuses = [status.value for status in Status]
         for name, whole in (("lost", "only_first"), ("gained", "only_second")):
             counts = {
-                validation.choice(name, status, known): validation.whole(
+                validation.choice(name, status, statuses): validation.whole(
                     f"{name}[{status!r}]", count, 1, 2**53
                 )
                 for status, count in getattr(self, name).items()
@@ -89,6 +89,7 @@ def attrition(runs: Iterable[tuple[Timescales, Timescales]]) -> Attrition:
         ):
             in_first, in_second = before is Status.OK, after is Status.OK
             counts[_COUNTS[2 * (not in_first) + (not in_second)]] += 1
+            # The rate of the run that found τ: of the other one there may be none.
             if in_first:
                 (kept_rates if in_second else lost_rates).append(rate)
             if in_first and not in_second:
@@ -183,6 +184,7 @@ def ratio_bounds(pair: Pair) -> Float64[np.ndarray, "2 n"]:
     Equal where both have a timescale; infinite where nothing is known on that side.
     """
     (a_low, a_high), (b_low, b_high) = _bounds(pair.a), _bounds(pair.b)
+    # The difference of two intervals: as far apart as their far ends allow.
     return np.stack([b_low - a_high, b_high - a_low])
 
 
@@ -197,15 +199,16 @@ def fit_normal(
     exact = low == high
     if exact.sum() < 2:
         return np.nan, np.nan
+    # Neurons that agree to the last digit would leave no scale to divide by.
     start = low[exact].mean(), max(low[exact].std(), SMALLEST_SD)
     if exact.all():
         return float(start[0]), float(start[1])
     # In units of the exact ones' SD the optimizer's steps are about right.
     centre, scale = start
-    known = (low[exact] - centre) / scale
+    standardized = (low[exact] - centre) / scale
     ends = (low[~exact] - centre) / scale, (high[~exact] - centre) / scale
     fit = optimize.minimize(
-        _surprise, np.zeros(2), args=(known, *ends), jac=True, method="BFGS"
+        _surprise, np.zeros(2), args=(standardized, *ends), jac=True, method="BFGS"
     )
     mean, log_sd = fit.x
     # BFGS may say that it failed where rounding ends it at the optimum all the same.
@@ -228,10 +231,12 @@ def _surprise(
     # Where both ends lie above the mean, the mirror image is the precise one.
     mirrored = lower > 0
     lower, upper = np.where(mirrored, -upper, lower), np.where(mirrored, -lower, upper)
+    # Φ(u) − Φ(l) in logs: far out both are 0 in double precision, their ratio is not.
     log_upper, log_lower = special.log_ndtr(upper), special.log_ndtr(lower)
     within = log_upper + np.log1p(-np.exp(log_lower - log_upper))
     ends = []
     for end in (lower, upper):
+        # An end at infinity has no density, and no product of 0 and ∞ either.
         finite = np.where(np.isfinite(end), end, 0.0)
         power = np.where(np.isfinite(end), -(finite**2) / 2 - within, -np.inf)
         ends.append((np.exp(power) / np.sqrt(2 * np.pi), finite))

@@ -40,9 +40,9 @@ def features(
     x: Float64[np.ndarray, " n"], y: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, "n 6"]:
     """Return what to sum to get `RunMoments`: zeros where x or y is NaN."""
-    both = np.isfinite(x) & np.isfinite(y)
-    x, y = np.where(both, x, 0.0), np.where(both, y, 0.0)
-    return np.stack([both.astype(float), x, y, x * x, y * y, x * y], axis=-1)
+    defined = np.isfinite(x) & np.isfinite(y)
+    x, y = np.where(defined, x, 0.0), np.where(defined, y, 0.0)
+    return np.stack([defined.astype(float), x, y, x * x, y * y, x * y], axis=-1)
 
 
 def moments(sums: Float64[np.ndarray, "*lead 6"]) -> RunMoments:
@@ -104,7 +104,7 @@ class Level(NamedTuple):
         features: what is summed over neurons, neuron × feature.
         trials_a: equally likely deviations of each neuron's log τ at stage a, row ×
             neuron; one row is drawn for all neurons, since they share their trials.
-        trials_b: the same of stage b.
+        trials_b: equally likely deviations at stage b, row × neuron.
     """
 
     features: Float64[np.ndarray, "n features"]
@@ -169,6 +169,7 @@ def resample(
     deviations.
     """
     n_networks = len(levels)
+    # Too few networks to draw from would make draws of one network many times.
     chosen = np.tile(np.arange(n_networks), (draws, 1))
     if not fixed:
         chosen = rng.integers(n_networks, size=(draws, n_networks))

@@ -61,6 +61,7 @@ def compare(
     by_network: tuple[NetworkResult, ...] = ()
     if saying:
         levels = pairings.levels(saying, guarded=False)
+        # Draws are of guarded networks: their guards count for the loss alone.
         guarded = pairings.levels(saying, guarded=True)
         fixed = len(saying) < config.min_networks
         draws = resample(guarded, config.draws, rng, fixed=fixed)
@@ -95,6 +96,7 @@ def median_ratio(pairs: Sequence[Pair], config: PreservationConfig) -> Estimate:
     The interval is Student's over networks; of fixed networks, from the order of their
     neurons' ratios, as if these were independent.
     """
+    # Networks count alike, however many neurons they have.
     ratios = [d[np.isfinite(d)] for d in map(log_ratios, pairs)]
     medians = np.array([np.median(d) for d in ratios if d.size])
     if not medians.size:
@@ -115,6 +117,7 @@ def median_ratio(pairs: Sequence[Pair], config: PreservationConfig) -> Estimate:
 
 def _median_ends(x: Float64[np.ndarray, " n"], level: float) -> Ends:
     """Return the interval of a median by the order of the numbers (S32)."""
+    # The number of ratios below the median is binomial, whatever their distribution.
     rank = int(stats.binom.ppf((1 - level) / 2, x.size, 0.5))
     if rank < 1:  # even the whole range is no interval
         return UNKNOWN
@@ -126,6 +129,7 @@ def _check(pairs: Sequence[Pair]) -> None:
     if not pairs:
         raise ValueError("pairs: got none, need at least one network")
     names = [pair.name for pair in pairs]
+    # Most often a file that was given twice.
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(
@@ -142,12 +146,13 @@ def _check(pairs: Sequence[Pair]) -> None:
 def _why_not(pair: Pair, config: PreservationConfig) -> str:
     """Return why a network has no say, by what its stage a is; "" if it has one."""
     identified = np.isfinite(log_tau(pair)[:2])
-    both = int(identified.all(axis=0).sum())
-    if both < config.min_neurons:
+    in_both_runs = int(identified.all(axis=0).sum())
+    if in_both_runs < config.min_neurons:
         return (
-            f"got {both} of {pair.n} neurons with a timescale in both runs of a, need "
-            f"{config.min_neurons}"
+            f"got {in_both_runs} of {pair.n} neurons with a timescale in both runs of "
+            f"a, need {config.min_neurons}"
         )
+    # The run with fewer, of two that should tell the same.
     fewest = int(identified.sum(axis=1).min())
     # (S17): Clopper and Pearson's lower end of the share that is identified.
     least = float(stats.beta.ppf(config.alpha, fewest, pair.n - fewest + 1))

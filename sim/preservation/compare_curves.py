@@ -125,6 +125,7 @@ def shape_squares(means: Float64[np.ndarray, "*lead 4 lags"]) -> tuple[Sums, Sum
     pairs = []
     for i, j in PAIRINGS:
         x, y = means[..., i, :], means[..., j, :]
+        # sin² from cos², which no scaling of x or y changes.
         size = (x * x).sum(axis=-1) * (y * y).sum(axis=-1)
         pairs.append(1 - ratio((x * y).sum(axis=-1) ** 2, size))  # (S29)
     return _averages(np.stack(pairs, axis=-1))
@@ -143,6 +144,7 @@ def log_areas(means: Float64[np.ndarray, "*lead 4 lags"]) -> Sums:
 
     Of exponentials it is that of their τ, as far as the lags reach.
     """
+    # The runs of a stage are added first, so that one weak first value does no harm.
     total = means.sum(axis=-1)
     area = [
         ratio(
@@ -162,6 +164,7 @@ def margin(curve: Float64[np.ndarray, " lags"], shift_margin: float) -> float:
     times it would be (f − 1)/(f + 1); few lags show less of the difference. NaN for a
     curve that has no centre of mass between its lags.
     """
+    # Lags count from the first bin: the peak at 0 holds the noise of single bins.
     lags = np.arange(float(curve.size))
     centre = float(curve @ lags / curve.sum()) if curve.sum() > 0 else math.nan
 
@@ -234,6 +237,7 @@ def compare_curves(
     lags = curves[0].lags
     level = 1 - 2 * config.alpha
     fixed = len(levels) < config.min_networks
+    # Of a mean over neurons no interval over neurons can be made.
     alone = fixed and any(len(level.features) == 1 for level in levels)
     measured = mean_curves(totals(levels), lags)
     draws = mean_curves(resample(levels, config.draws, rng, fixed=fixed), lags)
@@ -310,9 +314,11 @@ def _repeats_interval(measured: Sums, draws: Sums, level: float) -> Ends:
     independent = float(mean_of_defined(shape_squares(draws)[1].mean(axis=1))) - floor
     if math.isnan(apart) or math.isnan(independent):
         return UNKNOWN
+    # Each of the two runs has half of what they differ by.
     shared = max(floor - independent, 0.0) / 2
     middle = math.sqrt(max(apart - floor + shared, 0.0))
     low, high = t_interval(middle, math.sqrt(shared), 2 * len(measured), level)
+    # Back to squares, in which the other two intervals are.
     return math.copysign(low**2, low), high**2
 
 
@@ -330,6 +336,7 @@ def _weak_stage(
 ) -> str:
     """Return which stage has no autocorrelation to compare, in words; "" if both do."""
     for stage, runs in (("a", slice(0, 2)), ("b", slice(2, 4))):
+        # Where noise may have made the first lag, the shape is noise too.
         lowest, _ = percentile_ends(
             mean_of_defined(starts[..., runs].mean(axis=-1)), level
         )

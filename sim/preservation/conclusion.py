@@ -76,6 +76,7 @@ def conclude(
         why = f"{primary} cannot tell, {' and '.join(against)} say so"
     else:
         why = f"{primary} cannot tell"
+    # The reason of one comparison stands for all: the nearest to the decision.
     return Conclusion(
         verdict=verdict,
         reason=f"{why}; {speaker}: {results[speaker].reason}",

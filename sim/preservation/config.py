@@ -72,10 +72,12 @@ class PreservationConfig:
         for name in _SHARES:
             if fields[name] >= 1:
                 raise ValueError(f"{name}: got {fields[name]}, need less than 1")
+        # The intervals that decide are at 1 − 2 α, which must be something.
         if fields["alpha"] >= 0.5:
             raise ValueError(
                 f"alpha: got {fields['alpha']}, need less than 0.5; 0.05 is usual"
             )
+        # The ends of a 95 % interval are the third of a hundred draws, at least.
         fields["draws"] = validation.whole("draws", self.draws, 100, 10**6)
         fields["min_neurons"] = validation.whole(
             "min_neurons", self.min_neurons, 3, 2**31 - 1
@@ -83,6 +85,7 @@ class PreservationConfig:
         fields["min_networks"] = validation.whole(
             "min_networks", self.min_networks, 2, 2**31 - 1
         )
+        # More than twice the chance must be identified, of all at most.
         if self.chance is not None:
             fields["chance"] = validation.number("chance", self.chance, minimum=0.0)
             if fields["chance"] >= 0.5:
@@ -97,5 +100,6 @@ def chance_of(config: PreservationConfig, method: str) -> float:
     """Return the share of neurons without a timescale that a method gives one."""
     if config.chance is not None:
         return config.chance
+    # Of an unknown estimator the worst that published rules do is assumed.
     estimator = ESTIMATORS.get(method)
     return estimator.chance if estimator else UNKNOWN_CHANCE

@@ -63,13 +63,13 @@ def distances(
         draws: permutations, where there are too many networks for all.
         rng: draws them.
     """
-    a, again, b, b_again = (
+    a, a_again, b, b_again = (
         [row[np.isfinite(row)] for row in rows] for rows in zip(*runs, strict=True)
     )
     unchanged = np.zeros((1, len(runs)), dtype=bool)
     (wasserstein, kolmogorov), *floors = (
         [float(distance[0]) for distance in _exchanged(*pair, unchanged)]
-        for pair in ((a, b), (a, again), (b, b_again))
+        for pair in ((a, b), (a, a_again), (b, b_again))
     )
     ps = (np.nan, np.nan)
     if len(runs) > 1 and not np.isnan(wasserstein):
@@ -95,6 +95,7 @@ def permutations(
     The first network keeps its label where all are taken: exchanging all is no change.
     """
     if networks <= EXACT:
+        # (S25): of an exchange and its opposite one is enough.
         ways = list(itertools.product([False, True], repeat=networks - 1))
         return np.array([(False, *way) for way in ways]), True
     return rng.random((draws, networks)) < 0.5, False

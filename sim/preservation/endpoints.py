@@ -125,12 +125,14 @@ def scatter_estimate(
     mislead it least, and by them of the difference.
     """
     parts = []
+    # Each with its own interval, by which that of the difference is made (S9).
     for part in (_whole, _noise):
         value = float(mean_of_defined(part(totals(levels))))
         parts.append((value, jackknife_means(levels, part, _compared, fixed=fixed)))
     if any(np.isnan(value) for value, _ in parts):
         # Too few neurons with a timescale in both stages, or in a stage and its repeat.
         return Estimate(value=np.nan)
+    # In variances until the end: the root of a mean is no mean of roots.
     above, below = scatter_parts(resampled)
     low, high = hull(
         _variance_interval(parts[0], parts[1], level),
@@ -170,8 +172,8 @@ def _noise(sums: Sums) -> Sums:
 
 
 def _excess_loss(sums: Sums) -> Sums:
-    lost, again = loss(sums)
-    return lost - again
+    by_b, by_repeat = loss(sums)
+    return by_b - by_repeat
 
 
 def _compared(features: Sums) -> Bool[np.ndarray, " n"]:
@@ -224,6 +226,7 @@ def _variance_interval(
     for value, groups in (whole, noise):
         error = jackknife_error([np.log(group) for group in groups])
         low, high = t_interval(float(np.log(value)), *error, level)
+        # Few neurons may have an upper end that no double holds: it is infinite then.
         with np.errstate(over="ignore"):
             sides.append((value, float(np.exp(low)), float(np.exp(high))))
     return difference_of_positives(*sides)

@@ -110,6 +110,7 @@ def read_json(path: str | os.PathLike[str]) -> Preservation:
 def _content(path: str | os.PathLike[str]) -> Any:
     """Return what a JSON file holds, if it is not too large."""
     try:
+        # Before it is read: a file of any size would be held in memory whole.
         size = os.stat(path).st_size
         if size > MAX_BYTES:
             raise UnreadableFile(
@@ -126,15 +127,17 @@ def _build(kind: type[Any], data: Any) -> Any:
     """Construct a record from what `plain` made; the constructor checks values."""
     if not isinstance(data, dict):
         raise ValueError(f"{kind.__name__}: got {data!r}, need its fields by name")
-    known = {field.name for field in fields(kind)}
+    names = {field.name for field in fields(kind)}
+    # Fields with a default may be missing: those were added later.
     needed = {f.name for f in fields(kind) if f.default is MISSING}
-    if not needed <= set(data) <= known:
-        odd = sorted(needed - set(data)) + sorted(set(data) - known)
+    if not needed <= set(data) <= names:
+        odd = sorted(needed - set(data)) + sorted(set(data) - names)
         raise ValueError(f"{kind.__name__}: got odd or missing fields {', '.join(odd)}")
     return kind(**{name: _value(kind, name, item) for name, item in data.items()})
 
 
 def _value(kind: type[Any], name: str, item: Any) -> Any:
+    # What null meant is known by the record alone.
     if item is None:
         return math.nan if kind in GAPPY else None
     if name in ONE.get(kind, ()):

@@ -97,6 +97,7 @@ class Pair:
 
 def log_tau(pair: Pair) -> Float64[np.ndarray, "runs n"]:
     """Return log τ (τ in seconds) of the four `RUNS`; NaN where there is none."""
+    # In logs: a τ that doubles and one that halves are equally far off.
     return np.log(np.stack([getattr(pair, name).tau for name in RUNS]))
 
 
@@ -142,6 +143,7 @@ def with_gaps(
 ) -> Float64[np.ndarray, "..."]:
     """Return a read-only copy after checking it, NaN allowed, infinities not."""
     value = np.asarray(value)
+    # NaN would not pass the check that all numbers be finite.
     missing = np.isnan(value)
     filled = validation.floats(name, np.where(missing, 0.0, value), shape, layout)
     array = np.where(missing, np.nan, filled)
@@ -174,6 +176,7 @@ def trial_replicates(
             "take fewer groups or run more trials"
         )
     assert series.observed is not None
+    # In turn, so that a slow drift over the session is in every group alike.
     group = np.arange(series.batch) % groups
     rows = []
     for k in range(groups):

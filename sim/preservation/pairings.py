@@ -57,6 +57,7 @@ def levels(pairs: Sequence[Pair], *, guarded: bool) -> list[Level]:
             rows = np.concatenate([rows, _guards()])
         identified = np.isfinite(run)
         paired = [identified[i] & identified[j] for i, j in PAIRINGS[CROSS]]
+        # A neuron in half of the pairings adds half of its deviation to their mean.
         share = np.mean(paired, axis=0)
         a, b = trial_deviations(pair)
         networks.append(Level(rows, a * share, b * share))
@@ -105,26 +106,27 @@ def _compared(
     x: Float64[np.ndarray, " n"], y: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, "n width"]:
     """Return the features of one pairing, over the neurons of all networks."""
-    both = np.isfinite(x) & np.isfinite(y)
+    defined = np.isfinite(x) & np.isfinite(y)
     x_ranks, y_ranks = np.full((2, x.size), np.nan)
-    x_ranks[both] = stats.rankdata(x[both])
-    y_ranks[both] = stats.rankdata(y[both])
+    x_ranks[defined] = stats.rankdata(x[defined])
+    y_ranks[defined] = stats.rankdata(y[defined])
+    # Of the negated numbers the upper quartile is the lower one.
     groups = []
     for sign in (1, -1):
-        in_x, in_y = _upper(sign * x, both), _upper(sign * y, both)
+        in_x, in_y = _upper(sign * x, defined), _upper(sign * y, defined)
         groups += [in_x, in_y, in_x & in_y]
     indicators = np.stack(groups, axis=-1).astype(float)
     return np.concatenate([features(x, y), features(x_ranks, y_ranks), indicators], 1)
 
 
 def _upper(
-    x: Float64[np.ndarray, " n"], both: Bool[np.ndarray, " n"]
+    x: Float64[np.ndarray, " n"], defined: Bool[np.ndarray, " n"]
 ) -> Bool[np.ndarray, " n"]:
     """Return which of the neurons that are in both lie above the upper quartile."""
-    if not both.any():
-        return both
+    if not defined.any():
+        return defined
     inside = np.zeros(x.size, dtype=bool)
-    inside[both] = x[both] > np.quantile(x[both], 0.75)
+    inside[defined] = x[defined] > np.quantile(x[defined], 0.75)
     return inside
 
 
@@ -167,6 +169,7 @@ def ratio_variances(
     sums: NetworkSums,
 ) -> Float64[np.ndarray, "*lead networks pairings"]:
     """Return the variance over a network's neurons of the log ratio of each pairing."""
+    # Rounding makes a variance of 0 fall below it.
     spread = each(logs(sums))
     return np.maximum(spread.var_x + spread.var_y - 2 * spread.cov, 0)
 

@@ -65,7 +65,8 @@ class Preservation:
             `median_ratio`, the mean over networks of the median ratio.
         covariates: slopes of the log ratio; see `covariates`.
         distances: between the distributions of τ; None if no network has a say.
-        censored: the mean log ratio with neurons that have no timescale; None likewise.
+        censored: the mean log ratio with neurons that have no timescale; None if no
+            network has a say.
         attrition: who has a timescale in a and b; of all networks, like the next two.
         attrition_a: in a and its repeat.
         attrition_b: in b and its repeat.
@@ -95,6 +96,7 @@ class Preservation:
             "numbers": {str(name): value for name, value in self.numbers.items()},
             "covariates": {str(name): v for name, v in self.covariates.items()},
         }
+        # In this order: the strict margin, and pictures, take the first as the shift.
         names = tuple(endpoint.name for endpoint in fields["endpoints"])
         if names != DECISIVE:
             raise ValueError(f"endpoints: got {names}, need {DECISIVE}")
@@ -115,6 +117,7 @@ class Preservation:
     @property
     def scope(self) -> str:
         """Of which networks the verdict speaks."""
+        # Of fixed networks nothing was drawn from which others could be told.
         n = len(self.by_network)
         if not n:
             return "no network"
@@ -146,6 +149,7 @@ def summary(preservation: Preservation) -> dict[str, Any]:
         "neither": attrition.neither,
     }
     for endpoint in preservation.endpoints:
+        # JSON has no NaN and no infinity.
         ends = (endpoint.estimate.value, endpoint.estimate.low, endpoint.estimate.high)
         report[endpoint.name] = [x if math.isfinite(x) else None for x in ends]
     return report

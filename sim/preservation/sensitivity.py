@@ -143,6 +143,7 @@ def trend(
     Source: Kendall 1938, doi:10.1093/biomet/30.1-2.81.
     """
     defined = np.isfinite(distances)
+    # One-sided: a distance that falls as the error grows is no sign of sensitivity.
     test = stats.kendalltau(levels[defined], distances[defined], alternative="greater")
     return Trend(kendall=float(test.statistic), p=float(test.pvalue))
 
@@ -152,11 +153,13 @@ def _columns(results: Sequence[Preservation]) -> dict[str, np.ndarray]:
     values = np.array(
         [[endpoint.estimate.value for endpoint in r.endpoints] for r in results]
     )
+    # A shift either way is a distance.
     values[:, 0] = np.abs(values[:, 0])
     margins = np.array([[endpoint.margin for endpoint in r.endpoints] for r in results])
     # In margins the three can be added up; below the floor there is no distance.
     beyond = np.maximum(values / margins, 0)
     together = np.sqrt(np.nansum(beyond**2, axis=1))
+    # The sum of nothing is 0, which would say that nothing differs.
     together[np.isnan(values).all(axis=1)] = np.nan
     return {
         "shift": values[:, 0],

@@ -70,8 +70,8 @@ def percentile(
     undefined = np.isnan(draws)
     enough = undefined.mean(axis=-1) <= 1 - DEFINED
     # (S8); a row of NaN alone would make numpy warn.
-    known = np.where(enough[..., None], draws, 0.0)
-    low, high = np.nanpercentile(known, tails, axis=-1)
+    filled = np.where(enough[..., None], draws, 0.0)
+    low, high = np.nanpercentile(filled, tails, axis=-1)
     return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
 
@@ -118,6 +118,7 @@ def hull(*intervals: Ends) -> Ends:
     It lies inside a margin if and only if each of them does, so deciding by it is at
     most as often wrong as deciding by any one.
     """
+    # One that is not known might reach anywhere.
     lows, highs = zip(*intervals, strict=True)
     if any(math.isnan(end) for end in (*lows, *highs)):
         return UNKNOWN
