@@ -80,10 +80,13 @@ def _write_nir(net: Any, path: Path, request: Request) -> Path:
 
 
 def _write_onnx(net: Network, path: Path, request: Request) -> Path:
+    from isotau.targets.onnx_model.fixed_to_onnx import (
+        fixed_step_to_onnx,
+        fixed_to_onnx,
+    )
     from isotau.targets.onnx_model.lif_to_onnx import lif_step_to_onnx, lif_to_onnx
     from isotau.targets.onnx_model.model_file import write_onnx
     from isotau.targets.onnx_model.rate_to_onnx import rate_step_to_onnx, rate_to_onnx
-    from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
 
     if isinstance(net, FixedPointNetwork):
         _refuse(request, "dtype", "onnx of integers")

@@ -31,7 +31,7 @@ from benchmarks.targets.onnx_page import N_IN, onnx_page
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.sim.engines import compiled, reference
-from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
+from isotau.targets.onnx_model.fixed_to_onnx import fixed_step_to_onnx, fixed_to_onnx
 from isotau.targets.onnx_model.session import open_model, run_onnx
 
 SEED = 2026

@@ -103,10 +103,10 @@ from .targets.on_lava.lava_export import export_lava as export_lava
 from .targets.on_lava.profiles import group_profiles as group_profiles
 from .targets.on_lava.profiles import percent as percent
 from .targets.on_lava.to_lava import run_lava as run_lava
+from .targets.onnx_model.fixed_to_onnx import fixed_to_onnx as fixed_to_onnx
 from .targets.onnx_model.lif_to_onnx import lif_to_onnx as lif_to_onnx
 from .targets.onnx_model.model_file import write_onnx as write_onnx
 from .targets.onnx_model.rate_to_onnx import rate_to_onnx as rate_to_onnx
-from .targets.onnx_model.scan import fixed_to_onnx as fixed_to_onnx
 from .targets.onnx_model.session import run_onnx as run_onnx
 from .targets.onnx_model.verify_onnx import verify_onnx as verify_onnx
 from .targets.open_network import open_network as open_network

@@ -1,6 +1,9 @@
 """What an ONNX file cannot hold of a network, and what it needs to run."""
 
-from isotau.convert.ground.errors import Finding, Severity, neuron_range
+from collections.abc import Iterator
+from typing import Any
+
+from isotau.convert.ground.errors import Finding, error, info, warning
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
@@ -20,143 +23,104 @@ RUNTIME = "1.18"
 
 def check_onnx(net: Network) -> list[Finding]:
     """Return what is to be known before a network becomes an ONNX file."""
-    kinds = (RateRNN, LIFNetwork, FixedPointNetwork)
-    if not isinstance(net, kinds):
+    kinds = {
+        RateRNN: (_of_rate, _of_floats),
+        LIFNetwork: (_of_lif, _of_floats),
+        FixedPointNetwork: (_of_fixed,),
+    }
+    if type(net) not in kinds:
         raise TypeError(
             f"net: got {type(net).__name__}, need RateRNN, LIFNetwork or "
             "FixedPointNetwork"
         )
-    if isinstance(net, FixedPointNetwork):
-        found = _of_fixed(net)
-    else:
-        found = _of_rate(net) if isinstance(net, RateRNN) else _of_lif(net)
-        found += _of_floats(net)
-    return [*_of_size(net), *found, _of_runtime(net)]
+    checks: tuple[Any, ...] = (_of_size, *kinds[type(net)], _of_runtime)
+    return [finding for check in checks for finding in check(net)]
 
 
-def _of_size(net: Network) -> list[Finding]:
+def _of_size(net: Network) -> Iterator[Finding]:
+    fixed = isinstance(net, FixedPointNetwork)
     if isinstance(net, FixedPointNetwork):
-        size = sum(block.weights.size for block in net.blocks)
+        size = sum(block.weights.size for block in net.blocks)  # a byte each
     else:
         size = 8 * (net.w_rec.size + net.w_in.size + net.w_out.size)
     if size + OVERHEAD <= MAX_BYTES:
-        return []
-    weights = f"weights: got {size} bytes, need less than {MAX_BYTES}"
-    half = not isinstance(net, FixedPointNetwork) and size // 2 + OVERHEAD <= MAX_BYTES
-    if half:
-        return [Finding(Severity.WARNING, "weights", weights, "only float32 fits")]
-    split = "split the network"
-    return [Finding(Severity.ERROR, "weights", weights, split)]
+        return
+    message = f"weights: got {size} bytes, need less than {MAX_BYTES}"
+    if not fixed and size // 2 + OVERHEAD <= MAX_BYTES:
+        yield warning("weights", message, "only float32 fits")
+    else:
+        yield error("weights", message, "split the network")
 
 
-def _of_rate(net: RateRNN) -> list[Finding]:
-    found = []
+def _of_rate(net: RateRNN) -> Iterator[Finding]:
     if net.x0_std:
-        found.append(
-            Finding(
-                Severity.INFO,
-                "x0_std",
-                f"x0_std: got {net.x0_std:g}, need a start state drawn outside",
-                "the input x takes it; left out, trials start at x0",
-            )
+        yield info(
+            "x0_std",
+            f"x0_std: got {net.x0_std:g}, need a start state drawn outside",
+            "the input x takes it; left out, trials start at x0",
         )
     if net.activation == "lif":
-        found.append(
-            Finding(
-                Severity.INFO,
-                "activation",
-                "activation: got lif, need an operator of ONNX",
-                "it becomes the table that isotau itself interpolates",
-            )
+        yield info(
+            "activation",
+            "activation: got lif, need an operator of ONNX",
+            "it becomes the table that isotau itself interpolates",
         )
     if net.rank:
-        found.append(
-            Finding(
-                Severity.INFO,
-                "m_vectors, n_vectors",
-                f"factors: got rank {net.rank}, need one matrix",
-                "the graph multiplies by w_rec; the factors are in the metadata",
-            )
+        yield info(
+            "m_vectors, n_vectors",
+            f"factors: got rank {net.rank}, need one matrix",
+            "the graph multiplies by w_rec; the factors are in the metadata",
         )
-    return found
 
 
-def _of_lif(net: LIFNetwork) -> list[Finding]:
-    found = []
+def _of_lif(net: LIFNetwork) -> Iterator[Finding]:
     if net.population.any():
-        found.append(
-            Finding(
-                Severity.INFO,
-                "population",
-                f"population: got {int(net.population.max()) + 1}, need one",
-                "the graph has all neurons in one; the numbers are in the metadata",
-            )
+        yield info(
+            "population",
+            f"population: got {int(net.population.max()) + 1}, need one",
+            "the graph has all neurons in one; the numbers are in the metadata",
         )
-    held = net.refractory > 0
-    if held.any():
-        found.append(
-            Finding(
-                Severity.INFO,
-                neuron_range(held),
-                "refractory: got periods in seconds, need steps",
-                f"they are held for whole steps of dt = {net.dt:g} s",
-            )
+    if net.refractory.any():
+        yield info(
+            net.refractory > 0,
+            "refractory: got periods in seconds, need steps",
+            f"they are held for whole steps of dt = {net.dt:g} s",
         )
-    return found
 
 
-def _of_floats(net: FloatNetwork) -> list[Finding]:
-    found = []
+def _of_floats(net: FloatNetwork) -> Iterator[Finding]:
     if net.noise_std:
-        found.append(
-            Finding(
-                Severity.WARNING,
-                "noise_std",
-                f"noise_std: got {net.noise_std:g}, need samples from outside",
-                "the input noise takes standard normal ones; left out, there is none",
-            )
+        yield warning(
+            "noise_std",
+            f"noise_std: got {net.noise_std:g}, need samples from outside",
+            "the input noise takes standard normal ones; left out, there is none",
         )
-    spiking = isinstance(net, LIFNetwork)
-    found.append(
-        Finding(
-            Severity.INFO,
-            "dtype",
-            "numbers: got 53 bits, need 24 in float32",
-            "a spike may move by a step and others follow; float64 keeps all"
-            if spiking
-            else "states differ by about 1e-6 of the largest, more in chaos; float64 "
-            "keeps all",
-        )
+    action = (
+        "states differ by about 1e-6 of the largest, more in chaos; float64 keeps all"
     )
-    return found
+    if isinstance(net, LIFNetwork):
+        action = "a spike may move by a step and others follow; float64 keeps all"
+    yield info("dtype", "numbers: got 53 bits, need 24 in float32", action)
 
 
-def _of_fixed(net: FixedPointNetwork) -> list[Finding]:
-    found = [
-        Finding(
-            Severity.INFO,
-            "w_out",
-            "readout: got floats, need integers on the chip",
-            "it is a float64 part of the graph, only if asked for",
-        )
-    ]
+def _of_fixed(net: FixedPointNetwork) -> Iterator[Finding]:
+    yield info(
+        "w_out",
+        "readout: got floats, need integers on the chip",
+        "it is a float64 part of the graph, only if asked for",
+    )
     if net.noise_exp is not None:
-        found.append(
-            Finding(
-                Severity.INFO,
-                "noise_exp",
-                f"noise_exp: got {net.noise_exp}, need a seed",
-                "the inputs seed and first_trial give the engines' samples; left out, "
-                "both are 0",
-            )
+        yield info(
+            "noise_exp",
+            f"noise_exp: got {net.noise_exp}, need a seed",
+            "the inputs seed and first_trial give the engines' samples; left out, both "
+            "are 0",
         )
-    return found
 
 
-def _of_runtime(net: Network) -> Finding:
+def _of_runtime(net: Network) -> Iterator[Finding]:
     fixed = isinstance(net, FixedPointNetwork)
-    return Finding(
-        Severity.INFO,
+    yield info(
         "runtime",
         f"model: got opset {OPSET}, IR version {IR_VERSION} and Scan, need a runtime "
         "that has them",

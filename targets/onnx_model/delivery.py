@@ -16,6 +16,7 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.targets.onnx_model.graph import Graph
 
 INT32 = 1 << 31
+"""Magnitude from which on a value needs more than 32 bits."""
 
 
 class Sources(NamedTuple):
@@ -56,14 +57,14 @@ def load_weights(graph: Graph, net: FixedPointNetwork) -> list[str]:
     loaded = []
     for k, block in enumerate(net.blocks):
         if not block.weights.any():
-            loaded.append("")
+            loaded.append("")  # it would deliver zeros
             continue
         weights = graph.parameter(f"w_{k}", _bytes(block))
         width = net.n if block.source == "recurrent" else net.n_in
         columns = len(block.pre)
         if columns < width:
-            none = graph.constant(np.zeros((1, net.n)), _bytes(block).dtype)
-            padded = graph.op("Concat", weights, none, axis=0)
+            zeros = graph.constant(np.zeros((1, net.n)), _bytes(block).dtype)
+            padded = graph.op("Concat", weights, zeros, axis=0)
             rows = np.full(width, columns)
             rows[block.pre] = np.arange(columns)
             place = graph.parameter(f"pre_{k}", rows, np.int32)
@@ -79,7 +80,7 @@ def load_weights(graph: Graph, net: FixedPointNetwork) -> list[str]:
 def deliver(
     graph: Graph, net: FixedPointNetwork, weights: list[str], sources: Sources
 ) -> dict[int, Sent]:
-    """Return, by delay, the sum of what the connections of that delay hand over."""
+    """Return, by delay, what the connections of that delay hand over, (H12), (H13)."""
     by_delay: dict[int, list[Sent]] = {}
     for block, loaded in zip(net.blocks, weights, strict=True):
         if not loaded:
@@ -96,6 +97,7 @@ def deliver(
 
 def total(graph: Graph, parts: list[Sent]) -> Sent:
     """Return a sum, in int32 as far as that surely holds it."""
+    # What may leave 32 bits is summed in 64, and wrapped once at the end.
     small = [part for part in parts if part.bound < INT32]
     large = [part for part in parts if part.bound >= INT32]
     if sum(part.bound for part in small) >= INT32:
@@ -119,7 +121,7 @@ def wrapped(graph: Graph, sent: Sent) -> str:
 
 
 def _bytes(block: WeightBlock) -> np.ndarray:
-    """Return a block's weights as bytes, source × neuron: see `_factor`."""
+    """Return a block's weights as bytes, source × neuron; see `_factor`."""
     divided = block.weights.T // _factor(block)
     return divided.astype(np.int8 if block.sign_mode is SignMode.MIXED else np.uint8)
 
@@ -137,9 +139,10 @@ def _graded(block: WeightBlock) -> bool:
 def _spike_sum(graph: Graph, block: WeightBlock, weights: str, spikes: str) -> Sent:
     """Return factor·Σ·2^weight_exp, floored, in int32 or, if need be, int64."""
     value = graph.op("MatMulInteger", spikes, weights)
+    # The largest sum there can be: of a neuron to which all sources send a spike.
     reach = int(np.abs(block.weights.astype(np.int64)).sum(axis=1).max())
     factor, exponent = _factor(block), block.weight_exp
-    if block.sign_mode is SignMode.MIXED:
+    if block.sign_mode is SignMode.MIXED:  # the factor of 2 goes into the exponent
         factor, exponent, reach = 1, exponent + 1, reach // 2
     if exponent >= 0:
         bound = reach << exponent
@@ -150,6 +153,7 @@ def _spike_sum(graph: Graph, block: WeightBlock, weights: str, spikes: str) -> S
         if by != 1:
             value = graph.op("Mul", value, graph.constant(by, kind))
         return Sent(value, bound)
+    # ONNX divides toward zero; what is to be floored is first made positive.
     unit = 1 << -exponent
     rounded = -(-reach // unit)
     if block.sign_mode is SignMode.EXCITATORY:
@@ -176,6 +180,7 @@ def _payload_sum(graph: Graph, block: WeightBlock, weights: str, sent: str) -> S
             value = graph.op("Mul", value, graph.constant(1 << block.weight_exp))
         return Sent(value, 1 << 60)
     value = graph.cast(graph.cast(value, np.int32), np.int64)
+    # 2^31 is a multiple of the unit, and makes every int32 positive.
     unit = 1 << -block.weight_exp
     value = graph.op("Add", value, graph.constant(INT32))
     value = graph.op("Div", value, graph.constant(unit))

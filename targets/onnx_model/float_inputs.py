@@ -1,9 +1,4 @@
-"""Inputs that the graphs of both float networks have: trials, states and noise.
-
-The activations of a `RateRNN` as ONNX operators.
-"""
-
-from collections.abc import Sequence
+"""What the graphs of both float networks have: inputs, states, noise; activations."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +8,19 @@ from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.neuron.fi_curve import lif_table
 from isotau.targets.onnx_model.graph import Graph
 
+DTYPES = ("float32", "float64")
+INPUTS, NOISE = "inputs", "noise"
+STEPS, BATCH = "steps", "batch"
+"""Axes whose lengths are known only when the model runs, and the values that hold
+these, as arrays of one element."""
 OPERATORS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
-"""Those that are one operator, which onnxruntime has in float32 and float64."""
+"""Activations that are one operator, which onnxruntime has in both types."""
 
 
 def add_activation(
     graph: Graph, x: str, activation: str, ceiling: float | None, dtype: str
 ) -> str:
-    """Return the name of r = min(φ(x), ceiling) in a graph.
+    """Return the name of r = min(φ(x), ceiling) in a graph (R6).
 
     Args:
         graph: to which the operators are added.
@@ -64,6 +64,7 @@ def _table(graph: Graph, x: str, dtype: str) -> str:
     along = graph.op("Mul", along, number(1 / table.step))
     along = graph.op("Clip", along, number(0), number(size - 1))
     below = graph.cast(along, "int64")
+    # The last point ends the last piece; it begins none.
     below = graph.op("Min", below, graph.constant(size - 2))
     part = graph.op("Sub", along, graph.cast(below, dtype))
     values = graph.constant(table.values, dtype, "lif_values")
@@ -73,69 +74,61 @@ def _table(graph: Graph, x: str, dtype: str) -> str:
     return graph.op("Add", graph.op("Gather", values, below), gained)
 
 
-DTYPES = ("float32", "float64")
-INPUTS, NOISE = "inputs", "noise"
-TIMES: tuple[str, ...] = ("steps", "batch")
-"""Names of the axes whose lengths are known only when the model runs."""
+def add_inputs(
+    graph: Graph, dtype: str, n_in: int, *, step: bool
+) -> tuple[tuple[str, ...], str]:
+    """Add the trials; return the axes before the channels, and the name of the input.
 
-
-def axes(step: bool) -> tuple[str, ...]:
-    """Return the axes that precede the neurons: batch, or steps and batch."""
-    return TIMES[1:] if step else TIMES
-
-
-def check_dtype(dtype: str) -> str:
-    """Return `dtype` if it is one of `DTYPES`."""
-    return validation.choice("dtype", dtype, DTYPES)
+    Args:
+        graph: to which it is added.
+        dtype: of its numbers.
+        n_in: number of channels.
+        step: whether the graph is of one step, without the axis of time.
+    """
+    validation.choice("dtype", dtype, DTYPES)
+    axes = (BATCH,) if step else (STEPS, BATCH)
+    inputs = graph.input(INPUTS, dtype, [*axes, n_in])
+    for k, axis in enumerate(axes):
+        graph.op("Shape", inputs, start=k, end=k + 1, name=axis)
+    return axes, inputs
 
 
 def add_state(
-    graph: Graph, name: str, dtype: npt.DTypeLike, start: npt.ArrayLike, batch: str
+    graph: Graph, name: str, dtype: npt.DTypeLike, start: npt.ArrayLike
 ) -> str:
     """Add the input of a state and return it for every trial, batch × neuron.
 
     Left out, it is the start state.
 
     Args:
-        graph: to which it is added.
+        graph: to which it is added, with the trials.
         name: of the input.
         dtype: of its numbers.
         start: the state before the first step, one value for each neuron.
-        batch: name of the number of trials, an array of one element.
     """
     row = np.asarray(start)[None]
-    given = graph.input(name, dtype, [f"{name}_batch", row.shape[1]], default=row)
-    shape = graph.op("Concat", batch, graph.constant([1]), axis=0)
-    return graph.op("Expand", given, shape)
+    state = graph.input(name, dtype, [f"{name}_batch", row.shape[1]], default=row)
+    shape = graph.op("Concat", BATCH, graph.constant([1]), axis=0)
+    return graph.op("Expand", state, shape)
 
 
-def add_noise(graph: Graph, dtype: str, n: int, steps: str | None) -> str:
+def add_noise(graph: Graph, dtype: str, n: int, *, step: bool) -> str:
     """Add the input of the noise and return it, ready to be broadcast.
 
     It takes samples of the standard normal distribution. Left out it is one zero, which
     costs no memory.
 
     Args:
-        graph: to which it is added.
+        graph: to which it is added, with the trials.
         dtype: of its numbers.
         n: how many neurons there are.
-        steps: name of the number of steps, an array of one element; None for a graph
-            of one step.
+        step: whether the graph is of one step.
     """
-    dims: Sequence[str] = [f"{NOISE}_{axis}" for axis in axes(steps is None)]
-    none = np.zeros([1] * (len(dims) + 1))
-    given = graph.input(NOISE, dtype, [*dims, f"{NOISE}_n"], default=none)
-    if steps is None:
-        return given
+    axes = (BATCH, "n") if step else (STEPS, BATCH, "n")
+    dims = [f"{NOISE}_{axis}" for axis in axes]
+    noise = graph.input(NOISE, dtype, dims, default=np.zeros([1] * len(dims)))
+    if step:
+        return noise
     # Along time alone: a Scan takes it apart there.
-    return graph.op(
-        "Expand", given, graph.op("Concat", steps, graph.constant([1, 1]), axis=0)
-    )
-
-
-def lengths(graph: Graph, inputs: str) -> tuple[str, str]:
-    """Return the names of the numbers of steps and of trials, for a graph over time."""
-    return (
-        graph.op("Shape", inputs, start=0, end=1, name="steps"),
-        graph.op("Shape", inputs, start=1, end=2, name="batch"),
-    )
+    shape = graph.op("Concat", STEPS, graph.constant([1, 1]), axis=0)
+    return graph.op("Expand", noise, shape)

@@ -4,9 +4,8 @@ The rules are those of `convert/chip/arithmetic.py`. They use that ONNX divides 
 with truncation toward zero, as the chip's decay does, and that a cast to int32 keeps
 the low 32 bits, as the chip's registers do. Shifts of signed numbers do not exist.
 
-The membrane noise_nodes of `convert/chip/philox.py` as ONNX nodes: the same samples.
-
-A product of two 32-bit words fills 64 bits of uint64, for which older onnxruntimes
+The membrane noise has the samples of `convert/chip/philox.py`. A product of two 32-bit
+words fills 64 bits of uint64, for which older onnxruntimes
 (1.18) have no kernel of Mul but one of MatMul. So the words lie in pairs, (c0, c2) and
 (c1, c3), and a MatMul by a 2 × 2 matrix of the multipliers gives both products of a
 round, changed over as the next round wants them.
@@ -39,6 +38,7 @@ def round_keys(graph: Graph, seed: str) -> list[str]:
     halves = [graph.op("Reshape", half, place) for half in (low, high)]
     first = graph.op("Concat", *halves, axis=1)
     steps = graph.op("Concat", first, _word(graph, [list(WEYL)]), axis=0)
+    # (P3) for all rounds at once: [1, r] · [seed; Weyl constants].
     times = _word(graph, [[1, r] for r in range(ROUNDS)])
     keys = graph.op("MatMul", times, steps)
     keys = graph.op("BitwiseAnd", keys, _word(graph, MASK))
@@ -55,8 +55,8 @@ def counters(graph: Graph, first_trial: str, batch: str, n: int) -> str:
     trials = graph.op("Reshape", trials, graph.constant([-1, 1, 1]))
     numbers = _word(graph, np.arange(blocks)[None, :, None])
     shape = graph.op("Concat", batch, graph.constant([blocks, 1]), axis=0)
-    both = [graph.op("Expand", words, shape) for words in (numbers, trials)]
-    return graph.op("Concat", *both, axis=-1, name="counters")
+    words = [graph.op("Expand", word, shape) for word in (numbers, trials)]  # (P1)
+    return graph.op("Concat", *words, axis=-1, name="counters")
 
 
 def noise_nodes(
@@ -76,17 +76,19 @@ def noise_nodes(
     mask, bits = _word(graph, MASK), _word(graph, 32)
     even = counter
     odd = graph.cast(graph.op("Mul", step, graph.constant([1, 0])), np.uint64)
+    # (P2): even words are (c0, c2), odd ones (c1, c3).
     for key in keys:
         products = graph.op("MatMul", even, matrix)
         high = graph.op("BitShift", products, bits, direction="RIGHT")
         mixed = graph.op("BitwiseXor", odd, key)
         even = graph.op("BitwiseXor", high, mixed)
         odd = graph.op("BitwiseAnd", products, mask)
+    # (P4): words in order, each with its low half first, are the neurons in order.
     last = graph.constant([-1])
-    words = [graph.op("Unsqueeze", pair, last) for pair in (even, odd)]
-    words = [graph.op("Concat", *words, axis=-1)]
-    low = graph.op("BitwiseAnd", words[0], _word(graph, (1 << HALF) - 1))
-    high = graph.op("BitShift", words[0], _word(graph, HALF), direction="RIGHT")
+    pairs = [graph.op("Unsqueeze", pair, last) for pair in (even, odd)]
+    words = graph.op("Concat", *pairs, axis=-1)
+    low = graph.op("BitwiseAnd", words, _word(graph, (1 << HALF) - 1))
+    high = graph.op("BitShift", words, _word(graph, HALF), direction="RIGHT")
     halves = [graph.op("Unsqueeze", half, last) for half in (low, high)]
     lanes = graph.op("Concat", *halves, axis=-1)
     padded = -(-n // LANES) * LANES
@@ -98,16 +100,17 @@ def noise_nodes(
 
 
 def _scaled(graph: Graph, halves: str, noise_exp: int) -> str:
-    """Return floor(((255·h >> 16) − 127)·2^(noise_exp − 7)) of 16-bit words h.
+    """Return floor(((255·h >> 16) − 127)·2^(noise_exp − 7)) of 16-bit words h (P6).
 
     Division truncates toward zero, so what is divided is first made positive.
     """
     whole = graph.op("Mul", halves, graph.constant(255))
-    whole = graph.op("Div", whole, graph.constant(1 << HALF))
+    whole = graph.op("Div", whole, graph.constant(1 << HALF))  # (P5) before − 127
     up, down = max(noise_exp - 7, 0), max(7 - noise_exp, 0)
     if not down:
         sample = graph.op("Sub", whole, graph.constant(127))
         return graph.op("Mul", sample, graph.constant(1 << up), name="noise_nodes")
+    # ⌊(w − 127)/2^d⌋ = ⌊(w + 1)/2^d⌋ − 128/2^d, as d is at most 7.
     whole = graph.op("Add", whole, graph.constant(1))
     whole = graph.op("Div", whole, graph.constant(1 << down))
     return graph.op("Sub", whole, graph.constant(1 << (7 - down)), name="noise_nodes")
@@ -120,7 +123,7 @@ def _word(graph: Graph, value: object) -> str:
 LIMIT = arithmetic.STATE_LIMIT
 
 
-class Chip(NamedTuple):
+class ChipValues(NamedTuple):
     """Values that no step changes, computed once outside the loop over time."""
 
     keep_u: str
@@ -135,7 +138,7 @@ class Chip(NamedTuple):
     keys: list[str]
 
 
-class State(NamedTuple):
+class StateValues(NamedTuple):
     """What passes from step to step, trial × neuron."""
 
     u: str
@@ -147,7 +150,7 @@ class State(NamedTuple):
     one slot trial × neuron."""
 
 
-class Moment(NamedTuple):
+class StepInputs(NamedTuple):
     """What a step is given besides the state."""
 
     payloads: str
@@ -158,16 +161,9 @@ class Moment(NamedTuple):
     """0 where u and v are reset first, else 1; "" where they never are."""
 
 
-class Stepped(NamedTuple):
-    """The state after a step, and who spiked, as uint8."""
-
-    state: State
-    spikes: str
-
-
 def load_chip(
     graph: Graph, net: FixedPointNetwork, batch: str, seed: str, first_trial: str
-) -> Chip:
+) -> ChipValues:
     """Return a network's registers, added to the outermost graph.
 
     Args:
@@ -185,7 +181,7 @@ def load_chip(
     bias = arithmetic.effective_bias(net.bias_mant, net.bias_exp)
     whole = graph.constant(unity - arithmetic.DU_OFFSET)
     noisy = net.noise_exp is not None
-    return Chip(
+    return ChipValues(
         keep_u=graph.op("Sub", whole, register("du"), name="keep_u"),
         keep_v=graph.op("Sub", graph.constant(unity), register("dv"), name="keep_v"),
         threshold=graph.op(
@@ -205,24 +201,31 @@ def load_chip(
 
 
 def step(
-    graph: Graph, net: FixedPointNetwork, chip: Chip, state: State, now: Moment
-) -> Stepped:
-    """Return the outcome of one time step, in the order of the reference engine."""
+    graph: Graph,
+    net: FixedPointNetwork,
+    chip: ChipValues,
+    state: StateValues,
+    now: StepInputs,
+) -> tuple[StateValues, str]:
+    """Return the state after one time step, and who spiked, as uint8.
+
+    The order is that of the reference engine.
+    """
     arriving, coming = _arrivals(graph, net, state.ring)
     u = _update_u(graph, _decayed(graph, state.u, chip.keep_u, now.keep), arriving)
-    drive = chip.bias
+    drive = chip.bias  # (H6)
     if net.noise_exp is not None:
         args = (chip.counters, chip.keys, now.number, net.n, net.noise_exp)
         noise = noise_nodes(graph, *args)
         drive = graph.op("Add", noise, drive) if drive else noise
-    kept = _decayed(graph, state.v, chip.keep_v, now.keep)
-    v = _update_v(graph, net, kept, u, drive)
+    decayed = _decayed(graph, state.v, chip.keep_v, now.keep)
+    v = _update_v(graph, net, decayed, u, drive)
     zero, rest = graph.constant(0), ""
-    if chip.refractory:
+    if chip.refractory:  # (H8)
         v = graph.op("Where", graph.op("Greater", state.rest, zero), zero, v)
-    fired = graph.op("Greater", v, chip.threshold, name="fired")
-    v = graph.op("Where", fired, zero, v, name="v_next")
-    if chip.refractory:
+    fired = graph.op("Greater", v, chip.threshold, name="fired")  # (H9)
+    v = graph.op("Where", fired, zero, v, name="v_next")  # (H11)
+    if chip.refractory:  # (H10)
         less = graph.op("Sub", state.rest, graph.constant(1))
         less = graph.op("Max", less, zero)
         rest = graph.op("Where", fired, chip.refractory, less, name="rest_next")
@@ -230,11 +233,11 @@ def step(
     sources = Sources(now.payloads, now.events, spikes)
     sent = delivery.deliver(graph, net, chip.weights, sources)
     ring = _join(graph, net, coming, sent, like=arriving)
-    return Stepped(State(u, v, rest, ring), spikes)
+    return StateValues(u, v, rest, ring), spikes
 
 
 def _decayed(graph: Graph, x: str, keep: str, unless_reset: str) -> str:
-    """Return decay(x), of 0 if there is a reset."""
+    """Return decay(x) (H4), of 0 if there is a reset (H2)."""
     if unless_reset:
         keep = graph.op("Mul", keep, unless_reset)
     product = graph.op("Mul", x, keep)
@@ -242,7 +245,7 @@ def _decayed(graph: Graph, x: str, keep: str, unless_reset: str) -> str:
 
 
 def _update_u(graph: Graph, decayed: str, arriving: str) -> str:
-    """Return wrap_u of decayed + (arriving << 6) as int32 holds it.
+    """Return wrap_u of decayed + (arriving << 6) as int32 holds it, (H3) and (H5).
 
     How far u is beyond −M + 1 … M decides by its sign whether and where it is wrapped.
     """
@@ -258,7 +261,7 @@ def _update_u(graph: Graph, decayed: str, arriving: str) -> str:
 def _update_v(
     graph: Graph, net: FixedPointNetwork, decayed: str, u: str, drive: str
 ) -> str:
-    """Return decayed + u + drive, as int32 holds it, saturated.
+    """Return decayed + u + drive, as int32 holds it, saturated (H7).
 
     After its wrap u is within ±(2^31 − 2^24), and v within 2^23: only a drive beyond
     2^23 can take the sum out of 32 bits.
@@ -279,7 +282,7 @@ def _update_v(
 def _arrivals(
     graph: Graph, net: FixedPointNetwork, ring: str
 ) -> tuple[str, dict[int, str]]:
-    """Return what arrives now, int64, and the rest of the ring in pieces.
+    """Return what arrives now (H1), int64, and the remaining ring in pieces.
 
     The pieces are cut where something is added; each is under the number of steps,
     from the next on, after which its first slot arrives.
@@ -309,13 +312,14 @@ def _join(
     *,
     like: str,
 ) -> str:
-    """Return the ring of the next step: what was under way, and what is sent now."""
+    """Return the ring of the next step: what was under way, and what is sent (H12)."""
     nothing = graph.constant(0)
     if net.slots == 1:
-        if not sent:
+        if not sent:  # zeros of the right shape, which is known only when it runs
             return graph.cast(graph.op("Mul", like, nothing), np.int32)
         return delivery.wrapped(graph, sent[0])
     axis = graph.constant([0])
+    # The slot that has just arrived comes last now, and is empty.
     if net.slots - 1 not in sent:
         empty = graph.op("Mul", like, nothing)
         sent = {**sent, net.slots - 1: delivery.Sent(empty, delivery.INT32)}
@@ -325,13 +329,10 @@ def _join(
         if start not in sent:
             pieces.append(coming[start])
             continue
-        fresh, bound = sent[start]
+        added = sent[start]
         if start in coming:
-            added = delivery.Sent(fresh, bound)
             before = graph.op("Squeeze", coming[start], axis)
             under_way = delivery.Sent(before, min(reach, delivery.INT32 - 1))
             added = delivery.total(graph, [added, under_way])
-        else:
-            added = delivery.Sent(fresh, bound)
         pieces.append(graph.op("Unsqueeze", delivery.wrapped(graph, added), axis))
     return graph.op("Concat", *pieces, axis=0, name="ring_next")

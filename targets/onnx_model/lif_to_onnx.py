@@ -1,17 +1,15 @@
 """`LIFNetwork` as ONNX graphs in floats: over time, and one step."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import onnx
 
 from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
 from isotau.targets.onnx_model.float_inputs import (
-    INPUTS,
+    add_inputs,
     add_noise,
     add_state,
-    axes,
-    check_dtype,
-    lengths,
 )
 from isotau.targets.onnx_model.graph import Dims, Graph, to_model
 from isotau.targets.onnx_model.model_file import properties
@@ -19,7 +17,15 @@ from isotau.targets.onnx_model.model_file import properties
 STATES = {name: f"{name}_after" for name in ("i", "v", "z", "rest", "f")}
 """What the graph remembers: each input, and the output that goes back into it."""
 OUTPUTS = ("spikes", "outputs")
-SAID = ("noise_std", "dt", "tau_syn", "tau_mem", "tau_out", "refractory", "population")
+FIELDS = (
+    "noise_std",
+    "dt",
+    "tau_syn",
+    "tau_mem",
+    "tau_out",
+    "refractory",
+    "population",
+)
 """Fields that are in the metadata."""
 DOC = (
     "Current-based LIF network: i <- i + w_in x + w_rec z; v <- v + a_mem (v_leak - v "
@@ -28,7 +34,7 @@ DOC = (
 )
 
 
-class State(NamedTuple):
+class LIFValues(NamedTuple):
     """Names of what the network remembers between two steps, each batch × neuron."""
 
     i: str
@@ -41,7 +47,7 @@ class State(NamedTuple):
     """Filtered spike trains, in Hz."""
 
 
-def lif_to_onnx(net: LIFNetwork, *, dtype: str = "float64") -> Any:
+def lif_to_onnx(net: LIFNetwork, *, dtype: str = "float64") -> onnx.ModelProto:
     """Return the network as an ONNX model that runs whole trials.
 
     Inputs: `inputs`, steps × batch × channel; with noise_std > 0 `noise`, steps × batch
@@ -57,15 +63,15 @@ def lif_to_onnx(net: LIFNetwork, *, dtype: str = "float64") -> Any:
         dtype: "float32" or "float64"; in float32 a spike may come a step earlier or
             later, after which a recurrent network goes another way.
     """
-    return _model(net, check_dtype(dtype), step=False)
+    return _model(net, dtype, step=False)
 
 
-def lif_step_to_onnx(net: LIFNetwork, *, dtype: str = "float64") -> Any:
+def lif_step_to_onnx(net: LIFNetwork, *, dtype: str = "float64") -> onnx.ModelProto:
     """Return the network as an ONNX model of one step.
 
     Inputs and outputs are those of `lif_to_onnx` without the axis of time.
     """
-    return _model(net, check_dtype(dtype), step=True)
+    return _model(net, dtype, step=True)
 
 
 def start(net: LIFNetwork) -> dict[str, np.ndarray]:
@@ -79,22 +85,17 @@ def start(net: LIFNetwork) -> dict[str, np.ndarray]:
     }
 
 
-def _model(net: LIFNetwork, dtype: str, *, step: bool) -> Any:
+def _model(net: LIFNetwork, dtype: str, *, step: bool) -> onnx.ModelProto:
     graph = Graph("lif_step" if step else "lif")
-    when = axes(step)
-    inputs = graph.input(INPUTS, dtype, [*when, net.n_in])
-    if step:
-        steps, batch = None, graph.op("Shape", inputs, start=0, end=1, name="batch")
-    else:
-        steps, batch = lengths(graph, inputs)
+    when, inputs = add_inputs(graph, dtype, net.n_in, step=step)
     kinds = {name: _kind(name, dtype) for name in STATES}
-    state = State(
+    state = LIFValues(
         **{
-            name: add_state(graph, name, kinds[name], value, batch)
+            name: add_state(graph, name, kinds[name], value)
             for name, value in start(net).items()
         }
     )
-    noise = add_noise(graph, dtype, net.n, steps) if net.noise_std else ""
+    noise = add_noise(graph, dtype, net.n, step=step) if net.noise_std else ""
     neurons = _Neurons(graph, net, dtype)
     jump = graph.op("MatMul", inputs, neurons.w_in)
     if step:
@@ -106,8 +107,8 @@ def _model(net: LIFNetwork, dtype: str, *, step: bool) -> Any:
     graph.output(output, dtype, [*when, net.n_out], name="outputs")
     for name, value in state._asdict().items():
         graph.output(value, kinds[name], ["batch", net.n], name=STATES[name])
-    said = {name: getattr(net, name) for name in SAID} | {"dtype": dtype}
-    return to_model(graph, properties(net, "step" if step else "scan", said), DOC)
+    fields = {name: getattr(net, name) for name in FIELDS} | {"dtype": dtype}
+    return to_model(graph, properties(net, "step" if step else "scan", fields), DOC)
 
 
 def _kind(name: str, dtype: str) -> str:
@@ -119,11 +120,11 @@ class _Neurons:
 
     def __init__(self, graph: Graph, net: LIFNetwork, dtype: str) -> None:
         self.net, self.dtype = net, dtype
-        lost_syn, lost_mem, lost_out = (
+        lost_syn, lost_mem, lost_out = (  # (L7)
             decay_fraction(tau, net.dt)
             for tau in (net.tau_syn, net.tau_mem, net.tau_out)
         )
-        # As in Norse's step, noise enters with v_leak and is scaled with it.
+        # As in Norse's step, noise enters with v_leak and is scaled with it (L9).
         per_step = net.noise_std * np.sqrt(-np.expm1(-2 * net.dt / net.tau_mem))
         values = {
             "a_mem": lost_mem,
@@ -138,47 +139,49 @@ class _Neurons:
         }
         if not net.noise_std:
             del values["noise_lift"]
-        self.own = {k: graph.parameter(k, v, dtype) for k, v in values.items()}
-        self.own["rest_steps"] = graph.parameter("rest_steps", refractory_steps(net))
+        self.constants = {k: graph.parameter(k, v, dtype) for k, v in values.items()}
+        steps = refractory_steps(net)
+        self.constants["rest_steps"] = graph.parameter("rest_steps", steps)
         self.w_in, self.w_rec, self.w_out = (
             graph.op("Transpose", graph.parameter(k, getattr(net, k), dtype))
             for k in ("w_in", "w_rec", "w_out")
         )
 
     def advance(
-        self, graph: Graph, state: State, jump: str, noise: str
-    ) -> tuple[State, str]:
+        self, graph: Graph, state: LIFValues, jump: str, noise: str
+    ) -> tuple[LIFValues, str]:
         """Return the state one dt later and the output, in the record's order."""
-        own, op = self.own, graph.op
+        constants, op = self.constants, graph.op
         z = graph.cast(state.z, self.dtype)
-        i = op("Add", op("Add", state.i, jump), op("MatMul", z, self.w_rec))
-        goal = own["v_leak"]
+        i = op("Add", op("Add", state.i, jump), op("MatMul", z, self.w_rec))  # (L1)
+        goal = constants["v_leak"]
         if noise:
-            goal = op("Add", goal, op("Mul", own["noise_lift"], noise))
+            goal = op("Add", goal, op("Mul", constants["noise_lift"], noise))
         pull = op("Add", op("Sub", goal, state.v), i)
-        v = op("Add", state.v, op("Mul", own["a_mem"], pull))
-        i = op("Add", i, op("Mul", own["a_syn"], i))
-        nothing = graph.constant(0)
-        resting = op("Greater", state.rest, nothing)
-        fired = op("And", op("Greater", v, own["v_th"]), op("Not", resting))
-        v = op("Where", op("Or", resting, fired), own["v_reset"], v)
-        awaiting = op("Max", op("Sub", state.rest, graph.constant(1)), nothing)
-        rest = op("Where", fired, own["rest_steps"], awaiting)
-        jumped = op("Mul", graph.cast(fired, self.dtype), own["f_jump"])
-        f = op("Add", op("Mul", state.f, own["f_kept"]), jumped)
-        output = op("Add", op("MatMul", f, self.w_out), own["b_out"])
-        return State(i, v, graph.cast(fired, np.uint8), rest, f), output
+        v = op("Add", state.v, op("Mul", constants["a_mem"], pull))  # (L2)
+        i = op("Add", i, op("Mul", constants["a_syn"], i))  # (L3)
+        zero = graph.constant(0)
+        resting = op("Greater", state.rest, zero)
+        above = op("Greater", v, constants["v_th"])
+        spikes = op("And", above, op("Not", resting))  # (L4)
+        v = op("Where", op("Or", resting, spikes), constants["v_reset"], v)  # (L5)
+        less = op("Max", op("Sub", state.rest, graph.constant(1)), zero)
+        rest = op("Where", spikes, constants["rest_steps"], less)  # (L6)
+        jumped = op("Mul", graph.cast(spikes, self.dtype), constants["f_jump"])
+        f = op("Add", op("Mul", state.f, constants["f_kept"]), jumped)  # (L12)
+        output = op("Add", op("MatMul", f, self.w_out), constants["b_out"])  # (L13)
+        return LIFValues(i, v, graph.cast(spikes, np.uint8), rest, f), output
 
 
 def _scan(
-    graph: Graph, neurons: _Neurons, state: State, jump: str, noise: str
-) -> tuple[State, str, str]:
+    graph: Graph, neurons: _Neurons, state: LIFValues, jump: str, noise: str
+) -> tuple[LIFValues, str, str]:
     """Return the last state, all spikes and all outputs."""
     body = Graph("lif_body", around=graph)
     dtype = neurons.dtype
     dims: Dims = ["batch", neurons.net.n]
-    before = State(
-        *(body.input(f"{k}_before", _kind(k, dtype), dims) for k in State._fields)
+    before = LIFValues(
+        *(body.input(f"{k}_before", _kind(k, dtype), dims) for k in LIFValues._fields)
     )
     now = [body.input("jump_now", dtype, dims)]
     if noise:
@@ -193,8 +196,8 @@ def _scan(
         *state,
         jump,
         *([noise] if noise else []),
-        names=[*(f"{k}_end" for k in State._fields), "all_spikes", "all_outputs"],
+        names=[*(f"{k}_end" for k in LIFValues._fields), "all_spikes", "all_outputs"],
         body=body.proto(),
         num_scan_inputs=len(now),
     )
-    return State(*end), spikes, outputs
+    return LIFValues(*end), spikes, outputs

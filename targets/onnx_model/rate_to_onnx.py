@@ -1,18 +1,14 @@
 """`RateRNN` as ONNX graphs: over time, and one step."""
 
-from typing import Any
-
 import numpy as np
+import onnx
 
 from isotau.convert.records.rate import RateRNN
 from isotau.targets.onnx_model.float_inputs import (
-    INPUTS,
     add_activation,
+    add_inputs,
     add_noise,
     add_state,
-    axes,
-    check_dtype,
-    lengths,
 )
 from isotau.targets.onnx_model.graph import Graph, to_model
 from isotau.targets.onnx_model.model_file import properties
@@ -22,7 +18,7 @@ STATES = {"x": "x_after"}
 OUTPUTS = ("outputs", "rates")
 ARRAYS = ("w_in", "w_rec", "w_out", "bias", "b_out", "tau", "readout_bias")
 """Fields of the record that are parameters of the graph, under their own names."""
-SAID = ("activation", "ceiling", "noise_std", "x0_std", "dt", "dale")
+FIELDS = ("activation", "ceiling", "noise_std", "x0_std", "dt", "dale")
 """Fields that are in the metadata, with the factors of a low-rank network."""
 DOC = (
     "Rate network: x <- (1 - dt/tau) x + (dt/tau)(w_rec r + w_in u + b) + noise_std xi,"
@@ -30,7 +26,7 @@ DOC = (
 )
 
 
-def rate_to_onnx(net: RateRNN, *, dtype: str = "float32") -> Any:
+def rate_to_onnx(net: RateRNN, *, dtype: str = "float32") -> onnx.ModelProto:
     """Return the network as an ONNX model that runs whole trials.
 
     Inputs: `inputs`, steps × batch × channel; `x`, batch × unit, the state before the
@@ -43,47 +39,41 @@ def rate_to_onnx(net: RateRNN, *, dtype: str = "float32") -> Any:
         net: the network.
         dtype: "float32" or "float64", of all inputs, parameters and outputs.
     """
-    return _model(net, check_dtype(dtype), step=False)
+    return _model(net, dtype, step=False)
 
 
-def rate_step_to_onnx(net: RateRNN, *, dtype: str = "float32") -> Any:
+def rate_step_to_onnx(net: RateRNN, *, dtype: str = "float32") -> onnx.ModelProto:
     """Return the network as an ONNX model of one step.
 
     Inputs and outputs are those of `rate_to_onnx` without the axis of time.
     """
-    return _model(net, check_dtype(dtype), step=True)
+    return _model(net, dtype, step=True)
 
 
-def _model(net: RateRNN, dtype: str, *, step: bool) -> Any:
+def _model(net: RateRNN, dtype: str, *, step: bool) -> onnx.ModelProto:
     graph = Graph("rate_step" if step else "rate")
-    when = axes(step)
-    inputs = graph.input(INPUTS, dtype, [*when, net.n_in])
     for name in ARRAYS:
         if name != "readout_bias" or _reads_apart(net):
             graph.parameter(name, getattr(net, name), dtype)
-    if step:
-        batch = graph.op("Shape", inputs, start=0, end=1, name="batch")
-        steps = None
-    else:
-        steps, batch = lengths(graph, inputs)
-    x = add_state(graph, "x", dtype, net.x0, batch)
-    noise = add_noise(graph, dtype, net.n, steps) if net.noise_std else ""
+    when, inputs = add_inputs(graph, dtype, net.n_in, step=step)
+    x = add_state(graph, "x", dtype, net.x0)
+    noise = add_noise(graph, dtype, net.n, step=step) if net.noise_std else ""
     unit = _Unit(graph, net, dtype)
     drive = graph.op("Add", graph.op("MatMul", inputs, unit.w_in), unit.bias)
-    r = add_activation(graph, x, net.activation, net.ceiling, dtype)
+    r = unit.rates(graph, x)
     if step:
-        x, r = unit.advance(graph, x, r, drive, noise)
-        x_end, states = x, x
+        x_end, r = unit.advance(graph, x, r, drive, noise)
+        states = x_end
     else:
         x_end, states, r = _scan(graph, unit, x, r, drive, noise)
     graph.output(unit.read_out(states, r), dtype, [*when, net.n_out], name="outputs")
     graph.output(r, dtype, [*when, net.n], name="rates")
     graph.output(x_end, dtype, ["batch", net.n], name=STATES["x"])
-    said = {name: getattr(net, name) for name in SAID} | {"dtype": dtype}
+    fields = {name: getattr(net, name) for name in FIELDS} | {"dtype": dtype}
     if net.rank:
         for name in ("m_vectors", "n_vectors"):
-            said[name] = getattr(net, name).tolist()
-    return to_model(graph, properties(net, "step" if step else "scan", said), DOC)
+            fields[name] = getattr(net, name).tolist()
+    return to_model(graph, properties(net, "step" if step else "scan", fields), DOC)
 
 
 def _reads_apart(net: RateRNN) -> bool:
@@ -96,6 +86,7 @@ class _Unit:
 
     def __init__(self, graph: Graph, net: RateRNN, dtype: str) -> None:
         self.graph, self.net, self.dtype = graph, net, dtype
+        # α = dt/τ, and weights times it: no step changes them.
         gain = graph.op("Div", graph.constant(net.dt, dtype, "dt"), "tau", name="gain")
         self.kept = graph.op("Sub", graph.constant(1, dtype), gain, name="kept")
         column = graph.op("Unsqueeze", gain, graph.constant([1]))
@@ -107,27 +98,27 @@ class _Unit:
     def _turned(self, name: str) -> str:
         return self.graph.op("Transpose", name, perm=[1, 0])
 
+    def rates(self, graph: Graph, x: str) -> str:
+        """Return r of states (R3)."""
+        net = self.net
+        return add_activation(graph, x, net.activation, net.ceiling, self.dtype)
+
     def advance(
         self, graph: Graph, x: str, r: str, drive: str, noise: str
     ) -> tuple[str, str]:
-        """Return the state and the rates one dt later, in the record's order."""
+        """Return the state and the rates one dt later, in the record's order (R2)."""
         moved = graph.op("MatMul", r, self.w_rec)
         x = graph.op("Add", graph.op("Mul", self.kept, x), moved)
         x = graph.op("Add", x, drive)
-        if noise:
+        if noise:  # it comes last, and is not scaled with dt/τ
             amplitude = graph.constant(self.net.noise_std, self.dtype, "noise_std")
             x = graph.op("Add", x, graph.op("Mul", amplitude, noise))
-        net = self.net
-        return x, add_activation(graph, x, net.activation, net.ceiling, self.dtype)
+        return x, self.rates(graph, x)
 
     def read_out(self, x: str, r: str) -> str:
-        """Return the outputs of states and rates."""
+        """Return the outputs of states and rates (R4)."""
         if _reads_apart(self.net):
-            shifted = self.graph.op("Add", x, "readout_bias")
-            net = self.net
-            r = add_activation(
-                self.graph, shifted, net.activation, net.ceiling, self.dtype
-            )
+            r = self.rates(self.graph, self.graph.op("Add", x, "readout_bias"))
         return self.graph.op("Add", self.graph.op("MatMul", r, self.w_out), "b_out")
 
 
@@ -145,6 +136,7 @@ def _scan(
     after = unit.advance(body, before[0], before[1], now[0], noise_now)
     for value in after:
         body.output(value, dtype, ["batch", n])
+    # States take as much memory as rates: only where the readout needs them.
     keep_x = _reads_apart(unit.net)
     kept = [after[1], after[0]] if keep_x else [after[1]]
     for k, value in enumerate(kept):

@@ -17,7 +17,7 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.chip_state import ChipState, check_state
 from isotau.convert.records.spikes import Spikes
-from isotau.targets.onnx_model.interface import STATE
+from isotau.targets.onnx_model.fixed_to_onnx import STATE
 from isotau.targets.onnx_model.model_file import read_model, read_properties
 
 NAME = "onnx"
@@ -25,9 +25,10 @@ AT_ONCE = 1 << 24
 """Spikes that onnxruntime is asked for at a time, each a byte."""
 FATAL = 4
 """Level of onnxruntime's log at which errors, which are raised, are not printed too."""
+GRAPHS = ("scan", "step")
+"""Kinds of models: over time, and of one step."""
 
 
-@short_repr
 @short_repr
 @dataclass(frozen=True, slots=True, eq=False)
 class OnnxRun:
@@ -50,7 +51,7 @@ class OnnxRun:
     f: Float64[np.ndarray, "batch n"] | None
 
 
-class Opened(NamedTuple):
+class OpenModel(NamedTuple):
     """A model ready to run: from `open_model`."""
 
     session: Any
@@ -61,7 +62,7 @@ class Opened(NamedTuple):
 
 def open_model(
     model: onnx.ModelProto | str | os.PathLike[str], *, threads: int = 1
-) -> Opened:
+) -> OpenModel:
     """Return a fixed-point model, or the file that holds one, loaded in onnxruntime.
 
     Raises:
@@ -69,11 +70,7 @@ def open_model(
         UnreadableFile: see `read_model`; or no fixed-point model of isotau's, or
             onnxruntime refuses it.
     """
-    if find_spec("onnxruntime") is None:
-        raise ImportError(
-            "onnxruntime: got no such package, need it to run ONNX models; "
-            "pip install onnxruntime"
-        )
+    need_onnxruntime("models")
     threads = validation.whole("threads", threads, 1, 1024)
     if isinstance(model, onnx.ModelProto):
         return _open(model, threads)
@@ -84,37 +81,60 @@ def open_model(
         raise UnreadableFile(f"{os.fspath(model)}: {error}") from error
 
 
-def _open(model: onnx.ModelProto, threads: int) -> Opened:
-    """Return a model loaded in onnxruntime."""
+def need_onnxruntime(what: str) -> None:
+    """Raise ImportError where onnxruntime is not installed."""
+    if find_spec("onnxruntime") is None:
+        raise ImportError(
+            f"onnxruntime: got no such package, need it to run ONNX {what}; pip "
+            "install onnxruntime"
+        )
+
+
+def start_session(model: onnx.ModelProto, threads: int, **settings: Any) -> Any:
+    """Return an onnxruntime session for a model; what it raises is `refusals`.
+
+    Args:
+        model: from memory, so that what was inspected is what runs.
+        threads: for one operator; operators run one after the other.
+        settings: further ones of `onnxruntime.SessionOptions`.
+    """
     import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = FATAL
+    for name, value in settings.items():
+        setattr(options, name, value)
+    # Threads that wait in a loop for work would take the cores of other runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """Return onnxruntime's errors, which have no base of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    said = _properties(model)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = FATAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    refused = (
-        state.Fail,
-        state.InvalidArgument,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NotImplemented,
-        state.RuntimeException,
+    kinds = (getattr(state, name) for name in dir(state))
+    return tuple(
+        kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception)
     )
+
+
+def _open(model: onnx.ModelProto, threads: int) -> OpenModel:
+    """Return a model loaded in onnxruntime."""
+    properties = _properties(model)
     try:
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-    except refused as error:
+        session = start_session(model, threads)
+    except refusals() as error:
         raise UnreadableFile(
             f"model: got {error} from onnxruntime, need a model that it runs"
         ) from error
     optional = session.get_overridable_initializers()
-    return Opened(
+    return OpenModel(
         session=session,
-        properties=said,
+        properties=properties,
         takes=frozenset(entry.name for entry in (*session.get_inputs(), *optional)),
         gives=tuple(entry.name for entry in session.get_outputs()),
     )
@@ -122,26 +142,26 @@ def _open(model: onnx.ModelProto, threads: int) -> Opened:
 
 def _properties(model: onnx.ModelProto) -> dict[str, Any]:
     """Return a fixed-point model's properties, with those that a run needs checked."""
-    said = read_properties(model)
-    if said.get("kind") != "FixedPointNetwork":
+    properties = read_properties(model)
+    kind = properties.get("kind")
+    if kind != "FixedPointNetwork":
         raise UnreadableFile(
-            f"metadata_props: got a model of a {said.get('kind')}, need one of a "
-            "FixedPointNetwork"
+            f"metadata_props: got a model of a {kind}, need one of a FixedPointNetwork"
         )
     try:
-        validation.choice("graph", said["graph"], ("scan", "step"))
+        validation.choice("graph", properties["graph"], GRAPHS)
         for name in ("n", "n_in", "slots"):
-            validation.whole(name, said[name], 1, 1 << 24)
-        validation.number("dt", said["dt"], positive=True)
+            validation.whole(name, properties[name], 1, 1 << 24)
+        validation.number("dt", properties["dt"], positive=True)
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableFile(
             f"metadata_props: got {error}, need what isotau wrote; the file is damaged"
         ) from error
-    return said
+    return properties
 
 
 def run_onnx(
-    model: onnx.ModelProto | str | os.PathLike[str] | Opened,
+    model: onnx.ModelProto | str | os.PathLike[str] | OpenModel,
     messages: Integer[np.ndarray, "steps batch n_in"],
     *,
     seed: int = 0,
@@ -171,27 +191,30 @@ def run_onnx(
         ValueError: messages or a state that do not fit the network, a seed or trial
             number that the noise has not.
     """
-    opened = model if isinstance(model, Opened) else open_model(model, threads=threads)
-    said = opened.properties
-    given = _given(opened, messages, seed, first_trial, state, f)
-    sent = given.pop("messages")
+    opened = model
+    if not isinstance(opened, OpenModel):
+        opened = open_model(opened, threads=threads)
+    known = opened.properties
+    feeds = _feeds(opened, messages, seed, first_trial, state, f)
+    sent = feeds.pop("messages")
     steps, batch = sent.shape[:2]
-    one = said["graph"] == "step"
-    part = 1 if one else max(1, AT_ONCE // (batch * said["n"]))
-    kept: dict[str, list[np.ndarray]] = {}
+    by_step = known["graph"] == "step"
+    part = 1 if by_step else max(1, AT_ONCE // (batch * known["n"]))
+    parts: dict[str, list[np.ndarray]] = {}
     after: dict[str, np.ndarray] = {}
     for begin in progress(range(0, steps, part), "onnxruntime"):
-        now = sent[begin] if one else sent[begin : begin + part]
-        made = _call(opened, given | {"messages": now})
-        after = {k: v for k, v in made.items() if k.endswith("_after")}
-        given |= {name.removesuffix("_after"): value for name, value in after.items()}
-        made["spikes"] = packed.pack(made["spikes"])
-        for name in made.keys() - after.keys():
-            kept.setdefault(name, []).append(made[name][None] if one else made[name])
-    whole = {name: np.concatenate(parts) for name, parts in kept.items()}
-    made_by = {"dt": said["dt"], "engine": NAME, "network": said["fingerprint"]}
+        now = sent[begin] if by_step else sent[begin : begin + part]
+        results = _call(opened, feeds | {"messages": now})
+        after = {k: v for k, v in results.items() if k.endswith("_after")}
+        feeds |= {name.removesuffix("_after"): value for name, value in after.items()}
+        results["spikes"] = packed.pack(results["spikes"])
+        for name in results.keys() - after.keys():
+            value = results[name][None] if by_step else results[name]
+            parts.setdefault(name, []).append(value)
+    whole = {name: np.concatenate(values) for name, values in parts.items()}
+    origin = {"dt": known["dt"], "engine": NAME, "network": known["fingerprint"]}
     return OnnxRun(
-        spikes=Spikes(bits=whole["spikes"], n=said["n"], **made_by),
+        spikes=Spikes(bits=whole["spikes"], n=known["n"], **origin),
         u=whole.get("u_trace"),
         v=whole.get("v_trace"),
         state=_state(after),
@@ -200,8 +223,8 @@ def run_onnx(
     )
 
 
-def _given(
-    opened: Opened,
+def _feeds(
+    opened: OpenModel,
     messages: np.ndarray,
     seed: int,
     first_trial: int,
@@ -209,27 +232,26 @@ def _given(
     f: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """Return the inputs of a model, checked as the engines check them."""
-    said = opened.properties
-    sent = validation.messages(messages, said["n_in"])
+    known = opened.properties
+    sent = validation.messages(messages, known["n_in"])
     batch = sent.shape[1]
-    seed, first = validation.noise_counter(seed, first_trial, batch)
-    given = {
+    seed, first_trial = validation.noise_counter(seed, first_trial, batch)
+    feeds = {
         "messages": sent,
         "seed": np.array(seed, np.uint64),
-        "first_trial": np.array(first, np.int64),
+        "first_trial": np.array(first_trial, np.int64),
     }
     if state is not None:
-        check_state(state, batch, said["n"], said["slots"])
-        given |= {name: np.asarray(getattr(state, name), np.int64) for name in STATE}
+        check_state(state, batch, known["n"], known["slots"])
+        feeds |= {name: np.asarray(getattr(state, name), np.int64) for name in STATE}
     if f is not None:
-        shape = (batch, said["n"])
-        given["f"] = validation.floats("f", f, shape, "batch × neuron")
-    return given
+        feeds["f"] = validation.floats("f", f, (batch, known["n"]), "batch × neuron")
+    return feeds
 
 
-def _call(opened: Opened, given: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return a model's outputs by name."""
-    feeds = {name: value for name, value in given.items() if name in opened.takes}
+def _call(opened: OpenModel, values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return a model's outputs by name; it gets those of the values that it takes."""
+    feeds = {name: value for name, value in values.items() if name in opened.takes}
     return dict(zip(opened.gives, opened.session.run(None, feeds), strict=True))
 
 

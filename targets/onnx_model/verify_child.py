@@ -20,10 +20,11 @@ from isotau.convert.ground import npz
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records import storage
 from isotau.targets.onnx_model.model_file import read_model
+from isotau.targets.onnx_model.session import refusals, start_session
 
 JOB, FEEDS, RESULTS = "job.json", "feeds.npz", "results.npz"
 """Files in the job's folder: what to do, what to feed, and what came of it."""
-SAID = "said.json"
+ACCOUNT = "account.json"
 """What the file says of itself, and how it was run."""
 REFUSED = 4
 """Exit status where the file is at fault; its last line says how."""
@@ -38,7 +39,7 @@ class Refused(UnreadableFile):
     """The file cannot be run, or is not the network's."""
 
 
-class Job(NamedTuple):
+class VerifyJob(NamedTuple):
     """What to run and how.
 
     Attributes:
@@ -69,17 +70,17 @@ class Job(NamedTuple):
 
 def main(folder: Path) -> None:
     """Run the job in `folder` and leave its results there."""
-    job = Job(**json.loads((folder / JOB).read_text()))
+    job = VerifyJob(**json.loads((folder / JOB).read_text()))
     feeds = npz.read_npz(folder / FEEDS, max_bytes=storage.MAX_BYTES)
     # Loaded before the limit, as its own size is no fault of the file's.
-    _runtime_errors()
+    refusals()
     limit_memory(job.need_bytes)
     # Edited files are read too: whether they still do the same is the question.
     model = read_model(job.path, max_bytes=job.max_bytes, unchanged=False)
-    results, said = run(check_maker(model, job.fingerprint), job, feeds)
+    results, account = run(check_maker(model, job.fingerprint), job, feeds)
     arrays: dict[str, Any] = dict(results)
     np.savez(folder / RESULTS, **arrays)
-    (folder / SAID).write_text(json.dumps(said))
+    (folder / ACCOUNT).write_text(json.dumps(account))
 
 
 def limit_memory(need_bytes: int) -> None:
@@ -87,8 +88,10 @@ def limit_memory(need_bytes: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     most = pages * resource.getpagesize() + 4 * need_bytes + SPARE_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    # Results in an archive, each with a head of its own.
     written = need_bytes + (64 << 20)
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
+    # A crash is expected, and its memory of no interest.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -98,10 +101,10 @@ def check_maker(model: Any, fingerprint: str) -> Any:
     Raises:
         Refused: it does.
     """
-    theirs = maker(model) or fingerprint
-    if theirs != fingerprint:
+    named = maker(model) or fingerprint
+    if named != fingerprint:
         raise Refused(
-            f"got a file made from another network ({theirs[:12]!r}), need one made "
+            f"got a file made from another network ({named[:12]!r}), need one made "
             f"from this one ({fingerprint[:12]!r}); export it again"
         )
     return model
@@ -109,13 +112,13 @@ def check_maker(model: Any, fingerprint: str) -> Any:
 
 def maker(model: Any) -> str:
     """Return the fingerprint of the network that a model names; "" for none."""
-    said = {entry.key: entry.value for entry in model.metadata_props}
+    texts = {entry.key: entry.value for entry in model.metadata_props}
     # In a damaged file it may be bytes.
-    return str(said.get("fingerprint", "")).strip('"')
+    return str(texts.get("fingerprint", "")).strip('"')
 
 
 def run(
-    model: Any, job: Job, feeds: Mapping[str, np.ndarray]
+    model: Any, job: VerifyJob, feeds: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return every kept output, the state at the end, and how the file was run.
 
@@ -125,15 +128,9 @@ def run(
     # Imported here, because the caller reads this module's names without it.
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 4
     try:
-        # Written anew: what was inspected is what runs.
-        session = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        # Without the arena, which takes more than is needed, and at once.
+        session = start_session(model, 1, enable_cpu_mem_arena=False)
         return _run(session, job, feeds), {
             "dtype": session.get_inputs()[0].type,
             "maker": maker(model),
@@ -141,33 +138,28 @@ def run(
         }
     except Refused:
         raise
-    except (
-        *_runtime_errors(),
-        EncodeError,
-        MemoryError,
-        RuntimeError,
-        TypeError,
-    ) as error:
+    except (*refusals(), EncodeError, MemoryError, RuntimeError, TypeError) as error:
         raise Refused(
             f"got an error of onnxruntime ({error}), need a graph that it runs"
         ) from error
 
 
 def _run(
-    session: Any, job: Job, feeds: Mapping[str, np.ndarray]
+    session: Any, job: VerifyJob, feeds: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     types = {entry.name: entry.type for entry in session.get_inputs()}
     defaults = {e.name: e.type for e in session.get_overridable_initializers()}
-    made = {entry.name for entry in session.get_outputs()}
+    gives = {entry.name for entry in session.get_outputs()}
     job = job._replace(
-        outputs=[k for k in job.outputs if k in made or k not in job.optional],
+        outputs=[k for k in job.outputs if k in gives or k not in job.optional],
         states={
-            k: v for k, v in job.states.items() if v in made or k not in job.optional
+            k: v for k, v in job.states.items() if v in gives or k not in job.optional
         },
     )
     _need("inputs", set(types), set(types) & set(feeds))
     _need("inputs", set(feeds) | set(job.states), set(types) | set(defaults))
-    _need("outputs", {*job.outputs, *job.states.values()}, made)
+    _need("outputs", {*job.outputs, *job.states.values()}, gives)
+    # A file of whatever precision gets floats of its own.
     ready = {
         name: value.astype(FLOATS.get((types | defaults)[name], value.dtype))
         if value.dtype.kind == "f"
@@ -184,61 +176,48 @@ def _run(
 
 def _in_pieces(
     session: Any,
-    job: Job,
+    job: VerifyJob,
     feeds: Mapping[str, np.ndarray],
     pieces: list[int],
     *,
     by_step: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return outputs, traced states and the last state of runs one after another."""
-    going = {name: value for name, value in feeds.items() if name not in job.sequences}
-    kept: dict[str, list[np.ndarray]] = {k: [] for k in (*job.outputs, *job.traced)}
+    state = {name: value for name, value in feeds.items() if name not in job.sequences}
+    parts: dict[str, list[np.ndarray]] = {k: [] for k in (*job.outputs, *job.traced)}
     names, begin = [*job.outputs, *job.states.values()], 0
     for length in pieces:
         cut = begin if by_step else slice(begin, begin + length)
         piece = {name: feeds[name][cut] for name in job.sequences}
-        got = dict(zip(names, session.run(names, going | piece), strict=True))
-        going |= {name: got[output] for name, output in job.states.items()}
+        values = dict(zip(names, session.run(names, state | piece), strict=True))
+        state |= {name: values[output] for name, output in job.states.items()}
         for name in job.outputs:
-            kept[name].append(got[name][None] if by_step else got[name])
+            parts[name].append(values[name][None] if by_step else values[name])
         for name in job.traced:
-            kept[name].append(going[name][None])
+            parts[name].append(state[name][None])
         begin += length
-        _check_size(kept, job.need_bytes)
-    results = {name: np.concatenate(parts) for name, parts in kept.items()}
-    return results | {f"state.{name}": going[name] for name in job.states}
+        # In every piece, as a hostile graph may make more and more.
+        size = sum(part.nbytes for arrays in parts.values() for part in arrays)
+        if size > job.need_bytes:
+            raise Refused(f"outputs: got {size} bytes, need at most {job.need_bytes}")
+    results = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    return results | {f"state.{name}": state[name] for name in job.states}
 
 
-def _need(what: str, need: set[str], got: set[str]) -> None:
-    if need - got:
+def _need(what: str, need: set[str], present: set[str]) -> None:
+    if need - present:
         raise Refused(
-            f"{what}: got {', '.join(sorted(got)) or 'none'}, need "
+            f"{what}: got {', '.join(sorted(present)) or 'none'}, need "
             f"{', '.join(sorted(need))}"
         )
-
-
-def _check_size(kept: Mapping[str, list[np.ndarray]], most: int) -> None:
-    size = sum(part.nbytes for parts in kept.values() for part in parts)
-    if size > most:
-        raise Refused(f"outputs: got {size} bytes, need at most {most}")
-
-
-def _runtime_errors() -> tuple[type[Exception], ...]:
-    """Return onnxruntime's errors, which have no base of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    found = (getattr(state, name) for name in dir(state))
-    return tuple(
-        kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception)
-    )
 
 
 def _leave(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Say in one line what went wrong and end at once."""
-    said = str(error) if issubclass(kind, UnreadableFile) else ""
-    line = " ".join((said or f"{kind.__name__}: {error}").split())
+    text = str(error) if issubclass(kind, UnreadableFile) else ""
+    line = " ".join((text or f"{kind.__name__}: {error}").split())
     if len(line) > MOST:
         line = f"{line[: MOST // 2]} … {line[-MOST // 2 :]}"
     print(line, file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ from onnx.reference import ReferenceEvaluator
 
 from benchmarks.engine.random_networks import conformance_case, started
 from isotau.sim.engines import compiled, reference
-from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
+from isotau.targets.onnx_model.fixed_to_onnx import fixed_step_to_onnx, fixed_to_onnx
 from isotau.targets.onnx_model.session import open_model, run_onnx
 
 pytest.importorskip("onnxruntime")

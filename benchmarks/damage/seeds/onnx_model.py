@@ -8,10 +8,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.damage.seeds.records import N_IN, N_OUT, N, records
+from isotau.targets.onnx_model.fixed_to_onnx import fixed_to_onnx
 from isotau.targets.onnx_model.lif_to_onnx import lif_to_onnx
 from isotau.targets.onnx_model.model_file import write_onnx
 from isotau.targets.onnx_model.rate_to_onnx import rate_to_onnx
-from isotau.targets.onnx_model.scan import fixed_to_onnx
 
 MAKERS: dict[str, Callable[..., onnx.ModelProto]] = {
     "RateRNN": rate_to_onnx,

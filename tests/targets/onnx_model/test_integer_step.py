@@ -6,10 +6,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from onnx.reference import ReferenceEvaluator
 
 from benchmarks.engine.random_networks import random_network
 from isotau.convert.chip.philox import membrane_samples
-from isotau.targets.onnx_model.scan import fixed_step_to_onnx
+from isotau.targets.onnx_model import integer_step as philox_graph
+from isotau.targets.onnx_model.fixed_to_onnx import fixed_step_to_onnx
+from isotau.targets.onnx_model.graph import Graph, to_model
 
 M = 2**23
 NOTHING = {"du": 0, "dv": 0, "vth": 131071, "bias_mant": 0, "bias_exp": 0}
@@ -126,3 +129,52 @@ def test_a_reset_comes_before_the_dynamics_and_spares_the_ring():
 def test_nothing_is_under_way_without_connections():
     got = stepped(network(2), ring=[5, -5])
     assert got["ring_after"] == [0, 0]
+
+
+def samples(n, noise_exp, *, seed, first_trial, batch, step):
+    """What the nodes make, with every input given as the model runs."""
+    graph = Graph("noise")
+    given = {
+        "seed": np.array(seed, np.uint64),
+        "first_trial": np.array(first_trial),
+        "batch": np.array([batch]),
+        "step": np.array(step),
+    }
+    for name, value in given.items():
+        graph.input(name, value.dtype, value.shape)
+    counter = philox_graph.counters(graph, "first_trial", "batch", n)
+    keys = philox_graph.round_keys(graph, "seed")
+    noise = philox_graph.noise_nodes(graph, counter, keys, "step", n, noise_exp)
+    graph.output(noise, np.int64, ["batch", n])
+    ort = pytest.importorskip("onnxruntime")
+    model = to_model(graph, {})
+    session = ort.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (got,) = session.run(None, given)
+    (again,) = ReferenceEvaluator(model).run(None, given)
+    np.testing.assert_array_equal(got, again)
+    return got
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 40])
+@pytest.mark.parametrize(
+    ("seed", "step", "first_trial"),
+    [
+        (0, 0, 0),
+        (2**64 - 1, 2**32 - 1, 2**32 - 3),
+        (0x299F31D0_082EFA98, 12345, 2**31),
+        (1 << 63, 1, 7),
+    ],
+)
+def test_samples_are_those_of_the_engines(n, seed, step, first_trial):
+    got = samples(n, 7, seed=seed, first_trial=first_trial, batch=3, step=step)
+    trials = first_trial + np.arange(3)
+    np.testing.assert_array_equal(got, membrane_samples(seed, step, trials, n))
+
+
+@pytest.mark.parametrize("noise_exp", range(1, 24))
+def test_they_are_scaled_and_floored(noise_exp):
+    got = samples(200, noise_exp, seed=5, first_trial=0, batch=2, step=3)
+    plain = membrane_samples(5, 3, np.arange(2), 200)
+    np.testing.assert_array_equal(got, np.floor(plain * 2.0 ** (noise_exp - 7)))

@@ -83,7 +83,7 @@ def test_the_spikes_are_those_of_norse(noisy):
     assert made["outputs"] == pytest.approx(outputs, rel=1e-10, abs=1e-10)
     assert made["v_after"] == pytest.approx(end.lif.v.numpy(), abs=1e-14)
     assert made["i_after"] == pytest.approx(end.lif.i.numpy(), abs=1e-14)
-    assert (made["rest_after"] == end.rest.numpy()).all()
+    assert (made["rest_after"] == end.refractory_left.numpy()).all()
     assert (made["z_after"] == spikes[-1]).all()
 
 

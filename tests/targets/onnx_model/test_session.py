@@ -8,8 +8,8 @@ from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.ground.errors import DoesNotFit, UnreadableFile
 from isotau.sim.engines import reference
 from isotau.targets.onnx_model import session
+from isotau.targets.onnx_model.fixed_to_onnx import fixed_step_to_onnx, fixed_to_onnx
 from isotau.targets.onnx_model.model_file import write_onnx
-from isotau.targets.onnx_model.scan import fixed_step_to_onnx, fixed_to_onnx
 from isotau.targets.onnx_model.session import open_model, run_onnx
 
 

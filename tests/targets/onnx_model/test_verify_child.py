@@ -11,13 +11,13 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.storage import fingerprint
 from isotau.targets.onnx_model.rate_to_onnx import STATES, rate_to_onnx
 from isotau.targets.onnx_model.verify_child import (
+    ACCOUNT,
     FEEDS,
     JOB,
     REFUSED,
     RESULTS,
-    SAID,
-    Job,
     Refused,
+    VerifyJob,
     check_maker,
     maker,
 )
@@ -84,7 +84,7 @@ def job(folder, content, **changes):
         "optional": [],
         "need_bytes": 1 << 16,
     }
-    (folder / JOB).write_text(json.dumps(Job(**fields | changes)._asdict()))
+    (folder / JOB).write_text(json.dumps(VerifyJob(**fields | changes)._asdict()))
     inputs = np.random.default_rng(1).normal(size=(STEPS, BATCH, 2))
     np.savez(folder / FEEDS, inputs=inputs, x=np.zeros((BATCH, N)))
     return str(folder)
@@ -125,8 +125,8 @@ def test_a_job_leaves_its_results(tmp_path):
         "x": (STEPS, BATCH, N),
         "state.x": (BATCH, N),
     }
-    said = json.loads((tmp_path / "job" / SAID).read_text())
-    assert said["dtype"] == "tensor(float)" and said["maker"] == fingerprint(NET)
+    account = json.loads((tmp_path / "job" / ACCOUNT).read_text())
+    assert account["dtype"] == "tensor(float)" and account["maker"] == fingerprint(NET)
 
 
 @pytest.mark.slow

@@ -6,11 +6,11 @@ from benchmarks.engine.random_networks import random_network
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.sim.engines import reference
-from isotau.targets.onnx_model.verify_result import trial_of
+from isotau.targets.onnx_model.expected_run import expected_run
 
 
 def drawn(net, seed=0, engine=None):
-    return trial_of(net, trials=4, steps=20, seed=seed, engine=engine)
+    return expected_run(net, trials=4, steps=20, seed=seed, engine=engine)
 
 
 def test_a_rate_network_is_run_on_the_noise_that_is_fed():
