@@ -152,9 +152,9 @@ def verify(
     """
     # The reference engine: an oracle that shares no kernel with what is verified.
     from isotau.sim.engines import reference
-    from isotau.targets.onnx_model.verify_onnx import verify_onnx
     from isotau.targets.onnx_model.verify_onnx import as_json as result_as_json
     from isotau.targets.onnx_model.verify_onnx import describe as describe_result
+    from isotau.targets.onnx_model.verify_onnx import verify_onnx
     from isotau.targets.open_network import open_network
 
     opened = open_network(network)
