@@ -15,7 +15,7 @@ class ConversionStudy:
         train: what the networks are trained by.
         fit: trials for the conversion, fit and choice together.
         test: other trials, for the figures.
-        needed: accuracy at which a network counts as right; None where it must keep to
+        least: accuracy at which a network counts as right; None where it must keep to
             within 0.03 of the rate network's.
         scaled: networks that are also converted by the published mapping with one λ.
     """
@@ -24,7 +24,7 @@ class ConversionStudy:
     train: TrainRequest
     fit: int
     test: int
-    needed: float | None = 0.95
+    least: float | None = 0.95
     scaled: int = 0
 
 

@@ -36,7 +36,7 @@ def summarize(name: str, figures: dict[str, Any]) -> dict[str, Any]:
     learned = [net for net in nets if net["rate"]["accuracy"] >= LEARNED]
     summary: dict[str, Any] = {
         "title": TITLES[name],
-        "needed": STUDIES[name].needed,
+        "needed": STUDIES[name].least,
         "tried": len(nets),
         "learned": len(learned),
         "training": figures["training"],
@@ -79,8 +79,9 @@ def _method(name: str, nets: list[dict[str, Any]], method: str) -> dict[str, Any
 
 
 def _is_right(name: str, net: dict[str, Any], method: str, stage: str) -> bool:
-    needed = STUDIES[name].needed
-    least = net["rate"]["accuracy"] - 0.03 if needed is None else needed
+    least = STUDIES[name].least
+    if least is None:
+        least = net["rate"]["accuracy"] - 0.03
     return bool(net[method][stage]["accuracy"] >= least)
 
 

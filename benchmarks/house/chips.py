@@ -149,8 +149,8 @@ def of_tune(root: Path, preparation: Preparation, *, quantized: bool) -> Any:
     lesson = lesson_of(typical, lif, score=near, loss="mse", seed=0)
     lesson = lesson._replace(typical=typical, peak=float(np.abs(inputs).max()))
     config = settings(updates=0, evaluate_trials=4)
-    asked = plan(config=config, quantized=quantized, reference="lif")
-    return tune(lif, lesson, asked).fixed
+    tuning = plan(config=config, quantized=quantized, reference="lif")
+    return tune(lif, lesson, tuning).fixed
 
 
 def chips_of(root: Path) -> dict[str, Any]:

@@ -97,15 +97,15 @@ def unseen_by_mypy(checkout: Checkout, names: Iterable[str]) -> tuple[set[str], 
             f"mypy: got no verdict on any name, need one for each:\n{mypy.stdout}"
             f"{mypy.stderr[-2000:]}"
         )
-    known, refused = set(), set()
+    visible, refused = set(), set()
     for line, kind, text in verdicts:
         name = candidates[int(line) - 2]
         # Beside an error mypy reveals the type as Any, which says no more.
         if kind == "error":
             refused.add(name)
         elif "Revealed type" in text and '"Any"' not in text:
-            known.add(name)
-    return set(candidates) - {ABSENT} - (known - refused), ABSENT not in refused
+            visible.add(name)
+    return set(candidates) - {ABSENT} - (visible - refused), ABSENT not in refused
 
 
 def measure_names(checkout: Checkout) -> dict[str, Any]:

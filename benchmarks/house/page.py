@@ -120,7 +120,7 @@ def _walk(part: Measures) -> str:
 def _duplicates(part: Measures) -> list[str]:
     places = part["places"]
     pairs = sorted((*places["exact"], *places["shape"]), key=lambda pair: -pair[2])
-    return [f"{one} and {other}: {n} lines" for one, other, n in pairs[:LISTED]]
+    return [f"{first} and {second}: {n} lines" for first, second, n in pairs[:LISTED]]
 
 
 def _words(part: Measures) -> str:

@@ -55,13 +55,13 @@ class Walk:
     def holds_network(self, value: Any, depth: int = DEPTH) -> bool:
         """Return whether a value is a network, or a record or sequence with one."""
         kind = type(value)
-        ours = str(kind.__module__).startswith(self.prefix)
-        if ours and kind.__name__ in NETWORKS:
+        own_class = str(kind.__module__).startswith(self.prefix)
+        if own_class and kind.__name__ in NETWORKS:
             return True
         if depth == 0:
             return False
         parts: Sequence[Any] = ()
-        if ours:
+        if own_class:
             names = getattr(kind, "__dataclass_fields__", ())
             parts = [getattr(value, name, None) for name in names]
         if isinstance(value, tuple | list):

@@ -16,9 +16,8 @@ from benchmarks.synthetic.parameters import (
     count_units,
     per_unit,
 )
-from benchmarks.synthetic.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth, spike_times
 from isotau.convert.ground import validation
-from isotau.convert.records.spikes import SpikeTimes
 
 SOURCE = "Hawkes"
 BEFORE = 20.0
@@ -119,14 +118,8 @@ def _generated(
 ) -> Generated:
     rate, alpha, tau = law
     weight = rate * alpha * (2 - alpha) / (2 * tau * (1 - alpha) ** 2)
-    times, trial, neuron = events
-    data = SpikeTimes(
-        times=np.minimum(times, np.nextafter(duration, 0)),
-        trial=trial,
-        neuron=neuron,
-        trials=np.full(rate.size, trials),
-        duration=duration,
-        source=SOURCE,
+    data = spike_times(
+        events, n=rate.size, trials=trials, duration=duration, source=SOURCE
     )
     truth = Truth(
         taus=np.where(alpha > 0, tau, np.nan)[None],

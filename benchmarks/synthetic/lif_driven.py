@@ -15,9 +15,8 @@ from benchmarks.synthetic.parameters import (
     per_unit,
     whole_bins,
 )
-from benchmarks.synthetic.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth, spike_times
 from isotau.convert.ground import validation
-from isotau.convert.records.spikes import SpikeTimes
 from isotau.sim.timescales.records.series import Series
 
 SOURCE = "LIF driven by OU noise"
@@ -145,17 +144,8 @@ def lif_spikes(
     )
     noise = (per_unit("sd", sd, n, minimum=0), tau_s)
     before = int(np.ceil(BEFORE * max(tau_s.max(), tau_mem.max()) / dt))
-    times, trial, neuron = kernels.lif_trials(
-        cell, noise, trials, steps, before, dt, rng
-    )
-    data = SpikeTimes(
-        times=times,
-        trial=trial,
-        neuron=neuron,
-        trials=np.full(n, trials),
-        duration=steps * dt,
-        source=SOURCE,
-    )
+    events = kernels.lif_trials(cell, noise, trials, steps, before, dt, rng)
+    data = spike_times(events, n=n, trials=trials, duration=steps * dt, source=SOURCE)
     truth = Truth(
         taus=tau_s[None],
         mean=np.full(n, np.nan),

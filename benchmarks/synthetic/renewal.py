@@ -18,10 +18,9 @@ from benchmarks.synthetic.parameters import (
     count_units,
     per_unit,
 )
-from benchmarks.synthetic.truth import Generated, Truth
+from benchmarks.synthetic.truth import Generated, Truth, spike_times
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.spikes import SpikeTimes
 
 
 @short_repr
@@ -147,13 +146,5 @@ def _spikes(
         autocovariance=autocovariance,
         point_process=True,
     )
-    times, trial, neuron = events
-    data = SpikeTimes(
-        times=times,
-        trial=trial,
-        neuron=neuron,
-        trials=np.full(n, trials),
-        duration=duration,
-        source=source,
-    )
+    data = spike_times(events, n=n, trials=trials, duration=duration, source=source)
     return Generated(data=data, truth=truth)

@@ -94,6 +94,35 @@ class Generated:
     truth: Truth
 
 
+def spike_times(
+    events: tuple[np.ndarray, np.ndarray, np.ndarray],
+    *,
+    n: int,
+    trials: int,
+    duration: float,
+    source: str,
+) -> SpikeTimes:
+    """Return drawn events as a recording in which every neuron has every trial.
+
+    Args:
+        events: times in seconds, trials and neurons, one entry per spike.
+        n: number of neurons.
+        trials: number of trials.
+        duration: of a trial, in seconds.
+        source: name of the process.
+    """
+    times, trial, neuron = events
+    return SpikeTimes(
+        # A sum of steps may round to the end of the trial, which is outside of it.
+        times=np.minimum(times, np.nextafter(duration, 0)),
+        trial=trial,
+        neuron=neuron,
+        trials=np.full(n, trials),
+        duration=duration,
+        source=source,
+    )
+
+
 def bin_mean(truth: Truth, bin_width: float, bins: int) -> np.ndarray:
     """Return the mean count (integral, of a signal) of every bin, bins × neuron."""
     edges = bin_width * np.arange(bins + 1)
