@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 WIDTH = 88
 MISSING = "–"
 """In place of a number that does not exist."""
+_CODE = re.compile(r"`[^`]*`")
 _NUMBER = re.compile(r"\**[+−-]?\d(?!.*, [^\W\d])")
 """The begin of a cell that is a number with its unit and interval, and no sentence."""
 
@@ -162,14 +163,17 @@ def _section(section: PageSection, level: int) -> list[str]:
 
 
 def _wrap(text: str, indent: str = "") -> str:
-    return textwrap.fill(
+    # Paths and commands must stay whole to be copied and searched for: spaces within
+    # code are out of the wrapper's sight until it is done.
+    text = _CODE.sub(lambda code: code.group().replace(" ", "\0"), text)
+    lines = textwrap.fill(
         text,
         WIDTH,
         subsequent_indent=indent,
-        # Paths and commands must stay whole to be copied.
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return lines.replace("\0", " ")
 
 
 def _flush_right(table: MarkdownTable) -> list[bool]:

@@ -34,8 +34,8 @@ def test_a_table_without_rows_is_its_head():
     assert page.render_table(MarkdownTable(["a", "b"], [])) == "| a | b |\n|---|---|"
 
 
-def test_lines_are_broken_between_words_alone():
-    word = "`--an-option-" + 90 * "x" + "`"
+def test_lines_are_broken_between_words_and_outside_of_code():
+    word = "`python -m " + 90 * "x" + "`"
     lines = render(PageSection("Page", [f"{'word ' * 30}{word}", ["item " * 30]]))
     assert word in lines
     assert all(len(line) <= page.WIDTH for line in lines.split("\n") if word != line)
