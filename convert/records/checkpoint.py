@@ -37,22 +37,22 @@ class Checkpoint(NamedTuple):
 
 
 def write_checkpoint(
-    path: Path, whose: Mapping[str, Any], checkpoint: Checkpoint
+    path: Path, run: Mapping[str, Any], checkpoint: Checkpoint
 ) -> None:
-    """Write a checkpoint and whose it is; the file appears whole or not."""
+    """Write a checkpoint and the identity of its run; the file appears whole or not."""
     header, arrays = checkpoint
-    text = np.array(json.dumps({"whose": whose, **header}, sort_keys=True))
+    text = np.array(json.dumps({"whose": run, **header}, sort_keys=True))
     members: dict[str, Any] = {"header": text, **arrays}
     with atomic(path) as stream:
         np.savez(stream, **members)
 
 
-def read_checkpoint(path: Path, whose: Mapping[str, Any], kind: str) -> Checkpoint:
+def read_checkpoint(path: Path, run: Mapping[str, Any], kind: str) -> Checkpoint:
     """Return what a file holds.
 
     Args:
         path: written by `write_checkpoint`.
-        whose: identity of the run that is to go on.
+        run: identity of the run that is to go on.
         kind: "training" or "tuning", for messages.
 
     Raises:
@@ -64,7 +64,7 @@ def read_checkpoint(path: Path, whose: Mapping[str, Any], kind: str) -> Checkpoi
         header = json.loads(str(arrays.pop("header")))
         owner = dict(header["whose"])
     # through JSON, as the file's went: tuples are lists there
-    _check_identity(path, owner, json.loads(json.dumps(whose)))
+    _check_identity(path, owner, json.loads(json.dumps(run)))
     return Checkpoint(header, arrays)
 
 

@@ -84,6 +84,7 @@ def analytic_inverse_lambda(
             f"lowest, highest: got {lowest} and {highest} Hz, need 0 ≤ lowest ≤ "
             "highest and highest > 0"
         )
+    # of λ, which the least squares find, not of its inverse
     bounds = 1 / highest, 1 / lowest if lowest else np.inf
     x, weights = _histogram(x)
     floor = -1.0 if rate.activation == "tanh" else 0.0
@@ -107,6 +108,7 @@ def analytic_inverse_lambda(
         ends = [np.log(GAINS[[0, -1]])] * fit_gain + [
             1e3 * OFFSETS[[0, -1]]
         ] * fit_offset
+        # Nelder and Mead's simplex: the curve is linear between points, without slope
         place = minimize(
             squared,
             place,
@@ -116,6 +118,7 @@ def analytic_inverse_lambda(
         ).x
     unit, drive = _volts(place, constants.unit, leak, fit_gain, fit_offset)
     scale, error = _project(fi, unit * x + drive, target, weights, bounds)
+    # silent wherever the unit is active: any λ would do as badly
     if not scale > 0:
         raise ValueError(
             "x: got states where neuron and unit are never both active, need some; "
@@ -168,6 +171,7 @@ def candidate_constants(
     much noise widen its foot. Refractory periods that are no multiple of dt are left
     out.
     """
+    # the neuron itself first: among equals the least change wins
     variants = [
         replace(constants, tau_mem=tau, refractory=period, noise_std=noise)
         for tau, period, noise in product(TAU_MEM, REFRACTORY, NOISE_STD)
@@ -190,6 +194,7 @@ def matched_constants(match: LambdaMatch) -> LIFConstants:
 
 def _histogram(x: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean x of each bin that was visited, and the share of visits."""
+    # of a long run, only where it went and how often matters
     x = validation.floats("x", x, np.shape(x), "states").ravel()
     if not x.size:
         raise ValueError("x: got no states, need those that the network visited")

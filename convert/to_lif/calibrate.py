@@ -88,6 +88,7 @@ def calibrate(
         raise ValueError(
             f"trials: got steps of {trials.dt} s, need the network's {rate.dt} s"
         )
+    # drawn here, as the fit needs the states from the first on (R5)
     rng = np.random.default_rng(seed)
     x0 = rng.normal(rate.x0, rate.x0_std, (trials.batch, rate.n))
     example = simulate_rate(rate, trials.inputs, rng=rng, x0=x0, keep_x=True)

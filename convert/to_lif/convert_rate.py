@@ -94,6 +94,7 @@ def convert_rate(
         raise ValueError(
             f"trials: got {trials.batch}, need at least 3 to fit and judge"
         )
+    # copies come first: each is then calibrated, or searched for, as a unit
     wide = replicate(rate, config.copies) if config.copies > 1 else rate
     if config.method == "scale":
         return search_lambda(
@@ -117,6 +118,7 @@ def _calibrated(
     progress: Progress,
 ) -> Conversion:
     """Return the best of the calibrations, of which one after another is tried."""
+    # judged on others, or the fit with the most freedom would win
     fitted = max(2, round(FITTED * trials.batch))
     fit_trials, judged = (
         subset(trials, part) for part in (slice(0, fitted), slice(fitted, None))
@@ -127,6 +129,7 @@ def _calibrated(
     enough = config.good_enough * float(score(outputs, judged).mean())
     attempts: list[tuple[Candidate, Calibration]] = []
     base = config.calibration
+    # what suits the activation, if anything is known of it
     first = [FIRST[rate.activation]] if rate.activation in FIRST else []
     pairs = [
         (factor, offset if base.offset is None else base.offset)
@@ -143,11 +146,13 @@ def _calibrated(
             progress=progress,
         )
         fine = refine(judged, calibration.constants.dt)
+        # a round may also make a network worse: each is a candidate
         for rounds in range(len(calibration.networks)):
             candidate = _try(calibration, rounds, fine, score, seed, progress)
             attempts.append((candidate, calibration))
         if max(candidate.accuracy for candidate, _ in attempts) >= enough:
             break
+    # the best of all, not the last: among networks good enough the error decides
     best, calibration = max(attempts, key=lambda pair: merit(pair[0]))
     assert best.rounds is not None
     return Conversion(

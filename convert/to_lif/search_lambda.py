@@ -84,7 +84,7 @@ def rate_to_lif(
         )
     tau = np.maximum(rate.tau - lag, constants.dt)  # (C1)
     q = decay_fraction(tau, constants.dt)[:, None]
-    ones = np.ones(rate.n)
+    units = np.ones(rate.n)
     start = {}
     if from_x0:  # (C6)
         r = activate(rate.x0, rate.activation, rate.ceiling)
@@ -101,11 +101,11 @@ def rate_to_lif(
         w_out=output_gain / inverse_lambda * rate.w_out,  # (C4)
         b_out=rate.b_out,
         tau_syn=tau,
-        tau_mem=constants.tau_mem * ones,
-        v_th=constants.v_th * ones,
+        tau_mem=constants.tau_mem * units,
+        v_th=constants.v_th * units,
         v_leak=constants.v_leak + drive + constants.unit * rate.bias,  # (C5)
-        v_reset=constants.v_reset * ones,
-        refractory=constants.refractory * ones,
+        v_reset=constants.v_reset * units,
+        refractory=constants.refractory * units,
         noise_std=constants.noise_std,
         dt=constants.dt,
         **start,
@@ -151,7 +151,7 @@ def search_lambda(
         trials: what the search runs on; resampled to the neurons' dt.
         score: the task's rule.
         seed: of the membrane noise and of the rate network's.
-        grid: values of 1/λ to try instead of the analytic ones, in Hz.
+        grid: values of 1/λ to try instead of the analytic units, in Hz.
         drives: constant drives to try, in volts; (0.0,) for the published bias alone.
         match_output: fit a gain on the output to the target for every candidate, by
             least squares; otherwise the published mapping, whose amplitude is often 2

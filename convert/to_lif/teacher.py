@@ -272,7 +272,7 @@ class Teacher:
     def network(self, drive: LinearFit | None, output: LinearFit | None) -> LIFNetwork:
         """Return the LIF network with these weights, or with none."""
         rate, neuron = self.rate, self.neuron
-        n, ones = rate.n, np.ones(rate.n)
+        n, units = rate.n, np.ones(rate.n)
         constant, weights = rate.bias, np.zeros((n, n))
         if drive is not None:
             constant = self.constant(drive)
@@ -284,11 +284,11 @@ class Teacher:
             w_out=np.zeros((rate.n_out, n)) if output is None else output.weights,
             b_out=rate.b_out if output is None else output.offset,
             tau_syn=self.tau,
-            tau_mem=neuron.tau_mem * ones,
-            v_th=neuron.v_th * ones,
+            tau_mem=neuron.tau_mem * units,
+            v_th=neuron.v_th * units,
             v_leak=neuron.v_th + self.offset + neuron.unit * constant,
-            v_reset=neuron.v_reset * ones,
-            refractory=neuron.refractory * ones,
+            v_reset=neuron.v_reset * units,
+            refractory=neuron.refractory * units,
             noise_std=neuron.noise_std,
             dt=neuron.dt,
             i0=neuron.unit * (rate.x0 - constant),

@@ -73,6 +73,7 @@ def bin_units(
         width: of a bin, in seconds, a multiple of `net.dt`.
         progress: is given the steps as they pass.
     """
+    # a spike of another network would give drives that nobody had
     if rate.n != net.n or spikes.n != net.n or spikes.dt != net.dt:
         raise ValueError(
             f"spikes: got {spikes.n} neurons in steps of {spikes.dt} s, need {rate.n} "
@@ -129,6 +130,7 @@ def bin_rates(
             f"rates: got {duration} s, need {spikes.steps * spikes.dt} s as the spikes "
             "have; run both networks on the same trials"
         )
+    # the LIF run's bins: both dt divide their width
     per_bin = steps_per_bin(width, rate.dt)
     bins = steps // per_bin
     split = rates[: bins * per_bin].reshape(bins, per_bin, spikes.batch, rate.n)
@@ -166,6 +168,7 @@ def _curves(net: LIFNetwork) -> list[tuple[np.ndarray, FICurve]]:
         axis=0,
         return_inverse=True,
     )
+    # relative to the threshold, as the drives are; the other fields do not count
     shared = replace(PUBLISHED, v_th=0.0, v_leak=0.0, dt=net.dt, refractory=0.0)
     return [
         (
@@ -290,9 +293,10 @@ def diagnose_units(
         silent_rate: mean rate below which a neuron counts as silent, in Hz.
         progress: is given the steps as they pass.
     """
+    # one number or one per unit, as each conversion has them
     volts = _per_unit("unit", unit, rate.n)
     scale = _per_unit("inverse_lambda", inverse_lambda, rate.n)
-    if offset is None:
+    if offset is None:  # (C5) turned round
         offset = net.v_leak - net.v_th - volts * rate.bias
     binned = bin_rates(rate, rates, spikes, width=width)
     # two bins at least: noise is what differs between neighbours (C28)
@@ -312,6 +316,7 @@ def diagnose_units(
         width=width,
         progress=progress,
     )
+    # what a silent neuron stands for
     floor = -1.0 if rate.activation == "tanh" else 0.0
     fired, curve_rates, phi, target = (
         average_trials(x[round(skip / width) :], labels)
@@ -325,6 +330,7 @@ def diagnose_units(
     numbers = _compare(fired, curve_rates, phi, target, tolerance)
     for name, r in (("fired", fired), ("wanted", target)):
         numbers[name] = (r.mean(axis=(0, 1)) - floor) * scale
+    # where most of the squared error lies, not of the bins: few bins may be what fails
     error = (fired - target) ** 2
     # (C29)
     near = (target - floor) * scale > NEAR_CEILING / (net.refractory + net.dt)
@@ -339,28 +345,6 @@ def diagnose_units(
         for k in range(rate.n)
     )
     return UnitDiagnostics(**numbers, cause=cause, width=width, tolerance=tolerance)
-
-
-def describe(diagnostics: UnitDiagnostics, *, worst: int = 5) -> str:
-    """Return a few lines of text: how many units have which cause, and the worst."""
-    counts = {
-        cause.value: diagnostics.cause.count(cause)
-        for cause in Cause
-        if cause in diagnostics.cause
-    }
-    lines = [
-        f"{diagnostics.n} units: " + ", ".join(f"{k} {v}" for v, k in counts.items())
-    ]
-    for k in np.argsort(-diagnostics.rms, kind="stable")[:worst]:
-        d = {name: float(getattr(diagnostics, name)[k]) for name in NUMBERS}
-        lines.append(
-            f"unit {k}: {diagnostics.cause[k].value}; fires {d['fired']:.1f} Hz for "
-            f"{d['wanted']:.1f} Hz, bias {d['bias']:+.2f}, correlation "
-            f"{d['correlation']:.2f}, rms {d['rms']:.2f} (noise {d['noise']:.2f}, "
-            f"dynamics {d['dynamics']:.2f}, misfit {d['misfit']:.2f}, upstream "
-            f"{d['upstream']:.2f})"
-        )
-    return "\n".join(lines)
 
 
 def write_csv(diagnostics: UnitDiagnostics, path: str | os.PathLike[str]) -> Path:
@@ -401,18 +385,19 @@ def _compare(
         return np.sqrt((x * x).mean(axis=(0, 1)))
 
     # (C26), (C27)
-    own, misfit, error = fired - curve_rates, curve_rates - phi, fired - target
+    deviation, misfit, error = fired - curve_rates, curve_rates - phi, fired - target
     # (C28), von Neumann's estimate: what differs between neighbouring bins is noise
-    noise = rms(np.diff(own, axis=0)) / np.sqrt(2)
+    noise = rms(np.diff(deviation, axis=0)) / np.sqrt(2)
     a, b = (x - x.mean(axis=(0, 1)) for x in (fired, target))
     power = (a * a).sum(axis=(0, 1)) * (b * b).sum(axis=(0, 1))
     product = (a * b).sum(axis=(0, 1))
     return {
         "bias": error.mean(axis=(0, 1)),
         "rms": rms(error),
+        # NaN, not 0, where a rate is constant: nothing is known of it
         "correlation": product / np.sqrt(np.where(power > 0, power, np.nan)),
         "noise": noise,
-        "dynamics": np.sqrt(np.maximum(rms(own) ** 2 - noise**2, 0)),
+        "dynamics": np.sqrt(np.maximum(rms(deviation) ** 2 - noise**2, 0)),
         "misfit": rms(misfit),
         "upstream": rms(phi - target),
         "beyond": (np.abs(misfit) > tolerance).mean(axis=(0, 1)),

@@ -177,6 +177,7 @@ def from_net(net: RateRNN, config: TrainConfig) -> Stack:
     def tensor(array: np.ndarray) -> Tensor:
         return torch.tensor(array, dtype=torch.float32)[None]
 
+    # float32, as all training: a network that went through it comes back rounded
     trained: dict[str, Tensor] = {}
     fixed = {"x0": tensor(net.x0)}
     if config.rank is not None:

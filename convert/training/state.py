@@ -143,7 +143,9 @@ def begin(
     # generators of its own for each network: none depends on which others train
     for place, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
+        # noise has a generator of its own: its draws depend on how long trials are
         noise = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+        # tells the channels; drawn for given networks, too: their trials stay the same
         first = draw(1, rng)
         if start is None:
             stacks.append(initial(config, first, noise))
@@ -152,11 +154,12 @@ def begin(
             stacks.append(from_net(start[place], config))
         chances.append(Chance(dict(rng.bit_generator.state), noise.get_state()))
     stack, nets = join(stacks), len(seeds)
+    # room for all that may come: an update then copies arrays of one size
     evaluations = config.max_iterations // config.evaluate_every
     state = TrainingState(
         iteration=0,
         stack=stack,
-        previous=dict(stack.trained),
+        previous=dict(stack.trained),  # nothing to go back to but the start
         moments=(_zeros(stack.trained), _zeros(stack.trained)),
         chance=tuple(chances),
         # NaN is what was not reached
@@ -180,6 +183,7 @@ def finish(state: TrainingState, config: TrainConfig, dt: float) -> tuple[Traine
             for i, score in enumerate(scores.tolist())
             if not np.isnan(score[1])  # it had failed before
         )
+        # of a failed one, the parameters before its last update (`_accept`)
         net = as_rate_rnn(state.stack, config, dt, k)
         losses = state.losses[k, :updates].copy()
         over = updates == config.max_iterations
@@ -206,33 +210,35 @@ def identity(
     }
 
 
-def save_state(state: TrainingState, whose: dict[str, Any], path: Path) -> None:
-    """Write a state and whose it is; the file appears whole or not."""
+def save_state(state: TrainingState, run: dict[str, Any], path: Path) -> None:
+    """Write a state and its training's identity; the file appears whole or not."""
+    # generators' states have whole numbers of 128 bits, which JSON holds and npz not
     header = {
         "iteration": state.iteration,
         "trials": [chance.trials for chance in state.chance],
     }
+    # "first" and "second" are Adam's moments; the names are those of older files
     arrays = {name: getattr(state, name) for name in CURVES}
     arrays["noise"] = torch.stack([chance.noise for chance in state.chance]).numpy()
     for group, parts in _tensors(state).items():
         for name, part in parts.items():
             arrays[f"{group}.{name}"] = part.numpy()
-    write_checkpoint(path, whose, Checkpoint(header, arrays))
+    write_checkpoint(path, run, Checkpoint(header, arrays))
 
 
-def load_state(path: Path, whose: dict[str, Any], like: TrainingState) -> TrainingState:
+def load_state(path: Path, run: dict[str, Any], like: TrainingState) -> TrainingState:
     """Return the state that a file holds.
 
     Args:
         path: written by `save_state`.
-        whose: the training that wants to go on, from `identity`.
+        run: the training that wants to go on, from `identity`.
         like: a state of that training, for names and shapes.
 
     Raises:
         ValueError: it belongs to another training.
         UnreadableFile: it is damaged.
     """
-    header, arrays = read_checkpoint(path, whose, "training")
+    header, arrays = read_checkpoint(path, run, "training")
     with damage_named(path, "training"):
         tensors = {
             group: {

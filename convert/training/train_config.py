@@ -13,6 +13,7 @@ LOSSES = ("norm", "mse")
 """Losses a `TrainConfig` may name."""
 TRAINED = ("fixed", "gains", "weights")
 """What may be trained of input and output weights."""
+# upper bounds lie far above any use: they catch slips, and overflow later on
 RULES: settings.Rules = (
     (settings.whole(1, 1 << 20), ("n", "batch", "evaluate_every", "evaluate_trials")),
     (settings.whole(1, 1 << 20), ("stop_after",)),
@@ -21,6 +22,7 @@ RULES: settings.Rules = (
     (settings.POSITIVE, ("clip", "ceiling")),
     (settings.NOT_NEGATIVE, ("noise_std", "training_noise_std", "x0_std", "w_in_std")),
     (settings.NOT_NEGATIVE, ("w_out_std", "inhibition", "rate_penalty")),
+    # p_inh and others may be None: their type says so, and a rule passes it
     (settings.share, ("p_inh", "p_rec", "sst_fraction", "stop_accuracy")),
     (settings.FINITE, ("overlap",)),
     (settings.one_of(ACTIVATIONS), ("activation",)),
@@ -116,6 +118,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Check every field."""
         settings.check_settings(self, RULES)
+        # equal ones are allowed: they fix τ
         if self.tau_max < self.tau_min:
             raise ValueError(
                 f"tau_max: got {self.tau_max} s, need at least {self.tau_min} (tau_min)"
@@ -125,6 +128,7 @@ class TrainConfig:
     def _check_weights(self) -> None:
         """Check rank and mask, which go together with other fields."""
         if self.motif_mask is not None:
+            # as integers, so that a mask of probabilities is refused
             mask = validation.integers(
                 "motif_mask",
                 self.motif_mask,
@@ -135,9 +139,10 @@ class TrainConfig:
                 high=1,
             )
             validation.freeze(self, {"motif_mask": mask})
+        # what follows is of factors: their product has signs and gaps of its own
         if self.rank is None:
             return
-        validation.whole("rank", self.rank, 1, self.n)
+        validation.whole("rank", self.rank, 1, self.n)  # more factors span no more
         if self.p_inh is not None or self.motif_mask is not None:
             raise ValueError(
                 f"rank: got {self.rank} with Dale's law or a mask, which the factors "

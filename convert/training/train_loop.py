@@ -70,10 +70,12 @@ def train_many(
     workers = validation.whole(
         "workers", workers or torch.get_num_threads(), 1, 1 << 10
     )
+    # the state of a checkpoint needs one of the same shapes, so it is made in any case
     state, first = begin(draw, config, seeds, start)
     run = identity(config, seeds, start, first)
     if checkpoint is not None and checkpoint.exists():
         state = load_state(checkpoint, run, state)
+    # from where the checkpoint stood; progress counts what is still to do
     updates = range(state.iteration, config.max_iterations)
     with _one_thread_each(), ThreadPoolExecutor(workers) as pool:
         setup = TrainingSetup(
@@ -81,9 +83,11 @@ def train_many(
         )
         try:
             for _ in progress(updates, "training"):
+                # asked before an update, so that a stopped run ends with a whole one
                 if not state.running or (stop is not None and stop()):
                     break
                 state = update(state, setup)
+                # as often as is evaluated: a write costs less than an evaluation
                 if checkpoint and state.iteration % config.evaluate_every == 0:
                     save_state(state, run, checkpoint)
         finally:

@@ -181,6 +181,7 @@ def update(state: TrainingState, setup: TrainingSetup) -> TrainingState:
     losses = torch.cat([loss for loss, _ in parts]).double().numpy()
     grads = {name: torch.cat([part[name] for _, part in parts]) for name in parts[0][1]}
     sizes = norms(grads)
+    # a finite loss may have an infinite gradient, as where √ meets 0
     good = np.isfinite(losses) & torch.isfinite(sizes).numpy()
     stepped, moments = adam(state, config, places, grads, sizes)
     trained, previous, ended = _accept(state, running, good, losses, stepped)
@@ -194,6 +195,7 @@ def update(state: TrainingState, setup: TrainingSetup) -> TrainingState:
         moments=moments,
         losses=curve,
         ended=ended,
+        # of those that ran, also where this update ended them
         ended_at=np.where(state.ended == RUNNING, state.iteration + 1, state.ended_at),
     )
     if after.iteration % config.evaluate_every == 0 and after.running:
@@ -201,6 +203,7 @@ def update(state: TrainingState, setup: TrainingSetup) -> TrainingState:
         after = _judge(
             after, setup, [rngs[i] for i in going], [noises[i] for i in going]
         )
+    # as the update left them; networks that ended keep theirs
     chance = list(state.chance)
     for k, rng, noise in zip(running, rngs, noises, strict=True):
         chance[k] = Chance(dict(rng.bit_generator.state), noise.get_state())
@@ -275,6 +278,7 @@ def _accept(
         moved = placed(now, fine, stepped[name][ok])
         trained[name] = placed(moved, lost, state.previous[name][lost])
         previous[name] = placed(state.previous[name], fine, now[fine])
+    # both kinds leave the batch: what broke once breaks again
     ended = state.ended.copy()
     ended[places[~ok].numpy()] = FAILED
     return trained, previous, ended
@@ -328,6 +332,7 @@ def evaluate(
     """Return each network's loss and accuracy on its trials, its own noise on."""
     nets = effective(stack, config)
     batch = as_batch(trials, noises, stack.fixed["x0"], config, config.noise_std)
+    # without a gradient the bare steps do; the penalty of rates is no part of it
     steps = as_steps(nets, trials[0].dt)
     rates = run(batch.trace, batch.inputs, steps, config.activation, config.ceiling)
     outputs = read(rates, steps.w_out) + nets.b_out[:, None, :]

@@ -53,6 +53,7 @@ def evaluate(
     with torch.no_grad():
         observation, parts = learner.observe(held, quiet)
     losses = {name: float(part) for name, part in parts.items()}
+    # in float64, as the score of every other stage has its outputs
     right = source.score(observation.outputs.double().cpu().numpy(), held.trials)
     assert observation.fired is not None
     return TuneEvaluation(

@@ -131,6 +131,7 @@ class Session:
     def _holding(self, parameters: Mapping[str, torch.Tensor]) -> Iterator[LIFModule]:
         """Return a context in which the module has other parameters."""
         module, present = self.learner.module, self.parameters()
+        # in place, as the optimizer holds the very tensors
         with torch.no_grad():
             module.load_state_dict(parameters, strict=False)
             try:
@@ -169,6 +170,7 @@ def begin(
         remember_peaks(module)
     rng = np.random.default_rng(config.seed)
     place: dict[str, Any] = {"dtype": module.w_rec.dtype, "device": device}
+    # of held-out noise, of that without input, and of held-out trials
     seeds = [int(seed) for seed in rng.integers(1 << 62, size=3)]
     # a generator of its own: held-out trials are no draws that training will see
     trials = (held_out or source).draw(
@@ -238,12 +240,14 @@ def _dynamics(
     quantization: Quantization | None,
 ) -> Dynamics:
     if quantization is not None:
+        # (F13): a chip's noise has one amplitude, and (L8) one for each tau_mem
         if net.noise_std > 0 and "tau_mem" in config.train:
             raise ValueError(
                 "train: got 'tau_mem' with membrane noise in the chip's arithmetic, "
                 "need one tau_mem, as the chip has one noise amplitude; leave it out"
             )
         return ChipDynamics(net, unit, *quantization)
+    # the fused pass gives Norse's spikes in a fraction of the time, on the CPU alone
     fits = applies(module)
     if config.dynamics == "fused" and not fits:
         raise ValueError(
@@ -272,6 +276,7 @@ def identity(
     quantization: Quantization | None,
 ) -> dict[str, Any]:
     """Return what makes a tuning what it is, as JSON can hold it."""
+    # a tuning may go on for longer than was asked for at first
     settings = describe_settings(config)
     return {
         "format": FORMAT,
@@ -305,23 +310,24 @@ def snapshot(session: Session) -> Checkpoint:
         "evaluations": [e._asdict() for e in session.evaluations],
         "best": None if best is None else best.update,
     }
+    # of weight noise and rounding; the trials' generator is plain, and in the header
     arrays["chance"] = learner.chance.get_state().numpy().copy()
     return Checkpoint(header, arrays)
 
 
-def restore(session: Session, path: Path, whose: dict[str, Any]) -> None:
+def restore(session: Session, path: Path, run: dict[str, Any]) -> None:
     """Bring a session that has just begun to where a file's tuning stood.
 
     Args:
         session: of the same tuning; changed.
         path: a snapshot's, written by `write_checkpoint`.
-        whose: what the tuning is, from `identity`.
+        run: what the tuning is, from `identity`.
 
     Raises:
         ValueError: it belongs to another tuning.
         UnreadableFile: it is damaged.
     """
-    checkpoint = read_checkpoint(path, whose, "tuning")
+    checkpoint = read_checkpoint(path, run, "tuning")
     with damage_named(path, "tuning"):
         _fill(session, *checkpoint)
 
@@ -344,6 +350,7 @@ def _fill(
         array = fitting(arrays[name], part.detach().cpu().numpy())
         return torch.tensor(array, device=part.device)
 
+    # everything into the objects that `begin` made: they hold each other
     for name, part in learner.parameters().items():
         with torch.no_grad():
             part.copy_(like(f"now.{name}", part))
@@ -354,6 +361,7 @@ def _fill(
         k: within(f"adam.{group['name']}", None)
         for k, group in enumerate(optimizer.param_groups)
     }
+    # before the first update Adam has no moments at all
     state = {k: tensors for k, tensors in moments.items() if tensors}
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     # a copy: torch 2.13 crashes on a state that is a part of another tensor
@@ -363,6 +371,7 @@ def _fill(
     session.update = int(header["update"])
     session.losses[:] = [dict(parts) for parts in header["losses"]]
     session.evaluations[:] = [TuneEvaluation(**e) for e in header["evaluations"]]
+    # the very one of the list, as where it was not interrupted
     for evaluation in session.evaluations:
         if evaluation.update == header["best"]:
             session.best_evaluation = evaluation

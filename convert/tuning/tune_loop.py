@@ -119,6 +119,7 @@ def tune(
                 status = over or "stopped"
                 break
             _update(session)
+            # evaluated first: the snapshot holds what the update came to
             if session.update % config.evaluate_every == 0:
                 _evaluate(session)
             safe = snapshot(session)
@@ -166,6 +167,7 @@ def _evaluate(session: Session) -> None:
 def _over(session: Session, config: TuneConfig) -> str:
     """Return the status with which the last evaluation ends tuning, or ""."""
     best = session.best_evaluation
+    # between evaluations nothing is known that could end tuning
     if best is None or session.evaluations[-1].update != session.update:
         return ""
     if config.stop_accuracy is not None and best.accuracy >= config.stop_accuracy:

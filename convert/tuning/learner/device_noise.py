@@ -76,6 +76,7 @@ def remember_peaks(module: LIFModule) -> None:
         weight = getattr(module, name)
         if not isinstance(weight, torch.nn.Parameter):
             continue
+        # a buffer, so that it goes along when the module changes its device
         peak = weight.detach().abs().max()
         if peak == 0:
             raise ValueError(

@@ -107,6 +107,7 @@ class Learner:
             NotFinite: it is no finite number; the module is left as it is.
         """
         size = gradient_norm(self)
+        # before the step: Adam's moments would keep a NaN for ever
         if not torch.isfinite(size):
             self.optimizer.zero_grad()
             raise NotFinite(
@@ -119,6 +120,7 @@ class Learner:
             for parameter in self.module.parameters():
                 if parameter.grad is not None:
                     parameter.grad.mul_(clip / size)
+        # what moved is rounded, so the parameters before are needed
         before = {
             name: part.detach().clone() for name, part in self.parameters().items()
         }
@@ -168,9 +170,9 @@ class Method(ABC):
         """Return what is remembered, by names of its own, for a checkpoint."""
         return {}
 
-    def restore(self, remembered: dict[str, Tensor]) -> None:
+    def restore(self, memory: dict[str, Tensor]) -> None:
         """Go on from what `state` of the same method returned."""
-        del remembered  # a method without a past has nothing to take up
+        del memory  # a method without a past has nothing to take up
 
     @abstractmethod
     def learn(self, learner: Learner, batch: Batch, quiet: Batch | None) -> Progressed:

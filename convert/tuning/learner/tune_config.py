@@ -11,6 +11,7 @@ METHODS = ("bptt", "eprop", "eventprop", "fptt")
 RATE_MAX = 100.0
 DTYPES = ("float32", "float64")
 DYNAMICS = ("auto", "norse", "fused")
+# upper bounds lie far above any use: they catch slips, and overflow later on
 RULES: settings.Rules = (
     (
         settings.whole(1, 1 << 20),
@@ -19,7 +20,7 @@ RULES: settings.Rules = (
     (settings.whole(4, 1 << 20), ("quiet_trials",)),  # two in each half of a batch (O8)
     (settings.whole(0, 1 << 30), ("updates", "halve_every", "patience")),
     (settings.whole(0, 1 << 20), ("update_levels",)),
-    (settings.whole(0, 2**63 - 1), ("seed",)),
+    (settings.whole(0, 2**63 - 1), ("seed",)),  # int64, as torch's generators take it
     (settings.POSITIVE, ("width", "damping", "learning_rate", "quiet_length", "clip")),
     (settings.NOT_NEGATIVE, ("weight_noise", "quiet_settle", "stop_accuracy")),
     (settings.one_of(METHODS), ("method",)),
@@ -103,6 +104,7 @@ class TuneConfig:
     def __post_init__(self) -> None:
         """Check every field."""
         settings.check_settings(self, RULES)
+        # one meant for raw gradients: beyond, a step would leave any range at once
         if self.learning_rate > RATE_MAX:
             raise ValueError(
                 f"learning_rate: got {self.learning_rate}, need at most {RATE_MAX}; it "
@@ -110,6 +112,7 @@ class TuneConfig:
             )
         for cut, steps in self.segments._asdict().items():
             validation.whole(cut, steps, 0, 1 << 30)
+        # Adam without a parameter would fail later, and name nothing
         if not self.train:
             raise ValueError(
                 f"train: got nothing, need one or more of {', '.join(TRAINABLE)}"

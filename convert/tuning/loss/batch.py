@@ -83,6 +83,7 @@ def as_batch(
             f"{net.n_in} and {net.n_out}; choose the task the network was made for"
         )
     fine = refine(trials, net.dt)
+    # the readout begins with the trial, so targets and mask have no lead
     lead = round(source.lead / net.dt)
 
     def tensor(x: np.ndarray) -> Tensor:
@@ -129,6 +130,7 @@ def silent_batch(
         dt=net.dt,
         task="quiet",
     )
+    # a source for its lead alone: nothing is drawn from it, and no answer is asked for
     source = Source(
         draw=lambda *_: record, score=lambda *_: np.ones(trials), lead=settle
     )
@@ -205,6 +207,7 @@ def from_trials(trials: Trials, score: Score, *, lead: float = 0.0) -> Source:
     """
 
     def draw(batch: int, rng: np.random.Generator) -> Trials:
+        # rounded up: in a batch larger than the trials each comes as often as another
         rounds = -(-batch // trials.batch)
         order = np.concatenate([rng.permutation(trials.batch) for _ in range(rounds)])
         return subset(trials, order[:batch])

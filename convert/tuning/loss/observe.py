@@ -53,6 +53,7 @@ def observe(
     since = 0
     for first in range(batch.lead, batch.inputs.shape[0], length):
         inputs = batch.inputs[first : first + length]
+        # a recomputed segment may be shorter than what is to be cut
         if segments.truncate and since >= segments.truncate:
             state, f, since = detach(state), f.detach(), 0
         since += length
@@ -69,6 +70,7 @@ def observe(
         outputs.append(output)
         counts.append(count)
         spikes.append(total)
+    # over all steps: bins leave the last steps of a trial out
     fired = torch.stack(spikes).sum() / (state.v.numel() * steps)
     return Observation(torch.cat(outputs), torch.cat(counts), width, fired)
 
@@ -123,6 +125,7 @@ def run_segment(
             torch's checkpoints follow tensors only.
     """
     spikes, after = prepared.run(inputs, ForwardState(*state), seed=seed, step=first)
+    # the filter goes on over the segment's end, as the state does
     outputs, f = read_filtered(module, spikes, f)
     bins = len(spikes) // width
     binned = spikes[: bins * width].reshape(bins, width, *spikes.shape[1:])

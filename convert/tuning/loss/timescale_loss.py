@@ -94,6 +94,7 @@ class TimescaleTarget:
                 "reliability: got 0 for every neuron, need one above; measure longer, "
                 "or leave the timescale term out"
             )
+        # (O7) divides by it
         still = (fields["reliability"] > 0) & (fields["variance"] == 0)
         if still.any():
             raise ValueError(
@@ -149,6 +150,7 @@ def reference_curves(
     validation.number("min_rate", min_rate, minimum=0)
     width = bin_steps(spikes.dt)
     binned = trains.count(spikes, width=width)
+    # by the same function as the batches, or a bias would be an error to be tuned away
     moments = estimate(torch.tensor(binned, dtype=torch.float64), lags)
     mean, covariance = moments.mean.numpy(), moments.covariance.numpy()
     seconds = width * spikes.dt
@@ -199,6 +201,7 @@ def estimate(counts: Tensor, lags: int) -> CountMoments:
         (centred[: bins - k] * centred[k:]).sum(dim=(0, 1)) / (bins - k)
         for k in range(lags + 1)
     ]
+    # unbiased at every lag, each with as many products as there are
     return CountMoments(counts.mean(dim=(0, 1)), torch.stack(sums) / (trials - 1))
 
 
@@ -270,6 +273,7 @@ def _errors(
     like = moments.mean
     scale = _tensor(variance, like)
     curve = (moments.covariance[1:] - _tensor(aim, like)) / scale
+    # Poisson counts have the mean as variance: a silent target divides by no less
     per_mean = np.sqrt(target.mean_weight / np.maximum(variance, mean))
     errors = (
         (moments.mean - _tensor(mean, like)) * _tensor(per_mean, like),

@@ -90,9 +90,9 @@ class EProp(Method):
         """Return the random feedback, once there is one."""
         return {} if self._random is None else {"feedback": self._random}
 
-    def restore(self, remembered: dict[str, Tensor]) -> None:
+    def restore(self, memory: dict[str, Tensor]) -> None:
         """Take the random feedback that `state` gave, if any."""
-        self._random = remembered.get("feedback")
+        self._random = memory.get("feedback")
 
     def learn(self, learner: Learner, batch: Batch, quiet: Batch | None) -> Progressed:
         """Change the learner's module by e-prop's gradient of a batch's trials.
@@ -223,9 +223,11 @@ class _Run:
             parts = HIDDEN + 1 + (self.objective.rates is not None)
             self.carried = start(v0, i0, f0, (batch, n_in, n_out), parts)
         noise = torch.zeros(0, 0, 0)
+        # (U4): by the step's number, so that chunks do not change it
         if self.seed is not None and module.noise_std > 0:
             shape = (steps, *self.carried.v.shape)
             noise = draw_noise(module, shape, seed=self.seed, step=self.step)
+        # without a task nothing is scored; counts of spikes go on
         mask = chunk.mask * (task != "none")
         tensors = (chunk.inputs, noise, chunk.targets, mask)
         arrays = [t.detach().to(module.w_rec).contiguous().numpy() for t in tensors]
@@ -245,6 +247,7 @@ class _Run:
 
 def _net(module: LIFModule, feedback: Tensor) -> Net:
     """Return a module's numbers, as they are now, as the kernel takes them."""
+    # w_in and w_rec transposed: the kernels add rows of what a source sends
     taus = (module.tau_syn, module.tau_mem, module.tau_out)
     a_syn, a_mem, a_out = (module.loss_per_step(tau) for tau in taus)
     same = ("w_out", "b_out", "v_leak", "v_th", "v_reset", "rest_steps")
@@ -265,6 +268,7 @@ def _net(module: LIFModule, feedback: Tensor) -> Net:
 def _taught(run: _Run, carried: Carried, net: Net, labels: Tensor | None) -> Taught:
     """Return losses and gradients at the end of the trials."""
     module, objective = run.module, run.objective
+    # autograd through the few numbers that a loss is made of, not through time
     sums = torch.tensor(carried.sums, requires_grad=True)
     loss = objective.task_weight * _task_loss(run, sums, labels)
     by_sum = torch.autograd.grad(loss, sums)[0].numpy()
@@ -278,6 +282,7 @@ def _taught(run: _Run, carried: Carried, net: Net, labels: Tensor | None) -> Tau
     total = np.einsum("bsn,bn->sn", carried.traces[:, :, HIDDEN], reach)
     if objective.rates is not None:
         counts = torch.tensor(carried.counts[None] * 1.0, requires_grad=True)
+        # one bin as long as the trials: counts that no bin holds count, too
         loss = rate_error(counts, run.steps * module.dt, objective.rates)
         by_count = torch.autograd.grad(loss, counts)[0][0].numpy()
         total += np.einsum("bsn,bn->sn", carried.traces[:, :, HIDDEN + 1], by_count)

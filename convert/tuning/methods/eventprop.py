@@ -67,14 +67,17 @@ class EventProp(Method):
         module, trains = learner.module, learner.parameters()
         net, inputs = to_network(module), batch.inputs.double().numpy()
         threads = min(torch.get_num_threads(), inputs.shape[1])
+        # the states, which (V16) needs, are most of the memory
         keep = "tau_mem" in trains or "tau_syn" in trains
         events = simulate_events(
             net, inputs, lead=batch.lead, keep=keep, threads=threads
         )
+        # to the module's type: up to here all is float64, which times of spikes need
         filtered = torch.tensor(
             events.filtered, dtype=module.w_out.dtype, requires_grad=True
         )
         outputs = filtered @ module.w_out.T + module.b_out
+        # no bins: a rate's loss has no gradient here, and `_refuse` saw to it
         no_counts = filtered.new_zeros(0, *filtered.shape[1:])
         observation = Observation(outputs, no_counts, bin_steps(module.dt))
         parts = learner.objective.task_parts(observation, batch)
@@ -106,6 +109,7 @@ def _refuse(learner: Learner, quiet: Batch | None) -> None:
             "dynamics: got the chip's arithmetic, need floats, as integers have no "
             "spike times between steps; use method 'bptt'"
         )
+    # a spike that comes or goes is no small change of any time
     objective = learner.objective
     targets = {
         "rates": objective.rates is not None,

@@ -72,6 +72,7 @@ def neurons_of(net: LIFNetwork) -> EventNeurons:
         ValueError: a neuron whose synapse and membrane both forget within a step.
     """
     brief = np.maximum(net.tau_mem, net.tau_syn) < net.dt
+    # no time within a step is left in which such a neuron would be continuous
     if brief.any():
         j = int(np.argmax(brief))
         raise ValueError(
@@ -128,6 +129,7 @@ def simulate_events(
     neurons = neurons_of(net)
     c = charge(net.tau_syn, net.dt)
     steps, batch = inputs.shape[:2]
+    # (V2): inputs carry c as spikes do
     drive = inputs @ (net.w_in * c[:, None]).T
     filtered = np.empty((steps - lead, batch, net.n))
     filtered[:1] = net.f0

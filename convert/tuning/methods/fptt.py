@@ -83,6 +83,7 @@ class FPTT(Method):
         """
         _check(learner, quiet)
         losses: dict[str, float] = {}
+        # the module changes between windows, so each prepares the network anew
         largest, place, width = 0.0, None, bin_steps(learner.module.dt)
         for window in cut(len(batch.targets), self.windows, width):
             share = _shares(learner, batch, window)
@@ -105,34 +106,36 @@ class FPTT(Method):
         average = {f"average.{name}": part for name, part in self._average.items()}
         return average | {f"gradient.{k}": part for k, part in self._gradient.items()}
 
-    def restore(self, remembered: dict[str, Tensor]) -> None:
+    def restore(self, memory: dict[str, Tensor]) -> None:
         """Go on from what `state` returned.
 
         Raises:
             ValueError: names that it does not have.
         """
-        memory: dict[str, dict[str, Tensor]] = {"average": {}, "gradient": {}}
-        for name, part in remembered.items():
+        groups: dict[str, dict[str, Tensor]] = {"average": {}, "gradient": {}}
+        for name, part in memory.items():
             group, _, parameter = name.partition(".")
-            if group not in memory:
+            if group not in groups:
                 raise ValueError(
                     f"state: got {name!r}, need average.* and gradient.*; give what "
                     "`state` of the same method returned"
                 )
-            memory[group][parameter] = part.clone()
-        self._average, self._gradient = memory["average"], memory["gradient"]
+            groups[group][parameter] = part.clone()
+        self._average, self._gradient = groups["average"], groups["gradient"]
 
     def _update(self, learner: Learner) -> float:
         """Return the norm of a window's gradient, after an update by it."""
         norm, clip = float(gradient_norm(learner)), learner.config.clip
         # (B10): `apply` clips the sum with (W2); what is remembered is clipped here
         share = 1.0 if clip is None or norm <= clip else clip / norm
+        # groups know their parameters' typical sizes s
         named = {group["name"]: group for group in learner.optimizer.param_groups}
         gradient = {}
         for name, group in named.items():
             parameter = group["params"][0]
             if self.alpha and parameter.grad is not None:
                 gradient[name] = share * parameter.grad
+                # at the first window Φ̄ is Φ and g is 0: the regularizer is silent
                 parameter.grad += pull(
                     parameter.detach(),
                     self._average.get(name, parameter.detach()),
@@ -140,6 +143,7 @@ class FPTT(Method):
                     size=group["size"],
                     alpha=self.alpha,
                 )
+        # copies: `apply` steps in place
         before = {name: named[name]["params"][0].detach().clone() for name in gradient}
         learner.apply()
         for name, part in gradient.items():
@@ -194,6 +198,7 @@ def cut(steps: int, windows: int, width: int) -> list[slice]:
         windows: how many; fewer where there are fewer bins.
         width: steps of a bin. Steps that fill none belong to the last window.
     """
+    # whole bins, or counts of rates would have bins of two lengths
     bins = max(1, steps // width)
     windows = min(windows, bins)
     edges = [k * bins // windows * width for k in range(windows)] + [steps]
@@ -206,6 +211,7 @@ def carried(state: ForwardState, before: Prepared, now: Prepared) -> ForwardStat
     Floats stay as they are. The chip's integers come to stand for the same voltages,
     but for rounding, as their scale follows the parameters.
     """
+    # floats stand for volts in fixed units; integers for volts in a scale that moves
     if not (isinstance(before, PreparedChip) and isinstance(now, PreparedChip)):
         return state
     old, new = (scales_of(run.fixed, run.unit) for run in (before, now))  # (W5)
@@ -230,6 +236,7 @@ def _check(learner: Learner, quiet: Batch | None) -> None:
             "windows; use 'mse'"
         )
     segments = learner.config.segments
+    # refused, not ignored: a user who asks for them expects less memory by them
     if any(segments):
         raise ValueError(
             f"segments: got {segments} with method 'fptt', need none, as its windows "
@@ -251,6 +258,7 @@ def _shares(learner: Learner, batch: Batch, window: slice) -> dict[str, float]:
 
 def _part(batch: Batch, window: slice) -> Batch:
     """Return a window of the trials; their record stays whole."""
+    # without a lead of its own: the state comes from the window before
     inputs = batch.inputs[batch.lead :][window]
     targets, mask = batch.targets[window], batch.mask[window]
     return batch._replace(inputs=inputs, targets=targets, mask=mask, lead=0)

@@ -19,7 +19,6 @@ from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.convert.to_lif.unit_diagnostics import (
     NUMBERS,
     Cause,
-    describe,
     diagnose_units,
     write_csv,
 )
@@ -199,16 +198,6 @@ def test_a_converted_network_and_one_unit_broken(rate_net):
     broken = judged(dataclasses.replace(net, v_leak=held))
     assert broken.cause[4] is Cause.SILENT and whole.cause[4] is not Cause.SILENT
     assert broken.fired[4] == 0 and broken.wanted[4] > 5
-
-
-def test_description_names_the_worst(staged):
-    text = describe(diagnose(staged), worst=2).splitlines()
-    assert text[0].startswith(f"{N} units: 1 agrees, 1 noise, 1 silent")
-    assert len(text) == 3
-    worst = list(CASES).index(Cause.DYNAMICS)
-    assert text[1].startswith(
-        f"unit {worst}: dynamics; fires 60.0 Hz for {REST:.1f} Hz"
-    )
 
 
 def test_csv_keeps_every_digit(staged, tmp_path):
