@@ -45,7 +45,7 @@ QUESTIONS = (
     ),
     Question(
         "Where do weights get the gain of NIR's synapse?",
-        ("targets/nir_graph/synapse_gain", "targets/synapse_gain"),
+        ("targets/nir_graph/to_nir", "targets/to_nir"),
         "synapse_gain",
     ),
     Question(
@@ -60,7 +60,7 @@ QUESTIONS = (
     ),
     Question(
         "Where is it decided whether a neuron has a timescale?",
-        ("sim/timescales/estimators/judgement", "sim/timescales/judgement"),
+        ("sim/timescales/estimators/judge", "sim/timescales/judge"),
         "judge",
     ),
     Question(

@@ -33,7 +33,7 @@ within a graph before the node that feeds it: this one comes after "w_in"."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reader:
+class ReaderStyle:
     """What one framework's importer needs in order to read a graph rightly.
 
     Attributes:
@@ -54,13 +54,13 @@ class Reader:
     step: float | None = None
 
 
-READERS: dict[str, Reader] = {
-    "any": Reader(),
-    "norse": Reader(readout=False),
-    "snntorch": Reader(
+READERS: dict[str, ReaderStyle] = {
+    "any": ReaderStyle(),
+    "norse": ReaderStyle(readout=False),
+    "snntorch": ReaderStyle(
         layout="nested", readout=False, discrete=True, drive=False, step=1e-4
     ),
-    "spyx": Reader(layout="nested", readout=False, discrete=True, drive=False),
+    "spyx": ReaderStyle(layout="nested", readout=False, discrete=True, drive=False),
 }
 """By framework; docs/nir.md says what each of them was measured to do."""
 
@@ -147,7 +147,7 @@ def write_nir(
     return Path(path)
 
 
-def _in_units_of(style: Reader, net: LIFNetwork) -> LIFNetwork:
+def _in_units_of(style: ReaderStyle, net: LIFNetwork) -> LIFNetwork:
     """Return the same network, v_reset at 0, by the reader's clock and potentials."""
     unit = net.v_th - net.v_reset if style.discrete else np.ones(net.n)
     dt = net.dt if style.step is None else style.step
@@ -174,7 +174,7 @@ def _in_units_of(style: Reader, net: LIFNetwork) -> LIFNetwork:
     )
 
 
-def _held(net: LIFNetwork, style: Reader) -> tuple[str, ...]:
+def _held(net: LIFNetwork, style: ReaderStyle) -> tuple[str, ...]:
     """Return the fields that the nodes hold bit for bit."""
     loop = () if style.discrete else ("w_in", "w_rec")
     out = ("b_out",) if style.step not in (None, net.dt) else ("w_out", "b_out")
@@ -189,18 +189,16 @@ def _node_tau(
 
 
 def _loop(
-    net: LIFNetwork, style: Reader, scheme: str
+    net: LIFNetwork, style: ReaderStyle, scheme: str
 ) -> tuple[dict[str, nir.NIRNode], list[tuple[str, str]]]:
     """Return the nodes and edges from the input to the spikes as output."""
     tau_syn = _node_tau(net.tau_syn, net.dt, scheme)
     tau_mem = _node_tau(net.tau_mem, net.dt, scheme)
-    rise = decay_fraction(net.tau_mem, net.dt)
-    # (N2), or (N3) for a reader that adds its input to v unscaled.
-    gain = rise if style.discrete else np.ones(net.n)
+    gain = synapse_gain(net, style)
     lif = nir.CubaLIF(
         tau_syn=tau_syn,
         tau_mem=tau_mem,
-        r=1 / rise if style.discrete else np.ones(net.n),
+        r=1 / gain,  # what the weights lose the resistance gives back
         v_leak=net.v_leak.copy() if style.drive else np.zeros(net.n),
         v_threshold=net.v_th.copy(),
         v_reset=net.v_reset.copy(),
@@ -223,6 +221,15 @@ def _loop(
     ends = _ends(net.n_in, net.n_out if style.readout else net.n)
     edges = [("input", "w_in"), ("w_in", neurons), *back, (neurons, "output")]
     return {"w_in": w_in, **inner, **ends}, edges
+
+
+def synapse_gain(net: LIFNetwork, style: ReaderStyle) -> np.ndarray:
+    """Return what weights are multiplied with for a reader, one number per neuron.
+
+    1 where the node's w_in = τ_syn/dt makes a spike a jump of the current (N2); the
+    share of i that reaches v in a step where the reader adds it unscaled (N3).
+    """
+    return decay_fraction(net.tau_mem, net.dt) if style.discrete else np.ones(net.n)
 
 
 def _readout(net: LIFNetwork, scheme: str) -> dict[str, nir.NIRNode]:
