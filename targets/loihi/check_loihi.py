@@ -35,11 +35,13 @@ def check_loihi(net: Network, chip: Chip) -> list[Finding]:
     A `LIFNetwork` is looked at as quantizing would leave it: with every weight kept,
     and the cores counted for that.
     """
+    # A rate network has no registers: there is nothing to look at yet.
     if isinstance(net, RateRNN):
         message = f"stage: got a rate network ({net.activation}), need integers"
         return [error("network", message, "run isotau convert, then isotau quantize")]
     if isinstance(net, LIFNetwork):
         message = "stage: got a LIF network in floats, need integers"
+        # Foreseen, not measured: quantizing decides the scale, and so what is lost.
         stage = info("network", message, "run isotau quantize, then check its result")
         return [stage, *lif_outlook(net, chip), *_of_cores(sketch(net), chip)]
     return [
@@ -53,6 +55,7 @@ def check_loihi(net: Network, chip: Chip) -> list[Finding]:
 
 def _of_neurons(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
     """Yield what registers cannot hold."""
+    # The engines take negative exponents; the register does not.
     small = net.bias_exp < 0
     if small.any():
         yield error(
@@ -61,6 +64,7 @@ def _of_neurons(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
             f"{arithmetic.BIAS_EXP_MAX}",
             "replace bias_mant by arithmetic.effective_bias and bias_exp by 0",
         )
+    # A threshold of 0 is a register that some checks refuse.
     flat = net.vth == 0
     if chip.threshold_profiles is not None and flat.any():
         yield warning(
@@ -80,6 +84,7 @@ def _of_neurons(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
         )
     if net.noise_exp is None:
         return
+    # The chip's generator is its own: no seed gives the engines' samples.
     if chip.noise:
         yield info(
             "noise_exp",
@@ -110,6 +115,7 @@ def _of_input(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
         place = f"block {k} (input)"
         if block.source != "input":
             continue
+        # Spikes are what a channel can always send.
         if block.binary:
             yield info(
                 place,
@@ -137,6 +143,7 @@ def _of_delays(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
         if not block.delay:
             continue
         place, delay = f"block {k} ({block.source})", f"delay: got {block.delay} steps"
+        # A published limit first; without one nothing can be promised.
         if chip.delay_max is not None and block.delay > chip.delay_max:
             message = f"{delay}, need at most {chip.delay_max}"
             yield error(
@@ -156,6 +163,7 @@ def _of_delays(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
 
 def _of_runs(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
     """Yield what must be done around a run."""
+    # Networks of others reset by the clock; the chip knows only spikes.
     if net.reset_interval:
         yield warning(
             "reset_interval",
@@ -163,6 +171,7 @@ def _of_runs(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
             f"({chip.name} has no register for it)",
             "have an embedded processor write u and v",
         )
+    # Registers are 0 at power-up: a start state must be written.
     started = (net.u0 != 0) | (net.v0 != 0)
     if started.any():
         yield info(
@@ -183,6 +192,7 @@ def _of_cores(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
     problems = misfits(needs, chip)
     yield from (_misfit(problem, chip) for problem in problems)
     yield from _of_profiles(needs, chip)
+    # Said aloud: what is not public was not checked, and may still be broken.
     hidden = [LIMITS[name] for name in unknown(chip) if name in LIMITS]
     if hidden:
         yield info(
@@ -217,6 +227,7 @@ def _misfit(text: str, chip: Chip) -> Finding:
 
 def _of_profiles(needs: Demand, chip: Chip) -> Iterator[Finding]:
     for name in PROFILES:
+        # More profiles than a core has only spread the network over more cores.
         most, number = limit(chip, name), getattr(needs, name)
         if most is not None and number > most:
             yield warning(
@@ -228,6 +239,7 @@ def _of_profiles(needs: Demand, chip: Chip) -> Iterator[Finding]:
 
 def lif_outlook(net: LIFNetwork, chip: Chip) -> Iterator[Finding]:
     """Yield what the registers of a chip cannot hold of a LIF network."""
+    # The chip adds 1 to du and nothing to dv.
     for name, offset in (("tau_syn", arithmetic.DU_OFFSET), ("tau_mem", 0)):
         yield from _of_tau(net, name, offset)
     steps = refractory_steps(net)
@@ -258,6 +270,7 @@ def sketch(net: LIFNetwork) -> FixedPointNetwork:
     Profiles and weight blocks are those that quantizing gives at a scale at which the
     largest weight takes its whole range; thresholds are merely told apart.
     """
+    # Dynamics do not matter for cores: biases and start states are left at 0.
     zeros = np.zeros(net.n, dtype=np.int64)
     channels = np.zeros(net.n_in, dtype=np.int64)
     groups = net.population
@@ -360,6 +373,7 @@ def _of_weights(net: LIFNetwork) -> Iterator[Finding]:
     sources = (("input", "w_in", net.w_in), ("recurrent", "w_rec", net.w_rec))
     for source, name, weights in sources:
         number = np.count_nonzero(weights)
+        # As `sketch` scales them, which is the largest scale that keeps the peak.
         kept = sum(np.count_nonzero(b.weights) for b in blocks if b.source == source)
         lost = number - kept
         if lost:

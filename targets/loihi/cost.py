@@ -163,16 +163,19 @@ def cost(
             chip.
         DoesNotFit: the network cannot be placed.
     """
+    # On as many chips as it takes: a cost is asked for before a chip is bought.
     placement = placement or place(net, chip, chips=None)
     _check(net, spikes, chip, placement, messages)
     recurrent, inputs = (reach(net, placement, s) for s in ("recurrent", "input"))
     rates = spike_counts(spikes)
+    # Without messages input is left out, and `leaves_out` says so.
     events = np.zeros(net.n_in)
     if messages is not None:
         events = np.count_nonzero(messages, axis=(0, 1)) / spikes.batch
     flow = traffic(net, placement, spikes)
     number = np.arange(placement.cores) // chip.cores  # of each core's chip
     between = flow[number[:, None] != number].sum()
+    # Unknown hops count as none, so that energy is a lower bound.
     distance = hops(chip, flow) or (None, None)
 
     def operations(of: str) -> float:  # (D4)
@@ -192,6 +195,7 @@ def cost(
     }
     updates = net.n * spikes.steps
     parts, time, static = {}, None, None
+    # Of Loihi 2 no figures per operation are public: counts alone.
     if chip.operations is not None:
         parts = energy(chip.operations, counts, updates, distance)
         time = duration(
@@ -256,6 +260,7 @@ def energy(
         distance: tile hops along rows and along columns; None if not public.
     """
     spikes = counts["spikes"]
+    # A neuron costs in every step, more in one in which it spikes.
     neurons = (
         scaled(of.silent_update_j, updates - spikes),
         scaled(of.spiking_update_j, spikes),
@@ -300,18 +305,22 @@ def duration(
     neurons = on_core.sum(axis=0)
     sending = on_core * recurrent.lists.sum(axis=1)[:, None]
     low = high = 0.0
+    # A few steps at a time: the unpacked raster of a long run may not fit the memory.
     for z, x in _chunks(spikes, messages, len(inputs.lists)):
         active = z @ on_core  # rows: a step of a trial; columns: cores
         quiet = neurons - active
         updates = of.silent_update_s.low * quiet + of.spiking_update_s.low * active
+        # At best a core's two parts work side by side, and the longer one counts.
         adds = of.synapse_s.low * (z @ recurrent.synapses + x @ inputs.synapses)
         low += np.maximum(updates, adds).max(axis=1).sum()
+        # At worst one after the other, with every zero of dense lists read.
         busy = of.silent_update_s.high * quiet
         busy += (of.spiking_update_s.high + of.spike_s.high) * active
         busy += of.synapse_s.high * (z @ recurrent.entries + x @ inputs.entries)
         busy += of.message_in_s.high * (z @ recurrent.lists + x @ inputs.lists)
         busy += of.message_out_s.high * (z @ sending)
         high += busy.max(axis=1).sum()
+    # Every step ends when all cores are done, however little there was to do.
     barriers = spikes.steps * spikes.batch
     return Span(
         float(low + of.barrier_s.low * barriers) / spikes.batch,
@@ -368,4 +377,5 @@ def as_json(cost: Cost) -> dict[str, Any]:
 
 def _range(span: Span, factor: float, unit: str) -> str:
     low, high = f"{factor * span.low:.3g}", f"{factor * span.high:.3g}"
+    # A range that rounds to one number is written as one.
     return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"

@@ -91,8 +91,10 @@ def lists(
             without any needs no list.
         neurons: neurons on the core.
     """
+    # A source that no neuron of the core listens to has no list there.
     present = counts[counts > 0]
     entry = weight_bits(chip, block) + delay_bits(block)
+    # Dense: an entry for every neuron of the core, zeros included.
     whole = np.full(len(present), neurons)
     return Lists(
         dense_bits=int(list_bits(chip, whole, entry).sum()),
@@ -185,15 +187,18 @@ def demand(net: FixedPointNetwork, chip: Chip) -> Demand:
     """Return what a network needs of a chip; nothing is compared with its limits."""
     zeros = np.zeros((5, net.n), dtype=np.int64)
     memory, in_axons, out_axons, fan_in, fan_out = zeros
+    # State lies in the synapse memory on Loihi 2; on Loihi 1 this is 0.
     memory += chip.neuron_bits
     for block in net.blocks:
         present = block.weights != 0  # post × pre
+        # Nonzero weights: a zero is no synapse in a sparse list.
         ends = present.sum(axis=1)
         entry = weight_bits(chip, block) + delay_bits(block)
         # On a core of its own each synapse has a list to itself.
         memory += ends * list_bits(chip, np.ones(1, np.int64), entry)[0]
         in_axons += ends
         fan_in += ends
+        # Only neurons have output axons; channels are fed from outside.
         if block.source == "recurrent":
             starts = present.sum(axis=0)
             np.add.at(fan_out, block.pre, starts)
@@ -205,6 +210,7 @@ def demand(net: FixedPointNetwork, chip: Chip) -> Demand:
         out_axons=out_axons,
         fan_in=fan_in,
         fan_out=fan_out,
+        # Numbers, not registers: what counts is how many differ on a core.
         compartment_profile=compartment_profiles(net),
         threshold_profile=np.unique(net.vth, return_inverse=True)[1].reshape(-1),
     )
@@ -215,6 +221,7 @@ def compartment_profiles(net: FixedPointNetwork) -> Int64[np.ndarray, " n"]:
 
     Noise is on for all neurons or for none, so it makes no difference between them.
     """
+    # The bias stands with each neuron and takes no profile.
     registers = np.stack([net.du, net.dv, net.refractory]).astype(np.int64)
     return np.unique(registers, axis=1, return_inverse=True)[1].reshape(-1)
 

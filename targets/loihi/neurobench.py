@@ -65,11 +65,13 @@ def neurobench(
     _check(net, spikes, messages, v)
     rates = spike_counts(spikes)
     graded = _graded(net, messages)
+    # Events, not sizes: a message is one operation, however large.
     channels = np.count_nonzero(messages, axis=(0, 1)) / spikes.batch
     operations = {"Effective_MACs": 0.0, "Effective_ACs": 0.0, "Dense": 0.0}
     zeros = weights = 0
     for (source, delay), present in _layers(net, readout).items():
         events = channels if source == "input" else rates
+        # Unlike 1 an input has to be multiplied.
         kind = "MACs" if (source, delay) in graded else "ACs"
         # An event adds the nonzero weights of its column.
         operations[f"Effective_{kind}"] += float(present.sum(axis=0) @ events)
@@ -114,6 +116,7 @@ def _graded(net: FixedPointNetwork, messages: np.ndarray) -> set[tuple[str, int]
 def _footprint(net: FixedPointNetwork, weights: int, readout: bool) -> int:
     """Return bytes of parameters and buffers, from the number of all weights."""
     neurons = net.n * (sum(REGISTER_BYTES.values()) + BIAS_BYTES)
+    # What waits in delays is memory, too.
     pending = net.n * net.slots * PENDING_BYTES
     outside = (net.w_out.size + net.n_out) * READOUT_BYTES * readout
     # The readout's weights are among the weights, and wider than the chip's.

@@ -99,14 +99,17 @@ def place(net: FixedPointNetwork, chip: Chip, *, chips: int | None = 1) -> Place
     """
     if chips is not None:
         chips = validation.whole("chips", chips, 1, 1 << 20)
+    # First what no placement can mend: the message then names a neuron, not a core.
     needs = demand(net, chip)
     problems = misfits(needs, chip)
     if problems:
         raise DoesNotFit(" | ".join(problems))
     full = _split(net, chip, _fill(net, chip, needs), chips)
     core = np.empty(net.n, dtype=np.int64)
+    # Cores are numbered as they were filled: neighbours in order share a core.
     for number, closed in enumerate(full):
         core[closed.neurons] = number
+    # Counted anew from the neurons: splitting has changed what cores hold.
     ends = [_core(net, needs, closed.neurons) for closed in full]
     uses = [_use(net, chip, end) for end in ends]
     used = {name: np.array([use[name] for use in uses]) for name in uses[0]}
@@ -129,6 +132,7 @@ def misfits(needs: Demand, chip: Chip) -> list[str]:
     """
     problems = []
     for name in ("memory_bits", "in_axons", "out_axons"):
+        # The worst alone: hundreds of neurons may break one limit for one reason.
         each: np.ndarray = getattr(needs, name)
         worst = int(each.argmax())
         most = limit(chip, name)
@@ -153,6 +157,8 @@ def _fill(net: FixedPointNetwork, chip: Chip, needs: Demand) -> list[_Closed]:
     full: list[_Closed] = []
     core: _Core | None = None
     for neuron in order.tolist():
+        # Greedy, in order: no neuron comes back to a core that was closed, which keeps
+        # the time linear and populations together.
         fresh = _core(net, needs, [neuron])
         if core is not None:
             joined = _join(core, fresh)
@@ -199,6 +205,7 @@ def _use(net: FixedPointNetwork, chip: Chip, core: _Core) -> dict[str, int]:
     """Return what a core uses of each limit; its output axons depend on the others."""
     n = len(core.neurons)
     pairs = zip(net.blocks, _lists(net, chip, core), strict=True)
+    # A block without a synapse on this core takes none of its axons or formats.
     present = [(block, lists) for block, lists in pairs if lists.number]
     # Lists that agree in all of this share a format; sparse ones also name neurons.
     formats = {
@@ -212,6 +219,7 @@ def _use(net: FixedPointNetwork, chip: Chip, core: _Core) -> dict[str, int]:
         for block, lists in present
     }
     return {
+        # In the order of `LIMITS`: the first that breaks is the one that is named.
         "neurons": n,
         "delay_slots": n * synapses.delay_slots([block for block, _ in present]),
         "memory_bits": n * chip.neuron_bits + sum(lists.bits for _, lists in present),
@@ -237,6 +245,7 @@ def _out_axons(
     """Return the lists that the neurons of each core feed, on all cores."""
     fed = np.zeros(net.n, dtype=np.int64)
     for block in net.blocks:
+        # Input channels are sent by an embedded processor, whose axons are its own.
         if block.source == "recurrent":
             for closed in full:
                 fed[block.pre] += block.weights[closed.neurons].any(axis=0)
@@ -266,6 +275,7 @@ def _split(
             elif len(neurons) == 1:
                 raise DoesNotFit(_alone(chip, "out_axons", used, neurons[0]))
             else:
+                # In half: lists follow the neurons, so that each sends to about half.
                 middle = len(neurons) // 2
                 halved.append(_Closed(neurons[:middle], "out_axons"))
                 halved.append(_Closed(neurons[middle:], closed.by))
@@ -278,6 +288,7 @@ def _enough(chip: Chip, full: Sequence[_Closed], chips: int | None) -> None:
     needed = -(-len(full) // chip.cores)
     # What closes most cores is what to mend.
     by, times = Counter(closed.by for closed in full if closed.by).most_common(1)[0]
+    # More chips always help; profiles may be merged where they are what is short.
     remedy = f"allow chips={needed}"
     if by in PROFILES:
         remedy += " or merge profiles (isotau.targets.on_lava.profiles.group_profiles)"
@@ -330,6 +341,7 @@ def utilization(placement: Placement) -> list[CoreUse]:
     rows = []
     for k in range(placement.cores):
         used = {name: int(placement.used[name][k]) for name in LIMITS}
+        # A limit without a public number has no share: it can be neither full nor free.
         share = {
             name: used[name] / number
             for name, number in most.items()
@@ -357,6 +369,7 @@ def tightest_core(placement: Placement) -> CoreUse:
 
 def describe_placement(placement: Placement, *, rows: int = 16) -> str:
     """Return the placement as text: a summary and the first `rows` cores."""
+    # The tightest limit first: it says what to change.
     chip, table = placement.chip, utilization(placement)
     top = tightest_core(placement)
     chips = "1 chip" if placement.chips == 1 else f"{placement.chips} chips"
@@ -374,6 +387,7 @@ def describe_placement(placement: Placement, *, rows: int = 16) -> str:
     head = ["core", "populations", *(TITLES[name] for name in LIMITS), "closed by"]
     cells = [head]
     for row in table[:rows]:
+        # The chip's number only where there are several.
         name = f"{row.chip}:{row.core}" if placement.chips > 1 else str(row.core)
         closed_by = LIMITS[row.closed_by] if row.closed_by else "-"
         cells.append([name, _list(row.populations), *_share_filled(row), closed_by])

@@ -39,6 +39,7 @@ def reach(net: FixedPointNetwork, placement: Placement, source: str) -> Reach:
         if block.source != source:
             continue
         for core, neurons in enumerate(members):
+            # Per core: a spike is one message to each core that listens.
             counts = np.count_nonzero(block.weights[neurons], axis=0)
             fed = counts > 0
             dense = placement.dense[number, core]
@@ -73,6 +74,7 @@ def tile(chip: Chip, core: int) -> tuple[int, int] | None:
 
     Tiles are numbered along the rows. Which core is where is not public.
     """
+    # Distances without a public mesh would be invented.
     if chip.mesh is None or chip.cores_per_tile is None:
         return None
     number = core % chip.cores // chip.cores_per_tile
@@ -87,11 +89,13 @@ def hops(
     Messages go along the row first. Those between chips are left out.
     """
     places = [tile(chip, core) for core in range(len(messages))]
+    # One unknown place makes every sum a guess.
     public = [place for place in places if place is not None]
     if len(public) < len(places):
         return None
     at = np.array(public)
     number = np.arange(len(messages)) // chip.cores
+    # Links between chips cost otherwise, and no figure of theirs is public.
     inside = messages * (number[:, None] == number)
     distance = np.abs(at[:, None] - at[None])
     rows, columns = (float((inside * distance[..., k]).sum()) for k in (0, 1))  # (D5)
@@ -117,6 +121,7 @@ def links(
         way = [(x, start[1]) for x in _between(start[0], end[0])]
         way += [(end[0], y) for y in _between(start[1], end[1])[1:]]
         for here, there in pairwise(way):
+            # Both directions share the drawing of a link.
             link = (min(here, there), max(here, there))
             loads[link] = loads.get(link, 0.0) + float(inside[sender, receiver])
     return loads
