@@ -97,6 +97,7 @@ def from_nir(
         reset=reset,
         refractory_steps=refractory_steps,
     )
+    # None and "reset" differ: the first leaves the say to the metadata.
     if start is not None:
         validation.choice("start", start, STARTS)
     if isinstance(source, nir.NIRGraph):
@@ -117,6 +118,7 @@ def from_nir(
 
 def _checked_arguments(**arguments: Any) -> dict[str, Any]:
     """Return the arguments that were given, checked."""
+    # What is not given must not override what a file says.
     given = {name: value for name, value in arguments.items() if value is not None}
     if "dt" in given:
         given["dt"] = validation.number("dt", given["dt"], positive=True)
@@ -142,6 +144,7 @@ def _read(
     """Return what a graph says, its metadata included."""
     # Damaged numbers may overflow before they are found out.
     with np.errstate(all="ignore"):
+        # Structure before units: τ of a node that is refused has no meaning.
         flat, findings = _checked(graph, name)
         metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
         findings += _reset(metadata, given.get("reset"), without_reset)
@@ -150,6 +153,7 @@ def _read(
             metadata,
             **{key: given.get(key) for key in ("dt", "time_unit", "scheme")},
         )
+        # Before matrices are made: a wrong step would only make more errors.
         refuse(name, findings + timing)
         net, populations, findings = assemble(
             flat,
@@ -165,15 +169,18 @@ def _read(
         differs = any(
             metadata.get(key) != value for key, value in given.items() if key != "reset"
         )
+        # Only a graph that nobody edited, read as it was written, is the record itself.
         ours = "fingerprint" in metadata and not differs and start is None
         record = nir_metadata.restore(graph, net) if ours else None
     if record is not None:
         message = "holds the network that isotau wrote, and the nodes still say so"
         findings = [info("metadata", message, "restored bit for bit")]
         return FromNIR(net=record, populations=populations, findings=tuple(findings))
+    # Edited by others: what the nodes say is newer than what the metadata hold.
     if ours:
         message = "the nodes are not those of the network that isotau wrote"
         findings.append(warning("metadata", message, "read from the nodes"))
+    # Said, so that what a framework wrote there is not believed to be taken.
     unused = sorted(str(k) for k in metadata if k not in USED and not ours)
     if unused:
         message = f"got {', '.join(unused[:8])}, for which NIR has no meaning"
@@ -199,6 +206,7 @@ def _snntorch(
     net: LIFNetwork, metadata: Mapping[str, Any], given: Mapping[str, Any]
 ) -> list[Finding]:
     """Return a warning if only snnTorch writes such files and its reset is not told."""
+    # Whoever states either has thought of the reset.
     stated = {"refractory", "reset"} & set(metadata)
     unlike = abs(net.dt / SNNTORCH_DT - 1) > 1e-3
     if stated or unlike or {"refractory_steps", "dt"} & set(given):
@@ -221,6 +229,7 @@ def _reset(
         message = f"got {stated if given is None else given!r}, need a reset to v_reset"
         action = "train with reset to zero; pass reset='zero' to take it as such"
         return [error("reset", message, action)]
+    # Told by the caller or by the file: nothing to warn of.
     if given is not None or hard:
         return []
     if without:
@@ -244,6 +253,7 @@ def _with_metadata(
     elif "refractory" in metadata:
         changes["refractory"] = np.broadcast_to(metadata["refractory"], (net.n,))
     if "noise_std" in metadata:
+        # A LIF network has one strength for all neurons.
         strengths = np.unique(metadata["noise_std"])
         if len(strengths) == 1:
             changes["noise_std"] = strengths[0]

@@ -14,7 +14,7 @@ from isotau.cli.network_commands import configure, read_network
 def code(
     network: options.Network,
     carrying: options.Carrying,
-    assumptions: options.Assumptions,
+    assumptions: options.AssumedOptions,
     trials: Annotated[
         int, typer.Option(help="Trials of the task from which the code is read.")
     ] = 200,

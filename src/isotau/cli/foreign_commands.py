@@ -121,6 +121,7 @@ def simulate(
     from isotau.targets.open_network import open_network
 
     opened = open_network(network, **reading.for_reader())
+    # Either stage: the same inputs through both show what rounding does.
     net = need_spiking(opened.net, network)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def run(
     network: options.Network,
     carrying: options.Carrying,
-    assumptions: options.Assumptions,
+    assumptions: options.AssumedOptions,
     trials: options.Trials = 400,
     timescale_trials: Annotated[
         int,
@@ -64,7 +64,7 @@ def run(
 def convert(
     network: options.Network,
     carrying: options.Carrying,
-    assumptions: options.Assumptions,
+    assumptions: options.AssumedOptions,
     trials: options.Trials = 400,
     out: options.Out = Path("isotau-out"),
 ) -> None:
@@ -108,7 +108,9 @@ def configure(
     )
 
 
-def read_network(network: Path, assumptions: options.Assumptions, out: Path) -> "Read":
+def read_network(
+    network: Path, assumptions: options.AssumedOptions, out: Path
+) -> "Read":
     """Return the network in a file, after saying what was assumed of it."""
     from isotau.convert.read.read_rate import read_rate
 

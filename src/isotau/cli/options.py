@@ -119,7 +119,7 @@ Out = Annotated[Path, typer.Option(help="Folder for everything that is left.")]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Assumptions:
+class AssumedOptions:
     """What the file of a rate network does not state."""
 
     dt_ms: Annotated[

@@ -119,6 +119,7 @@ def export(
 
     find_exporter(to)  # a wrong name is told before a large file is read in vain
     opened = open_network(network, **reading.for_reader())
+    # One record for all systems: what one does not know is refused by its exporter.
     request = Request(
         network=network,
         out=out,
@@ -193,6 +194,7 @@ def place(
     from isotau.jobs.place_network import place_network, write
     from isotau.targets.open_network import open_network
 
+    # What cannot be written is refused before minutes of work, not after.
     options.check_folder(out)
     net = need_fixed(open_network(network).net, network)
     # Without inputs nothing can be counted: cores are placed, joules are not given.

@@ -85,9 +85,11 @@ def timescales(
     Prints a line per file and method; leaves every neuron's timescale, interval and
     status as CSV, and a picture.
     """
+    # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
     from isotau.jobs import measure_recorded as job
 
+    # What cannot be written is refused before minutes of work, not after.
     options.check_folder(out)
     # Options that a kind of file does not know are refused by its reader, which can say
     # so; what was not given must not reach it.
@@ -109,6 +111,7 @@ def timescales(
         reading={name: value for name, value in reading.items() if value is not None},
     )
     measured = job.measure_files(files, request, progress=bars)
+    # All files were read before any was measured: a wrong one costs no time.
     written = job.write(measured, request, out)
     Console().print(job.table(measured))
     for line in job.remarks(measured):
@@ -120,7 +123,7 @@ def timescales(
 def preserve(
     networks: Networks,
     carrying: options.Carrying,
-    assumptions: options.Assumptions,
+    assumptions: options.AssumedOptions,
     trials: Annotated[
         int, typer.Option(help="Trials without input in each of a stage's two runs.")
     ] = 200,
@@ -153,6 +156,7 @@ def preserve(
     run = configure(
         nets[0].read.net, replace(carrying, task=common), trials=score_trials
     )
+    # Quiet trials are this command's own; those of the run are only scored.
     config = PreserveConfig(run=run, trials=trials, length=seconds)
     study = study_networks(nets, config, jobs=jobs, progress=bars)
     path = preserve_report.write(study, out)

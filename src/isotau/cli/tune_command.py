@@ -138,7 +138,7 @@ def tune(
     chip: ChipOptions,
     descent: DescentOptions,
     terms: TermOptions,
-    assumptions: options.Assumptions,
+    assumptions: options.AssumedOptions,
     reading: options.NirReading,
     out: options.Out = Path("isotau-tuned"),
 ) -> None:
@@ -153,17 +153,20 @@ def tune(
     from isotau.jobs.origin import describe_input
     from isotau.reports import tune_report
 
+    # What cannot be written is refused before minutes of work, not after.
     options.check_folder(out)
     opened, conventions = _open(network, assumptions, reading)
     typer.echo(opened.said)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))
     if isinstance(opened.net, RateRNN):
+        # Without a word, timescales are those of the network that was trained.
         plan, quantization = _plan(descent, terms, chip, reference="rate")
         tuning = _tune_rate(
             opened.net, lesson, plan, quantization, descent.seed, out / CHECKPOINT
         )
     else:
+        # There is no rate network to keep the timescales of.
         plan, quantization = _plan(descent, terms, chip, reference="lif")
         tuning = _tune_lif(
             opened.net, network, lesson, plan, quantization, descent.seed, out
@@ -201,6 +204,7 @@ def _tune_rate(
     from isotau.jobs.run_config import RunConfig
     from isotau.sim.tasks.choose_task import choose_task
 
+    # A task draws fresh trials without end; a file would be learned by heart.
     if lesson.inputs is not None:
         raise ValueError(
             "--inputs: got a file for a rate network, need a task, which draws its "
@@ -298,7 +302,7 @@ def _plan(
 
 
 def _open(
-    network: Path, assumptions: options.Assumptions, reading: options.NirReading
+    network: Path, assumptions: options.AssumedOptions, reading: options.NirReading
 ) -> "tuple[Opened, Conventions | None]":
     """Return the network of a file, and what a reader of rate networks assumed.
 

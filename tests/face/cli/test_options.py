@@ -42,7 +42,7 @@ def test_records_are_spread_and_put_together_again():
 
 
 def test_milliseconds_reach_readers_as_seconds():
-    assumed = options.Assumptions(dt_ms=5.0, alpha=0.2).for_reader()
+    assumed = options.AssumedOptions(dt_ms=5.0, alpha=0.2).for_reader()
     assert assumed["dt"] == pytest.approx(0.005) and assumed["alpha"] == 0.2
     assert assumed["tau"] is None
     assert options.NirReading(dt_ms=2.0).for_reader() == {"dt": pytest.approx(0.002)}
