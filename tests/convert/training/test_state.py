@@ -1,3 +1,5 @@
+"""Where training stands, and its checkpoints."""
+
 import dataclasses
 import json
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""An update of many networks: Adam, trials in one batch, losses, who ends."""
+
 import dataclasses
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,18 +9,29 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.records.trials import Trials
+from isotau.convert.records.trials import Trials, subset
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.training import TrainConfig
 from isotau.convert.training.parameters import Stack, as_rate_rnn
-from isotau.convert.training.state import CONVERGED, FAILED, TrainingState, begin
+from isotau.convert.training.state import (
+    CONVERGED,
+    FAILED,
+    RUNNING,
+    TrainingState,
+    begin,
+)
 from isotau.convert.training.update import (
+    StackedTrials,
     TrainingSetup,
+    adam,
     as_batch,
     evaluate,
     gradient,
     losses_of,
     may_stop,
+    norms,
+    placed,
+    task_loss,
     update,
 )
 from isotau.sim.tasks import GO_NOGO
@@ -259,3 +272,162 @@ def test_the_stop_rule(few: Any) -> None:
     late = dataclasses.replace(config, min_trials=24)
     assert not may_stop(np.array([good, good]), late)
     assert may_stop(np.array([good] * 3), late)
+
+
+SHAPES = {"w": (3, 4, 4), "b": (3, 4)}
+
+
+def first_state(seed: int) -> TrainingState:
+    chance = torch.Generator().manual_seed(seed)
+    trained = {
+        name: torch.randn(shape, generator=chance) for name, shape in SHAPES.items()
+    }
+    zeros = {name: torch.zeros(shape) for name, shape in SHAPES.items()}
+    return TrainingState(
+        iteration=0,
+        stack=Stack(trained, {}),
+        previous=trained,
+        moments=(zeros, zeros),
+        chance=(),
+        losses=np.zeros((3, 9)),
+        scores=np.zeros((3, 0, 2)),
+        ended=np.full(3, RUNNING),
+        ended_at=np.zeros(3, dtype=np.int64),
+    )
+
+
+def test_steps_are_those_of_torch() -> None:
+    config = TrainConfig(learning_rate=0.03)
+    state, places = first_state(0), torch.tensor([0, 2])
+    theirs = [state.stack.trained[name][places].clone() for name in SHAPES]
+    optimizer = torch.optim.Adam(theirs, lr=0.03)
+    chance = torch.Generator().manual_seed(1)
+    for k in range(5):
+        grads = {
+            name: torch.randn((2, *shape[1:]), generator=chance) * 10.0 ** (k - 3)
+            for name, shape in SHAPES.items()
+        }
+        for part, grad in zip(theirs, grads.values(), strict=True):
+            part.grad = grad.clone()
+        optimizer.step()
+        stepped, moments = adam(state, config, places, grads, norms(grads))
+        trained = {
+            name: placed(state.stack.trained[name], places, stepped[name])
+            for name in SHAPES
+        }
+        from dataclasses import replace
+
+        state = replace(
+            state, iteration=k + 1, stack=Stack(trained, {}), moments=moments
+        )
+    untouched = first_state(0).stack.trained
+    for part, name in zip(theirs, SHAPES, strict=True):
+        torch.testing.assert_close(state.stack.trained[name][places], part)
+        assert torch.equal(state.stack.trained[name][1], untouched[name][1])
+        assert not state.moments[1][name][1].any()
+
+
+def test_gradients_are_clipped_for_each_network_alone() -> None:
+    config = TrainConfig(clip=1.0)
+    state, places = first_state(0), torch.tensor([0, 1, 2])
+    grads = {name: torch.ones(shape) for name, shape in SHAPES.items()}
+    for grad in grads.values():
+        grad[1] *= 1e-3
+    sizes = norms(grads)
+    assert sizes.tolist() == pytest.approx([20**0.5, 1e-3 * 20**0.5, 20**0.5])
+    _, (first, _) = adam(state, config, places, grads, sizes)
+    assert (norms(first) / 0.1).tolist() == pytest.approx([1.0, 1e-3 * 20**0.5, 1.0])
+
+
+def cut(trials: Trials, steps: int) -> Trials:
+    return Trials(
+        inputs=trials.inputs[:steps],
+        targets=trials.targets[:steps],
+        mask=trials.mask[:steps],
+        labels=trials.labels,
+        dt=trials.dt,
+        task=trials.task,
+    )
+
+
+def generators(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def both(config: TrainConfig) -> tuple[StackedTrials, tuple[Trials, Trials]]:
+    trials = GO_NOGO.draw(8, np.random.default_rng(0))
+    short = cut(trials, 150)
+    x0 = torch.tensor([[0.0], [5.0]]).repeat(1, config.n)
+    return as_batch([short, trials], generators(1, 2), x0, config), (short, trials)
+
+
+def test_shorter_trials_are_padded_and_do_not_count() -> None:
+    batch, (short, trials) = both(TrainConfig(n=10))
+    assert batch.trace.shape == (201, 2, 8, 10)
+    assert batch.inputs[:, 1, :, 0].numpy() == pytest.approx(trials.inputs[:, :, 0])
+    assert batch.targets[:150, 0].numpy() == pytest.approx(short.targets)
+    assert (batch.inputs[..., 1] == 1).all()
+    for part in (
+        batch.inputs[150:, 0, :, 0],
+        batch.mask[150:, 0],
+        batch.trace[151:, 0],
+    ):
+        assert not part.any()
+
+
+def test_noise_has_the_asked_deviation_and_x0_the_given_mean() -> None:
+    config = TrainConfig(n=200, training_noise_std=0.25, x0_std=0.5)
+    batch, _ = both(config)
+    assert batch.trace[1:, 1].std() == pytest.approx(0.25, rel=0.01)
+    assert batch.trace[0].mean(dim=(1, 2)).tolist() == pytest.approx([0, 5], abs=0.05)
+    assert batch.trace[0, 0].std() == pytest.approx(0.5, rel=0.05)
+
+
+def test_noise_can_be_off_and_comes_from_each_network_alone() -> None:
+    config = TrainConfig(n=10)
+    trials = GO_NOGO.draw(4, np.random.default_rng(0))
+    x0 = torch.zeros(2, 10)
+    quiet = as_batch([trials] * 2, generators(1, 2), x0, config, 0.0)
+    assert not quiet.trace[1:].any() and quiet.trace[0].any()
+    pair = as_batch([trials] * 2, generators(1, 2), x0, config)
+    alone = as_batch([trials], generators(2), x0[:1], config)
+    assert torch.equal(pair.trace[:, 1], alone.trace[:, 0])
+    assert not torch.equal(pair.trace[:, 0], alone.trace[:, 0])
+
+
+@pytest.mark.parametrize("loss", ["norm", "mse"])
+def test_losses_are_those_of_a_loop_over_trials(loss: str) -> None:
+    rng = np.random.default_rng(3)
+    steps, size, n_out = 12, 5, 2
+    targets = rng.standard_normal((steps, 2, size, n_out))
+    mask = rng.random((steps, 2, size)) < 0.6
+    outputs = rng.standard_normal(targets.shape)
+    empty = torch.zeros(0)
+    batch = StackedTrials(
+        empty, empty, torch.tensor(targets), torch.tensor(mask).double()
+    )
+    config = TrainConfig(loss=loss)
+    found = task_loss(torch.tensor(outputs), batch, config)
+    for k in range(2):
+        if loss == "norm":
+            per_trial = [
+                np.linalg.norm((outputs - targets)[mask[:, k, b], k, b])
+                for b in range(size)
+            ]
+        else:
+            per_trial = ((outputs - targets)[:, k][mask[:, k]] ** 2).ravel()
+        assert float(found[k]) == pytest.approx(np.mean(per_trial))
+
+
+def test_a_slice_of_trials_gives_a_slice_of_the_loss() -> None:
+    batch, (_, trials) = both(TrainConfig(n=10))
+    config = TrainConfig(n=10)
+    outputs = torch.rand(200, 1, 8, 1)
+    losses = []
+    for some in (slice(0, 4), slice(4, 8)):
+        part = as_batch(
+            [subset(trials, some)], generators(0), torch.zeros(1, 10), config
+        )
+        losses.append(float(task_loss(outputs[:, :, some], part, config)))
+    whole = StackedTrials(*(part[:, 1:] for part in batch))
+    assert float(task_loss(outputs, whole, config)) == pytest.approx(np.mean(losses))
