@@ -46,18 +46,18 @@ class SignMode(str, Enum):
 
 
 def wrap_int32(x: Integers) -> Integers:
-    """Return x as int32 keeps it: modulo 2^32, from −2^31 to 2^31 − 1."""
+    """Return x as int32 keeps it, modulo 2^32, from −2^31 to 2^31 − 1: (H14)."""
     return ((x + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
 
 
 def wrap_u(u: Integers) -> Integers:
-    """Return u after one wrap into 24 bits: u > M loses 2M, u ≤ −M gains 2M.
+    """Return u after one wrap into 24 bits (H5): u > M loses 2M, u ≤ −M gains 2M.
 
     One wrap, not a modulo: beyond ±3M the result stays out of range, and +M itself
     stays while −M becomes +M.
     """
-    once = np.where(u > STATE_LIMIT, u - 2 * STATE_LIMIT, u)
-    return np.where(u <= -STATE_LIMIT, u + 2 * STATE_LIMIT, once)
+    lowered = np.where(u > STATE_LIMIT, u - 2 * STATE_LIMIT, u)
+    return np.where(u <= -STATE_LIMIT, u + 2 * STATE_LIMIT, lowered)
 
 
 def clip_v(v: Integers) -> Integers:
@@ -66,20 +66,22 @@ def clip_v(v: Integers) -> Integers:
 
 
 def decay(x: Integers, fraction: Integers | int) -> Integers:
-    """Return x·(4096 − fraction)/4096, truncated toward zero."""
+    """Return x·(4096 − fraction)/4096, truncated toward zero: (H4)."""
     product = x * (DECAY_UNITY - fraction)
+    # A shift floors: of the magnitude it is the cut toward zero.
     return np.sign(product) * (np.abs(product) >> DECAY_SHIFT)
 
 
 def shift(x: Integers, exponent: Integers | int) -> Integers:
     """Return x·2^exponent in int32: left shifts wrap, right shifts floor."""
+    # numpy's shifts by negative numbers are undefined: one of the two is by 0.
     left = np.maximum(exponent, 0)
     right = np.maximum(np.negative(exponent), 0)
     return wrap_int32((x << left) >> right)
 
 
 def effective_bias(bias_mant: npt.ArrayLike, bias_exp: npt.ArrayLike) -> Integers:
-    """Return bias_mant·2^bias_exp, floored for a negative exponent."""
+    """Return bias_mant·2^bias_exp, floored for a negative exponent: (H6)."""
     return shift(
         np.asarray(bias_mant, dtype=np.int64), np.asarray(bias_exp, dtype=np.int64)
     )
@@ -87,6 +89,7 @@ def effective_bias(bias_mant: npt.ArrayLike, bias_exp: npt.ArrayLike) -> Integer
 
 def update_u_unwrapped(u: Integers, a: Integers, du: Integers) -> Integers:
     """Return decay(u, du + 1) + (a << 6) as int32 holds it, before the wrap of u."""
+    # (H3): a << 6 wraps by itself before the sum does
     return wrap_int32(decay(u, du + DU_OFFSET) + wrap_int32(a << INPUT_SHIFT))
 
 
@@ -98,20 +101,15 @@ def update_u(u: Integers, a: Integers, du: Integers) -> Integers:
 def update_v_unclipped(
     v: Integers, u: Integers, dv: Integers, drive: Integers
 ) -> Integers:
-    """Return decay(v, dv) + u + drive as int32 holds it, before saturation."""
-    return wrap_int32(decay(v, dv) + u + drive)
-
-
-def update_v(v: Integers, u: Integers, dv: Integers, drive: Integers) -> Integers:
-    """Return v ← decay(v, dv) + u + drive, wrapped as int32 and saturated.
+    """Return decay(v, dv) + u + drive as int32 holds it, before saturation: (H7).
 
     `drive` is the effective bias plus the membrane noise of the step.
     """
-    return clip_v(update_v_unclipped(v, u, dv, drive))
+    return wrap_int32(decay(v, dv) + u + drive)
 
 
 def delivered(total: Integers, weight_exp: int) -> Integers:
-    """Return what a connection hands over for a sum of weights: shifted as a whole."""
+    """Return what a connection hands over for a sum of weights: shifted (H12)."""
     return shift(wrap_int32(total), weight_exp)
 
 
@@ -128,6 +126,7 @@ def on_grid(
     mixed = sign_mode is SignMode.MIXED
     low, high = (-256 if mixed else 0), 255
     cleared = WEIGHT_BITS_MAX - num_weight_bits + int(mixed)
+    # the shift floors, so that clearing low bits rounds down
     return negate * ((np.clip(negate * w, low, high) >> cleared) << cleared)
 
 
@@ -137,5 +136,5 @@ def grid_step(num_weight_bits: int, sign_mode: SignMode) -> int:
 
 
 def scale_noise(sample: Integers, noise_exp: int) -> Integers:
-    """Return sample·2^(noise_exp − 7) for a sample in −127 … 127, floored."""
+    """Return sample·2^(noise_exp − 7) for a sample in −127 … 127, floored: (P6)."""
     return shift(sample, noise_exp - 7)

@@ -101,6 +101,7 @@ def integrate(u, v, peak, arriving, drive, keep_u, keep_v):
 def fire(v, refractory_left, peak, fired, threshold, refractory):
     """Mark who spikes; update every v and the steps left at reset: (H8) to (H11)."""
     for j in range(v.shape[0]):
+        # "&", not "and": both sides are computed, and no branch is in the way
         awake = refractory_left[j] <= 0
         fired[j] = awake & (peak[j] > threshold[j])
         v[j] = peak[j] if awake & (peak[j] <= threshold[j]) else np.int32(0)
@@ -223,6 +224,7 @@ def add_rows(total, rows, row_list, first, last):
 @kernel
 def sum_messages(total, rows, row_of, messages):
     """Set the sums of weights times messages, int32; return whether there are any."""
+    # Most channels are silent: the sums are cleared when the first one is not.
     empty = True
     for c in range(messages.shape[0]):
         if row_of[c] >= 0 and messages[c] != 0:

@@ -36,12 +36,14 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     net, start = job.net, job.state
     steps, batch, _ = job.messages.shape
     compiled, padded = compile_network(net), _padded(net.n)
+    # Messages fit 32 bits, so the loops read half of what int64 would cost.
     sent = np.ascontiguousarray(job.messages, dtype=np.int32)
     key = np.array(noise_key(job.seed), dtype=np.uint64)
     state = tuple(_pad(x, padded) for x in start[:4])
     # Trials count apart, so that threads do not write to the same numbers.
     counting = recording.counts is not None
     counts = np.zeros((batch * counting, 4, padded), dtype=np.int64)
+    # Neighbouring trials share a thread: what they read lies together.
     edges = np.linspace(0, batch, min(workers, batch) + 1).astype(int).tolist()
 
     def part(first: int, last: int, lo: int, hi: int) -> None:
@@ -59,6 +61,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             counts,
         )
 
+    # The loops release the interpreter's lock; threads meet after each stride alone.
     stride = max(STRIDE, STRIDE * TRIALS // batch)
     with ThreadPoolExecutor(len(edges) - 1) as pool:
         for chunk in job.progress(range(-(-steps // stride)), "compiled engine"):
@@ -130,6 +133,7 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
     rows, wide = [np.zeros((0, padded), np.uint8)], [np.zeros((0, padded), np.int16)]
     for k, block in enumerate(net.blocks):
         kind = _kind(block)
+        # Blocks that listen alike share one array; a place in it is block and source.
         stack = wide if kind == kernels.GRADED else rows
         row_of[k, block.pre] = sum(map(len, stack)) + np.arange(len(block.pre))
         stored, offset, factor = _bytes(block)
@@ -174,6 +178,7 @@ def _kind(block: WeightBlock) -> int:
 def _bytes(block: WeightBlock) -> tuple[np.ndarray, int, int]:
     """Return weights as bytes b, and o and f such that w = f·(b − o): (H16)."""
     w = block.weights.astype(np.int64)
+    # Bytes hold no sign; a mixed block's weights are even, so that halves fit.
     match block.sign_mode:
         case SignMode.EXCITATORY:
             return w.astype(np.uint8), 0, 1

@@ -65,6 +65,7 @@ def send_spikes(
             weights = np.int32(scale * np.int32(np.int32(sums16[j]) - less))
             arriving[j] = np.int32(arriving[j] + chip.shifted(weights, up, down))
         return
+    # Many: 16 bits hold the sums of `CHUNK` rows at a time, 32 bits those of all.
     for j in range(total.shape[0]):
         total[j] = 0
     for first in range(0, count, CHUNK):
@@ -133,6 +134,7 @@ def run_trials(
     spike_list, sender_list = np.zeros(padded, np.int64), np.zeros(channels, np.int64)
     row_list = np.zeros(max(padded, channels) + chip.SPARE_ROWS, np.int64)
     zeros = rows.shape[0] - 1  # the last row
+    # A trial goes through all steps before the next begins: its state stays in cache.
     for trial in range(lo, hi):
         u[:], v[:], refractory_left[:] = us[trial], vs[trial], pauses[trial]
         for k in range(slots):

@@ -21,10 +21,8 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.records.storage import fingerprint
 from isotau.convert.to_fixed.quantization_report import QuantizationReport
-from isotau.sim.engines.run import Overflow, Run
+from isotau.sim.engines.run import STRICT, Overflow, Run, errors_of
 
-STRICT = ("sum_wraps", "u_wraps", "v_low")
-"""The overflows that are errors, in the order in which a step meets them."""
 SATURATED = 0.95
 """Fraction of the highest possible spike count that makes a neuron saturated."""
 CHUNK = 1 << 24
@@ -85,8 +83,15 @@ class ChipOverflow(ArithmeticError):
     """A number left its range in a run that was to be strict; it can be pickled."""
 
     def __init__(self, kind: str, trial: int, step: int, neuron: int) -> None:
-        """Keep what happened where; see `overflow_error`."""
-        super().__init__(kind, trial, step, neuron)
+        """Keep what happened where.
+
+        Args:
+            kind: one of `STRICT`; v_high is none, as the neuron spikes anyway.
+            trial: number of the trial, counted from the engine's `first_trial`.
+            step: number of the step since power-up.
+            neuron: index of the neuron.
+        """
+        super().__init__(validation.choice("kind", kind, STRICT), trial, step, neuron)
         self.kind, self.trial, self.step, self.neuron = kind, trial, step, neuron
 
     def __str__(self) -> str:
@@ -130,7 +135,7 @@ class Diagnostics:
     zeroed: int | None = None
 
 
-class Finding(NamedTuple):
+class RunFinding(NamedTuple):
     """One thing that a user should know.
 
     Attributes:
@@ -163,6 +168,7 @@ def diagnose(
         raise ValueError(
             "run.overflow: got None, need counts; run with count_overflow=True"
         )
+    # Counts of other neurons would be laid to these.
     if run.spikes.network != fingerprint(net):
         raise ValueError(
             "run: got another network's, need that of net; give the network that ran"
@@ -172,12 +178,13 @@ def diagnose(
     # The deeper v, the more decays: a bias that leaves the range from its bottom has no
     # fixed point above.
     bottom, no_input = np.full(net.n, 1 - arithmetic.STATE_LIMIT), np.zeros_like(bias)
+    # (H7) from there, without input
     fallen = arithmetic.update_v_unclipped(
         bottom, no_input, net.dv.astype(np.int64), bias
     )
-    most = -(-steps // (net.refractory.astype(np.int64) + 1))
+    most = -(-steps // (net.refractory.astype(np.int64) + 1))  # (H17)
     columns = [int((~block.weights.any(axis=0)).sum()) for block in net.blocks]
-    lost = [p.zeroed for p in report.parameters if p.name[:2] == "w_"] if report else []
+    weights = [p for p in report.parameters if p.name[:2] == "w_"] if report else []
     return Diagnostics(
         trials=batch,
         steps=steps,
@@ -189,30 +196,35 @@ def diagnose(
         bias_fires=bias > net.vth.astype(np.int64) << arithmetic.INPUT_SHIFT,
         spikes=fired,
         dead=fired == 0,
+        # one spike fills a trial that has no room for a second: no sign of anything
         saturated=(most >= 2) & (fired >= SATURATED * most * batch),
         empty_columns=np.array(columns, dtype=np.int64),
-        zeroed=sum(lost) if report else None,
+        zeroed=sum(p.zeroed for p in weights) if report else None,
     )
 
 
-def findings(diagnostics: Diagnostics) -> tuple[Finding, ...]:
+def findings(diagnostics: Diagnostics) -> tuple[RunFinding, ...]:
     """Return what deserves attention: errors, then warnings, then information."""
-    found = []
+    rows = []
     for kind, (severity, happened, parameter, remedy) in _KINDS.items():
         value = getattr(diagnostics, kind)
         total = 0 if value is None else int(np.sum(value))
         if not total:
             continue
-        neurons, events, what = 0, total, f"{total} {happened}"
+        neurons, events, account = 0, total, f"{total} {happened}"
         if kind not in _OF_WEIGHTS:
             neurons, flag = int(np.count_nonzero(value)), value.dtype == bool
+            # A flag is a property of the neuron, not something that happened often.
             events = 0 if flag else total
             times = "" if flag else f" {total} times"
             worst = f"{'the first is' if flag else 'most in'} neuron {np.argmax(value)}"
-            what = f"{happened}{times} in {neurons} of {len(value)} neurons ({worst})"
-        text = f"{parameter}: {what}; {remedy}"
-        found.append(Finding(kind, severity, parameter, remedy, neurons, events, text))
-    return tuple(found)
+            share = f"in {neurons} of {len(value)} neurons ({worst})"
+            account = f"{happened}{times} {share}"
+        text = f"{parameter}: {account}; {remedy}"
+        rows.append(
+            RunFinding(kind, severity, parameter, remedy, neurons, events, text)
+        )
+    return tuple(rows)
 
 
 def warn(diagnostics: Diagnostics, *, stacklevel: int = 2) -> None:
@@ -224,22 +236,11 @@ def warn(diagnostics: Diagnostics, *, stacklevel: int = 2) -> None:
 
 def summarize(diagnostics: Diagnostics) -> dict[str, Any]:
     """Return totals over neurons, and the findings, ready for JSON."""
+    # sums over neurons, or over blocks; single numbers stay
     values = {name: getattr(diagnostics, name) for name in diagnostics.__slots__}
     totals = {k: None if v is None else int(np.sum(v)) for k, v in values.items()}
-    found = [finding._asdict() for finding in findings(diagnostics)]
-    return {**totals, "n": len(diagnostics.spikes), "findings": found}
-
-
-def overflow_error(kind: str, trial: int, step: int, neuron: int) -> ChipOverflow:
-    """Return the exception that a strict engine raises on its first overflow.
-
-    Args:
-        kind: one of `STRICT`; v_high is none, as the neuron spikes anyway.
-        trial: number of the trial, counted from the engine's `first_trial`.
-        step: number of the step since power-up.
-        neuron: index of the neuron.
-    """
-    return ChipOverflow(validation.choice("kind", kind, STRICT), trial, step, neuron)
+    rows = [finding._asdict() for finding in findings(diagnostics)]
+    return {**totals, "n": len(diagnostics.spikes), "findings": rows}
 
 
 def raise_first(
@@ -263,7 +264,7 @@ def raise_first(
         ChipOverflow: something overflowed.
     """
 
-    def tried(
+    def rerun(
         sent: np.ndarray, trial: int, start: ChipState
     ) -> tuple[Overflow, ChipState]:
         run = engine(
@@ -274,33 +275,33 @@ def raise_first(
         return run.overflow, run.state
 
     now = initial_state(net, messages.shape[1]) if state is None else state
-    if not _errors(tried(messages, first_trial, now)[0]):
+    if not errors_of(rerun(messages, first_trial, now)[0]):
         return
+    # The half that has the first error is kept; a state carries over from a half
+    # without one.
     while len(messages) > 1:
         half = len(messages) // 2
-        counted, after = tried(messages[:half], first_trial, now)
-        if _errors(counted):
+        counted, after = rerun(messages[:half], first_trial, now)
+        if errors_of(counted):
             messages = messages[:half]
         else:
             messages, now = messages[half:], after
+    # Counts are sums over trials: in the step that is left each trial runs by itself.
     for k in range(messages.shape[1]):
-        one = slice(k, k + 1)
+        trial = slice(k, k + 1)
         alone = ChipState(
-            now.u[one], now.v[one], now.rest[one], now.ring[:, one], now.step
+            now.u[trial], now.v[trial], now.rest[trial], now.ring[:, trial], now.step
         )
-        counted, _ = tried(messages[:, one], first_trial + k, alone)
-        for kind in _errors(counted):
+        counted, _ = rerun(messages[:, trial], first_trial + k, alone)
+        for kind in errors_of(counted):
             neuron = int(np.argmax(getattr(counted, kind) > 0))
-            raise overflow_error(kind, first_trial + k, now.step, neuron)
-
-
-def _errors(counted: Overflow) -> list[str]:
-    return [kind for kind in STRICT if getattr(counted, kind).any()]
+            raise ChipOverflow(kind, first_trial + k, now.step, neuron)
 
 
 def _counts(spikes: Spikes) -> np.ndarray:
     """Return spikes per neuron; `CHUNK` bounds what is unpacked at a time."""
     total = np.zeros(spikes.n, dtype=np.int64)
+    # Unpacked, spikes take eight times their memory.
     rows = spikes.bits.reshape(-1, spikes.bits.shape[2])
     size = max(1, CHUNK // spikes.n)
     for start in range(0, len(rows), size):

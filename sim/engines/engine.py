@@ -27,7 +27,7 @@ from isotau.sim.engines.run import (
     Recording,
     Run,
     count_payloads,
-    overflowed,
+    errors_of,
 )
 
 ENGINES = {
@@ -104,6 +104,7 @@ class Engine:
         """
         options = {"threads": threads, "device": device}
         for name, value in options.items():
+            # passed over, it would be taken for one that works
             if value is not None and name not in self.options:
                 raise ValueError(
                     f"{name}: got {value!r}, need None for the {self.name} engine, "
@@ -124,9 +125,12 @@ class Engine:
             after = self.simulate(job, recording)
         overflow = None
         if recording.counts is not None:
+            # An engine counts what left 32 bits on its way to u; a connection's own sum
+            # may have wrapped before.
             recording.counts[0] += count_payloads(net, job.messages)
             overflow = Overflow(*recording.counts)
-        if strict and overflow is not None and overflowed(overflow):
+        # Counts do not say when: the run is done again, in halves, to find the place.
+        if strict and overflow is not None and errors_of(overflow):
             raise_first(
                 partial(self, threads=threads, device=device),
                 net,
@@ -172,6 +176,7 @@ def check(
     state: ChipState | None = None,
 ) -> EngineJob:
     """Return an engine's arguments, checked; see `Engine.__call__`."""
+    # Recurrent blocks send 0 or 1: no number of neurons makes their sums inexact.
     for k, block in enumerate(net.blocks):
         if block.source == "input" and len(block.pre) > MAX_COLUMNS:
             raise ValueError(
@@ -199,9 +204,6 @@ def check(
         state=initial_state(net, batch) if state is None else state,
         seed=seed,
         first_trial=first_trial,
-        threads=None,
-        device=None,
-        progress=silent,
     )
 
 
@@ -216,18 +218,21 @@ def _recording(
     """Give room for what a run leaves; a file gets its name once it is filled."""
     steps, batch, _ = job.messages.shape
     n, shape = job.net.n, (steps, batch, (job.net.n + 7) // 8)
+    # Under its own name a file is complete, whatever ends the run.
     part = "" if path is None else f"{os.fspath(path)}.part"
     bits = (
         np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
         if part
         else np.empty(shape, dtype=np.uint8)
     )
+    # No steps where nothing is recorded: engines look at the length alone.
     u, v = (
         np.empty((steps * (name in record), batch, len(job.neurons)), dtype=np.int32)
         for name in RECORDABLE
     )
     counts = np.zeros((4, n), dtype=np.int64) if counting else None
     yield Recording(bits, u, v, counts)
+    # not reached if the run raised
     if path is not None and isinstance(bits, np.memmap):
         bits.flush()
         os.replace(part, path)

@@ -6,11 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int32, Int64, UInt8
 
-from isotau.convert.ground.progress import Progress
+from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
+
+STRICT = ("sum_wraps", "u_wraps", "v_low")
+"""The overflows that are errors, in the order in which a step meets them. v cut at the
+top is none: the neuron spikes and is reset all the same, as no threshold exceeds
+2^23 − 64."""
 
 
 @short_repr
@@ -64,9 +69,9 @@ class EngineJob(NamedTuple):
     """Before the first step; not changed."""
     seed: int
     first_trial: int
-    threads: int | None
-    device: str | None
-    progress: Progress
+    threads: int | None = None
+    device: str | None = None
+    progress: Progress = silent
 
 
 class Recording(NamedTuple):
@@ -81,14 +86,9 @@ class Recording(NamedTuple):
     """What left its range, in the order of `Overflow`; None if it is not counted."""
 
 
-def overflowed(counted: Overflow) -> bool:
-    """Return whether something left its range that changes the dynamics.
-
-    v cut at the top does not: the neuron spikes and is reset all the same, as the
-    largest threshold is 2^23 − 64.
-    """
-    kinds = (counted.sum_wraps, counted.u_wraps, counted.v_low)
-    return any(bool(count.any()) for count in kinds)
+def errors_of(counted: Overflow) -> list[str]:
+    """Return which of the overflows that are errors a run had, in their order."""
+    return [kind for kind in STRICT if getattr(counted, kind).any()]
 
 
 def count_payloads(
@@ -106,6 +106,7 @@ def count_payloads(
         weights = block.weights.T.astype(np.float64)
         factor = 2.0 ** max(block.weight_exp, 0)
         for sent in messages:
+            # float64 is exact here: see `engine.MAX_COLUMNS`
             totals = np.abs(sent[:, block.pre].astype(np.float64) @ weights) * factor
             counts += (totals >= 2.0**31).sum(axis=0)
     return counts

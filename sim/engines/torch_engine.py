@@ -67,8 +67,11 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
         counts = _tensor(recording.counts, device)
     places = pick(job.neurons, device)
     steps, width = len(job.messages), _width(job, recording)
+    # Where no channel sends anything, as between trials, the product is left out.
     busy = (job.messages != 0).any(axis=(1, 2)).tolist()
     for t in job.progress(range(steps), "torch engine"):
+        # Steps are prepared, and brought back, many at a time: a transfer to or from a
+        # GPU takes as long as a step.
         k, now = t % width, start.step + t
         if k == 0:
             span = range(t, min(t + width, steps))
@@ -78,7 +81,8 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             neurons.v.zero_()
         arriving = ring[now % net.slots]  # (H1)
         advance(chip, neurons, arriving, window.drive[k], counts=counts)
-        arriving.zero_()
+        arriving.zero_()  # from the next step on the ring's last slot
+        # bool, an eighth of what float64 would take, and packed by `_pack`
         raster = window.raster[k, :, : net.n].copy_(neurons.fired)
         for i, link in enumerate(connections):
             if link.source == "recurrent":
@@ -108,6 +112,7 @@ def find_device(device: str) -> torch.device:
     Raises:
         ValueError: it is not there.
     """
+    # torch itself would fail later, with a text that names no choice.
     there = ["cpu"]
     if torch.cuda.is_available():
         there += ["cuda", *(f"cuda:{k}" for k in range(torch.cuda.device_count()))]
@@ -129,10 +134,11 @@ def may_wrap(job: EngineJob) -> bool:
     limit, net, sent = arithmetic.STATE_LIMIT, job.net, job.messages
     payload = np.maximum(sent.max(axis=(0, 1)), -sent.min(axis=(0, 1)))
     arriving = np.abs(job.state.ring.astype(np.int64)).max(axis=(0, 1)).astype(float)
-    most = 0.0
+    most = 0.0  # the largest sum of one connection, before its shift
     for block in net.blocks:
         loud = block.source == "input" and not block.binary
         times = payload[block.pre] if loud else np.ones(len(block.pre), dtype=np.int64)
+        # every source at its loudest, every weight positive: the most there can be
         total = np.abs(block.weights.astype(np.int64)) @ times
         most = max(most, total.max())
         arriving += total * 2.0**block.weight_exp + 1
@@ -143,7 +149,7 @@ def may_wrap(job: EngineJob) -> bool:
         for x in (job.state.u, job.state.v)
     )
     reach = np.maximum(u, np.where(gain > 2 * limit, stay, 0)) + gain
-    # 2M is more than bias and noise together
+    # (H15) with v and its drive: 2M is more than bias and noise together
     return bool(max(most, reach.max() + v + 2 * limit) >= 2**31)
 
 
@@ -167,7 +173,7 @@ def _prepare(
     net, device = job.net, chip.bias.device
     count, batch = len(steps), job.messages.shape[1]
     messages = torch.tensor(job.messages[steps.start : steps.stop], device=device)
-    drive = chip.bias.expand(count, -1)
+    drive = chip.bias.expand(count, -1)  # a view: one row serves all steps
     if net.noise_exp is not None:
         first = job.state.step
         drive = noisy_drive(

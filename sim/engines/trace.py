@@ -18,7 +18,6 @@ from jaxtyping import Bool, Float64, Int32
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
-from isotau.convert.ground.files import write_text
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.chip_state import initial_state
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
@@ -34,7 +33,7 @@ LAGS = range(-2, 5)
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Trace:
+class NeuronTrace:
     """One neuron's recording, a row per step.
 
     Attributes:
@@ -58,6 +57,7 @@ class Trace:
             fields[name] = validation.integers(
                 name, value, shape, "step", dtype=dtype, low=low, high=high
             )
+        # checked as 0 or 1, which bool itself would not refuse
         fields["spike"] = fields["spike"].view(np.bool_)
         validation.freeze(self, fields)
 
@@ -94,11 +94,11 @@ class TraceComparison:
     first_v: int | None
 
 
-def read_trace(path: str | os.PathLike[str]) -> Trace:
+def read_trace(path: str | os.PathLike[str]) -> NeuronTrace:
     """Return the trace in a CSV file.
 
-    The first line names the columns; others than `COLUMNS` go to `Trace.ignored`. In
-    files without names, as published traces of Loihi 2 are, the columns are `COLUMNS`.
+    The first line names the columns; others than `COLUMNS` go to `ignored`. In files
+    without names, as published traces of Loihi 2 are, the columns are `COLUMNS`.
 
     Raises:
         UnreadableFile: no file, a larger one than `MAX_BYTES`, a column missing or
@@ -109,7 +109,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
     lines = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
     try:
         for line in filter(None, lines):
-            if not names:
+            if not names:  # the first line that is not empty
                 names = [cell.strip().lower() for cell in line]
                 headed = len(names) != 3 or bool(COLUMNS.keys() & set(names))
                 names = names if headed else list(COLUMNS)
@@ -125,16 +125,9 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
             raise ValueError("got no rows, need one per step")
     except (ValueError, csv.Error) as error:
         raise UnreadableFile(f"{path}: line {lines.line_num}: {error}") from error
-    wanted = [name for name in names if name in COLUMNS]
-    columns: dict[str, Any] = dict(zip(wanted, np.array(rows).T, strict=True))
-    return Trace(**columns, ignored=tuple(x for x in names if x not in COLUMNS))
-
-
-def write_trace(trace: Trace, path: str | os.PathLike[str]) -> Path:
-    """Write a trace as CSV and return the path; reading it gives the same numbers."""
-    rows = zip(trace.input, trace.v.tolist(), trace.spike, strict=True)
-    lines = [f"{x},{repr(v).removesuffix('.0')},{int(spike)}" for x, v, spike in rows]
-    return write_text(path, "\n".join([",".join(COLUMNS), *lines]) + "\n")
+    order = [name for name in names if name in COLUMNS]
+    columns: dict[str, Any] = dict(zip(order, np.array(rows).T, strict=True))
+    return NeuronTrace(**columns, ignored=tuple(x for x in names if x not in COLUMNS))
 
 
 def single_neuron(
@@ -178,7 +171,7 @@ def single_neuron(
 
 
 def replay(
-    trace: Trace,
+    trace: NeuronTrace,
     neuron: FixedPointNetwork,
     *,
     lag: int | None = None,
@@ -197,33 +190,37 @@ def replay(
         raise ValueError(f"neuron: got n={neuron.n}, need what single_neuron makes")
     v = trace.v * validation.number("v_scale", v_scale, positive=True)
     spike = trace.spike
+    # Recordings hold v at a spike before or after the reset; the median decides.
     top = np.median(np.abs(v[spike])) if spike.any() else 0.0
     threshold = int(neuron.vth[0]) << arithmetic.INPUT_SHIFT
     kind = "reset" if top <= 0.5 else "unreset" if top > threshold else "unclear"
-    tried = LAGS if lag is None else [validation.whole("lag", lag, -len(v), len(v))]
-    margin = max(abs(k - ENGINE_LAG) for k in tried)
-    our_v, our_spike = _compute(neuron, trace.input, margin, before=kind == "unreset")
-    rows = np.arange(len(v)) + margin + ENGINE_LAG - np.array(tried)[:, None]
-    ours = our_spike[rows]
-    seen = ~((kind == "unclear") & (spike | ours))
-    off = np.abs(v - our_v[rows]) * seen
-    rms = np.sqrt((off**2).sum(axis=1) / np.maximum(1, seen.sum(axis=1)))
-    best = _best(trace, neuron, tried, rms)
-    ours, seen, off = ours[best], seen[best], off[best]
+    lags = LAGS if lag is None else [validation.whole("lag", lag, -len(v), len(v))]
+    # Beyond both ends of the trace, so that every lag compares all of its rows.
+    margin = max(abs(k - ENGINE_LAG) for k in lags)
+    chip_v, chip_spike = _compute(neuron, trace.input, margin, peak=kind == "unreset")
+    # One run of the engine serves all lags: each looks at other rows of it.
+    rows = np.arange(len(v)) + margin + ENGINE_LAG - np.array(lags)[:, None]
+    computed = chip_spike[rows]
+    compared = ~((kind == "unclear") & (spike | computed))
+    off = np.abs(v - chip_v[rows]) * compared
+    rms = np.sqrt((off**2).sum(axis=1) / np.maximum(1, compared.sum(axis=1)))
+    best = _best(trace, neuron, lags, rms)
+    computed, compared, off = computed[best], compared[best], off[best]
+    # 0.5: a recorded v is whole, but may come scaled, so that it is rounded first.
     return TraceComparison(
-        agrees=bool((spike == ours).all() and (off <= 0.5).all()),
-        lag=tried[best],
-        lag_errors=tuple(zip(tried, rms.tolist(), strict=True)),
+        agrees=bool((spike == computed).all() and (off <= 0.5).all()),
+        lag=lags[best],
+        lag_errors=tuple(zip(lags, rms.tolist(), strict=True)),
         recorded=int(spike.sum()),
-        computed=int(ours.sum()),
-        exact=int((spike & ours).sum()),
-        near=_pairs(np.flatnonzero(spike), np.flatnonzero(ours), tolerance),
+        computed=int(computed.sum()),
+        exact=int((spike & computed).sum()),
+        near=_pairs(np.flatnonzero(spike), np.flatnonzero(computed), tolerance),
         tolerance=tolerance,
         v_at_spike=kind,
-        v_equal=float((off <= 0.5)[seen].sum() / max(1, seen.sum())),
+        v_equal=float((off <= 0.5)[compared].sum() / max(1, compared.sum())),
         v_worst=float(off.max()),
         v_rms=float(rms[best]),
-        first_spike=next(iter(np.flatnonzero(spike ^ ours).tolist()), None),
+        first_spike=next(iter(np.flatnonzero(spike ^ computed).tolist()), None),
         first_v=next(iter(np.flatnonzero(off > 0.5).tolist()), None),
     )
 
@@ -241,21 +238,26 @@ def describe_replay(comparison: TraceComparison) -> str:
 
 
 def _compute(
-    neuron: FixedPointNetwork, sent: np.ndarray, margin: int, *, before: bool
+    neuron: FixedPointNetwork, sent: np.ndarray, margin: int, *, peak: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return v, before or after the reset, and spikes; `margin` rows more each end."""
+    """Return v, before (`peak`) or after the reset, and spikes; rows more each end."""
     v, spike = np.zeros((2, len(sent) + 2 * margin))
     chip, state = reference.registers(neuron), initial_state(neuron, 1)
     for t, message in enumerate(np.pad(sent, (0, margin))[:, None, None]):
         reset = resets(neuron, t)
-        state, fired, _, _, peak = reference.step(chip, state, message, reset=reset)
-        at_peak = arithmetic.clip_v(peak) if before and fired else state.v
-        spike[margin + t], v[margin + t] = fired[0, 0], at_peak[0, 0]
+        state, fired, _, _, unclipped = reference.step(
+            chip, state, message, reset=reset
+        )
+        at_spike = arithmetic.clip_v(unclipped) if peak and fired else state.v
+        spike[margin + t], v[margin + t] = fired[0, 0], at_spike[0, 0]
     return v, spike > 0
 
 
 def _best(
-    trace: Trace, neuron: FixedPointNetwork, lags: range | list[int], rms: np.ndarray
+    trace: NeuronTrace,
+    neuron: FixedPointNetwork,
+    lags: range | list[int],
+    rms: np.ndarray,
 ) -> int:
     """Return the place of the lag at which v differs far less than at any other.
 
@@ -264,18 +266,22 @@ def _best(
     order = sorted(range(len(lags)), key=lambda i: (rms[i], abs(lags[i] - ENGINE_LAG)))
     if len(order) == 1 or rms[order[0]] <= 0.5 * rms[order[1]]:
         return order[0]
+    # Input bends v where nothing else does: the second difference follows it, but for
+    # rows near a spike and its reset.
     calm = np.convolve(trace.spike, np.ones(int(neuron.refractory[0]) + 3)) == 0
     kinks = np.diff(trace.v, 2, prepend=(0, 0)) * calm[: len(trace.v)]
     sign = np.sign(sum(int(block.weights.sum()) for block in neuron.blocks))
     sent = sign * (trace.input - trace.input.mean())
-    follows = [float(kinks @ np.roll(sent, lag)) for lag in lags]
-    scale = max(map(abs, follows)) or 1.0
-    return max(order, key=lambda i: round(follows[i] / scale, 2))
+    matches = [float(kinks @ np.roll(sent, lag)) for lag in lags]
+    scale = max(map(abs, matches)) or 1.0
+    # Rounded, so that of nearly equal ones the first in `order` is taken.
+    return max(order, key=lambda i: round(matches[i] / scale, 2))
 
 
 def _pairs(a: np.ndarray, b: np.ndarray, tolerance: int) -> int:
     """Return how many pairs of rows at most are within the tolerance."""
     i = j = pairs = 0
+    # Both are in order: the earlier one of two that are too far apart has no partner.
     while i < len(a) and j < len(b):
         apart = a[i] - b[j]
         pairs += abs(apart) <= tolerance
@@ -284,7 +290,8 @@ def _pairs(a: np.ndarray, b: np.ndarray, tolerance: int) -> int:
 
 
 def _text(path: str | os.PathLike[str]) -> str:
-    """Return a regular file's text; others might never end."""
+    """Return a regular file's text."""
+    # A pipe or a device would be read for ever.
     if not Path(path).is_file() or os.path.getsize(path) > MAX_BYTES:
         raise UnreadableFile(f"{path}: need a file of at most {MAX_BYTES} bytes")
     return Path(path).read_bytes().decode("utf-8-sig", errors="replace")
@@ -296,7 +303,7 @@ def _number(name: str, cell: str) -> float:
     try:
         value = float(cell)
     except ValueError:
-        value = np.nan
+        value = np.nan  # within no range
     if not low <= value <= high or (name != "v" and value % 1):
         need = f"a {'' if name == 'v' else 'whole '}number from {low} to {high}"
         raise ValueError(f"column {name}: got {cell[:40]!r}, need {need}")

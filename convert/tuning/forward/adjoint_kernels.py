@@ -79,7 +79,7 @@ def surrogate(kind, damping, x, y, out):
         for j in range(x.shape[0]):
             share = one / (one + x[j] * x[j])
             out[j] = damping * share * np.sqrt(share)
-    elif kind == TANH:
+    elif kind == TANH:  # 1/cosh² x = 4 e^−2|x| / (1 + e^−2|x|)²
         for j in range(x.shape[0]):
             y[j] = real(2) * abs(x[j])
         exponential(y, y)
@@ -189,13 +189,14 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
     one = v_th.dtype.type(1)
     nothing, v = np.zeros_like(v_th), np.empty_like(v_th)
     s, slope, risen = np.empty_like(v), np.empty_like(v), np.empty_like(v)
+    # (U8): ∂J of the step after the last is ∂i of the end.
     for b in range(first, last):
         copy(gi[b], gj[b - first, :n])
         copy(gz[b], returning[b - first, :n])
     for t in range(steps - 1, -1, -1):
         for b in range(first, last):
             r = b - first
-            surrogate(kind, damping, x[t, b], risen, slope)
+            surrogate(kind, damping, x[t, b], risen, slope)  # risen is only room here
             of_spikes = grad[t, b] if len(grad) else nothing
             through_threshold(slope, returning[r], of_spikes, flags[t, b], s)
             if len(dv_th):
@@ -212,7 +213,7 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
             if len(da_syn):  # here gj is still ∂i of this step
                 subtract_products(da_syn, gj[r], current[t, b])
             through_current(gj[r], a_syn, risen, n)
-            for c in range(len(dw_in)):
+            for c in range(len(dw_in)):  # (U9)
                 if inputs[t, b, c] != 0:
                     add_times(dw_in[c], inputs[t, b, c], gj[r])
             if len(dw_rec):
@@ -223,6 +224,7 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
                 else:
                     for k in range(list_spikes(z0[b], spike_list, n)):
                         add_times(dw_rec[spike_list[k]], z0[b, spike_list[k]], gj[r])
+        # (U5): one product for all trials of the call, which share the reading of W_rec
         multiply(gj, panels, returning)
     for b in range(first, last):
         copy(gj[b - first], gi[b])

@@ -141,6 +141,7 @@ class PreparedChip:
             # u0 makes up for the decay before its first use, which depends on τ_syn
             keep = torch.exp(-module.dt / module.tau_syn.double())
             u = straight(u * keep.detach() / keep, u)
+        # Nothing is under way at power-up: no spike, no message. (L14)
         z = weights.new_zeros(batch, fixed.n)
         x = weights.new_zeros(batch, fixed.n_in)
         return ForwardState(z, v, u, torch.zeros_like(z, dtype=torch.int64), x)
@@ -166,6 +167,7 @@ class PreparedChip:
             seed=seed,
             step=step,
         )
+        # The loop's integers need float64, which the coefficients then share.
         loop = self.program is None
         dtype = torch.float64 if loop else weights.dtype
         values = coefficients(module, self.fixed, self.unit, self.cut, dtype)
@@ -176,6 +178,7 @@ class PreparedChip:
 
 def _clipped(net: LIFNetwork, fixed: FixedPointNetwork) -> Clipped:
     """Return the weights that quantization cut at the top of their block."""
+    # the gain by which `quantize` makes up for the rounding of τ_syn
     loss = (fixed.du + float(arithmetic.DU_OFFSET)) / arithmetic.DECAY_UNITY
     gain = loss / decay_fraction(net.tau_syn, net.dt)
     per_volt = (u_per_volt(fixed) * gain / (1 << arithmetic.INPUT_SHIFT))[:, None]

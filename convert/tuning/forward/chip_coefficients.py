@@ -53,6 +53,7 @@ class _Straight(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, smooth: Tensor, exact: Tensor) -> Tensor:
+        # a copy: a view of what gets no gradient must not become what does
         return exact.to(smooth.dtype, copy=True)
 
     @staticmethod
@@ -92,6 +93,7 @@ def coefficients(
         dtype: of the coefficients.
     """
     scales = scales_of(fixed, unit)
+    # volts of u, in units, that a weight of 1 on the grid adds
     per_u = ((1 << chip.INPUT_SHIFT) / scales.u)[:, None]
     reset = fixed.v_reset / unit
     bias = chip.effective_bias(fixed.bias_mant, fixed.bias_exp)

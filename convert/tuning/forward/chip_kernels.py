@@ -39,6 +39,7 @@ def send_spikes(arriving, rows, down, row_of, source_list, sources, row_list, to
 def send_messages(arriving, rows, down, row_of, messages, total):
     """Deliver weights times messages, summed as int32."""
     for layer in range(row_of.shape[0]):
+        # a layer that hears no message adds nothing, not even a floor
         if chip.sum_messages(total, rows, row_of[layer], messages):
             deliver_layer(arriving, total, down, layer)
 

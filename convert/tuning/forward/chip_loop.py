@@ -82,6 +82,7 @@ def run_steps(
         surrogate=segment.surrogate,
         damping=segment.damping,
     )
+    # copies, which the steps change in place; gradients go through `Traced` alone
     neurons = on_chip(state.i.detach(), state.v.detach(), state.rest)
     traced = Traced(
         z=state.z.double(),
@@ -124,6 +125,7 @@ def _step(
     """Return what is traced a step later; the neurons are changed: (U10)."""
     chip, weights = constants.chip, constants.coefficients
     arriving = torch.zeros_like(neurons.u)
+    # What the step before sent arrives: (H12), without a ring, as there are no delays.
     for link in constants.connections:
         if link.source == "recurrent":
             total = sum_spikes(link, traced.z.detach())
@@ -133,6 +135,7 @@ def _step(
     resting, peak = neurons.rest > 0, torch.empty_like(neurons.v)
     advance(chip, neurons, arriving, drive, peak=peak)
 
+    # The float step (U10), each result replaced by what the integers stand for.
     jump = inputs @ weights.w_in.T + traced.z @ weights.w_rec.T
     current = (1 - weights.a_syn) * traced.current + jump
     current = straight(current, neurons.u / constants.per_u)
@@ -143,6 +146,7 @@ def _step(
     slope = threshold(over, constants.surrogate, 1.0)
     # The slope is damped, the spike is not; a resting neuron has neither. (U3)
     slope = torch.where(resting, torch.zeros_like(slope), constants.damping * slope)
+    # The reset is taken as given: no gradient goes back through it.
     still = resting | (neurons.fired > 0)
     return Traced(
         z=straight(slope, neurons.fired),

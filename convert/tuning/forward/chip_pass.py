@@ -51,6 +51,7 @@ def layers_of(blocks: list[WeightBlock], n: int, columns: int) -> Layers:
             merged[block.pre] += block.weights.T.astype(np.int64) << block.weight_exp
             continue
         post = block.weights.any(axis=1)
+        # the first layer in which its neurons are not yet floored
         free = [layer for layer in floored if not layer[1][post].any()]
         if not free:
             free = [(np.zeros((columns, n), np.int64), np.zeros(n, np.int64))]
@@ -99,6 +100,7 @@ def program_of(fixed: FixedPointNetwork) -> Program:
         recurrent=layers_of(sources["recurrent"], fixed.n, fixed.n),
         graded=layers_of(sources["graded"], fixed.n, fixed.n_in),
         binary=layers_of(sources["binary"], fixed.n, fixed.n_in),
+        # exact in float64: multiples of 1/4096
         keep_u=1 - (fixed.du + float(chip.DU_OFFSET)) / chip.DECAY_UNITY,
         keep_v=1 - fixed.dv / chip.DECAY_UNITY,
         bias=chip.effective_bias(fixed.bias_mant, fixed.bias_exp).astype(np.int32),
@@ -155,6 +157,7 @@ class _ChipPass(torch.autograd.Function):
     def forward(
         ctx: Any, segment: ChipSegment, gradient: bool, rest: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
+        # A gradient that is None costs nothing; zeros in its place would be summed.
         ctx.set_materialize_grads(False)
         _, w_rec, v_leak, v_th, a_mem, a_syn, z, v, u = tensors
         needed = dict(zip(WANTED, ctx.needs_input_grad[3:], strict=True))
@@ -167,7 +170,7 @@ class _ChipPass(torch.autograd.Function):
         spikes, flags, x, current = recorded
         v_end, u_end = (torch.from_numpy(end).double() for end in (ends[2], ends[1]))
         rest_end = torch.from_numpy(ends[3]).long()
-        ctx.mark_non_differentiable(rest_end)
+        ctx.mark_non_differentiable(rest_end)  # whole numbers
         if taped:
             ctx.scales = [torch.from_numpy(s) for s in scales_of(fixed, segment.unit)]
             ctx.options = (segment.damping, segment.surrogate)
@@ -251,6 +254,7 @@ def _run(
     key = np.array(noise_key(segment.seed or 0), dtype=np.uint64)
     exponent = 0 if segment.seed is None else segment.fixed.noise_exp or 0
     scales = scales_of(segment.fixed, segment.unit)
+    # Products are faster than quotients, and the tape's x need not be exact.
     units = tuple((1 / scale).astype(arrays[0].dtype) for scale in scales)
     arguments = (
         *(segment.program, segment.sent.astype(np.int32), state, units),

@@ -79,10 +79,11 @@ def draw_noise(
     Args:
         module: gives the noise's size, in its units.
         shape: steps × batch × neuron.
-        seed: see `Prepared.run`.
+        seed: of the membrane noise, 0 … 2^63 − 1.
         step: number of the first step.
     """
     per_step = module.noise_per_step().detach()
+    # Whole blocks, of which a run of other steps draws the same numbers: (U4).
     first, last = step // NOISE_BLOCK, -(-(step + shape[0]) // NOISE_BLOCK)
     noise = torch.empty(
         ((last - first) * NOISE_BLOCK, *shape[1:]),
@@ -93,8 +94,9 @@ def draw_noise(
         at = (k - first) * NOISE_BLOCK
         words = np.random.SeedSequence([seed, k]).generate_state(1, np.uint64)
         generator = torch.Generator(device=per_step.device)
-        generator.manual_seed(int(words[0] >> np.uint64(1)))
+        generator.manual_seed(int(words[0] >> np.uint64(1)))  # torch takes 63 bits
         noise[at : at + NOISE_BLOCK].normal_(generator=generator)
+    # Steps of the first block that came before the run.
     skip = step - first * NOISE_BLOCK
     return noise[skip : skip + shape[0]].mul_(per_step)
 

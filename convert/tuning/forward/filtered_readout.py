@@ -81,6 +81,7 @@ class _Readout(torch.autograd.Function):
         of_outputs = np.zeros((steps, batch, n_out), spikes.dtype)
         if grads[0] is not None:
             of_outputs = as_array(grads[0])
+        # One row more than outputs: the gradient of f after the last step itself.
         q = np.zeros((batch, n_out + 1, n), spikes.dtype)
         if grads[1] is not None:
             q[:, n_out] = as_array(grads[1])

@@ -26,6 +26,7 @@ DTYPES = (torch.float32, torch.float64)
 
 def applies(module: LIFModule) -> bool:
     """Return whether there is a compiled pass for a module: on the CPU, of one type."""
+    # The loops read the arrays themselves: one type, in memory.
     kinds = {(part.device.type, part.dtype) for part in (module.w_in, module.w_rec)}
     known = module.surrogate in SURROGATES
     return known and len(kinds) == 1 and kinds <= {("cpu", kind) for kind in DTYPES}
@@ -100,6 +101,7 @@ def _check(module: LIFModule, inputs: Tensor, state: ForwardState) -> None:
             f"inputs: got {tuple(inputs.shape)}, need one or more steps × {batch} × "
             f"{channels}, as the state and w_in have them"
         )
+    # The tape keeps no gradient for them: one would be lost in silence.
     if inputs.requires_grad:
         raise ValueError(
             "inputs: got some that want a gradient, need plain ones; use NorseLoop"
@@ -136,10 +138,13 @@ class _FusedPass(torch.autograd.Function):
             padded(as_array(part))
             for part in (w_in.T, w_rec.T, a_mem, a_syn, v_leak, module.v_reset, v_th)
         )
+        # The loops count in 32 bits: longer periods than that are never over.
         rest_steps = padded(as_array(module.rest_steps).astype(np.int32))
         resting = rest.clamp(max=2**31 - 1).to(torch.int32)
+        # A copy: the loops leave the state after the last step in it.
         state = tuple(_filled(part, net[1].shape[1]) for part in (z, v, i, resting))
         steps, (batch, n), dtype = len(inputs), z.shape, net[0].dtype
+        # What is not kept has no steps.
         records = (
             np.empty((steps, batch, n), dtype),
             np.empty((steps * taped, batch, n), dtype),
@@ -161,6 +166,7 @@ class _FusedPass(torch.autograd.Function):
             ctx.options = (module.damping, module.surrogate)
         after = [torch.from_numpy(part[:, :n].copy()) for part in state]
         after[3] = after[3].to(torch.int64)
+        # Steps of rest are whole numbers.
         ctx.mark_non_differentiable(after[3])
         return (spikes, *after)
 

@@ -69,6 +69,7 @@ def add_scaled(total, rows, factors):
     for j in range(total.shape[0]):
         total[j] = 0
     for c in range(factors.shape[0]):
+        # adding 0 · w would change no bit, but take as long
         factor, row = factors[c], rows[c]
         if factor != 0:
             for j in range(total.shape[0]):
@@ -178,7 +179,7 @@ def forward(first, last, drives, net, state, records, room):
             jump(i[b], arriving, returning)
             if with_current:
                 copy(i[b], tape_current[t, b])
-            if noisy:
+            if noisy:  # else `lifted` stays v_leak
                 lift_leak(v_leak, noise[t, b], a_mem, lifted)
             rise(v[b], i[b], lifted, a_mem)
             decay(i[b], a_syn)
@@ -189,5 +190,6 @@ def forward(first, last, drives, net, state, records, room):
             if taped:
                 copy(x, tape_x[t, b])
                 copy(flags, tape_flags[t, b])
+    # Spikes are the one part of the state that is not updated in place.
     for b in range(first, last):
         copy(spikes[steps - 1, b], z[b, :n])

@@ -111,9 +111,10 @@ def read_back(first, last, spikes, grad_outputs, w, keep, gain, q, grad_spikes, 
     q, grad_spikes, dw = bare(q), bare(grad_spikes), bare(dw)
     n_out = grad_outputs.shape[2]
     total = np.empty_like(keep)
+    # From the last step to the first: q at a step knows of all later outputs.
     for t in range(spikes.shape[0] - 1, -1, -1):
         for b in range(first, last):
-            total[:] = 0
+            total[:] = 0  # summed over outputs
             for k in range(n_out):
                 through_weights(q[b, k], grad_outputs[t, b, k], w[k], total)
                 through_filter(q[b, k], spikes[t, b], keep, dw[k])

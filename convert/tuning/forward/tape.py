@@ -114,12 +114,14 @@ def backward(
         for part in grad_state or StateGradients(None, None, None)
     ]
     arrays = tuple(as_array(part) for part in (*tape[:5], current))
+    # W_rec itself, pre along rows of a panel: ∂z = W_recᵀ ∂J sums over posts. (U5)
     panels = in_panels(as_array(coefficients.w_rec))
     net = (panels, *(as_array(part) for part in coefficients[1:6]))
     damping = arrays[1].dtype.type(coefficients.damping)
     kind = SURROGATES.index(coefficients.surrogate)
     grads = (as_array(of_spikes), *ends)
 
+    # Each thread has sums of its own, and they are added at the end.
     def work(first: int, last: int) -> tuple[np.ndarray, ...]:
         sums, room = _sums(tape, panels, wanted), _room(last - first, panels)
         adjoint_kernels.backward(
@@ -130,6 +132,7 @@ def backward(
     parts = [
         sum(part[1:], part[0]) for part in zip(*over_trials(work, batch), strict=True)
     ]
+    # pre × padded post, as spikes add rows; the module has post × pre
     weights = [torch.from_numpy(part[:, :n].T.copy()) for part in parts[:2]]
     rows = [torch.from_numpy(part) for part in (*parts[2:], *ends)]
     return Gradients(
@@ -146,6 +149,7 @@ def _check(tape: Tape, wanted: frozenset[str]) -> None:
         raise ValueError(
             f"wanted: got {', '.join(unknown)}, need names from {', '.join(WANTED)}"
         )
+    # (U9) needs J for both.
     if tape.current is None and not wanted.isdisjoint(("a_mem", "a_syn")):
         raise ValueError(
             "tape: got no current, need J of each step for a_mem and a_syn; keep it in "
@@ -169,6 +173,7 @@ def _sums(
 
 def _room(trials: int, panels: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return what one thread needs besides."""
+    # `multiply` takes whole groups of trials; those beyond the last stay zeros.
     shape = (-(-trials // TRIALS) * TRIALS, panels.shape[0] * panels.shape[2])
     return (
         np.zeros(shape, panels.dtype),

@@ -18,6 +18,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+# The tile must fit the registers: one more sum, and all are kept in memory.
 WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
 """Whether there are 32 registers of 64 bytes; else 16 of 32 are counted on."""
 TRIALS, VECTORS, VECTOR_BYTES = (8, 2, 64) if WIDE else (4, 2, 32)
@@ -69,6 +70,7 @@ def _tile_code(context, builder, signature, args):
     ]
     for place in chain.from_iterable(sums):
         builder.store(ir.Constant(vector, [0.0] * width), place)
+    # Rows of a panel follow each other: one pointer walks through all of it.
     weights = builder.gep(panels.data, [at])
     sources = _starts(builder, g, row, ir.Constant(word, 0))
     with cgutils.for_range(builder, n) as loop:
@@ -80,6 +82,7 @@ def _tile_code(context, builder, signature, args):
             # numpy aligns to a number, not to a vector
             load.align = number.bitwidth // 8
             columns.append(load)
+        # One row of weights serves all trials of the tile before the next is read.
         for source, places in zip(sources, sums, strict=True):
             value = builder.load(builder.gep(source, [loop.index]))
             spread = _spread(builder, value, vector)

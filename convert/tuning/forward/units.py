@@ -31,6 +31,7 @@ def unit_of(net: LIFNetwork, width: float) -> Float64[np.ndarray, " n"]:
         raise ValueError(
             f"width: got {width}, need {NARROWEST} to {WIDEST} (of v_th − v_reset)"
         )
+    # (U1): a power of two only changes exponents, so the way back is exact
     return 2.0 ** np.rint(np.log2(width * (net.v_th - net.v_reset)))
 
 
@@ -40,6 +41,7 @@ def in_units(net: LIFNetwork, unit: Float64[np.ndarray, " n"]) -> LIFNetwork:
     The membrane noise is one number for all: it stays in volts, so `LIFModule` must be
     given the noise divided by the unit (`isotau.convert.tuning.forward.dynamics` does).
     """
+    # weights are volts that the neuron they lead to gets
     per = unit[:, None]
     voltages = {
         name: getattr(net, name) / unit

@@ -13,6 +13,10 @@ def array(*values):
     return np.array(values, dtype=np.int64)
 
 
+def updated_v(v, u, dv, drive):
+    return arithmetic.clip_v(arithmetic.update_v_unclipped(v, u, dv, drive))
+
+
 def test_int32_wraps_around():
     given = array(2**31 - 1, 2**31, -(2**31), -(2**31) - 1, 2**32, 3 * 2**32 + 5)
     wrapped = arithmetic.wrap_int32(given)
@@ -66,10 +70,10 @@ def test_update_u():
 
 def test_update_v():
     """dv = 0 loses nothing: it has no offset."""
-    assert arithmetic.update_v(array(100), array(7), array(0), array(-2)) == [105]
-    assert arithmetic.update_v(array(-9), array(0), array(2048), array(0)) == [-4]
-    assert arithmetic.update_v(array(M - 1), array(M), array(0), array(9)) == [M - 1]
-    assert arithmetic.update_v(array(1 - M), array(-M), array(0), array(0)) == [1 - M]
+    assert updated_v(array(100), array(7), array(0), array(-2)) == [105]
+    assert updated_v(array(-9), array(0), array(2048), array(0)) == [-4]
+    assert updated_v(array(M - 1), array(M), array(0), array(9)) == [M - 1]
+    assert updated_v(array(1 - M), array(-M), array(0), array(0)) == [1 - M]
 
 
 def test_delivered_shifts_the_sum_not_the_weights():

@@ -252,7 +252,7 @@ def test_runs_that_cannot_be_diagnosed():
 
 
 def test_the_exception_says_what_where_and_what_to_do():
-    error = diagnostics.overflow_error("u_wraps", 3, 14, 15)
+    error = ChipOverflow("u_wraps", 3, 14, 15)
     said = (
         "state_scale: u left 24 bits and wrapped at trial 3, step 14, neuron 15; "
         "lower state_scale or raise headroom"
@@ -262,7 +262,7 @@ def test_the_exception_says_what_where_and_what_to_do():
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.step) == (said, 14)
     with pytest.raises(ValueError, match=r"kind: got 'v_high', need one of sum_wraps"):
-        diagnostics.overflow_error("v_high", 0, 0, 0)
+        ChipOverflow("v_high", 0, 0, 0)
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(1, 13), (4, 13), (5, 64)])

@@ -9,17 +9,17 @@ from benchmarks.engine.random_networks import random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.sim.engines import compiled, reference, torch_engine
-from isotau.sim.engines.run import Overflow, count_payloads, overflowed
+from isotau.sim.engines.run import Overflow, count_payloads, errors_of
 
 NET = random_network(np.random.default_rng(0), 6, extreme=False)
 
 
 def test_only_what_changes_the_dynamics_counts_as_overflow():
     zero, one = np.zeros(3, dtype=np.int64), np.array([0, 1, 0])
-    assert not overflowed(Overflow(zero, zero, zero, one))
-    assert overflowed(Overflow(one, zero, zero, zero))
-    assert overflowed(Overflow(zero, one, zero, zero))
-    assert overflowed(Overflow(zero, zero, one, zero))
+    assert not errors_of(Overflow(zero, zero, zero, one))
+    assert errors_of(Overflow(one, zero, zero, zero))
+    assert errors_of(Overflow(zero, one, zero, zero))
+    assert errors_of(Overflow(zero, zero, one, zero))
 
 
 @pytest.mark.parametrize(

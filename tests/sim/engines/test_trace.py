@@ -12,11 +12,10 @@ from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import DoesNotFit, UnreadableFile
 from isotau.sim.engines import trace
 from isotau.sim.engines.trace import (
-    Trace,
+    NeuronTrace,
     read_trace,
     replay,
     single_neuron,
-    write_trace,
 )
 
 SHIPPED = Path(__file__).resolve().parents[3] / "examples" / "data"
@@ -54,7 +53,7 @@ def stimulus(rng, steps=600, quiet=10):
 def recorded(seed=0, lag=1, **registers):
     sent = stimulus(np.random.default_rng(seed))
     v, _, spike = lif(sent, **TYPICAL | registers, lag=lag)
-    return Trace(input=sent, v=v, spike=spike)
+    return NeuronTrace(input=sent, v=v, spike=spike)
 
 
 def published_input():
@@ -67,7 +66,7 @@ def published_input():
 def published_trace():
     """Return that trace, rebuilt; Loihi 2 gave 128 for v in rows with a spike."""
     v, _, spike = lif(published_input(), **LOIHI)
-    return Trace(input=published_input(), v=np.where(spike, 128, v), spike=spike)
+    return NeuronTrace(input=published_input(), v=np.where(spike, 128, v), spike=spike)
 
 
 def test_a_sound_trace_agrees():
@@ -97,7 +96,7 @@ def test_random_neurons_agree():
         sent = rng.integers(-3, 4, 80)
         v, _, spike = lif(sent, **registers, bias=bias)
         fired += spike.sum()
-        given = Trace(input=sent, v=v, spike=spike)
+        given = NeuronTrace(input=sent, v=v, spike=spike)
         neuron = single_neuron(**registers, bias_mant=bias)
         found = replay(given, neuron)
         assert found.agrees and found.lag == 1, registers
@@ -110,7 +109,7 @@ def test_exponents_of_weight_and_bias_count():
     neuron = single_neuron(
         du=400, dv=100, vth=300, weight=10, weight_exp=2, bias_mant=6, bias_exp=3
     )
-    assert replay(Trace(input=sent, v=v, spike=spike), neuron).agrees
+    assert replay(NeuronTrace(input=sent, v=v, spike=spike), neuron).agrees
 
 
 def test_du_off_by_ten_is_found_and_measured():
@@ -149,7 +148,7 @@ def test_the_lag_is_found(lag):
     more, _, fired = lif([*given.input, 0, 0, 0], **TYPICAL)
     v = np.concatenate([[0] * max(shift, 0), more])[max(-shift, 0) :][: len(given.v)]
     spike = np.concatenate([[0] * max(shift, 0), fired])[max(-shift, 0) :]
-    moved = Trace(input=given.input, v=v, spike=spike[: len(v)])
+    moved = NeuronTrace(input=given.input, v=v, spike=spike[: len(v)])
     found = replay(moved, single_neuron(**TYPICAL))
     assert (found.lag, found.agrees) == (lag, True)
     assert (
@@ -179,7 +178,7 @@ def test_spikes_are_near_within_the_tolerance(moved, near):
     spike[11], spike[11 + moved] = False, True
     for tolerance in range(3):
         found = replay(
-            Trace(input=sent, v=v, spike=spike),
+            NeuronTrace(input=sent, v=v, spike=spike),
             single_neuron(**registers),
             tolerance=tolerance,
         )
@@ -194,7 +193,9 @@ def test_each_spike_is_in_one_pair():
     registers = {"du": 4095, "dv": 4095, "vth": 1, "weight": 2}
     v, _, spike = lif(sent, **registers)
     spike[[10, 12]] = True
-    found = replay(Trace(input=sent, v=v, spike=spike), single_neuron(**registers))
+    found = replay(
+        NeuronTrace(input=sent, v=v, spike=spike), single_neuron(**registers)
+    )
     assert (found.recorded, found.computed, found.near) == (3, 1, 1)
 
 
@@ -215,7 +216,9 @@ def test_v_may_be_scaled():
 
 
 def test_a_silent_trace_without_v_agrees_with_a_silent_neuron():
-    nothing = Trace(input=np.zeros(3, int), v=np.zeros(3), spike=np.zeros(3, bool))
+    nothing = NeuronTrace(
+        input=np.zeros(3, int), v=np.zeros(3), spike=np.zeros(3, bool)
+    )
     found = replay(nothing, single_neuron(**TYPICAL))
     assert (found.agrees, found.lag, found.recorded) == (True, 1, 0)
 
@@ -282,32 +285,31 @@ def test_neurons_and_options_that_do_not_fit():
 def test_traces_that_are_none():
     zeros = np.zeros(3)
     with pytest.raises(ValueError, match=r"v: got shape \(2,\), need \(3,\)"):
-        Trace(input=zeros, v=zeros[:2], spike=zeros)
+        NeuronTrace(input=zeros, v=zeros[:2], spike=zeros)
     with pytest.raises(DoesNotFit, match=r"spike: got 2.* at \[1\], need 0 to 1"):
-        Trace(input=zeros, v=zeros, spike=np.array([0, 2, 0]))
+        NeuronTrace(input=zeros, v=zeros, spike=np.array([0, 2, 0]))
     with pytest.raises(DoesNotFit, match=r"input: got 2147483648"):
-        Trace(input=np.array([2**31, 0, 0]), v=zeros, spike=zeros)
+        NeuronTrace(input=np.array([2**31, 0, 0]), v=zeros, spike=zeros)
     with pytest.raises(ValueError, match=r"v: got nan at \[0\]"):
-        Trace(input=zeros, v=zeros * np.nan, spike=zeros)
+        NeuronTrace(input=zeros, v=zeros * np.nan, spike=zeros)
     with pytest.raises(ValueError, match="input: got shape"):
-        Trace(input=zeros[:0], v=zeros[:0], spike=zeros[:0])
-    given = Trace(input=zeros, v=zeros, spike=zeros)
+        NeuronTrace(input=zeros[:0], v=zeros[:0], spike=zeros[:0])
+    given = NeuronTrace(input=zeros, v=zeros, spike=zeros)
     assert (given.input.dtype, given.spike.dtype) == (np.int32, np.bool_)
     for name in ("input", "v", "spike"):
         with pytest.raises(ValueError, match="read-only"):
             getattr(given, name)[0] = 1
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_every_digit_is_read(tmp_path):
     values = [0.1, -1e-300, 1e12, 2 / 3, 0.0, -8388607.0]
-    sent = np.array([0, 1, -(2**31), 2**31 - 1, 7, -7])
-    given = Trace(input=sent, v=np.array(values), spike=np.array([0, 1] * 3, bool))
-    path = write_trace(given, tmp_path / "a" / "trace.csv")
-    again = read_trace(path)
-    for name in ("input", "v", "spike"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(given, name))
-    assert path.read_text().splitlines()[:2] == ["input,v,spike", "0,0.1,0"]
-    assert path.read_text().splitlines()[-1] == "-7,-8388607,1"
+    sent = [0, 1, -(2**31), 2**31 - 1, 7, -7]
+    rows = zip(sent, map(repr, values), [0, 1] * 3, strict=True)
+    path = tmp_path / "trace.csv"
+    path.write_text("input,v,spike\n" + "\n".join(f"{a},{b},{c}" for a, b, c in rows))
+    trace = read_trace(path)
+    assert (trace.input.tolist(), trace.v.tolist()) == (sent, values)
+    assert trace.spike.tolist() == [False, True] * 3
 
 
 @pytest.mark.parametrize(
