@@ -35,10 +35,10 @@ from isotau.sim.preservation.verdict import (
     containing,
     decide,
     hull,
-    jackknife_error,
     percentile_ends,
     signed_root,
     t_interval,
+    two_ways,
 )
 
 Values = Float64[np.ndarray, "lags n"] | Float64[np.ndarray, " lags"]
@@ -297,10 +297,7 @@ def _excess(
         return _beyond(mean_curves(sums, lags))
 
     without = jackknife_means(levels, beyond, _counted, fixed=fixed)
-    ends = [
-        t_interval(value, *jackknife_error(without), level),
-        percentile_ends(mean_of_defined(_beyond(draws)), level),
-    ]
+    ends = list(two_ways(value, without, mean_of_defined(_beyond(draws)), level))
     if fixed:
         ends.append(_repeats_interval(measured, draws, level))
     low, high = hull(*ends)

@@ -42,6 +42,7 @@ from isotau.sim.preservation.verdict import (
     percentile_ends,
     signed_root,
     t_interval,
+    two_ways,
 )
 
 REPLICATES = 10
@@ -93,10 +94,7 @@ def shift_estimate(
     """Return the mean over networks of their mean log ratio of τ."""
     value = float(mean_of_defined(shift(totals(levels))))
     without = jackknife_means(levels, shift, _compared, fixed=fixed)
-    ends = [
-        t_interval(value, *jackknife_error(without), level),
-        percentile_ends(mean_of_defined(shift(resampled)), level),
-    ]
+    ends = [*two_ways(value, without, mean_of_defined(shift(resampled)), level)]
     if fixed:
         ends.append(_trials_interval(levels, value, level))
     return containing(value, hull(*ends))
@@ -156,11 +154,8 @@ def loss_estimate(
     jackknifed = guarded if fixed else levels
     centre = float(mean_of_defined(_excess_loss(totals(jackknifed))))
     without = jackknife_means(jackknifed, _excess_loss, _identified, fixed=fixed)
-    ends = hull(
-        t_interval(centre, *jackknife_error(without), level),
-        percentile_ends(mean_of_defined(_excess_loss(resampled)), level),
-    )
-    return containing(value, ends)
+    draws = mean_of_defined(_excess_loss(resampled))
+    return containing(value, hull(*two_ways(centre, without, draws, level)))
 
 
 def _whole(sums: Sums) -> Sums:

@@ -125,6 +125,24 @@ def hull(*intervals: Ends) -> Ends:
     return min(lows), max(highs)  # (S10)
 
 
+def two_ways(
+    value: float,
+    without: Sequence[Float64[np.ndarray, "..."]],
+    draws: Float64[np.ndarray, " draws"],
+    level: float,
+) -> tuple[Ends, Ends]:
+    """Return Student's interval by leaving units out, and the bootstrap's.
+
+    Args:
+        value: the estimate.
+        without: the estimate without each unit in turn, by independent groups.
+        draws: of the estimate, by the bootstrap.
+        level: confidence of both.
+    """
+    student = t_interval(value, *jackknife_error(without), level)
+    return student, percentile_ends(draws, level)
+
+
 def difference_of_positives(
     first: tuple[float, float, float], second: tuple[float, float, float]
 ) -> Ends:

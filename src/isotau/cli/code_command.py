@@ -33,6 +33,7 @@ def code(
 
     Needs some minutes for 200 units.
     """
+    # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
     from isotau.jobs.code_network import CodeConfig, code_network
     from isotau.jobs.origin import describe_input

@@ -26,6 +26,7 @@ def lowrank(
     finds the fixed points without input and the timescales predicted there. Leaves
     lowrank.json and low_rank.png with κ, overlaps, flow and eigenvalues.
     """
+    # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
     from isotau.jobs.origin import describe_input
     from isotau.jobs.read_low_rank import read_low_rank

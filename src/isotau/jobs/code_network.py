@@ -17,7 +17,8 @@ from isotau.convert.records.rate import RateRNN
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.preserve import run_quiet
 from isotau.jobs.run_config import RunConfig
-from isotau.sim.coding.measure import StageData, measure_stages
+from isotau.sim.coding.discriminability import stability
+from isotau.sim.coding.measure import StageData, measure_stages, published
 from isotau.sim.coding.memory_code import CodingConfig, MemoryCode
 from isotau.sim.coding.responses import WIDTH, Contrast, respond
 from isotau.sim.tasks import TASKS, Task
@@ -64,11 +65,14 @@ class NetworkCode(NamedTuple):
         result: the network, carried to the chip.
         timescales: of each stage's neurons without input.
         codes: of each stage, by its own timescales.
+        as_published: mean discriminability off over on the diagonal in the delay, of
+            each stage's "all", "long" and "short" units, by the published measure.
     """
 
     result: Result
     timescales: Mapping[str, Timescales]
     codes: Mapping[str, MemoryCode]
+    as_published: Mapping[str, Mapping[str, float]]
 
 
 def code_network(
@@ -99,17 +103,21 @@ def code_network(
         seed=config.run.seed,
     )
     timescales = {stage: ml(runs.first) for stage, runs in quiet.items()}
-    data = {}
+    data, as_published = {}, {}
     for stage, runs in quiet.items():
         spikes, labels = result.stages[stage].spikes, result.plan.test.labels
-        data[stage] = StageData(
-            responses=[respond(spikes, labels, contrast, every=EVERY)],
-            timescales=[timescales[stage]],
-            quiet=[runs.first],
-        )
+        responses = [respond(spikes, labels, contrast, every=EVERY)]
+        # Fano factors are of trials without input, where no stimulus makes counts vary.
+        data[stage] = StageData(responses, [timescales[stage]], [runs.first])
+        # All trials: the published dozen is for networks by the score.
+        halves = published(responses, [timescales[stage]], trials=None)
+        as_published[stage] = {
+            name: stability(c.matrix, c.times, coding.delay, lag=coding.lag).ratio
+            for name, c in halves.items()
+        }
     rng = np.random.default_rng(config.run.seed)
     codes = measure_stages(data, rng, coding, progress=progress)
-    return NetworkCode(result, timescales, codes)
+    return NetworkCode(result, timescales, codes, as_published)
 
 
 def _in_delay(task: Task, config: CodeConfig) -> tuple[Contrast, CodingConfig]:
@@ -124,6 +132,7 @@ def _in_delay(task: Task, config: CodeConfig) -> tuple[Contrast, CodingConfig]:
     # Before, the window of the rates still sees the stimulus.
     start = delay.start + WIDTH
     coding = config.coding
+    # Two samples further apart than the lag, behind the window: else nothing is "off".
     shortest = WIDTH + coding.lag + coding.step
     if delay.stop - delay.start <= shortest:
         raise ValueError(

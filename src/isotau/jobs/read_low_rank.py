@@ -81,6 +81,7 @@ def read_low_rank(
         ValueError: a network without factors, or one that does not fit the task.
         DoesNotFit: it does not fit the chip.
     """
+    # Before the network is carried, which takes most of the time.
     if not rate.rank:
         raise ValueError(
             f"network: got {rate.n} units without low-rank factors, need m and n, as "
@@ -88,7 +89,7 @@ def read_low_rank(
             "measure it with `isotau preserve`"
         )
     result = carry(rate, config, progress=progress)
-    assert result.kappa is not None
+    assert result.kappa is not None  # the network has a rank
     modes = factors(rate)
     reach = BEYOND * float(np.abs(result.kappa.traces["rate"][0]).max())
     # Fixed points are those of any τ; only how fast κ nears them hangs on it.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from isotau.convert.ground import files
@@ -57,6 +58,10 @@ def summarize(code: NetworkCode, config: CodeConfig) -> dict[str, Any]:
                 "accuracy": float(stages[stage].right.mean()),
                 "timescales": record.summary(code.timescales[stage]),
                 **numbers(measured),
+                "off_over_on_as_published": {
+                    name: ratio if np.isfinite(ratio) else None
+                    for name, ratio in code.as_published[stage].items()
+                },
             }
             for stage, measured in code.codes.items()
         },
@@ -69,6 +74,7 @@ def draw(codes: Mapping[str, MemoryCode], path: Path) -> Path:
     with picture(path, len(codes), 4, size=(14.5, 0.5 + 2.6 * len(codes))) as grid:
         plot_coding.cross_temporal_stages(grid[:, :2], codes, groups=GROUPS)
         for row, code in zip(grid, codes.values(), strict=True):
+            # Without enough units of either kind there is nothing to take apart.
             if code.clusters is None:
                 row[2].set_axis_off()
             else:
@@ -99,6 +105,7 @@ def table(report: Mapping[str, Any]) -> Table:
     ):
         rows.add_column(heading, justify="right")
     for name, stage in report["stages"].items():
+        # More units hold longer, and busier ones vary less: compare equal groups.
         matched = [stage["groups"][f"{group}_matched"] for group in GROUPS]
         rows.add_row(
             name,
@@ -126,7 +133,7 @@ def sentences(report: Mapping[str, Any]) -> list[str]:
 def _on_clusters(clusters: Mapping[str, Any]) -> str:
     if not clusters["shuffled"]:
         return "too few units to test."
-    level = 0.05
+    level = 0.05  # as the picture outlines them
     signs = [
         sign
         for sign, p in zip(clusters["signs"], clusters["p"], strict=True)
@@ -145,6 +152,7 @@ def _half_life(life: Mapping[str, Any] | None) -> str:
         return "no units"
     if life["seconds"] is not None:
         return f"{1e3 * life['seconds']:.0f} ms"
+    # Still above half at the end of the delay, or never above chance.
     longest = 1e3 * life["longest_lag_s"]
     return f"> {longest:.0f} ms" if life["status"].startswith("never") else "no code"
 

@@ -68,6 +68,7 @@ def summarize(reading: LowRankReading) -> dict[str, Any]:
 
 
 def _rest(rest: Rest) -> dict[str, Any]:
+    # Of hundreds of units nearly all decay with their own τ; the slow ones matter.
     slowest = Modes(eigenvalues=rest.all_units.eigenvalues[:SLOWEST])
     return {
         "kind": rest.point.kind,
@@ -104,6 +105,7 @@ def draw(reading: LowRankReading, path: Path) -> Path:
         overlaps, field, spectrum = grid[modes]
         plot_lowrank.overlap_matrix(overlaps, reading.overlaps)
         points = [rest.point for rest in reading.rests]
+        # Flow has a picture on a line and in a plane; of more modes none.
         if reading.factors.rank == 2:
             plot_lowrank.flow_field(
                 field,
@@ -117,6 +119,7 @@ def draw(reading: LowRankReading, path: Path) -> Path:
         else:
             field.set_axis_off()
         stable = [rest for rest in reading.rests if rest.point.kind == "stable"]
+        # What the network rests at is what timescales without input are seen around.
         for rest in (*stable, *reading.rests)[:1]:
             plot_lowrank.spectrum(spectrum, rest.all_units, reduced=rest.point.modes)
     return path
@@ -164,6 +167,7 @@ def sentences(report: Mapping[str, Any]) -> list[str]:
     lines = []
     for point in report["fixed_points"]:
         where = ", ".join(_number(kappa, 2) for kappa in point["kappa"])
+        # In steps: what an autocorrelation of the network itself would show.
         taus = ", ".join(
             "growing" if tau is None else f"{1e3 * tau:.0f} ms"
             for tau in point["in_steps"]["timescales_s"]

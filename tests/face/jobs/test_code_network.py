@@ -38,6 +38,12 @@ def test_every_stage_has_a_code_by_its_own_timescales(measured, config):
         assert (code.config.draws, code.config.splits) == (1, 2)
         assert code.groups["all"].discriminability.units == measured.timescales[stage].n
         assert {"all", "long", "short"} <= set(code.fano)
+        published = measured.as_published[stage]
+        assert set(published) == {"all", "long", "short"}
+        # Halves of the same trials, odd and even in place of random ones.
+        assert published["all"] == pytest.approx(
+            code.groups["all"].stability.value, abs=0.1
+        )
 
 
 @pytest.mark.slow

@@ -63,7 +63,8 @@ def memory_code(clusters=True):
 def code(carried):
     codes = {"rate": memory_code(), "lif": memory_code(), "fixed": memory_code(False)}
     quiet = {name: stage.quiet.timescales for name, stage in carried.stages.items()}
-    return NetworkCode(carried, quiet, codes)
+    ratios = {stage: {"all": 0.5, "long": 0.75, "short": np.nan} for stage in codes}
+    return NetworkCode(carried, quiet, codes, ratios)
 
 
 @pytest.fixture
@@ -85,6 +86,7 @@ def test_everything_is_left(written):
     rate = report["stages"]["rate"]
     assert rate["groups"]["short"]["stability"]["value"] == -0.25
     assert rate["timescales"]["method"] == "ml"
+    assert rate["off_over_on_as_published"] == {"all": 0.5, "long": 0.75, "short": None}
     assert 0 <= rate["accuracy"] <= 1
 
 
