@@ -1,7 +1,7 @@
 """Settings: configurations whose fields are checked by a table and told as JSON."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from types import NoneType
@@ -58,9 +58,16 @@ def describe_settings(config: Any) -> dict[str, Any]:
     return {field.name: _plain(getattr(config, field.name)) for field in fields(config)}
 
 
+def six_digits(value: float) -> float | None:
+    """Return a number in six digits, as files of many hold it; None if not finite."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return hashlib.sha256(value.tobytes()).hexdigest()
     if hasattr(value, "_asdict"):
         return value._asdict()
+    if isinstance(value, Mapping):
+        return dict(value)
     return list(value) if isinstance(value, tuple) else value

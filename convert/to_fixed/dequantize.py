@@ -81,6 +81,7 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
     unit = ((1 << chip.INPUT_SHIFT) / volt)[:, None]
     bias = chip.effective_bias(net.bias_mant, net.bias_exp)
     threshold = net.vth * float(1 << chip.INPUT_SHIFT)
+    # A step's noise, and what the leaky membrane makes of it at rest.
     noise_std = 0.0
     if net.noise_exp is not None:  # (F27)
         per_step = NOISE_SD * 2.0 ** (net.noise_exp - 7) / net.state_scale[0]

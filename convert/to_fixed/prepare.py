@@ -109,11 +109,13 @@ def prepare(
     early = _start_early(net, run.ranges, config)
     # Not hashed: the network that was given is, and that takes most of the time.
     rounded = quantize(early, run.ranges, input_peak=peak, config=config, traced=False)
+    # The LIF network's spikes: the chip's own are not known yet, and nearly the same.
     lost = mean_loss(rounded, run.spikes, inputs)
     return PreparedNetwork(
         fixed=dataclasses.replace(
             restore_drive(rounded, lost), made_from=fingerprint(net)
         ),
+        # Of the rounding alone: what truncation takes is no error of a parameter.
         report=report_quantization(net, rounded, run.ranges),
         run=run,
         input_peak=peak,
@@ -173,8 +175,8 @@ def mean_loss(
     shape = (spikes.steps, spikes.batch, net.n_in)
     inputs = validation.floats("inputs", inputs, shape, "steps × batch × channel")
     # Steps evenly apart, so that the start, the stimulus and the end all count.
-    every = max(1, -(-spikes.steps * spikes.batch // MOST_SAMPLES))
-    samples = slice(0, None, every)
+    stride = max(1, -(-spikes.steps * spikes.batch // MOST_SAMPLES))
+    samples = slice(0, None, stride)
     fired = unpack(spikes.bits[samples], net.n).reshape(-1, net.n)
     sent = messages(net, inputs[samples]).reshape(-1, net.n_in)
     loss = np.zeros(net.n)
@@ -201,6 +203,7 @@ def restore_drive(
     Raises:
         DoesNotFit: a bias leaves its register; quantize with more headroom.
     """
+    # Exponents would be fitted anew, and to no other biases.
     if not loss.any():
         return net
     bias = chip.effective_bias(net.bias_mant, net.bias_exp) + _lost_drive(net, loss)

@@ -77,12 +77,14 @@ def report_quantization(
     per_volt = u_per_volt(after)
     gain = decay_fraction(before.tau_syn, before.dt) / (keep_u / chip.DECAY_UNITY)
     unit = (gain * (1 << chip.INPUT_SHIFT) / per_volt)[:, None]
+    # A weight of messages: one unit of input is input_scale of them.
     w_in = after.input_scale * dense_weights(after, "input") * unit
     w_rec = dense_weights(after, "recurrent") * unit
     drive = chip.effective_bias(after.bias_mant, after.bias_exp) / per_volt
     swing = after.vth * float(1 << chip.INPUT_SHIFT) / after.state_scale
     tau_syn = _tau(keep_u / chip.DECAY_UNITY, before.dt)
     tau_mem = _tau(a_mem, before.dt)
+    # Over the whole network: the worst neuron is the one that overflows.
     u_peak = float((per_volt * ranges.i_peak).max())
     v_low = float((after.state_scale * ranges.v_low).max())
     noise = 0.0
@@ -117,8 +119,8 @@ def summarize(report: QuantizationReport) -> dict[str, Any]:
         return x if np.isfinite(x) else None
 
     def median_ms(tau: np.ndarray) -> float | None:
-        known = tau[np.isfinite(tau)]
-        return float(np.median(known)) * 1e3 if known.size else None
+        finite_tau = tau[np.isfinite(tau)]
+        return float(np.median(finite_tau)) * 1e3 if finite_tau.size else None
 
     return {
         "parameters": [asdict(p) for p in report.parameters],
@@ -142,6 +144,7 @@ def dense_weights(
     total = np.zeros((net.n, columns))
     for block in net.blocks:
         if block.source == source:
+            # Added up: an outlier's block stands beside that of the rest.
             total[:, block.pre] += block.weights * 2.0**block.weight_exp
     return total
 
@@ -165,13 +168,13 @@ def effective_tau(
     falling = x >= 1
     while falling.any():
         after = chip.decay(x, fraction)
-        done = falling & (after <= goal)
+        ended = falling & (after <= goal)
         # The last step counts in part: along an exponential, or straight down to 0.
         with np.errstate(divide="ignore", invalid="ignore"):
             curved = np.log(x / goal) / np.log(x / after)
             part = np.where(after > 0, curved, 1 - goal / x)
-        steps = steps + np.where(done, part, np.where(falling, 1.0, 0.0))
-        falling = falling & ~done
+        steps = steps + np.where(ended, part, np.where(falling, 1.0, 0.0))
+        falling = falling & ~ended
         x = after
     return steps * dt
 
@@ -189,6 +192,7 @@ def _tau(fraction: np.ndarray, dt: float) -> np.ndarray:
 
 def _error(name: str, exact: np.ndarray, rounded: np.ndarray) -> ParameterError:
     off, nonzero = np.abs(rounded - exact), exact != 0
+    # Against the typical and the largest value: relative errors of zeros are none.
     power, peak = float((exact**2).sum()), float(np.abs(exact).max())
     return ParameterError(
         name=name,

@@ -90,10 +90,11 @@ def quantize(
         DoesNotFit: a time constant, refractory period, threshold, bias or weight has no
             register that holds it; the message names it.
     """
+    # Registers first: the scale makes up for what they round.
     du, dv, a_mem, gain = registers = decay_registers(net)
     noise_exp, scale = state_scale(net, ranges, config, registers)
     per_volt = (scale * a_mem * gain / (1 << chip.INPUT_SHIFT))[:, None]  # (F6)
-    groups = net.population
+    groups = net.population  # each with a scale, and so with blocks, of its own
     recurrent = weight_blocks("recurrent", net.w_rec * per_volt, groups, groups, config)
     w_in = net.w_in * per_volt
     if config.spiking_input:
@@ -101,6 +102,7 @@ def quantize(
         input_scale = 1 / validation.number("input_peak", input_peak, positive=True)
     else:
         input_scale = _input_scale(np.abs(w_in).max(), input_peak)
+    # All channels have one scale of messages.
     channels = np.zeros(net.n_in, dtype=np.int64)
     inputs = tuple(
         replace(block, binary=config.spiking_input)
@@ -163,6 +165,7 @@ def _register(name: str, tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
     (F2) with the chip's offset, (F3) without.
     """
     exact = chip.DECAY_UNITY * decay_fraction(tau, dt)
+    # Below half a step the nearest register is 0: no decay at all.
     if (exact < 0.5).any():
         neuron = int(np.argmin(exact))
         raise DoesNotFit(
@@ -191,12 +194,13 @@ def state_scale(
     Raises:
         DoesNotFit: a time constant has no register, or noise no exponent.
     """
-    known = decay_registers(net) if registers is None else registers
+    if registers is None:
+        registers = decay_registers(net)
     largest = np.empty(net.n)
     tightest: list[str] = []
     for group in range(int(net.population.max()) + 1):
         inside = net.population == group
-        limit, name = _largest_scale(net, ranges, known, inside, config)
+        limit, name = _largest_scale(net, ranges, registers, inside, config)
         largest[inside] = limit
         tightest.append(name)
     if config.state_scale is not None:
@@ -272,6 +276,7 @@ def _largest_scale(
             largest << chip.INPUT_SHIFT,
             a_mem * gain * peak,
         )
+    # A limit that nothing of the network touches is none.
     scales = {
         name: limit / float(per_volt[inside].max())
         for name, (limit, per_volt) in limits.items()
@@ -298,6 +303,7 @@ def _input_scale(weight_peak: float, input_peak: float) -> float:
 def fit_bias(bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mantissas and the smallest exponents that hold biases, (F10)."""
     exponent = np.zeros(len(bias), dtype=np.int64)
+    # One step at a time: rounding may lift a mantissa over its limit again.
     for _ in range(chip.BIAS_EXP_MAX):
         too_large = np.abs(np.rint(bias / 2.0**exponent)) > chip.BIAS_MANT_MAX
         exponent = exponent + too_large

@@ -59,6 +59,7 @@ class QuantizeConfig:
 
     def __post_init__(self) -> None:
         """Check the fields, and copy the table of bits."""
+        # Written so that NaN is refused too.
         if not self.headroom >= 1:
             raise ValueError(f"headroom: got {self.headroom}, need at least 1")
         if self.state_scale is not None:
@@ -119,6 +120,7 @@ def checked_bits(bits: int | Mapping[str, int]) -> int | dict[str, int]:
         DoesNotFit: a number of bits beyond 1 … 8.
     """
     most = chip.WEIGHT_BITS_MAX
+    # A copy: the caller's table may change, and configurations are compared.
     if not isinstance(bits, Mapping):
         return validation.whole("num_weight_bits", bits, 1, most)
     return {
@@ -234,6 +236,7 @@ def _block(
     """Return the block of weights of one sign; columns without any are left out."""
     pre = np.flatnonzero(weights.any(axis=0))
     part = weights[:, pre]
+    # Half a step above the top still rounds down to it.
     step, top = chip.grid_step(bits, mode), _top(bits, mode)
     peak = float(np.abs(part).max())
     exponent = _exponent(peak, step, top)

@@ -192,8 +192,8 @@ def numbers(measured: MeasuredFile) -> dict[str, Any]:
 
 def quartiles(values: np.ndarray) -> list[float] | None:
     """Return the quartiles of what is no NaN; None if there is nothing else."""
-    known = values[np.isfinite(values)]
-    return np.percentile(known, (25, 50, 75)).tolist() if known.size else None
+    finite = values[np.isfinite(values)]
+    return np.percentile(finite, (25, 50, 75)).tolist() if finite.size else None
 
 
 def table(measured: Sequence[MeasuredFile]) -> Table:
@@ -243,8 +243,8 @@ def remarks(measured: Sequence[MeasuredFile]) -> list[str]:
         ]
         if recording.two is not None:
             counts = [int((recording.two.number == k).sum()) for k in COUNTED]
-            each = ", ".join(map("{} {}".format, counts, COUNTED.values()))
-            lines.append(f"{recording.name}: timescales per neuron, by BIC: {each}.")
+            text = ", ".join(map("{} {}".format, counts, COUNTED.values()))
+            lines.append(f"{recording.name}: timescales per neuron, by BIC: {text}.")
     return lines
 
 

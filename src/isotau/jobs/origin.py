@@ -50,11 +50,13 @@ def describe_input(
             "ignored": list(conventions.ignored),
             **{item.name: item._asdict() for item in conventions.items},
         }
+        # Only these files tell what λ the authors' own search had chosen.
         if conventions.family == SPIKERNN:
             scaling = read_spikernn_variables(path).get("opt_scaling_factor")
             if scaling is not None:
                 inverse_lambda = float(np.ravel(scaling)[0])
     return {
+        # The name alone: a path tells of the machine and not of the network.
         "input": Path(path).name,
         "input_sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
         "input_inverse_lambda": inverse_lambda,
@@ -74,6 +76,7 @@ def read_networks(
     networks, common = [], ""
     for name, path in zip(names_of(paths), paths, strict=True):
         read = read_rate(path, **assumed)
+        # All files before any work: the last may be the one that does not fit.
         try:
             common = choose_task(read.net, task).name
         except ValueError as error:
@@ -97,6 +100,7 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide the numbers."""
     installed = {"python": platform.python_version()}
     for package in PACKAGES:
+        # A checkout runs without being installed, and Lava without its metadata.
         try:
             installed[package] = version(package)
         except PackageNotFoundError:

@@ -322,9 +322,9 @@ def repeated_difference(rate: RateRNN, plan: TrialPlan, stage: StageRun) -> floa
     """
     # A seed of its own: the same noise would give the same outputs.
     rng = np.random.default_rng(plan.seeds.rate_again)
-    few = subset(plan.test, slice(0, MOST_TRIALS))
-    run = simulate_rate(rate, plan.shown(few, rate.dt), rng=rng)
-    return _difference(run.outputs[plan.lead(rate.dt) :], few, stage)
+    trials = subset(plan.test, slice(0, MOST_TRIALS))
+    run = simulate_rate(rate, plan.shown(trials, rate.dt), rng=rng)
+    return _difference(run.outputs[plan.lead(rate.dt) :], trials, stage)
 
 
 def compare_units(
@@ -338,29 +338,29 @@ def compare_units(
     the activation; its r counts in units of 50 Hz and ends at 4, where the drive counts
     as beyond the fit.
     """
-    few, spikes = _few(conversion.rate.n, plan, lif)
+    trials, spikes = _compared_trials(conversion.rate.n, plan, lif)
     rng = np.random.default_rng(plan.seeds.rate)
-    inputs = plan.shown(few, rate.dt)
+    inputs = plan.shown(trials, rate.dt)
     # Without noise: no neuron could follow what is drawn anew in every step.
     run = simulate_rate(rate, inputs, rng=rng, noise=False, keep_x=True)
     hz = unit_rates(rate, conversion, run)
-    constants, asked = conversion.constants, conversion.rate
+    constants, units = conversion.constants, conversion.rate
     unit_rate, volts = conversion.chosen.inverse_lambda, constants.unit
     offset = constants.v_leak - constants.v_th + conversion.chosen.drive
     # Calibrated neurons stand for x by their own f–I curve, in its units.
     if conversion.method == "calibrate":
-        asked = replace(asked, activation="lif", ceiling=None)
+        units = replace(units, activation="lif", ceiling=None)
         unit_rate, volts, offset = UNIT_RATE, PUBLISHED.unit, 0.0
     return diagnose_units(
-        asked,
+        units,
         hz / unit_rate,
         conversion.network,
         spikes,
-        plan.shown(few, constants.dt),
+        plan.shown(trials, constants.dt),
         inverse_lambda=unit_rate,
         unit=volts,
-        offset=np.full(asked.n, offset),
-        labels=few.labels,
+        offset=np.full(units.n, offset),
+        labels=trials.labels,
         # Bins of whole steps of the rate network, so that both are counted alike.
         width=max(1, round(WIDTH / rate.dt)) * rate.dt,
         skip=plan.lead(rate.dt) * rate.dt,
@@ -390,9 +390,9 @@ def read_kappa(
     m_vectors = factors(rate).m_vectors
     # Where inputs lie along the modes they cannot be told apart, and are left in.
     inputs = rate.w_in if _apart(m_vectors, rate.w_in) else None
-    few, _ = _few(conversion.rate.n, plan, stages["lif"])
+    trials, _ = _compared_trials(conversion.rate.n, plan, stages["lif"])
     rng = np.random.default_rng(plan.seeds.rate)
-    run = simulate_rate(rate, plan.shown(few, rate.dt), rng=rng, keep_x=True)
+    run = simulate_rate(rate, plan.shown(trials, rate.dt), rng=rng, keep_x=True)
     assert run.x is not None
     x = run.x[plan.lead(rate.dt) :]
     traces = {"rate": (kappa(x, m_vectors, inputs=inputs, offset=rate.bias), rate.dt)}
@@ -400,14 +400,14 @@ def read_kappa(
     # x of a tanh network that was scaled as a sigmoid one is half of that one's.
     double = 2 if conversion.rate.activation != rate.activation else 1
     unit, drive = _constant_drive(conversion)
-    inputs_lif = plan.shown(few, fixed.dt)
+    inputs_lif = plan.shown(trials, fixed.dt)
     networks: dict[str, tuple[LIFNetwork | FixedPointNetwork, np.ndarray]] = {
         "lif": (conversion.network, inputs_lif),
         "fixed": (fixed, messages(fixed, inputs_lif)),
     }
     for name, (network, sent) in networks.items():
         trace = spiking_kappa(
-            select(stages[name].whole, slice(0, few.batch)),
+            select(stages[name].whole, slice(0, trials.batch)),
             network,
             sent,
             np.repeat(m_vectors, copies, axis=0),
@@ -418,10 +418,10 @@ def read_kappa(
         )
         traces[name] = trace[plan.lead(fixed.dt) :], fixed.dt
     agreement = {
-        name: compare_kappa(traces["rate"][0], traces[name][0], few.labels)
+        name: compare_kappa(traces["rate"][0], traces[name][0], trials.labels)
         for name in networks
     }
-    return KappaReading(traces, few, agreement)
+    return KappaReading(traces, trials, agreement)
 
 
 def _draw(task: Task, rate: RateRNN, batch: int, seed: int) -> Trials:
@@ -471,13 +471,13 @@ def _tune(
 def _difference(outputs: np.ndarray, trials: Trials, rate: StageRun) -> float:
     """Return the rms difference to the rate stage's outputs, which are no finer."""
     # The spiking stages are finer: their last step in each of the rate network's.
-    every, batch = trials.steps // rate.trials.steps, slice(0, trials.batch)
+    stride, batch = trials.steps // rate.trials.steps, slice(0, trials.batch)
     # Outside the mask nothing was asked of the outputs.
-    off = outputs[every - 1 :: every] - rate.outputs[:, batch]
+    off = outputs[stride - 1 :: stride] - rate.outputs[:, batch]
     return float(np.sqrt((off[rate.trials.mask[:, batch]] ** 2).mean()))
 
 
-def _few(n: int, plan: TrialPlan, stage: StageRun) -> tuple[Trials, Spikes]:
+def _compared_trials(n: int, plan: TrialPlan, stage: StageRun) -> tuple[Trials, Spikes]:
     """Return the first trials, fewer where there are many neurons, and their spikes."""
     batch = slice(0, min(MOST_TRIALS, plan.test.batch, max(8, COMPARED // n)))
     return subset(plan.test, batch), select(stage.whole, batch)
@@ -487,8 +487,8 @@ def _constant_drive(conversion: Conversion) -> tuple[float, np.ndarray]:
     """Return volts per 1 of x, and the part of x that a constant drive makes."""
     constants = conversion.constants
     # Beyond the neuron's own rest: what conversion put into v_leak for a bias.
-    rest = constants.v_leak + conversion.chosen.drive
-    return constants.unit, (conversion.network.v_leak - rest) / constants.unit
+    v_rest = constants.v_leak + conversion.chosen.drive
+    return constants.unit, (conversion.network.v_leak - v_rest) / constants.unit
 
 
 def _apart(m_vectors: np.ndarray, inputs: np.ndarray) -> bool:

@@ -65,23 +65,26 @@ def place_network(
         ValueError: an unknown chip, or inputs of another network.
         DoesNotFit: the network has no place; the message names the limit.
     """
-    chosen = CHIPS[validation.choice("--chip", chip, list(CHIPS))]
-    found: tuple[Finding, ...] = ()
+    limits = CHIPS[validation.choice("--chip", chip, list(CHIPS))]
+    findings: tuple[Finding, ...] = ()
     if group:
         grouped = group_profiles(net)
-        net, found = grouped.net, tuple(findings_of_grouping(grouped))
-    placement = place(net, chosen, chips=chips)
+        net, findings = grouped.net, tuple(findings_of_grouping(grouped))
+    placement = place(net, limits, chips=chips)
+    # Traffic, and so energy and time, depends on what the network is shown.
     if inputs is None:
-        return Placed(net, found, placement, None, None, None)
+        return Placed(net, findings, placement, None, None, None)
     check_inputs(net, inputs)
     sent = messages(net, inputs.values)
     spikes = compiled.run(net, sent, seed=seed, progress=progress).spikes
-    spent = cost(net, spikes, chosen, placement, sent)
-    return Placed(net, found, placement, spikes, spent, neurobench(net, spikes, sent))
+    estimate = cost(net, spikes, limits, placement, sent)
+    metrics = neurobench(net, spikes, sent)
+    return Placed(net, findings, placement, spikes, estimate, metrics)
 
 
 def write(placed: Placed, folder: Path) -> None:
     """Leave the network, its cores as CSV, all as JSON, a drawing of each chip."""
+    # Shared profiles change the network: the one that was placed is the one to load.
     storage.save(placed.net, folder / "network.fixed.npz")
     report = {
         "chip": placed.placement.chip.name,
@@ -94,19 +97,20 @@ def write(placed: Placed, folder: Path) -> None:
     text = json.dumps(report, indent=1, ensure_ascii=False)
     files.write_text(folder / "placement.json", text)
     files.write_text(folder / "cores.csv", table.as_csv(placed.placement))
-    flow = None
+    flow = None  # Without spikes only the cores are drawn.
     if placed.spikes is not None:
         flow = traffic(placed.net, placed.placement, placed.spikes)
     for chip in range(placed.placement.chips):
-        drawn = plot_placement(placed.placement, chip_number=chip, traffic=flow)
+        axes = plot_placement(placed.placement, chip_number=chip, traffic=flow)
         name = f"chip_{chip}.png"
         with files.atomic(folder / name) as stream:
-            drawn.figure.canvas.print_figure(stream, format="png", dpi=150)
+            axes.figure.canvas.print_figure(stream, format="png", dpi=150)
 
 
 def describe(placed: Placed) -> str:
     """Return the table of cores, and below it the cost if it is known."""
     text = table.describe_placement(placed.placement)
+    # What was changed stands above what came of it.
     if placed.findings:
         text = f"{describe_findings(placed.findings)}\n{text}"
     return text if placed.cost is None else f"{text}\n{describe_cost(placed.cost)}"

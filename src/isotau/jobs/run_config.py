@@ -45,8 +45,10 @@ class TuningPlan:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        # A task has targets: the loss of labels is that of a lesson from a file.
         validation.choice("loss", self.loss, ("mse", "norm"))
         validation.choice("reference", self.reference, REFERENCES)
+        # Two in each half of the trials, between which curves are compared.
         validation.whole("reference_trials", self.reference_trials, 4, 1 << 20)
         for name in ("rate_weight", "timescale_weight"):
             validation.number(name, getattr(self, name), minimum=0)
@@ -94,9 +96,11 @@ class RunConfig:
         validation.choice("engine", self.engine, tuple(ENGINES))
         validation.whole("trials", self.trials, 1, 1 << 20)
         validation.whole("search_trials", self.search_trials, 3, 1 << 20)
+        # Timescales come from covariances over trials.
         validation.whole("timescale_trials", self.timescale_trials, 3, 1 << 20)
         validation.whole("lava_trials", self.lava_trials, 1, self.trials)
         validation.whole("seed", self.seed, 0, 2**63 - 1)
+        # For its own checks: method and copies stand there.
         how_to_convert(self)
 
 

@@ -261,8 +261,8 @@ def run_chip(
 
 def lava_stage(fixed: FixedPointNetwork, chip: ChipStage, plan: TrialPlan) -> LavaStage:
     """Return Lava's stage, on some of the task's trials and all of the quiet ones."""
-    few = slice(0, plan.lava_trials)
-    limits = {"task": few, "quiet": slice(None)}
+    first = slice(0, plan.lava_trials)
+    limits = {"task": first, "quiet": slice(None)}
     # The seeds of the engine: noise is counted, and Lava must draw the same samples.
     seeds = {"task": plan.seeds.chip, "quiet": plan.seeds.chip_spontaneous}
     spikes = {
@@ -276,7 +276,7 @@ def lava_stage(fixed: FixedPointNetwork, chip: ChipStage, plan: TrialPlan) -> La
         int(np.unpackbits(select(chip.spikes[name], limits[name]).bits ^ s.bits).sum())
         for name, s in spikes.items()
     )
-    trials = subset(refine(plan.test, fixed.dt), few)
+    trials = subset(refine(plan.test, fixed.dt), first)
     return LavaStage(
         stage=_spiking_stage(fixed, spikes, trials, plan),
         mismatches=mismatches,

@@ -13,7 +13,7 @@ import isotau
 from isotau.convert.ground import files, validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.settings import describe_settings
+from isotau.convert.ground.settings import describe_settings, six_digits
 from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.training import Trained, train_many, truncate
@@ -21,6 +21,8 @@ from isotau.jobs.run_config import independent_seeds
 from isotau.sim.tasks.recipes import RECIPES, UNBOUNDED, RecipeStage
 
 CURVES = "curves.json"
+SHARED = ("n", "tau_min", "tau_max", "activation", "training_noise_std", "batch")
+"""Fields of a request that every stage of the recipe takes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,19 +62,12 @@ class TrainRequest:
 
     def stages(self) -> tuple[RecipeStage, ...]:
         """Return the recipe with the changes."""
-        shared = (
-            "n",
-            "tau_min",
-            "tau_max",
-            "activation",
-            "training_noise_std",
-            "batch",
-        )
-        wanted = {name: getattr(self, name) for name in shared}
-        changes = {name: value for name, value in wanted.items() if value is not None}
+        options = {name: getattr(self, name) for name in SHARED}
+        changes = {name: value for name, value in options.items() if value is not None}
         if self.activation in ("relu", "softplus"):
             changes |= UNBOUNDED
         *before, last = (_changed(stage, changes) for stage in RECIPES[self.task])
+        # Earlier stages end by their own rules: only the last one may take long.
         if self.max_iterations is not None:
             last = _changed(last, {"max_iterations": self.max_iterations})
         return (*before, last)
@@ -120,16 +115,19 @@ def train_networks(
     Raises:
         ValueError: the folder's checkpoints are of another request.
     """
-    done: list[tuple[Trained, ...]] = []
+    stages: list[tuple[Trained, ...]] = []
     start: list[RateRNN] | None = None
     for number, stage in enumerate(request.stages()):
+        # A low-rank network is trained at full rank first, and then cut.
         if start is not None and stage.truncate_to is not None:
             start = [truncate(net, stage.truncate_to) for net in start]
-        done.append(
+        stages.append(
             train_many(
                 stage.task.draw,
+                # Its margin to the published rule is for the noise of the stages after.
                 stage.task.score_strict,
                 stage.config,
+                # Seeds of the stage: one that is done changes none that follows.
                 seeds=seeds_of(request, number),
                 start=start,
                 progress=progress,
@@ -137,8 +135,9 @@ def train_networks(
                 stop=stop,
             )
         )
-        start = [trained.net for trained in done[-1]]
-    training = Training(request=request, folder=folder, stages=tuple(done))
+        start = [trained.net for trained in stages[-1]]
+    # Only now: a folder with networks holds those of the last stage.
+    training = Training(request=request, folder=folder, stages=tuple(stages))
     _write(training)
     return training
 
@@ -187,6 +186,7 @@ def _write(training: Training) -> None:
         "stages": stages,
         "networks": networks,
     }
+    # A loss may have left the range of floats; JSON has no word for that but null.
     text = json.dumps(content, indent=1, allow_nan=False)
     files.write_text(training.folder / CURVES, text + "\n")
 
@@ -195,16 +195,16 @@ def _curve(trained: Trained) -> dict[str, Any]:
     """Return a network's learning curve; a loss that was no finite number is null."""
     return {
         "status": trained.status,
-        "losses": [_finite(loss) for loss in trained.losses.tolist()],
+        "losses": [six_digits(loss) for loss in trained.losses.tolist()],
         "evaluations": [
-            {"iteration": e.iteration, "loss": _finite(e.loss), "accuracy": e.accuracy}
+            {
+                "iteration": e.iteration,
+                "loss": six_digits(e.loss),
+                "accuracy": e.accuracy,
+            }
             for e in trained.evaluations
         ],
     }
-
-
-def _finite(value: float) -> float | None:
-    return float(f"{value:.6g}") if np.isfinite(value) else None
 
 
 def _changed(stage: RecipeStage, changes: dict[str, Any]) -> RecipeStage:

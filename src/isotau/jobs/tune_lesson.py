@@ -90,25 +90,25 @@ def read_lesson(
         trials = storage.load(path, Trials)
         # A file may name a task and hold trials of another shape, which its rule would
         # refuse.
-        known = TASKS.get(trials.task)
-        fits = known is not None and known.n_out == trials.targets.shape[2]
-        score = known.score if known is not None and fits else answer_is_near
+        task = TASKS.get(trials.task)
+        fits = task is not None and task.n_out == trials.targets.shape[2]
+        score = task.score if task is not None and fits else answer_is_near
         return lesson_of_trials(trials, net, score=score, loss="mse", seed=seed)
-    shown = read_inputs(path, n_in=net.n_in)
-    check_inputs(net, shown)
+    inputs = read_inputs(path, n_in=net.n_in)
+    check_inputs(net, inputs)
     # Inputs alone say what is shown and not what is wanted.
-    if shown.labels is None:
+    if inputs.labels is None:
         raise ValueError(
             f"{path}: got inputs without labels, need labels, or targets in a file of "
             "isotau's Trials, to tune on"
         )
-    steps, batch = shown.values.shape[:2]
+    steps, batch = inputs.values.shape[:2]
     trials = Trials(
-        inputs=shown.values,
+        inputs=inputs.values,
         # Not looked at: the loss of labels has no targets.
         targets=np.zeros((steps, batch, net.n_out)),
         mask=np.ones((steps, batch), dtype=bool),
-        labels=shown.labels,
+        labels=inputs.labels,
         dt=net.dt,
         task=Path(path).name,
     )
@@ -131,23 +131,23 @@ def lesson_of_trials(
             f"trials: got {trials.batch}, need at least {FEWEST}, half of them only "
             "to be scored; give more"
         )
-    got = (trials.inputs.shape[2], trials.targets.shape[2])
-    if got != (net.n_in, net.n_out):
+    channels = trials.inputs.shape[2], trials.targets.shape[2]
+    if channels != (net.n_in, net.n_out):
         raise ValueError(
-            f"trials: got {got[0]} input channels and {got[1]} outputs, need "
+            f"trials: got {channels[0]} input channels and {channels[1]} outputs, need "
             f"{net.n_in} and {net.n_out}, the network's"
         )
     seeds = tuning_seeds(seed)
     # The test first, by a seed of its own: it is the same whatever comes after.
-    seen, test = split_trials(refine(trials, net.dt), seed=seeds.test, held_out=TEST)
+    first, test = split_trials(refine(trials, net.dt), seed=seeds.test, held_out=TEST)
     # What chooses the best update may not be what it learned from.
-    learn, held = split_trials(seen, seed=seeds.held)
+    learn, held = split_trials(first, seed=seeds.held)
     return TuningLesson(
         source=from_trials(learn, score),
         held=from_trials(held, score),
         typical=subset(learn, slice(0, TYPICAL)),
         # Of all that may be shown, so that no input leaves its range while tuning.
-        peak=float(np.abs(seen.inputs).max()),
+        peak=float(np.abs(first.inputs).max()),
         test=test,
         loss=loss,
         trials={"learned": learn.batch, "held_out": held.batch, "test": test.batch},

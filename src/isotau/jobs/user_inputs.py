@@ -311,7 +311,7 @@ def _class_accuracy(
     if inputs.labels is None:
         return None
     classes = [classify(net, spikes), classify(fixed, chip)]
-    right = [chosen == inputs.labels for chosen in classes]
+    right = [numbers == inputs.labels for numbers in classes]
     change = compare_accuracies(*right)
     return ClassAccuracy(
         lif=float(right[0].mean()),

@@ -199,7 +199,8 @@ def draw(
 
 def _details(comparison: StageComparison) -> str:
     """Return all numbers of a comparison as text."""
-    text = [line for each in comparison.by_method.values() for line in lines(each)]
+    methods = comparison.by_method.values()
+    text = [line for preservation in methods for line in lines(preservation)]
     curves = comparison.curves
     return "\n".join([*text, f"curves: {curves.verdict.value}", f"  {curves.reason}"])
 
@@ -228,8 +229,8 @@ def _network(network: NetworkTimescales) -> dict[str, Any]:
 def sentences(report: Mapping[str, Any]) -> list[str]:
     """Return what decided each comparison."""
     return [
-        f"{each['a']} → {each['b']}: {each['verdict'].upper()}: {each['reason']}."
-        for each in report["comparisons"]
+        f"{pair['a']} → {pair['b']}: {pair['verdict'].upper()}: {pair['reason']}."
+        for pair in report["comparisons"]
     ]
 
 

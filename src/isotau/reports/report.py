@@ -258,17 +258,21 @@ def verdict(report: dict[str, Any]) -> str:
     amplitudes = {name: stages[name]["output_amplitude"] for name in stages}
     # Trials that ask for nothing have no answer to reach.
     if amplitudes["rate"] is not None:
-        each = ", ".join(
+        heights = ", ".join(
             f"{amplitudes[name]:.2f} ({name})" for name in ("rate", "lif", "fixed")
         )
-        sentences.append(f"Answers reach {each} for {report['target_amplitude']:.2f}.")
+        sentences.append(
+            f"Answers reach {heights} for {report['target_amplitude']:.2f}."
+        )
     causes = report["units"]["causes"]
     counts = ", ".join(f"{count} {cause}" for cause, count in causes.items())
     sentences.append(f"Units: {counts}.")
     if report["kappa"] is not None:
         near = report["kappa"]["fixed"]["correlation"]
-        each = ", ".join("none" if r is None else f"{r:.3f}" for r in near)
-        sentences.append(f"κ on the chip correlates with the rate network's by {each}.")
+        values = ", ".join("none" if r is None else f"{r:.3f}" for r in near)
+        sentences.append(
+            f"κ on the chip correlates with the rate network's by {values}."
+        )
     if "lava_identical" in report:
         sentences += [_on_lava(report), _on_timescales(stages["fixed"])]
     return " ".join(filter(None, sentences))
@@ -317,10 +321,10 @@ def _on_task(report: dict[str, Any]) -> str:
 
 def _on_conversion(report: dict[str, Any]) -> str:
     conversion, stages = report["conversion"], report["stages"]
-    chosen = conversion["chosen"]
-    how = f"At 1/λ = {chosen['inverse_lambda']:.3g} Hz"
+    candidate = conversion["chosen"]
+    how = f"At 1/λ = {candidate['inverse_lambda']:.3g} Hz"
     if conversion["method"] == "calibrate":
-        rounds = chosen["rounds"]
+        rounds = candidate["rounds"]
         how = f"Calibrated with {rounds} closed-loop round{'s' * (rounds != 1)},"
     accuracies = " → ".join(
         f"{stages[name]['accuracy']:.3f} ({name})" for name in ("rate", "lif", "fixed")
@@ -361,10 +365,10 @@ def draw(result: Result, out: Path) -> None:
     longest = max(len(name) for name in names.values())
     # Long names need more of the legend's room, so that fewer conditions fit.
     most = MOST_COLOURS if longest < LONG else MOST_LONG
-    chosen = spread(result.plan.test.labels, most)
+    labels = spread(result.plan.test.labels, most)
     plot.outputs(
         out / "outputs.png",
-        {name: _only(stage, chosen) for name, stage in result.stages.items()},
+        {name: _only(stage, labels) for name, stage in result.stages.items()},
         names=names,
         rule=result.plan.task.thresholds,
     )
@@ -373,7 +377,7 @@ def draw(result: Result, out: Path) -> None:
         stages = len(result.kappa.traces)
         size = 1.0 + 2.7 * stages, 1.0 + 2.1 * modes
         with picture(out / "kappa.png", modes, stages, size=size) as grid:
-            draw_kappa(grid, result.kappa, chosen, names)
+            draw_kappa(grid, result.kappa, labels, names)
     if "lava" in result.stages:
         _draw_rasters(result, out / "rasters.png")
     taus = {
@@ -417,7 +421,7 @@ def _draw_rasters(result: Result, path: Path) -> None:
 def draw_kappa(
     grid: np.ndarray,
     reading: KappaReading,
-    chosen: list[int],
+    conditions: list[int],
     names: Mapping[int, str],
 ) -> None:
     """Draw κ of some conditions: a row of axes per mode, a column per stage.
@@ -425,11 +429,11 @@ def draw_kappa(
     Args:
         grid: axes, modes × stages.
         reading: κ of every stage.
-        chosen: labels of the conditions to draw.
+        conditions: labels of those to draw.
         names: what labels mean.
     """
     labels = reading.trials.labels
-    keep = np.isin(labels, chosen)
+    keep = np.isin(labels, conditions)
     stages = {
         name: (traces[:, keep], dt) for name, (traces, dt) in reading.traces.items()
     }
@@ -450,14 +454,14 @@ def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
     # Few Lava trials may have none of the conditions; an empty panel says less.
     if not keep.any():  # Lava's few trials may be of other conditions
         keep[:] = True
-    few = replace(
+    trials = replace(
         trials,
         inputs=trials.inputs[:, keep],
         targets=trials.targets[:, keep],
         mask=trials.mask[:, keep],
         labels=trials.labels[keep],
     )
-    return stage.outputs[:, keep], few
+    return stage.outputs[:, keep], trials
 
 
 def spread(labels: np.ndarray, most: int) -> list[int]:

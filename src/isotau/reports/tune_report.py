@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 import isotau
 from isotau.convert.ground import files
-from isotau.convert.ground.settings import describe_settings
+from isotau.convert.ground.settings import describe_settings, six_digits
 from isotau.convert.records import storage
 from isotau.convert.tuning.evaluate import TuneEvaluation
 from isotau.jobs.origin import versions
@@ -22,7 +21,7 @@ from isotau.sim.tasks.accuracy import compare_accuracies
 NUMBERS = "tuning.json"
 
 
-def write(tuning: Tuning, out: Path, said: Mapping[str, Any]) -> Path:
+def write(tuning: Tuning, out: Path, source: Mapping[str, Any]) -> Path:
     """Write what a tuning left into a folder; return the path of its numbers.
 
     `tuned.lif.npz`, `tuned.fixed.npz`, `curves.png` and `tuning.json`.
@@ -30,7 +29,7 @@ def write(tuning: Tuning, out: Path, said: Mapping[str, Any]) -> Path:
     Args:
         tuning: to write.
         out: the folder; made if need be, files of the same names are replaced.
-        said: of the input and the arguments, for the JSON file.
+        source: numbers of the input and the arguments, for the JSON file.
     """
     tuned = tuning.tuned
     # Networks before pictures: they took the minutes.
@@ -39,13 +38,13 @@ def write(tuning: Tuning, out: Path, said: Mapping[str, Any]) -> Path:
     plot_tuning.curves(
         out / "curves.png", tuned.losses, tuned.evaluations, best=tuned.best.update
     )
-    numbers = dict(said) | summarize(tuning)
+    numbers = dict(source) | summarize(tuning)
     text = json.dumps(numbers, indent=1, allow_nan=False, ensure_ascii=False)
     return files.write_text(out / NUMBERS, text + "\n")
 
 
 def summarize(tuning: Tuning) -> dict[str, Any]:
-    """Return what is to be said of a tuning, but for its input."""
+    """Return the numbers of a tuning, but for those of its input."""
     tuned, plan = tuning.tuned, tuning.plan
     rate = tuning.before.get("rate")
     return {
@@ -60,6 +59,7 @@ def summarize(tuning: Tuning) -> dict[str, Any]:
             name: _stage(before, tuning.after.get(name))
             for name, before in tuning.before.items()
         },
+        # The whole way: what conversion, rounding and tuning came to.
         "fixed_against_rate": None
         if rate is None
         else compare_accuracies(rate.right, tuning.after["fixed"].right)._asdict(),
@@ -72,7 +72,7 @@ def summarize(tuning: Tuning) -> dict[str, Any]:
         "reference": plan.reference,
         "reference_trials": plan.reference_trials,
         "config": describe_settings(plan.config),
-        "quantization": _plain(asdict(tuning.quantization)),
+        "quantization": describe_settings(tuning.quantization),
         "evaluations": [_evaluation(e) for e in tuned.evaluations],
         "losses": _by_part(tuned.losses),
     }
@@ -96,6 +96,7 @@ def table(numbers: Mapping[str, Any]) -> Table:
         rows.add_column(heading, justify="right", no_wrap=True)
     for name, stage in numbers["stages"].items():
         before, after, change = stage["before"], stage["after"], stage["change"]
+        # The rate network is not tuned: it has no second number.
         hz = [f"{end['mean_rate_hz']:.1f}" for end in (before, after) if end]
         rows.add_row(
             name,
@@ -112,20 +113,20 @@ def verdict(numbers: Mapping[str, Any]) -> str:
     best, method = numbers["best"], numbers["config"]["method"]
     first = numbers["evaluations"][0]
     arithmetic = "the chip's arithmetic" if numbers["quantized"] else "floats"
-    said = (
+    text = (
         f"{method} in {arithmetic}: {numbers['status']} after {numbers['updates']} "
         f"updates, best at {best['update']}; on the trials that chose it "
         f"{first['accuracy']:.3f} → {best['accuracy']:.3f}."
     )
     # Said plainly: a network that was left alone also keeps everything.
     if best["update"] == 0:
-        said += " No update did better than the network as it was: it is unchanged."
+        text += " No update did better than the network as it was: it is unchanged."
     if numbers["fixed_against_rate"]:
-        said += (
+        text += (
             " The tuned chip against the rate network: "
             f"{_signed(numbers['fixed_against_rate'])}."
         )
-    return said
+    return text
 
 
 def _stage(before: StageScore, after: StageScore | None) -> dict[str, Any]:
@@ -138,36 +139,27 @@ def _stage(before: StageScore, after: StageScore | None) -> dict[str, Any]:
     }
 
 
-def _numbers(scored: StageScore) -> dict[str, float]:
-    accuracy = float(scored.right.mean())
-    return {"accuracy": accuracy, "mean_rate_hz": scored.rate}
+def _numbers(score: StageScore) -> dict[str, float]:
+    return {"accuracy": float(score.right.mean()), "mean_rate_hz": score.rate}
 
 
 def _evaluation(evaluation: TuneEvaluation) -> dict[str, Any]:
     return {
         "update": evaluation.update,
         "accuracy": evaluation.accuracy,
-        "mean_rate_hz": _finite(evaluation.rate),
-        "losses": {name: _finite(loss) for name, loss in evaluation.losses.items()},
+        "mean_rate_hz": six_digits(evaluation.rate),
+        "losses": {name: six_digits(loss) for name, loss in evaluation.losses.items()},
     }
 
 
 def _by_part(losses: Sequence[Mapping[str, float]]) -> dict[str, list[float | None]]:
     """Return each part's loss at every update; null where it was not looked at."""
     # Some parts are looked at in some updates only; a dict keeps their order.
-    names = dict.fromkeys(name for told in losses for name in told)
+    names = dict.fromkeys(name for parts in losses for name in parts)
     return {
-        name: [_finite(told.get(name, np.nan)) for told in losses] for name in names
+        name: [six_digits(parts.get(name, np.nan)) for parts in losses]
+        for name in names
     }
-
-
-def _finite(value: float) -> float | None:
-    return float(f"{value:.6g}") if np.isfinite(value) else None
-
-
-def _plain(choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Return choices with tables of bits as JSON holds them."""
-    return {k: dict(v) if isinstance(v, Mapping) else v for k, v in choices.items()}
 
 
 def _signed(change: Mapping[str, float]) -> str:
