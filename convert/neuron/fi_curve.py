@@ -187,7 +187,8 @@ def evaluate(fi: FICurve, drive: npt.ArrayLike) -> np.ndarray:
     """Return the rate at drives in volts, in Hz, linear between the curve's points.
 
     Below the first drive it stays; above the last the interval shrinks as it does
-    without noise, by τ_mem d ln(1 + (v_th − v_reset)/drive), down to one step.
+    without noise, by τ_mem d ln(1 + (v_th − v_reset)/drive), down to the refractory
+    period and one step.
     """
     rates = _interpolate(drive, fi.start, fi.step, fi.rates)  # (I13)
     d, c, last = np.asarray(drive, dtype=np.float64), fi.constants, fi.drives[-1]

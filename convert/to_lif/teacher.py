@@ -78,7 +78,7 @@ def pool(parts: list[SampleMoments]) -> SampleMoments:
 def ridge(
     samples: SampleMoments, *, prior: Float64[np.ndarray, "k n"], strength: float
 ) -> LinearFit:
-    """Return the weights that minimize ⟨|Y − wF − b|²⟩ + ρ|w − prior|².
+    """Return the weights that minimize ⟨|Y − wF − b|²⟩ + ρ|w − prior|² (C18).
 
     ρ is `strength` times the mean variance of a regressor, so that it means the same
     whatever the firing rates; the offset b is not penalized.

@@ -2,13 +2,13 @@
 
 What a neuron's hidden state s = (i, v, f) owes to a weight, its trace, follows from the
 trace before by a matrix that is the same for all of the neuron's synapses (f is its
-filtered spike train). So traces need not be brought forward step by step. Over a block
-of steps, a trace at the end is linear in the three at the start and in what arrived
-through the synapse on the way; the factors are found for all synapses of a neuron at
-once, by going back through the block from each of i, v and f at its end, and a spike
-that did not come costs nothing. What the block adds to the gradient is found by going
-back from the learning signals in the same way. No step back ever leaves its block, so
-nothing of a block is kept but the traces.
+filtered spike train): (E1) to (E4). So traces need not be brought forward step by step.
+Over a block of steps, a trace at the end is linear in the three at the start and in
+what arrived through the synapse on the way; the factors are found for all synapses of
+a neuron at once, by going back through the block from each of i, v and f at its end,
+and a spike that did not come costs nothing. What the block adds to the gradient is
+found by going back from the learning signals in the same way. No step back ever leaves
+its block, so nothing of a block is kept but the traces.
 
 Indices are b trial, t step of the chunk, k step of the block, j neuron (postsynaptic),
 c channel, o output. Voltages are in the module's units, f in Hz; all is of the module's

@@ -1,7 +1,7 @@
 """EventProp's backward loops: the adjoint equations, event by event.
 
 λ_u and λ_i are a loss's derivatives with respect to a neuron's u and i at some time
-(`eventprop_kernels`). Between events
+(`eventprop_kernels`). Between events (V9)
 
     λ_u' = λ_u/τ_mem,    λ_i' = λ_i/τ_syn − λ_u/τ_mem
 

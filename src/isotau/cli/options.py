@@ -6,7 +6,7 @@ Nothing here needs torch, so that --help is quick.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -17,6 +17,12 @@ from isotau.sim.engines.engine import ENGINES
 
 # A table of names of modules: none of the engines is imported for it.
 DEFAULT_ENGINE = next(iter(ENGINES))
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return "a, b or c."."""
+    *most, last = names
+    return f"{', '.join(most)} or {last}."
 
 
 def spread(command: Callable[..., None]) -> Callable[..., None]:

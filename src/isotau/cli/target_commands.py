@@ -1,7 +1,6 @@
 """The commands that hand networks to targets: check, export, verify, place."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,16 +17,9 @@ from isotau.targets.check import TARGETS
 from isotau.targets.export import EXPORTERS
 from isotau.targets.loihi.limits import CHIPS
 
-
-def _any_of(names: Iterable[str]) -> str:
-    """Return "a, b or c."."""
-    *most, last = names
-    return f"{', '.join(most)} or {last}."
-
-
 # `--to` as `export` has it, `--target` as the question is asked: both are typed.
-Target = Annotated[str, typer.Option("--target", "--to", help=_any_of(TARGETS))]
-ChipName = Annotated[str, typer.Option("--chip", help=_any_of(CHIPS))]
+Target = Annotated[str, typer.Option("--target", "--to", help=options.any_of(TARGETS))]
+ChipName = Annotated[str, typer.Option("--chip", help=options.any_of(CHIPS))]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
@@ -82,7 +74,7 @@ def check(
 def export(
     network: options.AnyNetwork,
     reading: options.NirReading,
-    to: Annotated[str, typer.Option("--to", help=_any_of(EXPORTERS))],
+    to: Annotated[str, typer.Option("--to", help=options.any_of(EXPORTERS))],
     out: Annotated[
         Path | None,
         typer.Option(help="File, or folder for Lava; named after NETWORK if left out."),

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from isotau.cli import options
 from isotau.convert.ground.errors import describe_findings
+from isotau.convert.simulate.trainable import SURROGATES
+from isotau.convert.tuning.learner.tune_config import METHODS
 
 if TYPE_CHECKING:
     from isotau.convert.read.conventions import Conventions
@@ -28,10 +30,11 @@ class DescentOptions:
     """How gradients are found and followed: fields of `TuneConfig` by their names."""
 
     method: Annotated[
-        str, typer.Option(help="Gradients: bptt, eprop, eventprop or fptt.")
+        str, typer.Option(help=f"Gradients: {options.any_of(METHODS)}")
     ] = "bptt"
     surrogate: Annotated[
-        str, typer.Option(help="Derivative of the spike: super or another of Norse's.")
+        str,
+        typer.Option(help=f"Derivative of the spike: {options.any_of(SURROGATES)}"),
     ] = "super"
     width: Annotated[
         float, typer.Option(help="Its width, as a share of v_th − v_reset.")

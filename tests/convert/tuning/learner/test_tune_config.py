@@ -1,11 +1,13 @@
 """Every number of a configuration is checked."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from isotau.convert.ground.settings import describe_settings
-from isotau.convert.tuning.learner.tune_config import TuneConfig
+from isotau.convert.simulate.trainable import SURROGATES
+from isotau.convert.tuning.learner.tune_config import METHODS, TuneConfig
 from isotau.convert.tuning.loss.segments import Segments
 
 
@@ -42,3 +44,8 @@ def test_description_is_json_and_whole():
     told = json.loads(json.dumps(describe_settings(config)))
     assert told["segments"] == {"truncate": 0, "recompute": 100}
     assert set(told) == set(TuneConfig.__slots__)
+
+
+def test_the_manual_names_every_method_and_surrogate():
+    manual = (Path(__file__).parents[4] / "docs/tuning.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in manual for name in (*METHODS, *SURROGATES))
