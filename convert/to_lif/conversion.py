@@ -34,7 +34,7 @@ class Candidate:
         amplitude: mean of the largest |output| in the trials whose target asks for
             one, before the gain; None where none does.
         accuracy: fraction of trials right, with the gain.
-        accuracy_ungained: the same with the gain at 1, as published.
+        accuracy_ungained: fraction right with the gain at 1, as published.
         error: mean squared difference to the target where it counts, with the gain.
     """
 
@@ -118,8 +118,8 @@ def unit_rates(
 
     Args:
         rate: the network.
-        conversion: of it.
-        run: of it, with its x.
+        conversion: of this network.
+        run: of this network, with x kept if it was calibrated.
     """
     if conversion.method == "calibrate":
         assert run.x is not None

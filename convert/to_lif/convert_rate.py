@@ -16,12 +16,7 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_lif.calibrate import Calibration, calibrate
 from isotau.convert.to_lif.change_variables import replicate
-from isotau.convert.to_lif.conversion import (
-    METHODS,
-    Candidate,
-    Conversion,
-    merit,
-)
+from isotau.convert.to_lif.conversion import METHODS, Candidate, Conversion, merit
 from isotau.convert.to_lif.search_lambda import judge, search_lambda
 from isotau.convert.to_lif.teacher import CalibrateConfig
 

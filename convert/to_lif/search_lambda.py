@@ -156,7 +156,7 @@ def search_lambda(
         match_output: fit a gain on the output to the target for every candidate, by
             least squares; otherwise the published mapping, whose amplitude is often 2
             to 4 times too large.
-        lag: time that τ_syn is shortened by, see `rate_to_lif`.
+        lag: time that τ_syn is shortened by, in seconds, for the neuron's own delay.
         constants: of the neurons.
         progress: is given the steps as they pass.
 

@@ -180,11 +180,7 @@ class Teacher:
     """One rate network and the neurons that learn from it."""
 
     def __init__(
-        self,
-        rate: RateRNN,
-        neuron: LIFConstants,
-        config: CalibrateConfig,
-        seed: int,
+        self, rate: RateRNN, neuron: LIFConstants, config: CalibrateConfig, seed: int
     ) -> None:
         """Make ready.
 

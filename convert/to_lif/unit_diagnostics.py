@@ -281,9 +281,9 @@ def diagnose_units(
         spikes: of its run.
         inputs: of the same run, in steps of `net.dt`.
         inverse_lambda: 1/λ, in Hz, one number or one per unit.
-        unit: volts per 1 of x, likewise.
-        offset: drive at x = 0, in volts above threshold, likewise; if None, what
-            v_leak holds beside the rate network's bias.
+        unit: volts per 1 of x, one number or one per unit.
+        offset: drive at x = 0, in volts above threshold, one number or one per unit; if
+            None, what v_leak holds beside the rate network's bias.
         labels: condition of each trial; if given, trials of a condition are averaged
             first, which leaves what is systematic.
         width: of a time bin, in seconds, a multiple of both networks' dt.

@@ -58,13 +58,13 @@ class TrainConfig:
         activation: one of `activation.ACTIVATIONS`.
         ceiling: largest rate; None for none.
         noise_std: standard deviation of the noise added to x in every step.
-        training_noise_std: the same while training; more than `noise_std` makes
+        training_noise_std: of that noise while training; more than `noise_std` makes
             attractors that also withstand the noise of spikes after conversion.
         x0_std: standard deviation of x before the first step.
         w_in_std: scale of the input weights N(0, w_in_std²).
         w_out_std: scale of the initial output weights.
         train_inputs: "fixed", one gain per channel ("gains"), or "weights".
-        train_outputs: the same for the output weights.
+        train_outputs: "fixed", one gain per output ("gains"), or "weights".
         train_bias: whether each unit's bias is trained, from 0.
         loss: "norm", √Σ_t (z_t − o_t)² over the masked steps and outputs of a trial,
             meaned over the batch; or "mse", the mean of (z − o)² over all masked.

@@ -21,10 +21,7 @@ ROUNDED = ("w_in", "w_rec", "w_out")
 
 @contextmanager
 def perturbed(
-    module: LIFModule,
-    weight_noise: float,
-    chance: torch.Generator,
-    kept: Constraints,
+    module: LIFModule, weight_noise: float, chance: torch.Generator, kept: Constraints
 ) -> Iterator[None]:
     """Return a context in which input and recurrent weights have Gaussian noise.
 

@@ -202,7 +202,7 @@ def from_trials(trials: Trials, score: Score, *, lead: float = 0.0) -> Source:
 
     Args:
         trials: to learn from.
-        score: see `Source`.
+        score: takes outputs and their trials; returns which were right.
         lead: seconds before each trial in which the network settles.
     """
 

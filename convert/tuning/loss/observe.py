@@ -32,10 +32,7 @@ class Observation(NamedTuple):
 
 
 def observe(
-    prepared: Prepared,
-    module: LIFModule,
-    batch: Batch,
-    segments: Segments = WHOLE,
+    prepared: Prepared, module: LIFModule, batch: Batch, segments: Segments = WHOLE
 ) -> Observation:
     """Return what a network does with a batch; differentiable.
 

@@ -63,8 +63,8 @@ def reference_rates(
     Args:
         spikes: of the reference, in trials of the task that is tuned on, without their
             lead.
-        weight: see `RateTarget`.
-        kind: see `RateTarget`.
+        weight: factor on the loss.
+        kind: one of `KINDS`: every neuron's rate, their mean, or no rate above its own.
 
     Raises:
         ValueError: no step or no trial.
@@ -100,7 +100,7 @@ def rates_of(counts: Tensor, bin_width: float) -> Tensor:
 
 
 def rate_error(counts: Tensor, bin_width: float, target: RateTarget) -> Tensor:
-    """Return the weighted loss, a scalar; see `RateTarget`.
+    """Return the weighted loss of rates by a `RateTarget`, a scalar.
 
     Args:
         counts: bins × batch × neuron.

@@ -138,10 +138,10 @@ def reference_curves(
         lags: of 50 ms; the trials to tune on need one bin more.
         min_rate: neurons below, in Hz, have reliability 0, and so has a neuron whose
             counts do not vary; all others have 1.
-        weight: see `TimescaleTarget`.
-        amplitude: see there.
-        mean_weight: see there.
-        variance_weight: see there.
+        weight: factor on the loss.
+        amplitude: what errors along the curve itself count, 0 … 1.
+        mean_weight: of the mean count's squared error.
+        variance_weight: of the variance's.
 
     Raises:
         ValueError: fewer than 2 trials, trials shorter than the lags, or no neuron that

@@ -95,10 +95,10 @@ def overlaps(neuron, u, i, h, lu, li):
     Args:
         neuron: its constants (`constants_of`).
         u: at the interval's start.
-        i: the same.
-        h: its length.
+        i: at the interval's start.
+        h: length of the interval, in seconds.
         lu: λ_u at its end.
-        li: the same for λ_i.
+        li: λ_i at its end.
     """
     tau_mem, tau_syn, _, gap, leads = neuron
     em, es, _ = factors(neuron, h)
@@ -122,10 +122,10 @@ def follow(neuron, u, i, held, weights, path, count):
     Args:
         neuron: its constants (`constants_of`).
         u: at the step's start.
-        i: the same, after the inputs' jump.
+        i: at the step's start, after the inputs' jump.
         held: whether u is held then.
         weights: u after a spike, and what each spike that arrives adds to i.
-        path: see `Backward`.
+        path: intervals of the step, the last first; rows as in `Backward`.
         count: intervals in it.
     """
     reset, arriving = weights

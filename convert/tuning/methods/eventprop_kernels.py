@@ -232,7 +232,7 @@ def run_trial(net, u, i, drive, lead, filtered, states):
     Args:
         net: `EventNeurons`.
         u: at the start, per neuron; changed in place.
-        i: the same.
+        i: at the start, per neuron; changed in place.
         drive: what the inputs add to i at each step's start, steps × neuron.
         lead: steps before the filter begins.
         filtered: steps − lead × neuron: mean of the filter over each step. The first

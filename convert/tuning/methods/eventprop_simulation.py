@@ -157,7 +157,7 @@ def gradients(
 
     Args:
         net: the network.
-        inputs: as they were.
+        inputs: those that the events were simulated with.
         events: from `simulate_events`.
         pull: the loss's derivative with respect to `Events.filtered`.
         shallow: least slope of v at a spike that is divided by, as a share of
