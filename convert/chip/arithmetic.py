@@ -75,9 +75,9 @@ def decay(x: Integers, fraction: Integers | int) -> Integers:
 def shift(x: Integers, exponent: Integers | int) -> Integers:
     """Return x·2^exponent in int32: left shifts wrap, right shifts floor."""
     # numpy's shifts by negative numbers are undefined: one of the two is by 0.
-    left = np.maximum(exponent, 0)
-    right = np.maximum(np.negative(exponent), 0)
-    return wrap_int32((x << left) >> right)
+    up = np.maximum(exponent, 0)
+    down = np.maximum(np.negative(exponent), 0)
+    return wrap_int32((x << up) >> down)
 
 
 def effective_bias(bias_mant: npt.ArrayLike, bias_exp: npt.ArrayLike) -> Integers:

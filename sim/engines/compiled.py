@@ -73,8 +73,8 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
                 task.result()
     if recording.counts is not None:
         recording.counts[:] = counts.sum(axis=0)[:, : net.n]
-    u, v, rest, ring = (x[..., : net.n].copy() for x in state)
-    return ChipState(u, v, rest, ring, start.step + steps)
+    u, v, refractory_left, ring = (x[..., : net.n].copy() for x in state)
+    return ChipState(u, v, refractory_left, ring, start.step + steps)
 
 
 class CompiledNetwork(NamedTuple):

@@ -100,10 +100,10 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             _bring_back(window, recording, t - k)
     if recording.counts is not None and counts is not None:
         recording.counts[:] = counts.numpy(force=True)
-    u, v, rest, under_way = (
+    u, v, refractory_left, under_way = (
         x.to(torch.int32).numpy(force=True) for x in (*neurons[:3], ring)
     )
-    return ChipState(u, v, rest, under_way, start.step + steps)
+    return ChipState(u, v, refractory_left, under_way, start.step + steps)
 
 
 def find_device(device: str) -> torch.device:

@@ -49,42 +49,42 @@ def exponential(y, out):
     # e^−80 is nothing beside a slope; up to there r stays small enough for the series.
     real = y.dtype.type
     share, most = real(-(2.0**-HALVINGS)), real(80)
-    one, two = real(1), real(2)
+    unity, two = real(1), real(2)
     half, third = real(1 / 2), real(1 / 3)
     fourth, fifth = real(1 / 4), real(1 / 5)
     for j in range(y.shape[0]):
         r = share * min(y[j], most)
-        e = r * fourth * (one + r * fifth)
-        out[j] = r * (one + r * half * (one + r * third * (one + e)))
+        e = r * fourth * (unity + r * fifth)
+        out[j] = r * (unity + r * half * (unity + r * third * (unity + e)))
     for _ in range(HALVINGS):
         for j in range(y.shape[0]):
             out[j] = out[j] * (out[j] + two)
     for j in range(y.shape[0]):
-        out[j] += one
+        out[j] += unity
 
 
 @loose
 def surrogate(kind, damping, x, y, out):
     """Set the damped slope of the surrogate; `y` is room."""
     real = x.dtype.type
-    one = real(1)
+    unity = real(1)
     if kind == SUPER:
         for j in range(x.shape[0]):
-            share = one / (one + abs(x[j]))
+            share = unity / (unity + abs(x[j]))
             out[j] = damping * share * share
     elif kind == TRIANGLE:
         for j in range(x.shape[0]):
-            out[j] = damping * max(real(0), one - abs(x[j]))
+            out[j] = damping * max(real(0), unity - abs(x[j]))
     elif kind == CIRC:
         for j in range(x.shape[0]):
-            share = one / (one + x[j] * x[j])
+            share = unity / (unity + x[j] * x[j])
             out[j] = damping * share * np.sqrt(share)
     elif kind == TANH:  # 1/cosh² x = 4 e^−2|x| / (1 + e^−2|x|)²
         for j in range(x.shape[0]):
             y[j] = real(2) * abs(x[j])
         exponential(y, y)
         for j in range(x.shape[0]):
-            share = one / (one + y[j])
+            share = unity / (unity + y[j])
             out[j] = damping * real(4) * y[j] * share * share
     else:
         for j in range(x.shape[0]):
@@ -186,7 +186,7 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
     _, _, dv_leak, dv_th, da_mem, da_syn = sums
     gj, returning, spike_list = bare(room[0]), bare(room[1]), room[2]
     steps, _, n = x.shape
-    one = v_th.dtype.type(1)
+    unity = v_th.dtype.type(1)
     nothing, v = np.zeros_like(v_th), np.empty_like(v_th)
     s, slope, risen = np.empty_like(v), np.empty_like(v), np.empty_like(v)
     # (U8): ∂J of the step after the last is ∂i of the end.
@@ -200,10 +200,10 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
             of_spikes = grad[t, b] if len(grad) else nothing
             through_threshold(slope, returning[r], of_spikes, flags[t, b], s)
             if len(dv_th):
-                add_times(dv_th, -one, s)
+                add_times(dv_th, -unity, s)
             through_membrane(s, flags[t, b], a_mem, gv[b], risen)
             if len(dv_leak):
-                add_times(dv_leak, one, risen)
+                add_times(dv_leak, unity, risen)
             if len(da_mem):
                 if t > 0:
                     potential_before(x[t - 1, b], flags[t - 1, b], v_reset, v_th, v)
@@ -220,7 +220,7 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
                 # a spike adds one row: few rows are touched in a step
                 if t > 0:
                     for k in range(list_flagged(flags[t - 1, b], spike_list, n)):
-                        add_times(dw_rec[spike_list[k]], one, gj[r])
+                        add_times(dw_rec[spike_list[k]], unity, gj[r])
                 else:
                     for k in range(list_spikes(z0[b], spike_list, n)):
                         add_times(dw_rec[spike_list[k]], z0[b, spike_list[k]], gj[r])

@@ -160,9 +160,9 @@ class _ChipPass(torch.autograd.Function):
         # A gradient that is None costs nothing; zeros in its place would be summed.
         ctx.set_materialize_grads(False)
         _, w_rec, v_leak, v_th, a_mem, a_syn, z, v, u = tensors
-        needed = dict(zip(WANTED, ctx.needs_input_grad[3:], strict=True))
-        taped = gradient and any(needed.values())
-        with_current = taped and (needed["a_mem"] or needed["a_syn"])
+        differentiable = dict(zip(WANTED, ctx.needs_input_grad[3:], strict=True))
+        taped = gradient and any(differentiable.values())
+        with_current = taped and (differentiable["a_mem"] or differentiable["a_syn"])
         dtype, fixed = w_rec.dtype, segment.fixed
         recorded, ends = _run(
             segment, (z, u, v, rest), dtype, (True, taped, taped, with_current)
@@ -188,7 +188,7 @@ class _ChipPass(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         grad_spikes, grad_v, grad_u, _ = grads
         *saved, current_before, current_after = ctx.saved_tensors
-        needed = dict(zip(WANTED, ctx.needs_input_grad[3:], strict=True))
+        differentiable = dict(zip(WANTED, ctx.needs_input_grad[3:], strict=True))
         record = tape.Tape(*saved[:6])
         coefficients = tape.StepCoefficients(*saved[6:], *ctx.options)
         per_v, per_u = ctx.scales
@@ -206,21 +206,23 @@ class _ChipPass(torch.autograd.Function):
         ends = tape.StateGradients(
             None, grad_v, None if grad_i is None else grad_i.to(dtype)
         )
-        names = {name for name, need in needed.items() if need}
-        names |= {"i0"} if needed["a_syn"] else set()
+        names = {name for name, need in differentiable.items() if need}
+        names |= {"i0"} if differentiable["a_syn"] else set()
         gradients = tape.backward(
             record, coefficients, grad_spikes, ends, frozenset(names)
         )._asdict()
-        if needed["a_syn"]:
+        if differentiable["a_syn"]:
             change = -(gradients["i0"].double() * current_before).sum(dim=0)
             if grad_i is not None:
                 change += (grad_i * current_after).sum(dim=0)
             gradients["a_syn"] = gradients["a_syn"] + change.to(dtype)
-        if needed["v0"]:
+        if differentiable["v0"]:
             gradients["v0"] = gradients["v0"].double() / per_v
-        if needed["i0"]:
+        if differentiable["i0"]:
             gradients["i0"] = gradients["i0"].double() * keep / per_u
-        asked_for = (gradients[name] if need else None for name, need in needed.items())
+        asked_for = (
+            gradients[name] if need else None for name, need in differentiable.items()
+        )
         return (None, None, None, *asked_for)
 
 

@@ -28,8 +28,8 @@ def applies(module: LIFModule) -> bool:
     """Return whether there is a compiled pass for a module: on the CPU, of one type."""
     # The loops read the arrays themselves: one type, in memory.
     kinds = {(part.device.type, part.dtype) for part in (module.w_in, module.w_rec)}
-    known = module.surrogate in SURROGATES
-    return known and len(kinds) == 1 and kinds <= {("cpu", kind) for kind in DTYPES}
+    compiled = {("cpu", kind) for kind in DTYPES}
+    return module.surrogate in SURROGATES and len(kinds) == 1 and kinds <= compiled
 
 
 class Fused:
@@ -131,9 +131,9 @@ class _FusedPass(torch.autograd.Function):
         inputs, noise, rest, w_in, w_rec, v_leak, v_th, a_mem, a_syn, z, v, i = tensors
         # A gradient that is None costs nothing; zeros in its place would be summed.
         ctx.set_materialize_grads(False)
-        needed = dict(zip(WANTED, ctx.needs_input_grad[5:], strict=True))
-        taped = gradient and any(needed.values())
-        with_current = taped and (needed["a_mem"] or needed["a_syn"])
+        differentiable = dict(zip(WANTED, ctx.needs_input_grad[5:], strict=True))
+        taped = gradient and any(differentiable.values())
+        with_current = taped and (differentiable["a_mem"] or differentiable["a_syn"])
         net = tuple(
             padded(as_array(part))
             for part in (w_in.T, w_rec.T, a_mem, a_syn, v_leak, module.v_reset, v_th)
@@ -173,13 +173,13 @@ class _FusedPass(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
-        needed = zip(WANTED, ctx.needs_input_grad[5:], strict=True)
+        differentiable = zip(WANTED, ctx.needs_input_grad[5:], strict=True)
         gradients = backward(
             Tape(*saved[:6]),
             StepCoefficients(*saved[6:], *ctx.options),
             grads[0],
             StateGradients(*grads[1:4]),
-            frozenset(name for name, wants in needed if wants),
+            frozenset(name for name, wants in differentiable if wants),
         )
         return (None, None, None, None, None, *gradients)
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks.engine.random_networks import random_messages, random_network
+from benchmarks.engine.random_networks import random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.spikes import unpack
@@ -42,18 +42,6 @@ def test_sums_beyond_sixteen_bits(mode):
     assert many.max() > 2 * kernels.CHUNK
     theirs = reference.run(net, sent, record=("u",))
     np.testing.assert_array_equal(ours.u, theirs.u)
-
-
-def test_spikes_to_a_file(tmp_path):
-    net = busy(40)
-    sent = random_messages(np.random.default_rng(1), net, 700, 3, extreme=False)
-    path = tmp_path / "spikes.npy"
-    mapped = compiled.run(net, sent, spikes_to=path).spikes
-    kept = compiled.run(net, sent).spikes
-    np.testing.assert_array_equal(mapped.bits, kept.bits)
-    again = np.load(path, mmap_mode="r", allow_pickle=False)
-    np.testing.assert_array_equal(again, kept.bits)
-    assert sorted(tmp_path.iterdir()) == [path]
 
 
 def test_progress_passes_in_strides():

@@ -86,6 +86,7 @@ def test_options_of_other_engines_are_refused(engine, option, value):
         ({"messages": np.zeros((4, 2))}, r"messages: got shape \(4, 2\), need 3 axes"),
         ({"messages": np.zeros((4, 2, 9))}, r"messages: got shape \(4, 2, 9\), need"),
         ({"messages": np.full((4, 2, NET.n_in), 2**31)}, "messages: got 2147483648"),
+        ({"seed": -1}, "seed: got -1, need 0 to"),
         ({"seed": 2**64}, "seed: got 18446744073709551616, need 0 to"),
         ({"first_trial": -1}, "first_trial: got -1"),
         ({"record": ("w",)}, "record: got 'w', need one of u, v"),
@@ -125,6 +126,26 @@ def test_the_first_step_decays_the_start_state(engine):
         v = int(v0[k] * 3896 / 4096) + u + k
         for trial in range(3):
             assert (run.u[0, trial, k], run.v[0, trial, k]) == (u, v)
+
+
+def test_messages_are_whole_numbers():
+    with pytest.raises(TypeError, match="messages: got dtype float64, need whole"):
+        reference.run(NET, NOTHING + 0.5)
+
+
+@EVERY
+def test_it_tells_of_its_progress(engine):
+    passed = []
+
+    def listen(steps, name):
+        for step in steps:
+            passed.append((name, step))
+            yield step
+
+    engine(NET, NOTHING, progress=listen)
+    # the compiled engine has strides of steps, of which these four are one
+    count = 1 if engine is compiled.run else 4
+    assert passed == [(f"{engine.name} engine", step) for step in range(count)]
 
 
 def test_input_blocks_too_wide_for_exact_sums_are_named():

@@ -6,7 +6,6 @@ shares no line with the engine: no arrays, no shifts, one loop per sum.
 
 import dataclasses
 import math
-import re
 
 import numpy as np
 import pytest
@@ -246,49 +245,3 @@ def test_noise_does_not_depend_on_the_batch():
     other = raster(reference.run(net, quiet, seed=10))
     assert not np.array_equal(other, whole)
     assert not np.array_equal(whole[:, 0], whole[:, 1])
-
-
-def test_it_tells_of_its_progress():
-    told = []
-
-    def progress(steps, what):
-        for step in steps:
-            told.append((what, step))
-            yield step
-
-    reference.run(silent(), one_channel(0, 0, 0), progress=progress)
-    assert told == [("reference engine", step) for step in range(3)]
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"messages": np.zeros((3, 1))}, "messages: got shape (3, 1), need 3 axes"),
-        (
-            {"messages": np.zeros((3, 1, 2), dtype=np.int32)},
-            "messages: got shape (3, 1, 2), need (3, 1, 1) (steps × batch × channel)",
-        ),
-        (
-            {"messages": np.full((1, 1, 1), 2**31)},
-            "messages: got 2147483648 at [0, 0, 0], need -2147483648 to 2147483647",
-        ),
-        ({"record": ("w",)}, "record: got 'w', need one of u, v"),
-    ],
-)
-def test_refusals(changes, text):
-    arguments = {"messages": one_channel(0), "record": ()} | changes
-    with pytest.raises(ValueError, match=re.escape(text)):
-        reference.run(silent(), **arguments)
-
-
-def test_messages_are_whole_numbers():
-    with pytest.raises(TypeError, match="messages: got dtype float64, need whole"):
-        reference.run(silent(), np.full((1, 1, 1), 0.5))
-
-
-def test_noise_refusals():
-    net = silent(noise_exp=7)
-    with pytest.raises(ValueError, match="seed: got -1, need 0 to"):
-        reference.run(net, one_channel(0), seed=-1)
-    with pytest.raises(ValueError, match="first_trial: got -1, need 0 to"):
-        reference.run(net, one_channel(0), first_trial=-1)

@@ -275,19 +275,6 @@ def test_strict():
     assert run.overflow.u_wraps.sum() == 0
 
 
-def test_it_tells_of_its_progress():
-    told = []
-
-    def progress(steps, what):
-        for step in steps:
-            told.append((what, step))
-            yield step
-
-    net = drumming(3, exponents=(0,))
-    torch_engine.run(net, np.zeros((3, 2, net.n_in), dtype=int), progress=progress)
-    assert told == [("torch engine", step) for step in range(3)]
-
-
 def test_nothing_of_torch_is_changed():
     """The engine leaves gradients, precision and random numbers as they were."""
     before = torch.get_float32_matmul_precision(), torch.get_rng_state()
@@ -312,22 +299,6 @@ def test_without_a_cuda_device():
     text = "device: got 'cuda', need one of cpu; another needs its hardware"
     with pytest.raises(ValueError, match=text):
         torch_engine.run(net, np.zeros((3, 2, net.n_in), dtype=int), device="cuda")
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"messages": np.zeros((3, 1))}, "messages: got shape (3, 1), need 3 axes"),
-        ({"record": ("w",)}, "record: got 'w', need one of u, v"),
-        ({"seed": -1}, "seed: got -1, need 0 to"),
-        ({"neurons": [40]}, "neurons: got 40 at [0], need 0 to 39"),
-    ],
-)
-def test_refusals(changes, text):
-    net = drumming(3, exponents=(0,))
-    arguments = {"messages": np.zeros((3, 2, net.n_in), dtype=int)} | changes
-    with pytest.raises(ValueError, match=re.escape(text)):
-        torch_engine.run(net, **arguments)
 
 
 def test_steps_that_the_noise_has_not():
