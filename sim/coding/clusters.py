@@ -188,6 +188,7 @@ def swap_units(
     Raises:
         ValueError: a group of fewer than three units.
     """
+    # Three units at least have a correlation that is not ±1 whatever they do.
     sizes = [int(np.sum([mask.sum() for mask in group])) for group in (long, short)]
     if min(sizes) < LEAST_UNITS:
         raise ValueError(
@@ -206,6 +207,7 @@ def swap_units(
     for _ in range(permutations):
         masks = []
         for a, b in zip(long, short, strict=True):
+            # As many long units in every network as there are: rates stay matched.
             mask = np.zeros_like(a)
             mask[rng.choice(np.flatnonzero(a | b), a.sum(), False)] = True
             masks.append(mask)
@@ -256,6 +258,7 @@ def compare_groups(
     else:
         return None, ""
     times = patterns[0].times
+    # On the diagonal both groups hold what they hold at once: no stability is there.
     far = off_diagonal(times, lag)
     clusters = find_clusters(*matrices_of_chance, times, where=far, forming=forming)
     return clusters, shuffled

@@ -262,6 +262,7 @@ def each(
         chosen = [None] * len(patterns)
     if len(chosen) != len(patterns):
         raise ValueError(f"chosen: got {len(chosen)} networks, need {len(patterns)}")
+    # Moments of other times or splits would be added up without a complaint.
     first = patterns[0]
     for k, p in enumerate(patterns):
         if p.a.shape[:2] != first.a.shape[:2] or not np.allclose(p.times, first.times):
@@ -360,9 +361,9 @@ def correct(matrix: Matrix) -> Matrix:
     attenuation, doi:10.2307/1412159). NaN where it is not above 0; noise takes the
     result beyond 1.
     """
-    own = np.diagonal(matrix)
-    scale = np.sqrt(np.where(own > 0, own, np.nan))
-    return matrix / (scale[:, None] * scale)
+    reliability = np.diagonal(matrix)
+    scale = np.sqrt(np.where(reliability > 0, reliability, np.nan))
+    return matrix / (scale[:, None] * scale)  # (M5)
 
 
 def over_networks(
@@ -391,9 +392,10 @@ def over_networks(
     if not 0 < level < 1:
         raise ValueError(f"level: got {level}, need a number between 0 and 1")
     count = len(groups[0][0])
-    found = np.array(statistic(*(mean_matrix(draws) for draws in groups)))
+    values = np.array(statistic(*(mean_matrix(draws) for draws in groups)))
     if count < 2:
-        return [Interval(float(value), np.nan, np.nan) for value in found]
+        return [Interval(float(value), np.nan, np.nan) for value in values]
+    # (M6): a weight of 0 leaves a network's moments out of the sums.
     without = np.array(
         [
             statistic(*(mean_matrix(draws, weights) for draws in groups))
@@ -405,7 +407,7 @@ def over_networks(
     )
     return [
         Interval(float(value), float(value - h), float(value + h))
-        for value, h in zip(found, half, strict=True)
+        for value, h in zip(values, half, strict=True)
     ]
 
 
@@ -417,5 +419,5 @@ def mean_matrix(
 
 
 def _mean(values: np.ndarray) -> float:
-    found = values[np.isfinite(values)]
-    return float(found.mean()) if found.size else np.nan
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if defined.size else np.nan

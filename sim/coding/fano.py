@@ -49,6 +49,7 @@ def count_moments(
     series = as_series(source, bin_width)
     if series.kind != "counts":
         raise ValueError(f"source: got a {series.kind}, need counts of spikes")
+    # The first bin is left out as published: trials start in one state.
     skipped = validation.whole("skipped", skipped, 0, series.bins - 1)
     mean, variance = np.full((2, series.n), np.nan)
     for k in range(series.n):

@@ -48,10 +48,12 @@ class Groups:
                         f"{name}[{k}]: got {mask.dtype} of shape {mask.shape}, need "
                         f"bool of shape {shape} (unit)"
                     )
+                # Frozen, since several measures share it.
                 mask.setflags(write=False)
                 fields[name].append(mask)
             if (fields["long"][k] & fields["short"][k]).any():
                 raise ValueError(f"long[{k}]: got a unit that is short too, need one")
+        # Not compared: of few units both quantiles may be one.
         low, high = (validation.number("edges", edge) for edge in self.edges)
         validation.freeze(
             self,

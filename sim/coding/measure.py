@@ -62,7 +62,7 @@ def published(
     """
     _check(responses, timescales)
     groups = split_quartiles(timescales)
-    patterns = [published_patterns(one, trials=trials) for one in responses]
+    patterns = [published_patterns(network, trials=trials) for network in responses]
     chosen = {"all": None, "long": groups.long, "short": groups.short}
     return {name: discriminate(patterns, masks) for name, masks in chosen.items()}
 
@@ -94,8 +94,9 @@ def measure(
     config = CodingConfig() if config is None else config
     _check(data.responses, data.timescales)
     # With as many trials of every label the second stimulus tells nothing of the first.
-    even = [balance(one, rng) for one in data.responses]
-    rates = [mean_rates(between(one, *config.delay)) for one in even]
+    even = [balance(network, rng) for network in data.responses]
+    # Matched by what they fire in the delay, in which their code is compared.
+    rates = [mean_rates(between(network, *config.delay)) for network in even]
     groups = split_quartiles(data.timescales, config.quantiles)
     # Several draws: which units are paired is chance, and is averaged away.
     pairs = [
@@ -103,24 +104,27 @@ def measure(
         for _ in range(config.draws)
     ]
     sets: dict[str, list[Masks]] = {
-        "all": [[np.ones(one.n, dtype=bool) for one in even]],
+        "all": [[np.ones(network.n, dtype=bool) for network in even]],
         "long": [groups.long],
         "short": [groups.short],
         "long_matched": [pair.long for pair in pairs],
         "short_matched": [pair.short for pair in pairs],
     }
+    # The whole trial, since pictures show what stands before and after the delay too.
     patterns = [
         random_patterns(
-            between(one, -np.inf, np.inf, every=config.step), rng, splits=config.splits
+            between(network, -np.inf, np.inf, every=config.step),
+            rng,
+            splits=config.splits,
         )
-        for one in even
+        for network in even
     ]
     lives = _half_lives(even, sets, rng, config, progress)
     codes = {
         name: _group(patterns, sets[name], rates, lives[name], config)
         for name in GROUPS
     }
-    delay = [crop(one, config.delay) for one in patterns]
+    delay = [crop(network, config.delay) for network in patterns]
     # Matched groups alone: more units, or faster ones, hold more, not for longer.
     matched = [[each(delay, masks) for masks in sets[name]] for name in GROUPS[3:]]
 
@@ -185,7 +189,7 @@ def measure_stages(
 def _check(responses: Sequence[Responses], timescales: Sequence[Timescales]) -> None:
     """Refuse timescales of other networks than the responses'."""
     # Joined by place alone, units of another network would pass unseen.
-    got, need = [t.n for t in timescales], [one.n for one in responses]
+    got, need = [t.n for t in timescales], [network.n for network in responses]
     if got != need:
         raise ValueError(
             f"timescales: got networks of {got} units, need {need} as the responses"
@@ -200,8 +204,9 @@ def _group(
     config: CodingConfig,
 ) -> GroupCode:
     """Return what one group of units holds, averaged over its draws."""
+    # Of all networks' units as one population; intervals leave out a network each.
     whole = [discriminate(patterns, masks) for masks in draws]
-    delay = [crop(one, config.delay) for one in patterns]
+    delay = [crop(network, config.delay) for network in patterns]
     times = delay[0].times
 
     def summed(matrix: np.ndarray) -> tuple[float, ...]:
@@ -216,10 +221,11 @@ def _group(
     pooled = np.concatenate(group_rates)
     return GroupCode(
         discriminability=Discriminability(
-            matrix=np.mean([one.matrix for one in whole], axis=0),
+            matrix=np.mean([draw.matrix for draw in whole], axis=0),
             times=whole[0].times,
-            units=float(np.mean([one.units for one in whole])),
-            networks=max(one.networks for one in whole),
+            units=float(np.mean([draw.units for draw in whole])),
+            # A draw may find no pair in a network that another one does.
+            networks=max(draw.networks for draw in whole),
             trials=whole[0].trials,
         ),
         stability=ratio,
@@ -241,13 +247,19 @@ def _half_lives(
     rows: dict[str, list[np.ndarray]] = {name: [] for name in sets}
     lags = np.zeros(0)
     for k in progress(range(len(responses)), "decoding networks"):
-        one = between(responses[k], *config.delay, every=config.decode_step)
+        # Coarser than the matrices: each time costs a decoder in every fold.
+        network = between(responses[k], *config.delay, every=config.decode_step)
         for name, draws in sets.items():
             curves = []
             for masks in draws:
+                # A network without such units says nothing of them.
                 if masks[k].any():
                     decoding = decode(
-                        one, masks[k], rng=rng, folds=config.folds, train=config.train
+                        network,
+                        masks[k],
+                        rng=rng,
+                        folds=config.folds,
+                        train=config.train,
                     )
                     curve, lags = by_lag(decoding, config.train, config.delay[1])
                     curves.append(curve)

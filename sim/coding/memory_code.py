@@ -59,6 +59,7 @@ class CodingConfig:
     def __post_init__(self) -> None:
         """Check what no function further on does."""
         validation.whole("draws", self.draws, 1, 1 << 20)
+        # Whether samples lie there is known with the responses alone.
         for name in ("delay", "train"):
             start, stop = getattr(self, name)
             if not start < stop:
@@ -124,6 +125,7 @@ def long_carries(code: MemoryCode) -> bool | None:
 
     True where the interval of `more_stable` lies above 0, False where below.
     """
+    # NaN, which a single network has for an interval, is neither above nor below 0.
     if code.more_stable.low > 0:
         return True
     return False if code.more_stable.high < 0 else None
@@ -141,6 +143,7 @@ def numbers(code: MemoryCode) -> dict[str, Any]:
         "groups": {name: _group(group) for name, group in code.groups.items()},
         "long_less_short": _interval(code.more_stable),
         "long_carries_stable_code": long_carries(code),
+        # The matrices themselves stay out: a report is to be read.
         "clusters": {
             "shuffled": code.shuffled,
             "permutations": 0 if clusters is None else clusters.permutations,
@@ -169,6 +172,7 @@ def _group(group: GroupCode) -> dict[str, Any]:
         "stability": _interval(group.stability),
         "off_diagonal": _interval(group.off),
         "diagonal": _interval(group.diagonal),
+        # A group without units in any network was not decoded from.
         "half_life": None if life is None else half_life_numbers(life),
     }
 
@@ -181,6 +185,7 @@ def half_life_numbers(life: HalfLife) -> dict[str, Any]:
         "low_s": _number(life.low),
         "high_s": _number(life.high),
         "longest_lag_s": float(life.lags[-1]),
+        # Both ends, so that a half-life beyond the delay still says how far it fell.
         "accuracy_at_once": float(life.accuracy[0]),
         "accuracy_at_longest_lag": float(life.accuracy[-1]),
         "resampled": life.rows,

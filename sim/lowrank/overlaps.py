@@ -46,6 +46,7 @@ class Overlaps:
         k, p = len(self.names), validation.length("fractions", self.fractions, ndim=1)
         fields: dict[str, Any] = {
             "names": tuple(self.names),
+            # Each mode has an m and an n among the vectors.
             "rank": validation.whole("rank", self.rank, 1, max(1, k // 2)),
             "matrix": validation.floats("matrix", self.matrix, (k, k), "vector²"),
             "fractions": validation.floats(
@@ -62,8 +63,9 @@ class Overlaps:
 
     def columns(self, letter: str) -> Int64[np.ndarray, " columns"]:
         """Return where the vectors of one kind stand: "m", "n", "I", "b" or "w"."""
-        found = [i for i, name in enumerate(self.names) if name[0] == letter]
-        return np.array(found, dtype=np.int64)
+        places = [i for i, name in enumerate(self.names) if name[0] == letter]
+        # An empty list would make an array of floats, which is no index.
+        return np.array(places, dtype=np.int64)
 
 
 def overlaps(
@@ -81,8 +83,7 @@ def overlaps(
         net: the network.
         factors: of the network.
         shares: which population each unit belongs to: labels from 0 on, or the fraction
-            that each population has of it (as `find_populations` returns); None for one
-            population.
+            that each population has of it; None for one population.
 
     Raises:
         ValueError: factors or shares that do not fit, or a population without units.
@@ -95,6 +96,7 @@ def overlaps(
             f"shares: got no unit in population {int(np.argmin(fractions))}, need at "
             "least one; number populations without gaps"
         )
+    # (K13), a unit counting in each population by its share.
     means = weights.T @ cloud / (net.n * fractions[:, None])
     covariances = np.stack(
         [
@@ -152,6 +154,7 @@ def _shares(shares: np.ndarray | None, n: int) -> Float64[np.ndarray, "n populat
     parts = validation.floats(
         "shares", shares, (n, count), "unit × population", minimum=0
     )
+    # Else the parts would not add up to the whole of (K12).
     off = np.abs(parts.sum(axis=1) - 1)
     if (off > 1e-6).any():
         unit = int(np.argmax(off))

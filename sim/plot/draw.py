@@ -126,6 +126,7 @@ def rasters(
     """
     _some("stages", stages)
     _some("trials", trials)
+    # Checked before a file is begun: a picture is written whole or not at all.
     signs = np.asarray(dale)
     for stage, recording in stages.items():
         _same(f"dale for stage {stage!r}", signs.shape, (recording.n,))
@@ -219,6 +220,7 @@ def tau_histograms(path: Target, stages: Mapping[str, Timescales]) -> Path:
             ms = 1e3 * timescales.tau[np.isfinite(timescales.tau)]
             # The published bins at every stage, whatever τ there are.
             counts, _ = np.histogram(ms, edges)
+            # Faint, so that the first stage's outline is seen on top.
             axes.stairs(counts, edges, color=colour, alpha=0.45, fill=True)
             if first is not None:
                 axes.stairs(first, edges, color=GREY, lw=1, ls="--")
@@ -255,6 +257,7 @@ def tau_against(
         raise ValueError(f"after: got {after.n} neurons, need {before.n} as before")
     if not 0 < band < 1:
         raise ValueError(f"band: got {band}, need a fraction between 0 and 1")
+    # A neuron with τ on one side alone has no place, but is counted in the title.
     has = np.isfinite(before.tau), np.isfinite(after.tau)
     in_both = np.logical_and(*has)
     x, y = 1e3 * before.tau[in_both], 1e3 * after.tau[in_both]
@@ -322,6 +325,7 @@ def _traces(
     for label in np.unique(trials.labels):
         chosen, colour = trials.labels == label, colours[int(label)]
         mean, spread = traces[:, chosen].mean(axis=1), traces[:, chosen].std(axis=1)
+        # SD, not its error: how far single trials go is what decides answers.
         edges = mean - spread, mean + spread
         axes.fill_between(time, *edges, color=colour, alpha=0.2, lw=0)
         axes.plot(time, mean, color=colour, lw=1.5)

@@ -148,6 +148,7 @@ def decoding_course(
         edges = life.accuracy_low, life.accuracy_high
         axes.fill_between(time, *edges, color=colour, alpha=0.18, lw=0)
         name = (names or NAMES).get(key, key)
+        # Units that were not matched differ in number and rate: dashed, not to compare.
         dashes = "--" if key in ("long", "short") else "-"
         line: Any = {"color": colour, "lw": 1.6, "ls": dashes}
         axes.plot(time, life.accuracy, **line, label=_life(name, life))
@@ -215,6 +216,7 @@ def _in_text(interval: Interval) -> str:
     if not np.isfinite(interval.value):
         return "undefined"
     text = f"{interval.value:.2f}"
+    # Of a single network there is a value and no interval.
     if np.isfinite([interval.low, interval.high]).all():
         text += f" ({interval.low:.2f} to {interval.high:.2f})"
     return minus(text)

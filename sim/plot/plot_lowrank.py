@@ -56,6 +56,7 @@ def kappa_traces(
         # κ is that after a step, so that stages of other steps end at one time.
         time = 1e3 * dt * (1 + np.arange(len(traces)))
         for label, colour in zip(np.unique(labels), _colours(), strict=False):
+            # By condition: over all trials κ of opposite signs would cancel.
             chosen = traces[:, labels == label, mode]
             mean, spread = chosen.mean(axis=1), chosen.std(axis=1)
             edges = mean - spread, mean + spread
@@ -75,6 +76,7 @@ def kappa_traces(
 
 def overlap_matrix(axes: Axes, overlaps: Overlaps) -> Axes:
     """Draw aᵀb/N of n (rows; below them the outputs w) with m, I and b."""
+    # What is listened to, by what is driven: m with n is the coupling of modes (K6).
     rows = np.concatenate([overlaps.columns("n"), overlaps.columns("w")])
     columns = np.concatenate([overlaps.columns(letter) for letter in "mIb"])
     named = [_label(name) for name in overlaps.names]

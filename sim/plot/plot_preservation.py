@@ -134,6 +134,7 @@ def attrition_bars(
         f"{names[0]} → repeat": preservation.attrition_a,
         f"{names[1]} → repeat": preservation.attrition_b,
     }
+    # Reasons are those of the later run: the earlier one had a timescale.
     rows = {
         name: {
             "kept": table.both,

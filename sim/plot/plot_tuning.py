@@ -137,6 +137,7 @@ def _series(
     where: Sequence[int], values: Sequence[float | None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what is a finite number, and where."""
+    # A loss that overflowed has no place, and would take the scale with it.
     x = np.array([np.nan if value is None else value for value in values], dtype=float)
     finite = np.isfinite(x)
     return np.array(where, dtype=float)[finite], x[finite]

@@ -58,6 +58,7 @@ def compare(
     unknown = Estimate(value=np.nan)
     decided = with_margins(unknown, unknown, unknown, config)
     numbers: dict[str, Estimate] = {}
+    # Without a network that has a say the comparison still tells why.
     by_network: tuple[NetworkResult, ...] = ()
     if saying:
         levels = pairings.levels(saying, guarded=False)

@@ -350,6 +350,7 @@ def _rooted(value: Sums, draws: Sums, level: float, alone: bool) -> Estimate:
 
     Resampling adds its own noise to a square; that is taken off again.
     """
+    # Of means over neurons alone there is nothing to resample.
     ends = UNKNOWN
     if not alone and not np.isnan(draws).any():
         low, high = percentile_ends(draws - draws.mean() + value, level)

@@ -56,6 +56,7 @@ def conclude(
     """
     verdicts = {name: result.verdict for name, result in results.items()}
     first = verdicts[validation.choice("primary", primary, list(verdicts))]
+    # In the order of the results, so that the reason names the first that says so.
     named = {
         verdict: [name for name in verdicts if verdicts[name] is verdict]
         for verdict in Verdict

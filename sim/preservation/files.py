@@ -89,6 +89,7 @@ def read_json(path: str | os.PathLike[str]) -> Preservation:
         raise UnreadableFile(
             f"{path}: got no Preservation, need what write_json makes"
         ) from error
+    # A later format may mean something else by the same names.
     if kind != "Preservation" or format_ != FORMAT:
         raise UnreadableFile(
             f"{path}: got {kind} of format {format_}, need Preservation of format "

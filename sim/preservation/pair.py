@@ -55,6 +55,7 @@ class Pair:
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
+        # Neurons are joined by place: no table has a name for them.
         n = self.a.n
         for name in RUNS[1:]:
             run = getattr(self, name)

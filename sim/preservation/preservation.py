@@ -92,6 +92,7 @@ class Preservation:
             "method": str(self.method),
             "endpoints": tuple(self.endpoints),
             "by_network": tuple(self.by_network),
+            # Reasons are kept: a network is never left out without one.
             "left_out": tuple((str(name), str(why)) for name, why in self.left_out),
             "numbers": {str(name): value for name, value in self.numbers.items()},
             "covariates": {str(name): v for name, v in self.covariates.items()},
@@ -162,6 +163,7 @@ def lines(preservation: Preservation) -> list[str]:
         f"{preservation.method}: {preservation.verdict.value} ({preservation.scope})",
         *(f"  {sentence(endpoint)}" for endpoint in preservation.endpoints),
     ]
+    # As a ratio, in which the endpoint is written too.
     low, high = (math.exp(s * config.strict_margin) for s in (-1, 1))
     inside = "inside" if preservation.strict else "not inside"
     text.append(f"  strict margin: {inside} {low:.3f} to {high:.3f}")
@@ -199,6 +201,7 @@ def _reach(preservation: Preservation) -> tuple[Verdict, str]:
     if not saying:
         name, why = left_out[0]
         return Verdict.NOT_IDENTIFIABLE, f"no network has a say; {name}: {why}"
+    # What the networks say, before it is asked of how many it is said.
     verdict, reason = decide(preservation.endpoints)
     total = saying + len(left_out)
     # Networks without a say may differ from the others: few must not speak for all.

@@ -112,6 +112,7 @@ def sensitivity(
             raise ValueError(
                 f"{name}_by_level: got {len(networks)} levels, need {sizes.size}"
             )
+    # One generator for all levels: their errors are independent, as `trend` asks.
     results = [compare(pairs, config, rng=rng) for pairs in pairs_by_level]
     columns = _columns(results)
     columns["curve"] = np.full(sizes.size, np.nan)

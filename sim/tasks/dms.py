@@ -75,7 +75,7 @@ def draw(batch: int, rng: np.random.Generator, *, timing: DelayTiming) -> Trials
     return Trials(
         inputs=inputs,
         targets=targets,
-        mask=np.ones((timing.steps, batch), dtype=bool),
+        mask=np.ones((timing.steps, batch), dtype=bool),  # as in the published loss
         labels=2 * (first < 0) + (second < 0),
         dt=DT,
         task=timing.name,
@@ -89,6 +89,7 @@ def _task(timing: DelayTiming) -> Task:
     the stimuli were the same, falls below −0.7 where they differed. Strict: see
     `isotau.sim.tasks.answers.peak_is_right_strictly`.
     """
+    # Later than the target begins: the answer has 150 ms to build up.
     since = (timing.over + SCORED_FROM) * DT
     return Task(
         name=timing.name,

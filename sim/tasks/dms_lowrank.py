@@ -55,6 +55,7 @@ def dms_lowrank(*, shortest: float = 0.5, longest: float = 3.0) -> Task:
         score_strict=mean_is_right_strictly,
         conditions=CONDITIONS,
         thresholds=(0.0,),
+        # Of all trials: the shortest delay, in which no second stimulus has come yet.
         delay=Delay(
             start=start * DT,
             stop=(start + int(_whole_steps(shortest))) * DT,

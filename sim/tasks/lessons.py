@@ -85,7 +85,7 @@ def _task(name: str, n_in: int, dt: float, draw: partial[Trials]) -> Task:
         # A lesson ends by its loss; the rule only has to tell learning from not.
         score=mean_is_right,
         score_strict=mean_is_right,
-        conditions={},
+        conditions={},  # lessons are in no picture
     )
 
 

@@ -75,7 +75,7 @@ def draw(
     return Trials(
         inputs=inputs,
         targets=targets,
-        mask=np.ones(inputs.shape[:2], dtype=bool),
+        mask=np.ones(inputs.shape[:2], dtype=bool),  # as in the published loss
         labels=label(cued, signs),
         dt=DT,
         task=NAME,

@@ -100,6 +100,7 @@ def _draw(
     coherence = rng.choice(coherences, size=(batch, 2))
     cued = rng.integers(2, size=batch)
     trial = np.arange(batch)
+    # The cue comes first, so that the stream that does not count can be kept out.
     on = FIXATION + ALONE
     decision = on + STIMULUS + delay
     steps = decision + DECISION
@@ -109,6 +110,7 @@ def _draw(
     inputs[on : on + STIMULUS, :, :2] += SCALE * coherence
     inputs[FIXATION:decision, trial, 2 + cued] = cue
     targets = np.zeros((steps, batch, 1))
+    # The sign alone: how coherent a stream is makes the answer harder, not larger.
     targets[decision:, :, 0] = np.sign(coherence[trial, cued])
     mask = np.zeros((steps, batch), dtype=bool)
     mask[decision:] = True  # as in the published loss
