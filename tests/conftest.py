@@ -75,3 +75,13 @@ def install(tmp_path, monkeypatch):
     yield write
     for module in written:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request) -> str:
+    """A device that torch has; tests that take it run on each."""
+    import torch
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device")
+    return request.param

@@ -9,24 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isotau.convert.chip import arithmetic
-from isotau.convert.chip.torch_step import (
-    ChipTensors,
-    advance,
-    deliver,
-    noisy_drive,
-    on_chip,
-)
+from isotau.convert.chip import arithmetic, torch_step
 from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import resets
-from isotau.convert.simulate.chip_tensors import (
-    Connection,
-    hear_messages,
-    load_connections,
-    load_neurons,
-    pick,
-    sum_spikes,
-)
+from isotau.convert.simulate import chip_tensors
 from isotau.sim.engines.engine import Engine
 from isotau.sim.engines.run import EngineJob, Recording
 
@@ -58,14 +44,18 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     """Fill the recording of a job and return the state at its end."""
     device = find_device(job.device or "cpu")
     net, start, wide = job.net, job.state, may_wrap(job)
-    chip = load_neurons(net, device, wide=wide, resting=bool(start.rest.any()))
-    connections = load_connections(net, device, wide=wide)
+    chip = chip_tensors.load_neurons(
+        net, device, wide=wide, resting=bool(start.rest.any())
+    )
+    connections = chip_tensors.load_connections(net, device, wide=wide)
     ring = _tensor(start.ring, device)
-    neurons = on_chip(*(_tensor(x, device) for x in (start.u, start.v, start.rest)))
+    neurons = torch_step.on_chip(
+        *(_tensor(x, device) for x in (start.u, start.v, start.rest))
+    )
     counts = None
     if recording.counts is not None:
         counts = _tensor(recording.counts, device)
-    places = pick(job.neurons, device)
+    places = chip_tensors.pick(job.neurons, device)
     steps, width = len(job.messages), _width(job, recording)
     # Where no channel sends anything, as between trials, the product is left out.
     busy = (job.messages != 0).any(axis=(1, 2)).tolist()
@@ -80,19 +70,19 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             neurons.u.zero_()
             neurons.v.zero_()
         arriving = ring[now % net.slots]  # (H1)
-        advance(chip, neurons, arriving, window.drive[k], counts=counts)
+        torch_step.advance(chip, neurons, arriving, window.drive[k], counts=counts)
         arriving.zero_()  # from the next step on the ring's last slot
         # bool, an eighth of what float64 would take, and packed by `_pack`
         raster = window.raster[k, :, : net.n].copy_(neurons.fired)
         for i, link in enumerate(connections):
             if link.source == "recurrent":
-                total = sum_spikes(link, raster)
+                total = chip_tensors.sum_spikes(link, raster)
             elif busy[t]:
                 total = window.inputs[i][k] @ link.weights
             else:
                 continue
             arrival = ring[(now + 1 + link.delay) % net.slots]
-            deliver(arrival, total, link.exponent, wide=wide)
+            torch_step.deliver(arrival, total, link.exponent, wide=wide)
         for trace, values in ((window.u, neurons.u), (window.v, neurons.v)):
             if len(trace):
                 trace[k] = values[:, places]
@@ -165,8 +155,8 @@ def _width(job: EngineJob, recording: Recording) -> int:
 def _prepare(
     job: EngineJob,
     recording: Recording,
-    chip: ChipTensors,
-    connections: list[Connection],
+    chip: torch_step.ChipTensors,
+    connections: list[chip_tensors.Connection],
     steps: range,
 ) -> Window:
     """Return the window of some steps of a run."""
@@ -176,7 +166,7 @@ def _prepare(
     drive = chip.bias.expand(count, -1)  # a view: one row serves all steps
     if net.noise_exp is not None:
         first = job.state.step
-        drive = noisy_drive(
+        drive = torch_step.noisy_drive(
             chip.bias,
             net.noise_exp,
             seed=job.seed,
@@ -194,7 +184,7 @@ def _prepare(
     return Window(
         drive=drive,
         inputs={
-            k: hear_messages(link, messages)
+            k: chip_tensors.hear_messages(link, messages)
             for k, link in enumerate(connections)
             if link.source == "input"
         },

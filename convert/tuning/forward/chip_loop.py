@@ -11,21 +11,9 @@ import torch
 from norse.torch.functional.threshold import threshold
 from torch import Tensor
 
-from isotau.convert.chip.torch_step import (
-    ChipTensors,
-    NeuronTensors,
-    advance,
-    deliver,
-    noisy_drive,
-    on_chip,
-)
-from isotau.convert.simulate.chip_tensors import (
-    Connection,
-    hear_messages,
-    load_connections,
-    load_neurons,
-    sum_spikes,
-)
+from isotau.convert.chip import torch_step
+from isotau.convert.chip.torch_step import ChipTensors, NeuronTensors
+from isotau.convert.simulate import chip_tensors
 from isotau.convert.tuning.forward.chip_coefficients import (
     ChipCoefficients,
     inputs_of,
@@ -40,7 +28,7 @@ class LoopConstants(NamedTuple):
     """What all steps of a run share."""
 
     chip: ChipTensors
-    connections: list[Connection]
+    connections: list[chip_tensors.Connection]
     coefficients: ChipCoefficients
     per_v: Tensor
     """Integers of v per unit; `per_u` is that of u."""
@@ -73,8 +61,8 @@ def run_steps(
     scales = scales_of(fixed, segment.unit)
     constants = LoopConstants(
         # Nothing bounds what is learned: any sum may wrap.
-        chip=load_neurons(fixed, device, wide=True, resting=True),
-        connections=load_connections(fixed, device, wide=True),
+        chip=chip_tensors.load_neurons(fixed, device, wide=True, resting=True),
+        connections=chip_tensors.load_connections(fixed, device, wide=True),
         coefficients=coefficients,
         per_v=torch.tensor(scales.v, device=device),
         per_u=torch.tensor(scales.u, device=device),
@@ -83,7 +71,7 @@ def run_steps(
         damping=segment.damping,
     )
     # copies, which the steps change in place; gradients go through `Traced` alone
-    neurons = on_chip(state.i.detach(), state.v.detach(), state.rest)
+    neurons = torch_step.on_chip(state.i.detach(), state.v.detach(), state.rest)
     traced = Traced(
         z=state.z.double(),
         current=state.i / constants.per_u,
@@ -98,7 +86,7 @@ def run_steps(
         if seed is not None and fixed.noise_exp is not None:
             # Noise of one step at a time: it takes as much room as all spikes.
             now = range(segment.step + t, segment.step + t + 1)
-            drive = noisy_drive(
+            drive = torch_step.noisy_drive(
                 drive, fixed.noise_exp, seed=seed, steps=now, trials=trials
             )[0]
         traced = _step(constants, neurons, traced, messages[t], inputs[t], drive)
@@ -128,12 +116,12 @@ def _step(
     # What the step before sent arrives: (H12), without a ring, as there are no delays.
     for link in constants.connections:
         if link.source == "recurrent":
-            total = sum_spikes(link, traced.z.detach())
+            total = chip_tensors.sum_spikes(link, traced.z.detach())
         else:
-            total = hear_messages(link, messages) @ link.weights
-        deliver(arriving, total, link.exponent, wide=True)
+            total = chip_tensors.hear_messages(link, messages) @ link.weights
+        torch_step.deliver(arriving, total, link.exponent, wide=True)
     resting, peak = neurons.rest > 0, torch.empty_like(neurons.v)
-    advance(chip, neurons, arriving, drive, peak=peak)
+    torch_step.advance(chip, neurons, arriving, drive, peak=peak)
 
     # The float step (U10), each result replaced by what the integers stand for.
     jump = inputs @ weights.w_in.T + traced.z @ weights.w_rec.T

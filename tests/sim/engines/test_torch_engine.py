@@ -20,15 +20,6 @@ from isotau.sim.engines.engine import check
 M = 2**23
 COUNTS = ("sum_wraps", "u_wraps", "v_low", "v_high")
 WORST = (-(2**31), 2**31 - 1, -3 * M, -M - 1, -M, -1, 0, 1, M, M + 1, 3 * M)
-DEVICES = [
-    "cpu",
-    pytest.param(
-        "cuda",
-        marks=pytest.mark.skipif(
-            not torch.cuda.is_available(), reason="torch finds no CUDA device"
-        ),
-    ),
-]
 
 
 @pytest.fixture
@@ -103,7 +94,6 @@ def drumming(*weights, n=40, exponents, **changes):
     return replace(net, **fields)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("extreme", [False, True])
 def test_same_bits_as_the_reference(device, extreme):
     spikes, overflow = [], dict.fromkeys(COUNTS, 0)
@@ -121,7 +111,6 @@ def test_same_bits_as_the_reference(device, extreme):
         assert overflow["sum_wraps"] == 0
 
 
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("seed", range(10))
 def test_any_state_is_a_start(device, seed):
     """u, v and what is under way may be any 32 bits; one wrap does not tame them."""
@@ -185,7 +174,6 @@ def test_a_run_in_parts_is_one_run():
             np.testing.assert_array_equal(x, y)
 
 
-@pytest.mark.parametrize("device", DEVICES)
 def test_a_state_goes_from_engine_to_engine(device):
     for seed in range(6):
         net, messages = varied(np.random.default_rng(seed), extreme=seed % 2 == 1)
@@ -219,7 +207,6 @@ def test_same_bits_by_matrix_products():
 
 
 @pytest.mark.usefixtures("densely")
-@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("precision", ["high", "medium"])
 def test_same_bits_at_reduced_precision(device, precision):
     """One block of 8 bits is exact in bfloat16; two on each other, of 14, are not.
