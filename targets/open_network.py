@@ -22,12 +22,12 @@ class Opened:
 
     Attributes:
         net: the network.
-        said: lines for the user: what the file was read as, and what was assumed.
+        description: what the file was read as, and what was assumed, for the user.
         findings: what a reader of NIR inferred or changed.
     """
 
     net: Network
-    said: str
+    description: str
     findings: tuple[Finding, ...] = ()
 
 
@@ -47,8 +47,9 @@ def open_network(path: str | os.PathLike[str], **reading: Any) -> Opened:
         _refuse(path, reading)
         return Opened(storage.load(path, networks[kind]), f"read as: isotau {kind}")
     if kind:
-        known = ", ".join(networks)
-        raise UnreadableFile(f"{path}: got {kind}, need a network ({known})")
+        raise UnreadableFile(
+            f"{path}: got {kind}, need a network ({', '.join(networks)})"
+        )
     if is_nir(path):
         from isotau.targets.nir_graph.from_nir import from_nir
 
@@ -83,8 +84,8 @@ def is_nir(path: str | os.PathLike[str]) -> bool:
 
 
 def _refuse(path: str | os.PathLike[str], reading: dict[str, Any]) -> None:
-    given = [name for name, value in reading.items() if value is not None]
-    if given:
+    options = [name for name, value in reading.items() if value is not None]
+    if options:
         raise UnreadableFile(
-            f"{path}: got {', '.join(given)} for a file that is no NIR; leave it out"
+            f"{path}: got {', '.join(options)} for a file that is no NIR; leave it out"
         )

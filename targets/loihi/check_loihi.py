@@ -374,8 +374,8 @@ def _of_weights(net: LIFNetwork) -> Iterator[Finding]:
     for source, name, weights in sources:
         number = np.count_nonzero(weights)
         # As `sketch` scales them, which is the largest scale that keeps the peak.
-        kept = sum(np.count_nonzero(b.weights) for b in blocks if b.source == source)
-        lost = number - kept
+        mantissas = [b.weights for b in blocks if b.source == source]
+        lost = number - sum(map(np.count_nonzero, mantissas))
         if lost:
             severity = warning if lost > FEW * number else info
             yield severity(

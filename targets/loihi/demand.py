@@ -232,9 +232,9 @@ def _block(chip: Chip, block: WeightBlock) -> BlockDemand:
     # Lists are cut at cores: here the neurons in order, as many as a core holds.
     for start in range(0, len(present), chip.neurons):
         part = present[start : start + chip.neurons]
-        needed = lists(chip, block, part.sum(axis=0), len(part))
-        dense += needed.dense_bits
-        sparse += needed.sparse_bits
+        needs = lists(chip, block, part.sum(axis=0), len(part))
+        dense += needs.dense_bits
+        sparse += needs.sparse_bits
     return BlockDemand(
         source=block.source,
         synapses=int(present.sum()),

@@ -112,14 +112,14 @@ def place(net: FixedPointNetwork, chip: Chip, *, chips: int | None = 1) -> Place
     # Counted anew from the neurons: splitting has changed what cores hold.
     ends = [_core(net, needs, closed.neurons) for closed in full]
     uses = [_use(net, chip, end) for end in ends]
-    used = {name: np.array([use[name] for use in uses]) for name in uses[0]}
-    used["out_axons"] = _out_axons(net, full)
+    totals = {name: np.array([use[name] for use in uses]) for name in uses[0]}
+    totals["out_axons"] = _out_axons(net, full)
     dense = [[part.dense for part in _lists(net, chip, end)] for end in ends]
     return Placement(
         chip=chip,
         core=core,
         population=net.population,
-        used={name: used[name] for name in LIMITS},
+        used={name: totals[name] for name in LIMITS},
         closed_by=tuple(closed.by for closed in full),
         dense=np.array(dense, dtype=bool).reshape(len(full), len(net.blocks)).T,
     )
@@ -133,17 +133,17 @@ def misfits(needs: Demand, chip: Chip) -> list[str]:
     problems = []
     for name in ("memory_bits", "in_axons", "out_axons"):
         # The worst alone: hundreds of neurons may break one limit for one reason.
-        each: np.ndarray = getattr(needs, name)
-        worst = int(each.argmax())
+        numbers: np.ndarray = getattr(needs, name)
+        worst = int(numbers.argmax())
         most = limit(chip, name)
-        if most is not None and each[worst] > most:
-            problems.append(_alone(chip, name, int(each[worst]), worst))
+        if most is not None and numbers[worst] > most:
+            problems.append(_alone(chip, name, int(numbers[worst]), worst))
     return problems
 
 
-def _alone(chip: Chip, name: str, used: int, neuron: int) -> str:
+def _alone(chip: Chip, name: str, number: int, neuron: int) -> str:
     return (
-        f"{name}: got {used} {LIMITS[name]} for neuron {neuron} alone, need at most "
+        f"{name}: got {number} {LIMITS[name]} for neuron {neuron} alone, need at most "
         f"{limit(chip, name)} (a core of {chip.name}); {REMEDIES[name]}"
     )
 
@@ -232,9 +232,9 @@ def _use(net: FixedPointNetwork, chip: Chip, core: _Core) -> dict[str, int]:
 
 def _broken(chip: Chip, use: dict[str, int]) -> str:
     """Return the first limit that a core breaks, "" if none."""
-    for name, used in use.items():
+    for name, number in use.items():
         most = limit(chip, name)
-        if most is not None and used > most:
+        if most is not None and number > most:
             return name
     return ""
 
@@ -268,12 +268,12 @@ def _split(
         if most is None or (out <= most).all():
             return full
         halved: list[_Closed] = []
-        for closed, used in zip(full, out.tolist(), strict=True):
+        for closed, number in zip(full, out.tolist(), strict=True):
             neurons = closed.neurons
-            if used <= most:
+            if number <= most:
                 halved.append(closed)
             elif len(neurons) == 1:
-                raise DoesNotFit(_alone(chip, "out_axons", used, neurons[0]))
+                raise DoesNotFit(_alone(chip, "out_axons", number, neurons[0]))
             else:
                 # In half: lists follow the neurons, so that each sends to about half.
                 middle = len(neurons) // 2
@@ -285,11 +285,11 @@ def _split(
 def _enough(chip: Chip, full: Sequence[_Closed], chips: int | None) -> None:
     if chips is None or len(full) <= chips * chip.cores:
         return
-    needed = -(-len(full) // chip.cores)
+    number = -(-len(full) // chip.cores)
     # What closes most cores is what to mend.
     by, times = Counter(closed.by for closed in full if closed.by).most_common(1)[0]
     # More chips always help; profiles may be merged where they are what is short.
-    remedy = f"allow chips={needed}"
+    remedy = f"allow chips={number}"
     if by in PROFILES:
         remedy += " or merge profiles (isotau.targets.on_lava.profiles.group_profiles)"
     raise DoesNotFit(
@@ -340,10 +340,10 @@ def utilization(placement: Placement) -> list[CoreUse]:
     most = {name: limit(chip, name) for name in LIMITS}
     rows = []
     for k in range(placement.cores):
-        used = {name: int(placement.used[name][k]) for name in LIMITS}
+        use = {name: int(placement.used[name][k]) for name in LIMITS}
         # A limit without a public number has no share: it can be neither full nor free.
         share = {
-            name: used[name] / number
+            name: use[name] / number
             for name, number in most.items()
             if number is not None
         }
@@ -353,7 +353,7 @@ def utilization(placement: Placement) -> list[CoreUse]:
                 chip=k // chip.cores,
                 core=k % chip.cores,
                 populations=tuple(sorted(set(on_core.tolist()))),
-                used=used,
+                used=use,
                 share=share,
                 tightest=max(share, key=lambda name: share[name]),
                 closed_by=placement.closed_by[k],

@@ -89,8 +89,8 @@ def plot_placement(
         # What a core sends to itself does not leave it.
         outgoing = traffic.sum(axis=1) - np.diag(traffic)
         _draw_links(axes, mesh, links(chip, traffic, chip_number))
-    drawn = mesh.columns * mesh.rows * mesh.across * mesh.down
-    for core in range(min(drawn, chip.cores)):
+    room = mesh.columns * mesh.rows * mesh.across * mesh.down
+    for core in range(min(room, chip.cores)):
         _draw_core(axes, mesh.corner(core), rows.get(core), colours, names)
         if outgoing is not None and core in rows:
             number = outgoing[chip_number * chip.cores + core]
@@ -99,15 +99,15 @@ def plot_placement(
     return axes
 
 
-def _mesh(chip: Chip, used: int) -> Mesh:
+def _mesh(chip: Chip, cores: int) -> Mesh:
     """Return the arrangement, without the rows of tiles below the last neuron."""
     if chip.mesh is None or chip.cores_per_tile is None:
         # Twice as wide as high, as the page is; a core stands for a tile.
         columns = int(np.ceil(np.sqrt(2 * chip.cores)))
-        return Mesh(columns, -(-used // columns), 1, 1, 0.0)
+        return Mesh(columns, -(-cores // columns), 1, 1, 0.0)
     across = int(np.ceil(np.sqrt(chip.cores_per_tile)))
     down = -(-chip.cores_per_tile // across)
-    rows = -(-used // (chip.mesh[0] * chip.cores_per_tile))
+    rows = -(-cores // (chip.mesh[0] * chip.cores_per_tile))
     return Mesh(chip.mesh[0], rows, across, down, GAP)
 
 
@@ -133,9 +133,9 @@ def _draw_core(
     share = row.share[row.tightest]
     fill = colours.to_rgba(np.array([share]))[0]
     axes.add_patch(Rectangle(place, 1, 1, facecolor=fill, edgecolor="white", lw=1))
-    shown = [names[p] if names else str(p) for p in row.populations]
+    titles = [names[p] if names else str(p) for p in row.populations]
     # A core is narrow: of many populations the first and the last.
-    label = "+".join(shown) if len(shown) < 3 else f"{shown[0]}…{shown[-1]}"
+    label = "+".join(titles) if len(titles) < 3 else f"{titles[0]}…{titles[-1]}"
     style: Any = {"ha": "center", "va": "center", "color": _ink(share)}
     x, y = place
     size = 7 if len(label) < 8 else 5
@@ -198,12 +198,12 @@ def _finish(
     )
     for spine in axes.spines.values():
         spine.set_visible(False)
-    used = min(placement.cores - chip_number * chip.cores, chip.cores)
-    drawn = min(mesh.columns * mesh.rows * mesh.across * mesh.down, chip.cores)
+    cores = min(placement.cores - chip_number * chip.cores, chip.cores)
+    tiles = mesh.columns * mesh.rows * mesh.across * mesh.down
     part = f", chip {chip_number}" if placement.chips > 1 else ""
-    title = f"{chip.name}{part}: {used} of {chip.cores} cores"
-    if drawn < chip.cores:
-        title += f" ({chip.cores - drawn} empty ones not drawn)"
+    title = f"{chip.name}{part}: {cores} of {chip.cores} cores"
+    if tiles < chip.cores:
+        title += f" ({chip.cores - tiles} empty ones not drawn)"
     title += "; in each: population, neurons"
     axes.set_title(title + ", messages to others" * sending, fontsize=9, loc="left")
     tight = sorted({LIMITS[row.tightest] for row in utilization(placement)})

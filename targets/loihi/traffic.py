@@ -33,7 +33,7 @@ class Reach:
 def reach(net: FixedPointNetwork, placement: Placement, source: str) -> Reach:
     """Return what an event of each neuron ("recurrent") or channel ("input") does."""
     pre = net.n if source == "recurrent" else net.n_in
-    each = Reach(*np.zeros((3, pre, placement.cores)))
+    effect = Reach(*np.zeros((3, pre, placement.cores)))
     members = [np.flatnonzero(placement.core == k) for k in range(placement.cores)]
     for number, block in enumerate(net.blocks):
         if block.source != source:
@@ -43,11 +43,11 @@ def reach(net: FixedPointNetwork, placement: Placement, source: str) -> Reach:
             counts = np.count_nonzero(block.weights[neurons], axis=0)
             fed = counts > 0
             dense = placement.dense[number, core]
-            each.synapses[block.pre, core] += counts
+            effect.synapses[block.pre, core] += counts
             # A dense list is read in full, with the zeros in it.
-            each.entries[block.pre, core] += len(neurons) * fed if dense else counts
-            each.lists[block.pre, core] += fed
-    return each
+            effect.entries[block.pre, core] += len(neurons) * fed if dense else counts
+            effect.lists[block.pre, core] += fed
+    return effect
 
 
 def spike_counts(spikes: Spikes) -> Float64[np.ndarray, " n"]:

@@ -90,7 +90,7 @@ def from_nir(
         UnreadableFile: the file is damaged, or its graph contradicts itself.
         CannotImport: the graph needs what a network lacks; all needs are named.
     """
-    given = _checked_arguments(
+    settings = _checked_arguments(
         dt=dt,
         time_unit=time_unit,
         scheme=scheme,
@@ -101,11 +101,11 @@ def from_nir(
     if start is not None:
         validation.choice("start", start, STARTS)
     if isinstance(source, nir.NIRGraph):
-        return _read(source, "NIR graph", (), given, start, max_bytes)
+        return _read(source, "NIR graph", (), settings, start, max_bytes)
     name = os.fspath(source)
     file = read_file(source, max_bytes=max_bytes)
     try:
-        return _read(file.graph, name, file.without_reset, given, start, max_bytes)
+        return _read(file.graph, name, file.without_reset, settings, start, max_bytes)
     except CannotImport as failure:
         # Of a graph in memory that is its maker's fault, of a file the file's.
         if failure.damaged:
@@ -117,27 +117,27 @@ def from_nir(
 
 
 def _checked_arguments(**arguments: Any) -> dict[str, Any]:
-    """Return the arguments that were given, checked."""
+    """Return the arguments that are not None, checked."""
     # What is not given must not override what a file says.
-    given = {name: value for name, value in arguments.items() if value is not None}
-    if "dt" in given:
-        given["dt"] = validation.number("dt", given["dt"], positive=True)
+    settings = {name: value for name, value in arguments.items() if value is not None}
+    if "dt" in settings:
+        settings["dt"] = validation.number("dt", settings["dt"], positive=True)
     choices = {"time_unit": units.TIME_UNITS, "scheme": SCHEMES, "reset": RESETS}
     for name, allowed in choices.items():
-        if name in given:
-            validation.choice(name, given[name], allowed)
-    if "refractory_steps" in given:
-        steps = given["refractory_steps"]
+        if name in settings:
+            validation.choice(name, settings[name], allowed)
+    if "refractory_steps" in settings:
+        steps = settings["refractory_steps"]
         steps = validation.whole("refractory_steps", steps, 0, REFRACTORY_MAX)
-        given["refractory_steps"] = steps
-    return given
+        settings["refractory_steps"] = steps
+    return settings
 
 
 def _read(
     graph: nir.NIRGraph,
     name: str,
     without_reset: tuple[str, ...],
-    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
     start: str | None,
     max_bytes: int,
 ) -> FromNIR:
@@ -147,11 +147,11 @@ def _read(
         # Structure before units: τ of a node that is refused has no meaning.
         flat, findings = _checked(graph, name)
         metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
-        findings += _reset(metadata, given.get("reset"), without_reset)
+        findings += _reset(metadata, settings.get("reset"), without_reset)
         clock, timing = units.clock(
             flat,
             metadata,
-            **{key: given.get(key) for key in ("dt", "time_unit", "scheme")},
+            **{key: settings.get(key) for key in ("dt", "time_unit", "scheme")},
         )
         # Before matrices are made: a wrong step would only make more errors.
         refuse(name, findings + timing)
@@ -164,24 +164,26 @@ def _read(
             max_bytes=max_bytes,
             findings=findings + timing,
         )
-        findings += _snntorch(net, metadata, given)
-        net = _with_metadata(net, metadata, given.get("refractory_steps"), findings)
+        findings += _snntorch(net, metadata, settings)
+        net = _with_metadata(net, metadata, settings.get("refractory_steps"), findings)
         differs = any(
-            metadata.get(key) != value for key, value in given.items() if key != "reset"
+            metadata.get(key) != value
+            for key, value in settings.items()
+            if key != "reset"
         )
         # Only a graph that nobody edited, read as it was written, is the record itself.
-        ours = "fingerprint" in metadata and not differs and start is None
-        record = nir_metadata.restore(graph, net) if ours else None
+        whole = "fingerprint" in metadata and not differs and start is None
+        record = nir_metadata.restore(graph, net) if whole else None
     if record is not None:
         message = "holds the network that isotau wrote, and the nodes still say so"
         findings = [info("metadata", message, "restored bit for bit")]
         return FromNIR(net=record, populations=populations, findings=tuple(findings))
     # Edited by others: what the nodes say is newer than what the metadata hold.
-    if ours:
+    if whole:
         message = "the nodes are not those of the network that isotau wrote"
         findings.append(warning("metadata", message, "read from the nodes"))
-    # Said, so that what a framework wrote there is not believed to be taken.
-    unused = sorted(str(k) for k in metadata if k not in USED and not ours)
+    # So that what a framework wrote there is not believed to be taken.
+    unused = sorted(str(k) for k in metadata if k not in USED and not whole)
     if unused:
         message = f"got {', '.join(unused[:8])}, for which NIR has no meaning"
         findings.append(info("metadata", message, "not used"))
@@ -203,13 +205,13 @@ def _checked(graph: nir.NIRGraph, name: str) -> tuple[Flat, list[Finding]]:
 
 
 def _snntorch(
-    net: LIFNetwork, metadata: Mapping[str, Any], given: Mapping[str, Any]
+    net: LIFNetwork, metadata: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> list[Finding]:
     """Return a warning if only snnTorch writes such files and its reset is not told."""
     # Whoever states either has thought of the reset.
     stated = {"refractory", "reset"} & set(metadata)
     unlike = abs(net.dt / SNNTORCH_DT - 1) > 1e-3
-    if stated or unlike or {"refractory_steps", "dt"} & set(given):
+    if stated or unlike or {"refractory_steps", "dt"} & set(settings):
         return []
     message = f"got dt = {net.dt:g} s and no more, as snnTorch writes it"
     action = (
@@ -220,17 +222,17 @@ def _snntorch(
 
 
 def _reset(
-    metadata: Mapping[str, Any], given: str | None, without: tuple[str, ...]
+    metadata: Mapping[str, Any], reset: str | None, without: tuple[str, ...]
 ) -> list[Finding]:
     """Return what is to be known about the reset; an error if it subtracts."""
     stated = metadata.get("reset")
     hard = str(stated).lower() in HARD
-    if given == "subtract" or (given is None and stated is not None and not hard):
-        message = f"got {stated if given is None else given!r}, need a reset to v_reset"
+    if reset == "subtract" or (reset is None and stated is not None and not hard):
+        message = f"got {stated if reset is None else reset!r}, need a reset to v_reset"
         action = "train with reset to zero; pass reset='zero' to take it as such"
         return [error("reset", message, action)]
     # Told by the caller or by the file: nothing to warn of.
-    if given is not None or hard:
+    if reset is not None or hard:
         return []
     if without:
         message = "stores no v_reset; nir before 1.0.5 subtracted the threshold"

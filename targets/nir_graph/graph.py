@@ -70,17 +70,17 @@ def flatten(graph: Any) -> tuple[Flat, list[Finding]]:
         for a, b in level.edges:
             missing = [name for name in (a, b) if name not in level.nodes]
             start, end = (within(place, str(name)) for name in (a, b))
-            shown = f"edge {start} → {end}"
+            place_of_edge = f"edge {start} → {end}"
             if missing:
                 message = f"got no node {missing[0]}, need both ends"
                 findings.append(
-                    error(shown, message, "add the node or remove the edge")
+                    error(place_of_edge, message, "add the node or remove the edge")
                 )
                 continue
             edge = (leave.get(a, start), entry.get(b, end))
             if edge in edges:
                 message = "got it twice, need it once"
-                findings.append(warning(shown, message, "taken once"))
+                findings.append(warning(place_of_edge, message, "taken once"))
             edges[edge] = None
         if depth > MAX_DEPTH or max(len(nodes), len(edges)) > MAX_OBJECTS:
             message = (

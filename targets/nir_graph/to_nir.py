@@ -121,8 +121,8 @@ def to_nir(
         noise = net.noise_std / (net.v_th - net.v_reset)
         metadata["noise_std"] = float(noise[0]) if np.ptp(noise) == 0 else noise
     if not style.drive:
-        kept = 1 - decay_fraction(written.tau_syn, written.dt)
-        metadata["i0"] = written.i0 + kept * written.v_leak  # (N4)
+        decay = 1 - decay_fraction(written.tau_syn, written.dt)
+        metadata["i0"] = written.i0 + decay * written.v_leak  # (N4)
     return nir.NIRGraph(nodes=nodes, edges=edges, metadata=metadata | scales)
 
 

@@ -109,9 +109,9 @@ def step_of_gains(flat: Flat) -> float | None:
             steps.append(tau / gain)
         if (value["r"] <= 1 + SAME).all():  # r = 1 is a unit, no convention
             return None
-    every = np.concatenate(steps)
-    step = float(np.median(every))
-    if np.any(np.abs(every - step) > SAME * step):
+    implied = np.concatenate(steps)
+    step = float(np.median(implied))
+    if np.any(np.abs(implied - step) > SAME * step):
         return None
     # What was rounded to single precision is mostly a short number.
     short = float(f"{step:.4g}")

@@ -66,8 +66,8 @@ def build(
     for block in blocks:
         weights: Any = wiring.full_weights(stored, block)
         if copies > 1:
-            one = sparse.identity(copies, dtype=np.int32)
-            weights = sparse.csr_matrix(sparse.kron(one, weights, format="csr"))
+            diagonal = sparse.identity(copies, dtype=np.int32)
+            weights = sparse.csr_matrix(sparse.kron(diagonal, weights, format="csr"))
         joint = wiring.connection(block, weights, wiring.SIM_MESSAGE_BITS)
         recurrent = block["source"] == "recurrent"
         (population.s_out if recurrent else source).connect(joint.s_in)

@@ -85,9 +85,9 @@ def cluster(
     # Two clusters may get the same register, and then one of them is not used.
     centres = np.unique(centres, axis=0)
     apart = ((logs[:, None, :] - logs_of(centres)) ** 2).sum(axis=2)
-    used, labels = np.unique(np.argmin(apart, axis=1), return_inverse=True)
+    present, labels = np.unique(np.argmin(apart, axis=1), return_inverse=True)
     cost = float(counts @ apart.min(axis=1))  # (F30)
-    return RegisterClusters(labels.reshape(-1), centres[used], cost)
+    return RegisterClusters(labels.reshape(-1), centres[present], cost)
 
 
 def share(costs: Sequence[Sequence[float]], most: int) -> list[int]:
@@ -101,11 +101,13 @@ def share(costs: Sequence[Sequence[float]], most: int) -> list[int]:
     totals: dict[int, tuple[float, list[int]]] = {0: (0.0, [])}
     for table in costs:
         extended: dict[int, tuple[float, list[int]]] = {}
-        for used, (cost, shares) in totals.items():
+        for number, (cost, shares) in totals.items():
             for k, more in enumerate(table, start=1):
                 total = (cost + more, [*shares, k])
-                if used + k <= most and total < extended.get(used + k, (np.inf, [])):
-                    extended[used + k] = total
+                if number + k <= most and total < extended.get(
+                    number + k, (np.inf, [])
+                ):
+                    extended[number + k] = total
         totals = extended
     return min(totals.values())[1]
 

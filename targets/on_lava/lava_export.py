@@ -196,7 +196,7 @@ def _copy(module: str) -> str:
 
 
 def _readme(net: FixedPointNetwork, chip: str) -> str:
-    own = _own_neuron(net)
+    noisy = _own_neuron(net)
     findings = describe_findings(check_lava(net, chip=chip)).splitlines()
     return "\n".join(
         [
@@ -204,10 +204,14 @@ def _readme(net: FixedPointNetwork, chip: str) -> str:
             f"{MARK} {net.n} neurons, {net.n_in} input channels, steps of "
             f"{1e3 * net.dt:g} ms; isotau's fingerprint {storage.fingerprint(net)}.\n",
             f"    python run.py --config {chip}-sim --out spikes.npz",
-            *([] if own else [f"    python run.py --config {chip}-hw --out chip.npz"]),
+            *(
+                []
+                if noisy
+                else [f"    python run.py --config {chip}-hw --out chip.npz"]
+            ),
             NEEDS,
             "| `network.npz` | the network, every neuron with its own registers |",
-            OWN_ROWS if own else CHIP_ROW,
+            OWN_ROWS if noisy else CHIP_ROW,
             "| `messages.npz` | example input: `messages`, steps × trials × channels |",
             f"\nMessages are whole numbers, round(input · {net.input_scale:g}). A "
             "connection that is `binary` takes any message but 0 for one spike. They "

@@ -251,11 +251,11 @@ def percent(logs: Float64[np.ndarray, " n"]) -> tuple[float, float]:
 
 def findings_of_grouping(grouped: Grouped) -> list[Finding]:
     """Return what a grouping changed: time constants, thresholds, noise, weights."""
-    own, volts = "need every neuron's own", "need the same volts"
+    register, volts = "need every neuron's own", "need the same volts"
     kinds = {
-        "tau_syn": (grouped.log_tau_syn, own),
-        "tau_mem": (grouped.log_tau_mem, own),
-        "vth": (grouped.log_vth, own),
+        "tau_syn": (grouped.log_tau_syn, register),
+        "tau_mem": (grouped.log_tau_mem, register),
+        "vth": (grouped.log_vth, register),
         "noise_exp": (grouped.log_noise, volts),
     }
     findings = []
@@ -357,5 +357,5 @@ def _log_noise(net: FixedPointNetwork) -> np.ndarray:
     if net.noise_exp is None:
         return np.zeros(net.n)
     # Without leak the noise has no bound; its smallest leak stands for that.
-    kept = 1 - np.maximum(net.dv, 1) / arithmetic.DECAY_UNITY
-    return -np.log(net.state_scale) - np.log(1 - kept**2) / 2
+    decay = 1 - np.maximum(net.dv, 1) / arithmetic.DECAY_UNITY
+    return -np.log(net.state_scale) - np.log(1 - decay**2) / 2

@@ -66,7 +66,7 @@ def fixed_to_onnx(
     steps = graph.op("Squeeze", graph.op("Shape", "messages", start=0, end=1))
     end = graph.op("Add", "step", steps)
     numbers = graph.op("Range", "step", end, graph.constant(1), name="numbers")
-    each = StepInputs(
+    inputs = StepInputs(
         payloads=start.payloads,
         events=start.events,
         number=numbers if net.noise_exp is not None else "",
@@ -76,7 +76,7 @@ def fixed_to_onnx(
     if not start.chip.refractory:
         del carried["rest"]
     # A Scan needs something to go along; a network without inputs counts.
-    scanned = _present(each._asdict()) or {"number": numbers}
+    scanned = _present(inputs._asdict()) or {"number": numbers}
     body = Graph("step", around=graph)
     _fill(body, net, start.chip, list(carried), list(scanned), record)
     traces = ["spikes", *(f"{name}_trace" for name in record)]

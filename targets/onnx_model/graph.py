@@ -33,7 +33,7 @@ class Graph:
         self.outputs: list[onnx.ValueInfoProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
-        self._taken: dict[str, int] = {}
+        self._names: dict[str, int] = {}
 
     def input(
         self,
@@ -51,7 +51,7 @@ class Graph:
     ) -> str:
         """Add an array under a name of its own and return the name."""
         array = np.ascontiguousarray(np.asarray(value, dtype=dtype))
-        # ascontiguousarray turns a number into an axis of one
+        # A number has become an axis of one by that.
         array = array.reshape(np.shape(value))
         self.root.initializers.append(numpy_helper.from_array(array, name))
         return name
@@ -61,11 +61,12 @@ class Graph:
     ) -> str:
         """Return the name of a constant, which all who ask for the same share."""
         array = np.asarray(value, dtype=dtype)
+        # By its bytes, so that −0 and 0 stay apart.
         key = (array.dtype.str, array.shape, array.tobytes())
-        known = self.root._constants
-        if key not in known:
-            known[key] = self.parameter(self._fresh(name or "constant"), array)
-        return known[key]
+        constants = self.root._constants
+        if key not in constants:
+            constants[key] = self.parameter(self._fresh(name or "constant"), array)
+        return constants[key]
 
     def op(self, kind: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Add a node and return its only result, called `name` or after the node."""
@@ -90,6 +91,7 @@ class Graph:
     ) -> None:
         """Make a value an output, under another name if one is given."""
         if name:
+            # ONNX cannot rename a value.
             self.nodes.append(helper.make_node("Identity", [value], [name], name=name))
         self.outputs.append(_value(name or value, dtype, dims))
 
@@ -100,29 +102,31 @@ class Graph:
         )
 
     def _fresh(self, name: str) -> str:
-        taken = self.root._taken
-        taken[name] = taken.get(name, 0) + 1
-        return name if taken[name] == 1 else f"{name}_{taken[name]}"
+        # A body reads values of the graphs around it: no name may stand for two.
+        names = self.root._names
+        names[name] = names.get(name, 0) + 1
+        return name if names[name] == 1 else f"{name}_{names[name]}"
 
 
 def to_model(
     graph: Graph, metadata: Mapping[str, str], doc: str = ""
 ) -> onnx.ModelProto:
     """Return a graph as a model that passed ONNX's own full check."""
-    made = helper.make_model(
+    model = helper.make_model(
         graph.proto(),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="isotau",
         doc_string=doc,
     )
-    helper.set_model_props(made, {**metadata, DIGEST: digest(made)})
-    onnx.checker.check_model(made, full_check=True)
-    return made
+    helper.set_model_props(model, {**metadata, DIGEST: digest(model)})
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
 def digest(model: onnx.ModelProto) -> str:
     """Return the SHA-256 of a model's graph as JSON text, to see that it is whole."""
+    # Else protobuf may order maps as it likes.
     content = model.graph.SerializeToString(deterministic=True)
     return f'"{hashlib.sha256(content).hexdigest()}"'
 

@@ -49,13 +49,13 @@ def round_keys(graph: Graph, seed: str) -> list[str]:
 def counters(graph: Graph, first_trial: str, batch: str, n: int) -> str:
     """Return words c0 and c2, trial × block × 2: number of the block and the trial."""
     blocks = -(-n // LANES)
-    one = graph.constant(1)
     last = graph.op("Add", first_trial, graph.op("Squeeze", batch))
-    trials = graph.cast(graph.op("Range", first_trial, last, one), np.uint64)
+    numbers = graph.op("Range", first_trial, last, graph.constant(1))
+    trials = graph.cast(numbers, np.uint64)
     trials = graph.op("Reshape", trials, graph.constant([-1, 1, 1]))
-    numbers = _word(graph, np.arange(blocks)[None, :, None])
+    places = _word(graph, np.arange(blocks)[None, :, None])
     shape = graph.op("Concat", batch, graph.constant([blocks, 1]), axis=0)
-    words = [graph.op("Expand", word, shape) for word in (numbers, trials)]  # (P1)
+    words = [graph.op("Expand", word, shape) for word in (places, trials)]  # (P1)
     return graph.op("Concat", *words, axis=-1, name="counters")
 
 

@@ -1,6 +1,6 @@
 """ONNX files: written whole or not at all, read with distrust.
 
-What an ONNX file says of its making: properties of the model, each JSON.
+What a file says of its making are properties of the model, each as JSON.
 """
 
 import json
@@ -34,7 +34,7 @@ def properties(record: Record, graph: str, fields: Mapping[str, Any]) -> dict[st
         fields: more, by name: numbers, text, or arrays, of which one number stands for
             many that are equal.
     """
-    said = {
+    values = {
         "format": FORMAT,
         "isotau": version("isotau"),
         "kind": type(record).__name__,
@@ -42,7 +42,9 @@ def properties(record: Record, graph: str, fields: Mapping[str, Any]) -> dict[st
         "fingerprint": fingerprint(record),
         **{name: _plain(value) for name, value in fields.items()},
     }
-    return {name: json.dumps(value, ensure_ascii=False) for name, value in said.items()}
+    return {
+        name: json.dumps(value, ensure_ascii=False) for name, value in values.items()
+    }
 
 
 def read_properties(model: onnx.ModelProto) -> dict[str, Any]:
@@ -58,29 +60,31 @@ def read_properties(model: onnx.ModelProto) -> dict[str, Any]:
             "metadata_props: got no format and fingerprint, need a model that isotau "
             "wrote"
         )
+    # JSON takes many times a text's size in memory.
     longest = max(map(len, texts.values()))
     if longest > MAX_TEXT:
         raise UnreadableFile(
             f"metadata_props: got {longest} characters, need at most {MAX_TEXT}"
         )
     try:
-        said = {key: json.loads(text) for key, text in texts.items()}
+        properties = {key: json.loads(text) for key, text in texts.items()}
     except (ValueError, RecursionError) as error:
         raise UnreadableFile(
             f"metadata_props: got {error}, need JSON; the file is damaged"
         ) from error
-    if said["format"] != FORMAT:
+    if properties["format"] != FORMAT:
         raise UnreadableFile(
-            f"metadata_props: got format {said['format']}, need {FORMAT}; update "
-            "isotau to read it"
+            f"metadata_props: got format {properties['format']}, need {FORMAT}; "
+            "update isotau to read it"
         )
-    return said
+    return properties
 
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON can say it."""
     if not isinstance(value, np.ndarray):
         return value
+    # Mostly all neurons have the same τ or v_reset.
     flat = value.ravel()
     same = flat.size > 0 and bool((flat == flat[0]).all())
     return flat[0].item() if same else value.tolist()
@@ -146,6 +150,7 @@ def read_model(
         raise UnreadableFile(f"{path}: got {error}, need an ONNX model") from error
     if not model.graph.node:
         raise UnreadableFile(f"{path}: got no nodes, need an ONNX model")
+    # By hand, before the library follows the graph.
     if unchanged:
         _check_digest(str(path), model)
     _check_graph(str(path), model)
@@ -162,12 +167,12 @@ def read_model(
 
 
 def _check_digest(path: str, model: onnx.ModelProto) -> None:
-    said = {entry.key: entry.value for entry in model.metadata_props}.get(DIGEST)
-    if said is None:
+    stated = {entry.key: entry.value for entry in model.metadata_props}.get(DIGEST)
+    if stated is None:
         raise UnreadableFile(
             f"{path}: got no {DIGEST} in metadata_props, need a model that isotau wrote"
         )
-    if said != digest(model):
+    if stated != digest(model):
         raise UnreadableFile(
             f"{path}: got a graph that is not the one isotau wrote, need it unchanged; "
             "the file is damaged, or another program edited it"
@@ -178,8 +183,8 @@ def _check_graph(path: str, model: onnx.ModelProto) -> None:
     """Refuse what isotau does not write, before any library looks at it closely."""
     domains = {entry.domain for entry in model.opset_import} - {"", "ai.onnx"}
     if domains or model.functions:
-        told = ", ".join(sorted(domains)) or "functions"
-        raise UnreadableFile(f"{path}: got {told}, need ONNX's own operators alone")
+        foreign = ", ".join(sorted(domains)) or "functions"
+        raise UnreadableFile(f"{path}: got {foreign}, need ONNX's own operators alone")
     for tensor in _tensors(path, model.graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise UnreadableFile(
@@ -191,11 +196,12 @@ def _check_graph(path: str, model: onnx.ModelProto) -> None:
             raise UnreadableFile(
                 f"{path}: {tensor.name} has type {tensor.data_type}, need numbers"
             ) from error
+        # In Python's integers, which a hostile shape cannot overflow.
         need = math.prod(tensor.dims) * np.dtype(dtype).itemsize
-        got = len(tensor.raw_data)
-        if min(tensor.dims, default=0) < 0 or (got != need and tensor.raw_data):
+        size = len(tensor.raw_data)
+        if min(tensor.dims, default=0) < 0 or (size != need and tensor.raw_data):
             raise UnreadableFile(
-                f"{path}: {tensor.name} holds {got} bytes, need {need} for shape "
+                f"{path}: {tensor.name} holds {size} bytes, need {need} for shape "
                 f"{list(tensor.dims)}; the file is damaged"
             )
         if need > MAX_BYTES:

@@ -138,8 +138,8 @@ def _scan(
         body.output(value, dtype, ["batch", n])
     # States take as much memory as rates: only where the readout needs them.
     keep_x = _reads_apart(unit.net)
-    kept = [after[1], after[0]] if keep_x else [after[1]]
-    for k, value in enumerate(kept):
+    traces = [after[1], after[0]] if keep_x else [after[1]]
+    for k, value in enumerate(traces):
         body.output(value, dtype, ["batch", n], name=f"kept_{k}")
     x_end, _, rates, *states = graph.ops(
         "Scan",

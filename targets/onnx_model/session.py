@@ -194,12 +194,12 @@ def run_onnx(
     opened = model
     if not isinstance(opened, OpenModel):
         opened = open_model(opened, threads=threads)
-    known = opened.properties
+    properties = opened.properties
     feeds = _feeds(opened, messages, seed, first_trial, state, f)
     sent = feeds.pop("messages")
     steps, batch = sent.shape[:2]
-    by_step = known["graph"] == "step"
-    part = 1 if by_step else max(1, AT_ONCE // (batch * known["n"]))
+    by_step = properties["graph"] == "step"
+    part = 1 if by_step else max(1, AT_ONCE // (batch * properties["n"]))
     parts: dict[str, list[np.ndarray]] = {}
     after: dict[str, np.ndarray] = {}
     for begin in progress(range(0, steps, part), "onnxruntime"):
@@ -212,9 +212,13 @@ def run_onnx(
             value = results[name][None] if by_step else results[name]
             parts.setdefault(name, []).append(value)
     whole = {name: np.concatenate(values) for name, values in parts.items()}
-    origin = {"dt": known["dt"], "engine": NAME, "network": known["fingerprint"]}
+    origin = {
+        "dt": properties["dt"],
+        "engine": NAME,
+        "network": properties["fingerprint"],
+    }
     return OnnxRun(
-        spikes=Spikes(bits=whole["spikes"], n=known["n"], **origin),
+        spikes=Spikes(bits=whole["spikes"], n=properties["n"], **origin),
         u=whole.get("u_trace"),
         v=whole.get("v_trace"),
         state=_state(after),
@@ -232,8 +236,8 @@ def _feeds(
     f: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """Return the inputs of a model, checked as the engines check them."""
-    known = opened.properties
-    sent = validation.messages(messages, known["n_in"])
+    properties = opened.properties
+    sent = validation.messages(messages, properties["n_in"])
     batch = sent.shape[1]
     seed, first_trial = validation.noise_counter(seed, first_trial, batch)
     feeds = {
@@ -242,10 +246,12 @@ def _feeds(
         "first_trial": np.array(first_trial, np.int64),
     }
     if state is not None:
-        check_state(state, batch, known["n"], known["slots"])
+        check_state(state, batch, properties["n"], properties["slots"])
         feeds |= {name: np.asarray(getattr(state, name), np.int64) for name in STATE}
     if f is not None:
-        feeds["f"] = validation.floats("f", f, (batch, known["n"]), "batch × neuron")
+        feeds["f"] = validation.floats(
+            "f", f, (batch, properties["n"]), "batch × neuron"
+        )
     return feeds
 
 

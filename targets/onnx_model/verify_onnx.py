@@ -225,8 +225,8 @@ def _run(
         got = npz.read_npz(folder / verify_child.RESULTS, max_bytes=most)
         account = json.loads((folder / verify_child.ACCOUNT).read_text())
     for name, value in expected.need.items():
-        known = name in got or name.removeprefix(STATE) in expected.optional
-        if not known or (name in got and got[name].shape != value.shape):
+        present = name in got or name.removeprefix(STATE) in expected.optional
+        if not present or (name in got and got[name].shape != value.shape):
             result = f"shape {got[name].shape}" if name in got else "nothing"
             raise UnreadableFile(
                 f"{path}: {name}: got {result}, need shape {value.shape}"
@@ -357,9 +357,9 @@ def compare(
 
 def agreement(got: np.ndarray, need: np.ndarray) -> float:
     """Return the share of the spikes of either raster that both have; 1 for none."""
-    either = int(np.count_nonzero((got != 0) | (need != 0)))
-    both = int(np.count_nonzero((got != 0) & (need != 0)))
-    return both / either if either else 1.0
+    union = int(np.count_nonzero((got != 0) | (need != 0)))
+    common = int(np.count_nonzero((got != 0) & (need != 0)))
+    return common / union if union else 1.0
 
 
 def _alike(got: Arrays, need: Arrays) -> np.ndarray | None:

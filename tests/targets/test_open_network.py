@@ -32,9 +32,9 @@ def test_each_stage_opens_as_what_it_is(tmp_path, rate_net, lif_net, fixed):
         opened = open_network(path)
         assert storage.same(opened.net, net)
         assert stage_name(opened.net) == name
-        assert opened.said == f"read as: isotau {type(net).__name__}"
+        assert opened.description == f"read as: isotau {type(net).__name__}"
     read = open_network(SHIPPED)
-    assert stage_name(read.net) == "rate" and "spikeRNN" in read.said
+    assert stage_name(read.net) == "rate" and "spikeRNN" in read.description
 
 
 def test_nir_is_known_by_its_content(tmp_path, lif_net):
@@ -44,8 +44,8 @@ def test_nir_is_known_by_its_content(tmp_path, lif_net):
     for name in ("a.nir", "a.h5"):
         opened = open_network(tmp_path / name)
         assert storage.same(opened.net, net)
-        assert opened.said.startswith("read as: NIR, populations ")
-        assert "(20)" in opened.said
+        assert opened.description.startswith("read as: NIR, populations ")
+        assert "(20)" in opened.description
 
 
 def test_what_is_no_network_is_named(tmp_path, rate_net):

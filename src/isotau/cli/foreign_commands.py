@@ -81,7 +81,7 @@ def quantize(
     result = quantize_on(
         net, trials, config=config, search=search, seed=seed, progress=bars
     )
-    typer.echo(opened.said)
+    typer.echo(opened.description)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))
     typer.echo(describe_quantized(result))

@@ -52,7 +52,7 @@ def check(
     else:
         # Losses of the way in count as much as those of the way out.
         findings = [*opened.findings, *find(opened.net, target)]
-        stage, summary = stage_name(opened.net), opened.said
+        stage, summary = stage_name(opened.net), opened.description
     # Scripts read the status: 0 nothing lost, 1 something, 2 it cannot be done.
     status = exit_status(findings)
     if json_:

@@ -159,7 +159,7 @@ def tune(
     # What cannot be written is refused before minutes of work, not after.
     options.check_folder(out)
     opened, conventions = _open(network, assumptions, reading)
-    typer.echo(opened.said)
+    typer.echo(opened.description)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))
     if isinstance(opened.net, RateRNN):
