@@ -45,6 +45,7 @@ def check_settings(config: Any, rules: Iterable[tuple[Rule, Sequence[str]]]) -> 
     Raises:
         ValueError: a field breaks its rule; the message names it.
     """
+    # By the field's type, so that no second list can forget one.
     optional = {f.name for f in fields(config) if NoneType in get_args(f.type)}
     for rule, names in rules:
         for name in names:
@@ -64,6 +65,7 @@ def six_digits(value: float) -> float | None:
 
 
 def _plain(value: Any) -> Any:
+    # Checkpoints compare settings: an array has to weigh in with every element.
     if isinstance(value, np.ndarray):
         return hashlib.sha256(value.tobytes()).hexdigest()
     if hasattr(value, "_asdict"):

@@ -286,4 +286,5 @@ def span(values: Float64[np.ndarray, " n"], unit: str = "") -> str:
 
 def whose(argument: object) -> str:
     """Return "argument" if there is one, else "default"."""
+    # 0 and False are arguments like any other.
     return "default" if argument is None else "argument"

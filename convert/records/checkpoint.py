@@ -43,6 +43,8 @@ def write_checkpoint(
     header, arrays = checkpoint
     text = np.array(json.dumps({"whose": run, **header}, sort_keys=True))
     members: dict[str, Any] = {"header": text, **arrays}
+    # Whole or not: what is killed while it writes goes on from the checkpoint before.
+    # Not compressed, since checkpoints are written more often than read.
     with atomic(path) as stream:
         np.savez(stream, **members)
 
@@ -79,6 +81,7 @@ def damage_named(path: Path, kind: str) -> Iterator[None]:
 
 def fitting(array: np.ndarray, like: np.ndarray) -> np.ndarray:
     """Return a file's array; TypeError unless its type and shape are another's."""
+    # numpy would broadcast a smaller array into a parameter without a word.
     if array.shape != like.shape or array.dtype != like.dtype:
         raise TypeError(
             f"got {array.dtype} {array.shape}, need {like.dtype} {like.shape}"
@@ -94,6 +97,7 @@ def digest(value: Any) -> str:
 
 
 def _check_identity(path: Path, owner: dict[str, Any], need: dict[str, Any]) -> None:
+    # One difference is named: the first is most often the cause of the others.
     names = sorted(set(owner) | set(need))
     different = [name for name in names if owner.get(name) != need.get(name)]
     if different:

@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int32
 
+from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 
 
+@short_repr
 class ChipState(NamedTuple):
     """All that a network remembers between two steps; a run goes on from it exactly.
 
@@ -31,7 +33,7 @@ def initial_state(net: FixedPointNetwork, batch: int) -> ChipState:
         v=np.tile(net.v0, (batch, 1)),
         rest=np.zeros((batch, net.n), dtype=np.int32),
         ring=np.zeros((net.slots, batch, net.n), dtype=np.int32),
-        step=0,
+        step=0,  # counted from power-up, as noise is drawn by it (P1)
     )
 
 
@@ -47,6 +49,7 @@ def check_state(state: Any, batch: int, n: int, slots: int) -> None:
     Raises:
         ValueError: one is not.
     """
+    # Compiled engines check no bounds: a wrong shape would write beyond the arrays.
     shapes = dict.fromkeys(("u", "v", "rest"), (batch, n)) | {"ring": (slots, batch, n)}
     for name, need in shapes.items():
         shape = np.shape(getattr(state, name))

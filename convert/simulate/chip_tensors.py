@@ -51,6 +51,7 @@ def load_neurons(
     def tensor(x: np.ndarray) -> Tensor:
         return torch.tensor(x, dtype=torch.float64, device=device)
 
+    # float64 holds every integer of the step, products by 12-bit decays too, exactly.
     du, dv = net.du.astype(np.int64), net.dv.astype(np.int64)
     return ChipTensors(
         keep_u=tensor(arithmetic.DECAY_UNITY - du - arithmetic.DU_OFFSET),
@@ -112,6 +113,7 @@ def exact_in_float32(weights: np.ndarray) -> bool:
 
     Also where torch is allowed to round the weights to TF32 or bfloat16 before.
     """
+    # bfloat16 has the fewest bits: what it holds, TF32 holds as well.
     short = torch.tensor(weights).to(torch.bfloat16).to(torch.float64).numpy()
     total = np.abs(weights).sum(axis=0).max()
     return bool((short == weights).all() and total < EXACT_FLOAT32)
