@@ -3,9 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import Severity, exit_status
-from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.lif import Ranges
 from isotau.convert.to_fixed.quantize import quantize
 from isotau.targets.loihi.check_loihi import check_loihi, lif_outlook, sketch
@@ -16,39 +14,21 @@ from isotau.targets.loihi.place import place
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
-def block(source="recurrent", columns=4, **fields):
-    return WeightBlock(
-        source=source,
-        pre=np.arange(columns),
-        weights=np.full((4, columns), 4),
-        weight_exp=0,
-        num_weight_bits=8,
-        sign_mode=SignMode.EXCITATORY,
-        **fields,
-    )
+@pytest.fixture
+def block(make_block):
+    """Return a function that makes a block for four neurons."""
+
+    def make(source="recurrent", columns=4, **fields):
+        return make_block(np.full((4, columns), 4), source, **fields)
+
+    return make
 
 
 @pytest.fixture
-def net():
-    n = 4
-    return FixedPointNetwork(
-        blocks=(block("input", 1, binary=True), block()),
-        n_in=1,
-        du=np.full(n, 400),
-        dv=np.full(n, 100),
-        vth=np.full(n, 50),
-        bias_mant=np.full(n, 90),
-        bias_exp=np.zeros(n),
-        refractory=np.zeros(n),
-        noise_exp=None,
-        state_scale=np.ones(n),
-        v_reset=np.zeros(n),
-        input_scale=1.0,
-        dt=1e-3,
-        w_out=np.zeros((2, n)),
-        b_out=np.zeros(2),
-        tau_out=np.ones(n),
-    )
+def net(block, make_network):
+    blocks = [block("input", 1, binary=True), block()]
+    outputs = {"w_out": np.zeros((2, 4)), "b_out": np.zeros(2)}
+    return make_network(blocks, 4, bias_mant=np.full(4, 90), **outputs)
 
 
 def one(findings, words):
@@ -112,7 +92,7 @@ def test_noise(net):
     assert one(check_loihi(noisy, LOIHI2), "noise: got").severity is WARNING
 
 
-def test_graded_input(net):
+def test_graded_input(net, block):
     graded = replace(net, blocks=(block("input", 1), block()))
     found = one(check_loihi(graded, LOIHI1), "messages: got signed integers")
     assert (found.severity, found.place) == (ERROR, "block 0 (input)")
@@ -121,7 +101,7 @@ def test_graded_input(net):
     assert found.severity is INFO
 
 
-def test_delays(net):
+def test_delays(net, block):
     late = replace(net, blocks=(block(delay=20),))
     found = one(check_loihi(late, LOIHI1), "delay: got 20 steps, need 32 acc")
     assert (found.severity, found.place) == (INFO, "block 0 (recurrent)")

@@ -4,41 +4,15 @@ import numpy as np
 import pytest
 
 from isotau.convert.ground.errors import Severity, exit_status
-from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.targets.on_lava.check_lava import check_lava
 
 
 @pytest.fixture
-def net():
+def net(make_block, make_network):
     """A network of three neurons about which there is nothing to say."""
-    n = 3
-    block = WeightBlock(
-        source="recurrent",
-        pre=np.arange(n),
-        weights=np.full((n, n), 4),
-        weight_exp=0,
-        num_weight_bits=8,
-        sign_mode="excitatory",
-    )
-    inputs = replace(block, source="input", pre=[0], weights=[[4]] * n, binary=True)
-    return FixedPointNetwork(
-        blocks=(block, inputs),
-        n_in=1,
-        du=np.full(n, 400),
-        dv=np.full(n, 100),
-        vth=np.full(n, 50),
-        bias_mant=np.full(n, 90),
-        bias_exp=np.zeros(n),
-        refractory=np.zeros(n),
-        noise_exp=None,
-        state_scale=1.0,
-        v_reset=np.zeros(n),
-        input_scale=1.0,
-        dt=1e-3,
-        w_out=np.zeros((1, n)),
-        b_out=np.zeros(1),
-        tau_out=np.ones(n),
-    )
+    recurrent = make_block(np.full((3, 3), 4))
+    inputs = make_block(np.full((3, 1), 4), "input", binary=True)
+    return make_network([recurrent, inputs], 3, bias_mant=np.full(3, 90))
 
 
 def block(net, k, **change):

@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.supervision import Unfinished, members, supervise
 from isotau.convert.records import storage
-from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.targets.on_lava import lava_child
 from isotau.targets.on_lava.lava_compat import LavaMissing
 from isotau.targets.on_lava.to_lava import LavaError, run_lava, time_limit
@@ -34,35 +32,9 @@ def silence(steps, batch=1):
 
 
 @pytest.fixture
-def net():
-    n = 3
-    return FixedPointNetwork(
-        blocks=(
-            WeightBlock(
-                source="recurrent",
-                pre=np.arange(n),
-                weights=np.full((n, n), 4),
-                weight_exp=0,
-                num_weight_bits=8,
-                sign_mode=SignMode.EXCITATORY,
-            ),
-        ),
-        n_in=1,
-        du=np.full(n, 400),
-        dv=np.full(n, 100),
-        vth=np.full(n, 50),
-        bias_mant=np.full(n, 90),
-        bias_exp=np.zeros(n),
-        refractory=np.ones(n),
-        noise_exp=9,
-        state_scale=1.0,
-        v_reset=np.zeros(n),
-        input_scale=1.0,
-        dt=1e-3,
-        w_out=np.zeros((1, n)),
-        b_out=np.zeros(1),
-        tau_out=np.ones(n),
-    )
+def net(make_block, make_network):
+    registers = {"bias_mant": np.full(3, 90), "refractory": np.ones(3)}
+    return make_network([make_block(np.full((3, 3), 4))], 3, noise_exp=9, **registers)
 
 
 class Witness:
