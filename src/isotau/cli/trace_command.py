@@ -46,6 +46,7 @@ def trace(
         single_neuron,
     )
 
+    # Registers as the chip has them, so that a datasheet's numbers can be typed.
     neuron = single_neuron(
         du=du,
         dv=dv,

@@ -146,6 +146,7 @@ def neurons_csv(networks: Sequence[NetworkTimescales]) -> str:
     """Return a row for each neuron: nominal, effective and measured time constants."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
+    # In the order of the chain, whichever stages a network has.
     runs = [(stage, method) for stage in STAGES for method in METHODS]
     writer.writerow(
         ["network", "neuron", "excitatory", "tau_syn_s", "tau_syn_effective_s"]
@@ -168,6 +169,7 @@ def draw(
     names, preservation = (comparison.a, comparison.b), comparison.by_method[method]
     measured = of_stages(networks, *names)
     pairs, curves = pairs_of(measured, method), curves_of(measured)
+    # One width for all: networks of a study have trials of one length.
     width = networks[0].stages[comparison.a].curve_bin
     margin = preservation.config.shift_margin
     onto: dict[str, Callable[..., Any]] = {
@@ -361,6 +363,7 @@ def _networks(networks: Sequence[Mapping[str, Any]]) -> str:
                 cells.append(in_ms(sums["tau_quartiles_s"]))
                 cells.append(f"{sums['n_timescales']} of {sums['n_neurons']}")
             rows.append(cells)
+    # Columns follow the estimators that were asked for.
     headings = ["network", "stage", "accuracy", "τ_syn"]
     for method in next(iter(networks[0]["timescales"].values())):
         headings += [f"τ by {method}", "neurons"]

@@ -54,6 +54,7 @@ LONG = 12
 def summarize_run(result: Result) -> dict[str, Any]:
     """Return the numbers of a result, but for those of its input file."""
     config, conversion = result.config, result.conversion
+    # Of the conversion, not of the request: calibration chooses volts per unit of x.
     constants = asdict(conversion.constants)
     numbers: dict[str, Any] = {
         "task": config.task,
@@ -107,6 +108,7 @@ def _stage(name: str, result: Result) -> dict[str, Any]:
     """Return one stage's numbers; keys with a unit in their name carry that unit."""
     stage: StageRun = result.stages[name]
     rate = result.stages["rate"]
+    # By the published rule, which decides; the stricter one stands beside it.
     accuracy = float(stage.right.mean())
     numbers = {
         "n_trials": stage.trials.batch,
@@ -128,6 +130,7 @@ def _stage(name: str, result: Result) -> dict[str, Any]:
 
 def _quiet(quiet: QuietRun) -> dict[str, Any]:
     """Return the numbers of a stage without input."""
+    # The same summary as `isotau timescales` prints, so that they compare.
     measured = summary(quiet.timescales)
     tau = measured["median_tau_s"]
     return {
