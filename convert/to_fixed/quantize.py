@@ -41,7 +41,7 @@ BIAS_USED = 0.9
 """Share of the bias register that is used; the rest is for what truncation costs."""
 
 
-class Registers(NamedTuple):
+class DecayRegisters(NamedTuple):
     """Decay registers, and what they make of the network's time constants.
 
     Attributes:
@@ -90,7 +90,7 @@ def quantize(
         DoesNotFit: a time constant, refractory period, threshold, bias or weight has no
             register that holds it; the message names it.
     """
-    # Registers first: the scale makes up for what they round.
+    # DecayRegisters first: the scale makes up for what they round.
     du, dv, a_mem, gain = registers = decay_registers(net)
     noise_exp, scale = state_scale(net, ranges, config, registers)
     per_volt = (scale * a_mem * gain / (1 << chip.INPUT_SHIFT))[:, None]  # (F6)
@@ -179,7 +179,7 @@ def state_scale(
     net: LIFNetwork,
     ranges: Ranges,
     config: QuantizeConfig,
-    registers: Registers | None = None,
+    registers: DecayRegisters | None = None,
 ) -> tuple[int | None, Float64[np.ndarray, " n"]]:
     """Return the noise exponent and each neuron's integers per volt.
 
@@ -228,7 +228,7 @@ def state_scale(
     return exponent, np.full(net.n, scale)
 
 
-def decay_registers(net: LIFNetwork) -> Registers:
+def decay_registers(net: LIFNetwork) -> DecayRegisters:
     """Return the registers nearest to a network's time constants.
 
     Raises:
@@ -238,7 +238,7 @@ def decay_registers(net: LIFNetwork) -> Registers:
     dv = _register("tau_mem", net.tau_mem, net.dt, 0)
     loss = (du + chip.DU_OFFSET) / chip.DECAY_UNITY
     gain = loss / decay_fraction(net.tau_syn, net.dt)
-    return Registers(du, dv, dv / chip.DECAY_UNITY, gain)
+    return DecayRegisters(du, dv, dv / chip.DECAY_UNITY, gain)
 
 
 def _current_at_start(net: LIFNetwork, a_mem: np.ndarray) -> np.ndarray:
@@ -252,7 +252,7 @@ def _current_at_start(net: LIFNetwork, a_mem: np.ndarray) -> np.ndarray:
 def _largest_scale(
     net: LIFNetwork,
     ranges: Ranges,
-    registers: Registers,
+    registers: DecayRegisters,
     inside: np.ndarray,
     config: QuantizeConfig,
 ) -> tuple[float, str]:

@@ -6,7 +6,7 @@ the sentences are written from them, so that they say what the file says.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from isotau.convert.ground import files
 from isotau.convert.records import storage
 from isotau.convert.records.spikes import mean_rate
-from isotau.convert.records.trials import Trials
+from isotau.convert.records.trials import Trials, subset
 from isotau.convert.to_fixed.quantization_report import summarize
 from isotau.convert.to_lif import unit_diagnostics
 from isotau.convert.to_lif.conversion import answer_amplitude
@@ -455,21 +455,14 @@ def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
     trials = stage.trials
     keep = np.isin(trials.labels, labels)
     # Few Lava trials may have none of the conditions; an empty panel says less.
-    if not keep.any():  # Lava's few trials may be of other conditions
+    if not keep.any():
         keep[:] = True
-    trials = replace(
-        trials,
-        inputs=trials.inputs[:, keep],
-        targets=trials.targets[:, keep],
-        mask=trials.mask[:, keep],
-        labels=trials.labels[keep],
-    )
-    return stage.outputs[:, keep], trials
+    return stage.outputs[:, keep], subset(trials, np.flatnonzero(keep))
 
 
 def spread(labels: np.ndarray, most: int) -> list[int]:
     """Return at most so many labels that occur, evenly spread and with both ends."""
-    known = np.unique(labels)
+    distinct = np.unique(labels)
     # Both ends: for graded labels they are the extremes of the stimulus.
-    places = np.linspace(0, known.size - 1, min(most, known.size))
-    return [int(known[k]) for k in np.unique(places.round().astype(int))]
+    places = np.linspace(0, distinct.size - 1, min(most, distinct.size))
+    return [int(distinct[k]) for k in np.unique(places.round().astype(int))]
