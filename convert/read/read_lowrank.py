@@ -116,9 +116,7 @@ def read_lowrank(source: Source, **assumed: Unpack[LowRankAssumptions]) -> Read:
         noise_item,
         Convention("scale", *_scale(low, scaled)),
         Convention("bias", *_bias(at, b)),
-        Convention("start", "h = h0", "file")
-        if "h0" in at
-        else Convention("start", "h = 0", "default", "no h0 in the file"),
+        Convention("start", *_start(at)),
     )
     family = f"low-rank state dict, rank {net.rank}" if low else "full-rank state dict"
     ignored = at.unused(assumed.get("ignore") or (), KNOWN)
@@ -189,6 +187,13 @@ def _scale(low: bool, scaled: bool | None) -> tuple[str, str]:
         return "recurrence and output divided by N", "default"
     division = "divided by N" if scaled else "not divided by N"
     return f"recurrence and output {division}", whose(scaled)
+
+
+def _start(at: Arrays) -> tuple[str, ...]:
+    """Return from which h networks start, and whose word that is."""
+    if "h0" in at:
+        return "h = h0", "file"
+    return "h = 0", "default", "no h0 in the file"
 
 
 def _bias(at: Arrays, b: Matrix) -> tuple[str, str, str]:

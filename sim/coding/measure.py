@@ -11,6 +11,8 @@ from isotau.sim.coding.decoding import HalfLife, by_lag, decode, half_life
 from isotau.sim.coding.discriminability import (
     PUBLISHED_TRIALS,
     Discriminability,
+    Interval,
+    PatternMoments,
     Patterns,
     crop,
     discriminate,
@@ -128,13 +130,7 @@ def measure(
     # Matched groups alone: more units, or faster ones, hold more, not for longer.
     matched = [[each(delay, masks) for masks in sets[name]] for name in GROUPS[3:]]
 
-    def difference(*matrices: np.ndarray) -> list[float]:
-        a, b = (
-            stability(m, delay[0].times, config.delay, lag=config.lag) for m in matrices
-        )
-        return [a.ratio - b.ratio]
-
-    (more_stable,) = over_networks(matched, difference, level=config.level)
+    (more_stable,) = _more_stable(matched, delay[0].times, config)
     clusters, shuffled = compare_groups(
         delay,
         pairs,
@@ -155,6 +151,23 @@ def measure(
         networks=len(even),
         config=config,
     )
+
+
+def _more_stable(
+    matched: Sequence[Sequence[Sequence[PatternMoments]]],
+    times: np.ndarray,
+    config: CodingConfig,
+) -> list[Interval]:
+    """Return the stability of matched long units less that of short ones."""
+
+    def difference(*matrices: np.ndarray) -> list[float]:
+        long, short = (
+            stability(matrix, times, config.delay, lag=config.lag)
+            for matrix in matrices
+        )
+        return [long.ratio - short.ratio]
+
+    return over_networks(matched, difference, level=config.level)
 
 
 def measure_stages(
