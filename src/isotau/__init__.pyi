@@ -96,7 +96,7 @@ from .targets.loihi.plot_placement import plot_placement as plot_placement
 from .targets.loihi.traffic import traffic as traffic
 from .targets.nir_graph.from_nir import from_nir as from_nir
 from .targets.nir_graph.from_norse import from_norse as from_norse
-from .targets.nir_graph.operations import CannotImport as CannotImport
+from .targets.nir_graph.graph import CannotImport as CannotImport
 from .targets.nir_graph.to_nir import write_nir as write_nir
 from .targets.on_lava.check_lava import check_lava as check_lava
 from .targets.on_lava.lava_export import export_lava as export_lava

@@ -12,8 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 import numpy as np
 
 from isotau.convert.ground.errors import Finding, error, warning
-from isotau.targets.nir_graph.graph import Flat
-from isotau.targets.nir_graph.operations import PASS, Floats, Operation
+from isotau.targets.nir_graph.graph import PASS, Flat, Floats, Operation
 
 LINEAR = ("Linear", "Affine", "Scale", PASS)
 

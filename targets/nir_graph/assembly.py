@@ -18,8 +18,7 @@ from isotau.convert.records.lif import MEMORYLESS, LIFNetwork, decay_fraction
 from isotau.convert.to_fixed.start_state import StartState, set_back
 from isotau.targets.nir_graph import populations
 from isotau.targets.nir_graph.affine import Arriving, arriving, dense
-from isotau.targets.nir_graph.graph import Flat
-from isotau.targets.nir_graph.operations import SPIKING, Floats, Operation, refuse
+from isotau.targets.nir_graph.graph import SPIKING, Flat, Floats, Operation, refuse
 from isotau.targets.nir_graph.units import Clock
 
 Sinks = Mapping[str, Arriving]

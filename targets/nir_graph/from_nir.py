@@ -25,10 +25,15 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.targets.nir_graph import graph as shapes
 from isotau.targets.nir_graph import nir_metadata, units
 from isotau.targets.nir_graph.assembly import STARTS, STATE, Population, assemble
-from isotau.targets.nir_graph.graph import Flat, flatten, unsupported
+from isotau.targets.nir_graph.graph import (
+    CannotImport,
+    Flat,
+    flatten,
+    refuse,
+    unsupported,
+)
 from isotau.targets.nir_graph.nir_file import MAX_BYTES, read_file
 from isotau.targets.nir_graph.nir_metadata import SCHEMES
-from isotau.targets.nir_graph.operations import CannotImport, refuse
 
 RESETS = ("zero", "subtract")
 HARD = ("zero", "to v_reset", "hard")

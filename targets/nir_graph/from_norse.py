@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from isotau.convert.ground.errors import error
 from isotau.targets.nir_graph.from_nir import FromNIR, from_nir
-from isotau.targets.nir_graph.operations import CannotImport
+from isotau.targets.nir_graph.graph import CannotImport
 
 RECURRENT = (norse.LIFRecurrentCell, norse.LIFRecurrent)
 REFRACTORY = (norse.LIFRefracRecurrentCell, norse.LIFRefracRecurrent)

@@ -18,8 +18,16 @@ import h5py
 import nir
 import numpy as np
 
-from isotau.convert.ground.errors import Finding, UnreadableFile, error
-from isotau.targets.nir_graph.operations import SPIKING, CannotImport
+from isotau.convert.ground.errors import UnreadableFile
+from isotau.targets.nir_graph.graph import (
+    MAX_DEPTH,
+    MAX_OBJECTS,
+    SPIKING,
+    SUPPORTED,
+    CannotImport,
+    foreign,
+    within,
+)
 
 SIGNATURE = b"GCOL\x01"
 ELEMENT = struct.Struct("<IQI")
@@ -108,10 +116,6 @@ MAX_RATIO = 1100
 """Bytes of an array per stored byte; DEFLATE cannot compress more."""
 MAX_TEXT = 64 << 20
 """Of all collections of texts together."""
-MAX_OBJECTS = 20_000
-"""Groups and arrays of a file."""
-MAX_DEPTH = 64
-"""Of groups within groups."""
 MAX_ITEM = 1 << 16
 """Bytes of one element."""
 TYPES = (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM)
@@ -119,11 +123,6 @@ FILTERS = (
     *(h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE),
     *(h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF),
 )
-SUPPORTED = (
-    *("LIF", "CubaLIF", "LI", "Linear", "Affine", "Scale", "Flatten"),
-    *("Input", "Output", "NIRGraph"),
-)
-"""Types of node that can be imported."""
 TOP = "(top)"
 _DAMAGE = (
     *(OSError, ValueError, KeyError, IndexError, RuntimeError, TypeError),
@@ -184,15 +183,6 @@ def read_file(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> NI
         if node["type"] in SPIKING and "v_reset" not in node
     ]
     return NIRFile(graph, tuple(silent))
-
-
-def foreign(place: str, kind: str) -> Finding:
-    """Return the error on a node of a type that cannot be imported."""
-    return error(
-        f"node {place}",
-        f"got type {kind}, need one of {', '.join(SUPPORTED)}",
-        "replace it by these, or take the part of the graph without it",
-    )
 
 
 class _Reader:
@@ -308,11 +298,6 @@ def _walk(tree: Any, place: str) -> Iterator[tuple[str, Tree]]:
         raise ValueError(f"node {place or TOP} is a graph without nodes")
     for name, child in tree["nodes"].items():
         yield from _walk(child, within(place, name))
-
-
-def within(place: str, name: str) -> str:
-    """Return the name of a node, with those of the graphs that it lies in."""
-    return f"{place}/{name}" if place else name
 
 
 def _node(tree: Tree, place: str) -> nir.NIRNode:

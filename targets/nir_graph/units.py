@@ -12,9 +12,8 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import Finding, error, info, neuron_range, warning
 from isotau.convert.records.lif import MEMORYLESS
-from isotau.targets.nir_graph.graph import Flat
+from isotau.targets.nir_graph.graph import SPIKING, TAUS, Flat, Floats
 from isotau.targets.nir_graph.nir_metadata import SCHEMES
-from isotau.targets.nir_graph.operations import SPIKING, TAUS, Floats
 
 UNITS = {"s": 1.0, "ms": 1e-3}
 STEPS = "steps"

@@ -37,7 +37,7 @@ def check(
     """
     from isotau.convert.records.stage import stage_name
     from isotau.targets.check import check as find
-    from isotau.targets.nir_graph.operations import CannotImport
+    from isotau.targets.nir_graph.graph import CannotImport
     from isotau.targets.open_network import open_network
 
     try:

@@ -4,7 +4,7 @@ import pytest
 
 from isotau.convert.records.lif import decay_fraction
 from isotau.targets.nir_graph.from_nir import from_nir
-from isotau.targets.nir_graph.operations import CannotImport
+from isotau.targets.nir_graph.graph import CannotImport
 
 
 def two(cuba, **second):

@@ -9,7 +9,7 @@ from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.storage import same as same_record
 from isotau.targets.nir_graph.from_nir import from_nir
-from isotau.targets.nir_graph.operations import CannotImport
+from isotau.targets.nir_graph.graph import CannotImport
 from isotau.targets.nir_graph.to_nir import to_nir
 
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.targets.nir_graph.from_norse import from_norse
-from isotau.targets.nir_graph.operations import CannotImport
+from isotau.targets.nir_graph.graph import CannotImport
 
 STEPS, BATCH, N_IN, N = 150, 3, 5, 12
 

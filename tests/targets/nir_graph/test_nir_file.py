@@ -8,8 +8,8 @@ import pytest
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.targets.nir_graph.from_nir import from_nir
+from isotau.targets.nir_graph.graph import CannotImport
 from isotau.targets.nir_graph.nir_file import Texts, read_file
-from isotau.targets.nir_graph.operations import CannotImport
 
 REFUSED = (UnreadableFile, CannotImport)
 STRING = h5py.string_dtype()
