@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from benchmarks.repository import git, has_changes
-from isotau.reports.report import versions
+from isotau.jobs.origin import versions
 
 
 def provenance(module: str) -> dict[str, Any]:

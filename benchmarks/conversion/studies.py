@@ -53,7 +53,7 @@ def _study(
     return ConversionStudy(task=task, train=train, fit=fit, test=test, scaled=scaled)
 
 
-SPAN = {"tau_min": 0.020, "tau_max": 0.050}
+SPAN: dict[str, Any] = {"tau_min": 0.020, "tau_max": 0.050}
 """Range of τ that the published Go-NoGo networks have, in seconds."""
 STUDIES: dict[str, ConversionStudy] = {
     "go-nogo": _study("go-nogo", 50, 150, 200, scaled=10, **SPAN),
