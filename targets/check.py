@@ -30,6 +30,7 @@ def check(net: Network, target: str) -> list[Finding]:
     Raises:
         ValueError: another target; the message lists all that there are.
     """
+    # Code of other packages runs only if it is asked for.
     table = TARGETS
     if target not in table:
         table = table | {name: row.check for name, row in exporters().items()}

@@ -107,6 +107,7 @@ def _write_lava(net: FixedPointNetwork, path: Path, request: Request) -> Path:
     try:
         return export_lava(net, path, chip=request.chip, overwrite=request.overwrite)
     except FileExistsError:
+        # In the words of the command line.
         raise FileExistsError(
             f"--out: got {path}, which holds what isotau has not written, need a new "
             "or empty folder; with --overwrite isotau writes into it"
@@ -156,6 +157,7 @@ def find_exporter(name: str) -> Exporter:
     Raises:
         ValueError: no such exporter; the message lists all that there are.
     """
+    # Code of other packages runs only if it is asked for.
     table = EXPORTERS if name in EXPORTERS else exporters()
     return table[validation.choice("--to", name, list(table))]
 
@@ -175,12 +177,14 @@ def export(net: Network, target: str, request: Request) -> tuple[list[Finding], 
         FileExistsError: a folder for Lava holds something else.
     """
     exporter = find_exporter(target)
+    # Before the check, which may take seconds, as a mistake should be told at once.
     for name in SPECIAL:
         if name not in exporter.options:
             _refuse(request, name, target)
     findings = exporter.check(net)
     if of_severity(findings, Severity.ERROR):
         raise CannotExport(target, findings)
+    # After the check: an exporter may say more about a stage that it does not take.
     need_stage(net, request.network, exporter.stages)
     path = request.out or Path(_stem(request.network) + exporter.ending)
     return findings, exporter.write(net, path, request)

@@ -41,6 +41,7 @@ def open_network(path: str | os.PathLike[str], **reading: Any) -> Opened:
     Raises:
         UnreadableFile: no network that can be read, or options for another kind.
     """
+    # isotau's own files say what they are; all others are told by their content.
     kind = storage.kind_of(path)
     networks = {stage.__name__: stage for stage in STAGES.values()}
     if kind in networks:
@@ -51,6 +52,7 @@ def open_network(path: str | os.PathLike[str], **reading: Any) -> Opened:
             f"{path}: got {kind}, need a network ({', '.join(networks)})"
         )
     if is_nir(path):
+        # Imported on use: nir, which most files do without.
         from isotau.targets.nir_graph.from_nir import from_nir
 
         read = from_nir(os.fspath(path), **reading)
@@ -74,6 +76,7 @@ def is_nir(path: str | os.PathLike[str]) -> bool:
         raise UnreadableFile(f"{path}: no such file") from None
     except OSError as error:
         raise UnreadableFile(f"{path}: cannot be opened ({error.strerror})") from error
+    # By its name even if damaged, so that the reader says what is wrong with it.
     if Path(path).suffix == ".nir":
         return True
     try:
@@ -84,6 +87,7 @@ def is_nir(path: str | os.PathLike[str]) -> bool:
 
 
 def _refuse(path: str | os.PathLike[str], reading: dict[str, Any]) -> None:
+    # An option that was dropped in silence would seem to have been taken.
     options = [name for name, value in reading.items() if value is not None]
     if options:
         raise UnreadableFile(

@@ -69,6 +69,8 @@ class Operations:
     static_w: Figure
 
 
+# Where both sources have a number the range spans them; what SANA-FE alone tells apart
+# starts at 0.
 LOIHI1_OPERATIONS = Operations(
     synapse_j=Figure(
         23.6e-12, 35.5e-12, f"{TABLE_2} (minimum); {SANA_FE}, dense (sparse: 33.6 pJ)"
@@ -206,6 +208,7 @@ LOIHI1 = _chip(
     cores_per_tile=(4, f"{DAVIES}, table 2 (128 cores on up to 32 tiles)"),
     mesh=((8, 4), "SANA-FE, sanafe/examples/loihi.yaml; not in Davies et al. 2018"),
     neurons=(1024, f"{DAVIES}, p. 86 and 89"),
+    # Neurons with longer delays take the accumulators of others.
     delay_slots=(
         1024 * 8,
         f"{DAVIES}, p. 92: 8 delay units at 1,024 neurons, up to "
@@ -240,11 +243,14 @@ LOIHI1 = _chip(
         "Dey & Dimitrov 2022, doi:10.3389/fnins.2022.883360; "
         f"{_LAVA}, proc/lif/models.py",
     ),
+    # A spike is a spike: only Loihi 2 has graded ones.
     message_bits=(0, f"{_BRIEF}: binary spike events"),
     noise=(True, f"{_NENGO}, hardware/validate.py, enable_noise"),
     operations=(LOIHI1_OPERATIONS, "see isotau.targets.loihi.limits"),
 )
 
+# Little of it is published: limits that are None are not checked, and lists are counted
+# without headers, so that memory is a lower bound.
 LOIHI2 = _chip(
     "Loihi 2",
     cores=(128, f"{_BRIEF}: up to 128; systems in use have 120 or more a chip"),
@@ -260,6 +266,7 @@ LOIHI2 = _chip(
         192 * 1024 * 8,
         f"{_BRIEF}: 192 KB a core for everything, shared freely",
     ),
+    # Two states of 24 bits; a program's own variables come on top.
     neuron_bits=(48, f"u and v alone ({_BRIEF}: 0 to 4,096 bytes); lower bound"),
     in_axons=(None, _NOT_PUBLISHED),
     out_axons=(None, _NOT_PUBLISHED),

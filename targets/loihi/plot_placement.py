@@ -105,6 +105,7 @@ def _mesh(chip: Chip, cores: int) -> Mesh:
         # Twice as wide as high, as the page is; a core stands for a tile.
         columns = int(np.ceil(np.sqrt(2 * chip.cores)))
         return Mesh(columns, -(-cores // columns), 1, 1, 0.0)
+    # The cores of a tile as nearly in a square as they go.
     across = int(np.ceil(np.sqrt(chip.cores_per_tile)))
     down = -(-chip.cores_per_tile // across)
     rows = -(-cores // (chip.mesh[0] * chip.cores_per_tile))
@@ -130,6 +131,7 @@ def _draw_core(
     if row is None:
         axes.add_patch(Rectangle(place, 1, 1, facecolor=PALE, edgecolor="white", lw=1))
         return
+    # The share of the limit that is nearest: a core is as full as its fullest memory.
     share = row.share[row.tightest]
     fill = colours.to_rgba(np.array([share]))[0]
     axes.add_patch(Rectangle(place, 1, 1, facecolor=fill, edgecolor="white", lw=1))
@@ -138,7 +140,7 @@ def _draw_core(
     label = "+".join(titles) if len(titles) < 3 else f"{titles[0]}…{titles[-1]}"
     style: Any = {"ha": "center", "va": "center", "color": _ink(share)}
     x, y = place
-    size = 7 if len(label) < 8 else 5
+    size = 7 if len(label) < 8 else 5  # points: more would not fit a core
     axes.text(x + 0.5, y + 0.27, label, fontsize=size, fontweight="bold", **style)
     axes.text(x + 0.5, y + 0.54, str(row.used["neurons"]), fontsize=7, **style)
 
@@ -160,6 +162,7 @@ def _draw_links(
     mesh: Mesh,
     loads: dict[tuple[tuple[int, int], tuple[int, int]], float],
 ) -> None:
+    # Widths are relative: what a link can carry is not public.
     most = max(loads.values(), default=0.0)
     for ends, load in loads.items():
         middles = [

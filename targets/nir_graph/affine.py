@@ -15,6 +15,7 @@ from isotau.convert.ground.errors import Finding, error, warning
 from isotau.targets.nir_graph.graph import PASS, Flat, Floats, Operation
 
 LINEAR = ("Linear", "Affine", "Scale", PASS)
+"""Types of node without a state, which can be composed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +38,7 @@ class _MemoryBudget:
 
     def take(self, rows: int, columns: int, place: str) -> bool:
         """Return whether a matrix still has room, and count it."""
+        # What was made before is counted too: it may all live at the same time.
         self.bytes -= rows * columns * 8
         if self.bytes < 0 and not self.findings:
             message = "composing the weight nodes up to here takes too much memory"
@@ -62,6 +64,7 @@ def arriving(
     sinks: dict[str, Arriving] = {}
     order, findings = _order(flat, before)
     ends = [n for n in flat.nodes if flat.nodes[n].kind not in (*LINEAR, "Input")]
+    # Neurons last: whatever feeds them is composed by then.
     for name in (*order, *ends):
         op = flat.nodes[name]
         total = _sum(flat, name, before[name], outputs, budget)
@@ -119,6 +122,7 @@ def _sum(
     weights: dict[str, Floats] = {}
     bias = np.zeros(width)
     for source in sources:
+        # Diagonals are small, but there may be as many as edges.
         if not budget.take(2, width, name):
             break
         if flat.nodes[source].kind not in LINEAR:
@@ -154,6 +158,7 @@ def _applied(
     """Return what a weight node gives for what it gets."""
     if op.kind == PASS:
         return total
+    # Diagonals stay diagonals for as long as no matrix is met.
     if op.kind == "Scale":
         scale = op.values["scale"]
         scaled = {

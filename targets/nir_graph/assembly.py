@@ -71,6 +71,7 @@ def neurons(
     """
     n = max(part.stop for part in place.values())
     n_in = max(part.stop for part in inputs.values())
+    # Filled population by population, as each node has parameters of its own.
     part = RecurrentPart(np.zeros((n, n_in)), np.zeros((n, n)), *np.zeros((9, n)))
     for name, rows in place.items():
         op, sink = flat.nodes[name], sinks[name]
@@ -140,6 +141,7 @@ def readout(
     findings = list(_wrong_readers(flat, sinks))
     outputs = flat.of_kind("Output")
     reading = _Reading(flat, sinks, place, clock)
+    # What is wrong here would be summed up into nonsense below.
     if findings:
         return reading.readout, findings
     first = 0
@@ -170,6 +172,7 @@ def _wrong_readers(flat: Flat, sinks: Sinks) -> Iterator[Finding]:
             if (kind in SPIKING and feeds == "LI") or (
                 kind == "LI" and feeds not in SPIKING
             ):
+                # The record has no filtered currents, and no filters of filters.
                 message = f"got {feeds} {source} as its input, need neurons that spike"
                 action = "let LI nodes read neurons and feed outputs alone"
                 yield error(place, message, action)
@@ -211,6 +214,7 @@ class _Reading:
         for source, matrix in sink.weights.items():
             before, part = value["r"][:, None] * dense(matrix), self.place[source]
             self.readout.w_out[rows, part] += after @ before * self.clock.dt
+            # A neuron may be read by several units of one LI, if their τ agree.
             for tau in np.unique(taus[used]):
                 read = (before[used & (taus == tau)] != 0).any(axis=0)
                 self._note(part, read, float(tau))
@@ -267,6 +271,7 @@ def assemble(
     sinks, wrong = arriving(flat, max_bytes=2 * max_bytes)
     refuse(source, findings + wrong)
     order, late = _ordered(flat, sinks)
+    # By lag, so that layers lie one after the other; the sort keeps the graph's order.
     names = sorted(order.lags, key=lambda name: order.lags[name])
     place = _slices(flat, names)
     read, unread = readout(flat, sinks, place, clock)
@@ -320,6 +325,7 @@ def _state(
     if name not in metadata:
         return None
     value = np.asarray(metadata[name])
+    # Metadata are another's text: what does not fit is left, not refused.
     if value.shape != (n,) or value.dtype.kind not in "fiu":
         message = f"{name}: got shape {value.shape}, need ({n},)"
         findings.append(warning("metadata", message, "not used"))
@@ -333,6 +339,7 @@ def _too_large(flat: Flat, max_bytes: int) -> list[Finding]:
         sum(flat.nodes[name].n_out for name in flat.of_kind(*kinds))
         for kinds in (SPIKING, ("Input",), ("Output",))
     )
+    # W_in, W_rec and W_out in float64, however sparse the graph.
     size = 8 * n * (n + n_in + n_out)
     if size <= max_bytes:
         return []
@@ -358,6 +365,7 @@ def _ordered(flat: Flat, sinks: Sinks) -> tuple[populations.Order, list[Finding]
                 feeds[source].add(name)
             elif flat.nodes[source].kind == "Input":
                 fed.add(name)
+    # LI nodes are part of the readout, and take no step of their own.
     readers = [sinks[name] for name in flat.of_kind("Output", "LI")]
     read_out = {
         source for sink in readers for source in sink.weights if source in feeds
@@ -386,6 +394,7 @@ def _begin(
         findings.append(info("start", message, f"starts at {start}, without current"))
     decays = {"a_syn": cells.a_syn, "a_mem": cells.a_mem}
     begin = set_back(i0, v0, lag, v_leak=cells.v_leak, v_th=cells.v_th, **decays)
+    # Without input such a neuron would have spiked before the first step.
     if begin.early.any():
         message = "their start state cannot be set back by their lag without a spike"
         findings.append(warning(begin.early, message, "they start early"))

@@ -43,6 +43,7 @@ def check_nir(net: Network) -> list[Finding]:
 
 def _without_errors(net: FixedPointNetwork) -> FixedPointNetwork:
     """Return the network without what is refused, to find what else there is."""
+    # Noise alone is kept if it can be, as there is more to say about it.
     several = np.ptp(net.dv) or np.ptp(net.state_scale)
     return replace(
         net,
@@ -56,6 +57,7 @@ def _without_errors(net: FixedPointNetwork) -> FixedPointNetwork:
 
 def _of_neurons(net: LIFNetwork) -> Iterator[Finding]:
     """Yield what a reader will do otherwise than the network."""
+    # No node has a field for these; isotau itself reads them back.
     if net.refractory.any():
         yield warning(
             net.refractory > 0,
@@ -90,12 +92,14 @@ def _of_form(net: LIFNetwork) -> Iterator[Finding]:
         "nodes name dt/(1 − exp(−dt/τ)), right for readers that step with dt/τ; "
         "scheme 'exact' names τ",
     )
+    # NIR states no start: readers begin at 0, which is to be the reset.
     if net.v_reset.any():
         yield info(
             net.v_reset != 0,
             "v_reset: got other than 0 V, need the potential where readers start",
             "all potentials are written as above v_reset",
         )
+    # Readers differ most in what they do with a drive.
     driven = net.v_leak != net.v_reset
     if driven.any():
         yield info(

@@ -61,8 +61,10 @@ def from_norse(
         for k, part in enumerate(parts)
         if _maker(part) is None
     ]
+    # All at once, before any is made.
     if unknown:
         raise CannotImport("Norse layers", unknown)
+    # Norse's layers carry the step that they were made with.
     step = _step(parts) if dt is None else dt
     graph, silent = _graph(parts, step)
     read = from_nir(graph, dt=step, time_unit="s", scheme="euler", start=start)
@@ -98,6 +100,7 @@ def _graph(
     parts: Sequence[nn.Module], dt: float
 ) -> tuple[nir.NIRGraph, dict[str, np.ndarray]]:
     """Return the layers as a graph, and the refractory periods of its nodes."""
+    # Norse's feed-forward neurons have no size; the layers before them have.
     sizes = [size for part in parts for size in (_sizes(part),) if size]
     if not sizes:
         raise ValueError(
@@ -141,6 +144,7 @@ def _maker(part: nn.Module) -> Callable[..., Part] | None:
         ((norse.LIFBoxCell,), _box),
         ((norse.LIBoxCell,), _readout),
     )
+    # By exact type: a class derived from one of Norse's may do something else.
     return next((make for kinds, make in makers if type(part) in kinds), None)
 
 
@@ -170,6 +174,7 @@ def _spiking(part: Any, k: int, width: int, dt: float) -> Part:
 def _neurons(p: Any, width: int, dt: float) -> nir.CubaLIF:
     """Return Norse's neurons; w_in makes up for dt/τ_syn, which Norse has not."""
     tau_syn = 1 / _numbers(p.tau_syn_inv, width)
+    # Norse's i is in volts, and each spike adds its weight whole.
     return nir.CubaLIF(
         tau_syn=tau_syn, w_in=tau_syn / dt, r=np.ones(width), **_membrane(p, width)
     )
@@ -202,5 +207,6 @@ def _numbers(value: Any, width: int) -> np.ndarray:
 
 
 def _array(value: Any) -> np.ndarray:
+    # In float64 from here on, like all of isotau; Norse computes in float32.
     tensor = value.detach().cpu() if isinstance(value, Tensor) else value
     return np.asarray(tensor, dtype=np.float64)

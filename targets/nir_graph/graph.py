@@ -42,6 +42,7 @@ SHAPES = {"Input": "input", "Output": "output"}
 PASS = "Flatten"
 """What hands on all that it gets; numbers are flattened in C order throughout."""
 UNKNOWN = 0
+"""Width of a node that does not tell it."""
 SUPPORTED = (
     *("LIF", "CubaLIF", "LI", "Linear", "Affine", "Scale", "Flatten"),
     *("Input", "Output", "NIRGraph"),
@@ -138,6 +139,7 @@ def _weighted(
         message = f"bias: got {bias.size} values, need {len(weight)}"
         findings.append(_wrong(place, message))
         bias = np.zeros(1)
+    # One bias for all outputs is spread over them.
     whole = {"weight": weight, "bias": np.broadcast_to(bias, len(weight))}
     return Operation(kind=kind, values=whole, n_in=weight.shape[1], n_out=len(weight))
 
@@ -208,6 +210,7 @@ def flatten(graph: Any) -> tuple[Flat, list[Finding]]:
                 leave[name] = _border(node, full, "Output", findings)
                 levels.append((full, node, depth + 1))
                 continue
+            # Only the outermost borders are the network's; inner ones hand on.
             inner = bool(place) and kind in ("Input", "Output")
             nodes[full], wrong = operation(node, PASS if inner else kind, full)
             findings += wrong
@@ -289,6 +292,7 @@ def with_widths(flat: Flat) -> tuple[Flat, list[Finding]]:
     ]
     nodes = {}
     for name, op in flat.nodes.items():
+        # A node that nothing tells the width of is a single neuron.
         nodes[name] = _widened(op, ins[name] or 1, outs[name] or 1)
         if max(ins[name], outs[name]) > MAX_WIDTH:
             message = f"got {max(ins[name], outs[name])} values, need {MAX_WIDTH}"
@@ -309,6 +313,7 @@ def _widened(op: Operation, n_in: int, n_out: int) -> Operation:
 
 def wrong_borders(flat: Flat) -> Iterator[Finding]:
     """Yield errors for a graph without input, output or neurons, or past these."""
+    # An edge is (from, to): nothing may end in an Input or begin in an Output.
     for kind, end, way in (("Input", 1, "into"), ("Output", 0, "out of")):
         names = set(flat.of_kind(kind))
         if not names:
@@ -327,6 +332,7 @@ def wrong_values(flat: Flat) -> Iterator[Finding]:
     for name, op in flat.nodes.items():
         place = f"node {name}"
         for field, value in op.values.items():
+            # First, as NaN passes every comparison below.
             if not np.isfinite(value).all():
                 yield error(place, f"{field}: got NaN or infinity, need numbers", mend)
             elif field in TAUS and (value <= 0).any():

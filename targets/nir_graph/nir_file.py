@@ -151,6 +151,7 @@ def read_file(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> NI
         raise UnreadableFile(f"{path}: no such file")
     try:
         with h5py.File(path, "r") as file, open(path, "rb") as stream:
+            # `Texts` reads addresses itself, and knows these sizes alone.
             sizes = file.id.get_create_plist().get_sizes()
             if sizes != ADDRESS_AND_LENGTH:
                 raise ValueError(f"its addresses and lengths have {sizes} bytes")
@@ -199,6 +200,7 @@ class _Reader:
         if depth > MAX_DEPTH:
             raise ValueError(f"{place} lies more than {MAX_DEPTH} groups deep")
         content: Tree = {}
+        # Counted over the whole file: groups may hold one another by hard links.
         for name in group:
             self.objects += 1
             if self.objects > MAX_OBJECTS:
@@ -213,8 +215,10 @@ class _Reader:
     def array(self, data: h5py.Dataset, place: str) -> Any:
         """Return an array, a number or a text after checking what it claims."""
         kind = data.id.get_type()
+        # References and compounds may lead anywhere; an element may be gigabytes.
         if kind.get_class() not in TYPES or kind.get_size() > MAX_ITEM:
             raise ValueError(f"{place} holds neither numbers nor text")
+        # Both would have other files opened.
         if data.external or data.is_virtual:
             raise ValueError(f"{place} keeps its data in another file")
         if data.shape is None:
@@ -280,6 +284,7 @@ class _Reader:
 
 def _hard(group: Any, name: str) -> Any:
     """Return a member of a group that is no link elsewhere."""
+    # Soft and external links would have other places and files opened.
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{group.name}/{name} is a link to somewhere else")
     return group[name]
@@ -314,6 +319,7 @@ def _node(tree: Tree, place: str) -> nir.NIRNode:
         }
         graph.edges, graph.metadata = _edges(tree, where), metadata
         return graph
+    # nir's constructor makes w_in as large as the neurons.
     if "w_in" in tree:
         _check_gain(tree, where)
     fields = dict(tree)

@@ -49,6 +49,7 @@ def write(
         shown: the network in the units of the nodes, if they are not those of `net`
             with v_reset at 0 V.
     """
+    # Plain keys are in the nodes' units, the record's own in SI units.
     nodes = net if shown is None else shown
     plain = {
         "made_by": f"{MAKER} {version(MAKER)}",
@@ -65,6 +66,7 @@ def write(
         "population": nodes.population.copy(),
         "fingerprint": fingerprint(net),
     }
+    # All that the nodes do not hold to the bit, so that nothing is rounded twice.
     record = {
         RECORD + field.name: _writable(getattr(net, field.name))
         for field in fields(net)
@@ -128,6 +130,7 @@ def _check(values: dict[str, Any]) -> None:
     """Refuse metadata with missing fields, fields unknown, or arrays at odds."""
     remedy = "remove the metadata to read the nodes alone"
     names = [field.name for field in fields(LIFNetwork)]
+    # A field of a newer isotau: the network without it would be another.
     unknown = sorted(set(values) - set(names))
     if unknown:
         raise ValueError(
@@ -154,6 +157,7 @@ def _weights(
     graph: nir.NIRGraph, names: list[str], read: LIFNetwork
 ) -> dict[str, Any] | None:
     """Return some fields as nodes of the right names hold them, None if not."""
+    # By the names that `to_nir` gives, whatever the layout.
     nodes = dict(_nodes(graph))
     weights = {}
     for name in names:
@@ -169,12 +173,14 @@ def _nodes(graph: nir.NIRGraph) -> Iterator[tuple[str, Any]]:
     """Yield the names and nodes of a graph and of the graphs right inside it."""
     for name, node in graph.nodes.items():
         yield name, node
+        # The nested layout has neurons and w_rec one level down.
         if isinstance(node, nir.NIRGraph):
             yield from node.nodes.items()
 
 
 def _alike(a: LIFNetwork, b: LIFNetwork, readout: bool) -> bool:
     """Return whether two networks differ by rounding and units alone."""
+    # In ratios that every unit of potential and of time leaves as they are.
     pairs = list(zip(_loop(a), _loop(b), strict=True))
     if readout:
         pairs += zip(_readout(a), _readout(b), strict=True)

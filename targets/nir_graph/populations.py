@@ -39,6 +39,7 @@ def order(names: Sequence[str], feeds: Mapping[str, set[str]], fed: set[str]) ->
     """
     depth = _depths(names, feeds, fed)
     loop = _loops(names, feeds)
+    # Within a loop some connection has to wait; which one, NIR leaves open.
     feedback = {
         (a, b): int(a == b or (loop[a] == loop[b] and depth[b] <= depth[a]))
         for a in names
@@ -107,6 +108,7 @@ def _depths(
     names: Sequence[str], feeds: Mapping[str, set[str]], fed: set[str]
 ) -> dict[str, int]:
     """Return how many populations lie between each one and the nearest source."""
+    # What nothing drives is a source, besides what gets input.
     driven = {b for a in names for b in feeds[a] if a != b}
     layer = {name for name in names if name in fed or name not in driven}
     depth: dict[str, int] = {}

@@ -100,6 +100,7 @@ def to_nir(
     if readout is not None:
         style = replace(style, readout=readout)
     validation.choice("scheme", scheme, nir_metadata.SCHEMES)
+    # All that NIR cannot hold at once, before anything is made.
     findings = check_nir(net)
     if of_severity(findings, Severity.ERROR):
         raise CannotExport("nir", findings)
@@ -218,6 +219,7 @@ def _loop(
             edges=[("input", "lif"), *back, ("lif", "output")],
         )
         inner, back, neurons = {LOOP: within}, [], LOOP
+    # The graph ends with spikes or with outputs.
     ends = _ends(net.n_in, net.n_out if style.readout else net.n)
     edges = [("input", "w_in"), ("w_in", neurons), *back, (neurons, "output")]
     return {"w_in": w_in, **inner, **ends}, edges

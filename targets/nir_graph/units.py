@@ -78,6 +78,7 @@ def clock(
     name = _unit(flat, metadata, time_unit, implied, findings)
     step, stated = _step(metadata, dt, name, implied, findings)
     unit = UNITS.get(name, step)
+    # A step that was inferred from the gains cannot contradict them.
     if implied is not None and name != STEPS and stated:
         if abs(implied * unit / step - 1) > SAME:
             message = f"got dt = {step:g} s, while r and w_in say {implied * unit:g} s"

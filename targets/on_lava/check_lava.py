@@ -64,6 +64,7 @@ def _of_lif(net: LIFNetwork) -> Iterator[Finding]:
                 f"{2 * arithmetic.DECAY_UNITY * net.dt:.4g} s for a decay register",
                 "raise dt",
             )
+    # Quantizing may make fewer of them: two τ can round to one register.
     pairs = _kinds(net.tau_syn, net.tau_mem)
     if pairs > COMPARTMENTS:
         yield warning(
@@ -72,6 +73,7 @@ def _of_lif(net: LIFNetwork) -> Iterator[Finding]:
             "profiles on a core",
             "grouped for a chip; check the quantized network for the loss",
         )
+    # What only isotau's own process has runs in simulation, never on a chip.
     if net.noise_std > 0:
         message = f"noise_std: got {net.noise_std:.4g} V, need 0 in Lava's LIF"
         yield warning("noise_std", message, IN_SIMULATION.format(0))
@@ -111,6 +113,7 @@ def _of_profiles(net: FixedPointNetwork) -> Iterator[Finding]:
         ("du, dv, refractory", _kinds(net.du, net.dv, net.refractory), COMPARTMENTS),
         ("vth", _kinds(net.vth), THRESHOLDS),
     )
+    # Only where a core has too few profiles is anything grouped.
     crowded = [row for row in rows if row[1] > row[2]]
     for name, count, most in crowded:
         yield warning(
@@ -125,6 +128,7 @@ def _of_profiles(net: FixedPointNetwork) -> Iterator[Finding]:
             action = "give export_lava a grouping of your own, by group_profiles"
             yield warning("profiles", str(refusal), action)
         return
+    # Lava's simulation takes a register for every neuron; its documentation does not.
     kinds = _kinds(net.du, net.dv, net.vth)
     if kinds > 1:
         yield info(
@@ -144,6 +148,7 @@ def _of_blocks(net: FixedPointNetwork, chip: str) -> Iterator[Finding]:
             message = "weights: got zeros alone, need one that is not for a connection"
             yield info(place, message, "left out, which changes nothing")
             continue
+        # Spikes come from channels that send 0 and 1; all else has a size.
         graded = block.source == "input" and not block.binary
         if graded and chip == "loihi1":
             yield warning(
@@ -160,6 +165,7 @@ def _of_blocks(net: FixedPointNetwork, chip: str) -> Iterator[Finding]:
         if block.delay:
             message = f"delay: got {block.delay} further steps, need a DelaySparse"
             yield info(place, message, NOT_TRIED)
+        # Sums are shifted in parts then, each of them rounded down.
         if block.weight_exp < 0 and several and block.source == "recurrent":
             yield warning(
                 place,
@@ -173,6 +179,7 @@ def _of_runs(net: FixedPointNetwork) -> Iterator[Finding]:
     if net.reset_interval:
         message = f"reset_interval: got {net.reset_interval} steps, need a LIFReset"
         yield info("reset_interval", message, NOT_TRIED)
+    # Zeros are what an exported network without a readout has.
     if net.w_out.any():
         yield info(
             "w_out, b_out, tau_out",

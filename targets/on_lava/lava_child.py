@@ -116,6 +116,7 @@ def run(population: Any, steps: int, chip: str = "loihi2") -> None:
         ChildProcessError: one of Lava's own processes failed or died. Left alone, Lava
             gives no reason for the one and waits for ever after the other.
     """
+    # Lava waits for ever for a process that has died; this ends the wait.
     signal.signal(signal.SIGCHLD, _mourn)
     try:
         population.run(
@@ -164,6 +165,7 @@ def _leave(
 
 
 def _end_if_orphaned(number: int, frame: FrameType | None) -> None:
+    # A caller that was killed cannot end the group itself.
     if os.getppid() != PARENT:
         os.killpg(0, signal.SIGTERM)
 

@@ -98,6 +98,7 @@ def export_lava(
     """
     validation.choice("chip", chip, list(CHIPS))
     target = Path(folder)
+    # Before anything is computed or written.
     if target.exists() and not (overwrite or _replaceable(target)):
         raise FileExistsError(
             f"folder: got {target}, which holds what isotau has not written, need a "
@@ -148,6 +149,7 @@ def _replaceable(folder: Path) -> bool:
     """Return whether a folder is empty or was written by isotau."""
     if not any(folder.iterdir()):
         return True
+    # By the line that every README of isotau's has.
     readme = folder / "README.md"
     return readme.is_file() and MARK in readme.read_text(errors="replace")
 
@@ -165,6 +167,7 @@ def _write(
     if "hardware.npz" not in networks:
         # One from an earlier export would be another network's.
         (folder / "hardware.npz").unlink(missing_ok=True)
+    # Whole or not: the folder may be in use by a run.
     with files.atomic(folder / "messages.npz") as stream:
         np.savez_compressed(stream, messages=messages)
 
@@ -186,10 +189,12 @@ def _texts(net: FixedPointNetwork, chip: str) -> dict[str, str]:
 
 def _copy(module: str) -> str:
     """Return a module's source, with what it imports of isotau beside it."""
+    # Found, not imported: wiring and noisy_lif would import Lava.
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         raise ImportError(f"{module}: got no source, need isotau's own; install again")
     text = Path(spec.origin).read_text(encoding="utf-8")
+    # The copies import one another, and nothing of isotau.
     for old, new in MOVED.items():
         text = text.replace(old, new)
     return text
@@ -197,6 +202,7 @@ def _copy(module: str) -> str:
 
 def _readme(net: FixedPointNetwork, chip: str) -> str:
     noisy = _own_neuron(net)
+    # What a user of the folder has to know without isotau.
     findings = describe_findings(check_lava(net, chip=chip)).splitlines()
     return "\n".join(
         [

@@ -111,6 +111,7 @@ def _scaled(
     room = arithmetic.WEIGHT_EXP_MAX - block.weight_exp
     if not beyond.any() or not room:
         return [replace(block, weights=fitting)], beyond
+    # The smallest exponent that holds the largest of them; a mantissa has eight bits.
     more = min(int(np.ceil(np.log2(np.abs(exact[beyond]).max() / 256))) + 1, room)
     large, still = _on_grid(block, np.where(beyond, exact, 0.0) / 2.0**more)
     second = replace(block, weights=large, weight_exp=block.weight_exp + more)
@@ -245,6 +246,7 @@ def percent(logs: Float64[np.ndarray, " n"]) -> tuple[float, float]:
 
     A factor of 1.1 and one of 1/1.1 are both 10 percent.
     """
+    # Up and down alike: a τ that is halved is as far off as one that is doubled.
     change = 100 * np.expm1(np.abs(logs))
     return float(np.median(change)), float(change.max())
 
@@ -270,6 +272,7 @@ def findings_of_grouping(grouped: Grouped) -> list[Finding]:
                     "measure timescales of the grouped network, or use more profiles",
                 )
             )
+    # Rounding twice is no loss by itself: what it adds is told.
     moved = grouped.weight_error > 0
     if moved.any():
         findings.append(
@@ -301,6 +304,7 @@ def _grouped(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each neuron's profile, and the registers that it has by it, axis × n."""
     labels, shared, count = np.zeros(len(values), np.int64), values.copy(), 0
+    # Each core has a table of profiles of its own.
     for core in np.unique(cores):
         here = np.flatnonzero(cores == core)
         kinds, kind = np.unique(classes[here], axis=0, return_inverse=True)

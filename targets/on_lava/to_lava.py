@@ -89,6 +89,7 @@ def run_lava(
         LavaMissing: lava-nc is not installed.
         LavaError: Lava failed, died or hung.
     """
+    # Checked here, where an error names the argument, not in the child.
     job = _job(net, messages, chip, seed, first_trial, record)
     steps, batch, _ = job["messages"].shape
     limit = (
@@ -171,6 +172,7 @@ def _watch(folder: Path, limit: float, meanwhile: Callable[[], None]) -> float:
             meanwhile=meanwhile,
         )
     except Unfinished as end:
+        # The child alone imports Lava, and so it is the first to miss it.
         if end.status == lava_child.MISSING:
             raise LavaMissing(end.tail) from end
         # No status: it was ended at the limit.
@@ -178,7 +180,7 @@ def _watch(folder: Path, limit: float, meanwhile: Callable[[], None]) -> float:
         if end.status is None:
             outcome = f"got no result after {limit:g} s, need one; raise timeout_s"
         raise LavaError(f"Lava: {outcome}\n{end.tail}") from end
-    return time.monotonic() - start
+    return time.monotonic() - start  # with the child's imports
 
 
 def _follow(passing: Iterator[int], counter: Path) -> Callable[[], None]:

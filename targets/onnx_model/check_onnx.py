@@ -33,6 +33,7 @@ def check_onnx(net: Network) -> list[Finding]:
             f"net: got {type(net).__name__}, need RateRNN, LIFNetwork or "
             "FixedPointNetwork"
         )
+    # What may be an error comes first.
     checks: tuple[Any, ...] = (_of_size, *kinds[type(net)], _of_runtime)
     return [finding for check in checks for finding in check(net)]
 
@@ -45,6 +46,7 @@ def _of_size(net: Network) -> Iterator[Finding]:
         size = 8 * (net.w_rec.size + net.w_in.size + net.w_out.size)
     if size + OVERHEAD <= MAX_BYTES:
         return
+    # Floats of half the size may fit, bytes of integers have no smaller type.
     message = f"weights: got {size} bytes, need less than {MAX_BYTES}"
     if not fixed and size // 2 + OVERHEAD <= MAX_BYTES:
         yield warning("weights", message, "only float32 fits")
@@ -89,12 +91,14 @@ def _of_lif(net: LIFNetwork) -> Iterator[Finding]:
 
 
 def _of_floats(net: FloatNetwork) -> Iterator[Finding]:
+    # ONNX's own random operators leave the samples to the runtime.
     if net.noise_std:
         yield warning(
             "noise_std",
             f"noise_std: got {net.noise_std:g}, need samples from outside",
             "the input noise takes standard normal ones; left out, there is none",
         )
+    # Without chaos a rate network forgets a rounding; a spike that moved stays moved.
     action = (
         "states differ by about 1e-6 of the largest, more in chaos; float64 keeps all"
     )
@@ -109,6 +113,7 @@ def _of_fixed(net: FixedPointNetwork) -> Iterator[Finding]:
         "readout: got floats, need integers on the chip",
         "it is a float64 part of the graph, only if asked for",
     )
+    # A graph holds no generator: counters and keys come of these two numbers (P1).
     if net.noise_exp is not None:
         yield info(
             "noise_exp",
@@ -120,6 +125,7 @@ def _of_fixed(net: FixedPointNetwork) -> Iterator[Finding]:
 
 def _of_runtime(net: Network) -> Iterator[Finding]:
     fixed = isinstance(net, FixedPointNetwork)
+    # For whoever runs the file: nothing else states what it needs.
     yield info(
         "runtime",
         f"model: got opset {OPSET}, IR version {IR_VERSION} and Scan, need a runtime "

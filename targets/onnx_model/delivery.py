@@ -59,6 +59,7 @@ def load_weights(graph: Graph, net: FixedPointNetwork) -> list[str]:
         if not block.weights.any():
             loaded.append("")  # it would deliver zeros
             continue
+        # Bytes in the file for both kinds of block; payloads widen them when loaded.
         weights = graph.parameter(f"w_{k}", _bytes(block))
         width = net.n if block.source == "recurrent" else net.n_in
         columns = len(block.pre)
@@ -178,6 +179,7 @@ def _payload_sum(graph: Graph, block: WeightBlock, weights: str, sent: str) -> S
     if block.weight_exp >= 0:
         if block.weight_exp:
             value = graph.op("Mul", value, graph.constant(1 << block.weight_exp))
+        # Payloads of 32 bits leave no bound of use; this one stands for none.
         return Sent(value, 1 << 60)
     value = graph.cast(graph.cast(value, np.int32), np.int64)
     # 2^31 is a multiple of the unit, and makes every int32 positive.

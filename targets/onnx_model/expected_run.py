@@ -62,6 +62,7 @@ def expected_run(
     rng = np.random.default_rng([seed, 0])
     shape = (steps, trials, net.n_in)
     inputs = rng.standard_normal(shape) * (rng.random(shape) < PART)
+    # Weak ones show rounding, strong ones overflow and saturation.
     inputs *= np.resize(AMPLITUDES, trials)[:, None]
     if isinstance(net, FixedPointNetwork):
         return _fixed(net, inputs, seed, engine)
@@ -87,12 +88,14 @@ def _fixed(
     scaled[:, len(AMPLITUDES) - 1 :: len(AMPLITUDES)] *= WILD
     messages = np.rint(scaled).clip(-MESSAGE_MAX, MESSAGE_MAX).astype(np.int64)
     feeds: dict[str, npt.NDArray[Any]] = {"messages": messages}
+    # A file without noise has no such inputs.
     if net.noise_exp is not None:
         feeds["seed"] = np.array(seed, np.uint64)
         feeds["first_trial"] = np.array(0, np.int64)
     run = engine(net, messages, seed=seed, record=("u", "v"))
     raster = spikes.unpack(run.spikes.bits, net.n).astype(np.uint8)
     outputs = network_outputs(net, run.spikes)
+    # Under both names: of the state after each step, and of the recorded trace.
     traces = {"u": run.u, "v": run.v, "u_trace": run.u, "v_trace": run.v}
     end = {name: np.asarray(value) for name, value in run.state._asdict().items()}
     return ExpectedRun(
@@ -135,6 +138,7 @@ def _lif(net: LIFNetwork, inputs: npt.NDArray[np.float64], seed: int) -> Expecte
     """Return what a LIF network makes of inputs and noise, by Norse's step."""
     steps, batch, _ = inputs.shape
     feeds = {INPUTS: inputs} | _noise(net, steps, batch, seed)
+    # Step by step by hand, as the module itself draws its noise.
     module = LIFModule(net)
     parameters, per_step = module.norse_parameters(), module.noise_per_step()
     state = module.initial_state(batch)
@@ -153,6 +157,7 @@ def _lif(net: LIFNetwork, inputs: npt.NDArray[np.float64], seed: int) -> Expecte
             for trace, value in zip(traces.values(), now, strict=True):
                 trace.append(value)
     need = {name: np.stack(values) for name, values in traces.items()}
+    # The file goes on from all five states; of z and rest only the last is compared.
     end = {name: need[name][-1] for name in ("i", "v", "f")}
     end |= {"z": need["spikes"][-1], "rest": state.refractory_left.numpy()}
     return ExpectedRun(

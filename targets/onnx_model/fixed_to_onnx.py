@@ -58,6 +58,7 @@ def fixed_to_onnx(
         record: "u", "v" or both.
         readout: whether the model has the readout.
     """
+    # An unknown name would fail only in the middle of the graph.
     for name in record:
         validation.choice("record", name, RECORDABLE)
     graph = Graph("network")
@@ -73,6 +74,7 @@ def fixed_to_onnx(
         keep=unless_reset(graph, net, numbers) if net.reset_interval else "",
     )
     carried = _present(start.state._asdict() | {"f": start.filtered})
+    # Without refractory periods it would go through every step unchanged.
     if not start.chip.refractory:
         del carried["rest"]
     # A Scan needs something to go along; a network without inputs counts.
@@ -81,6 +83,7 @@ def fixed_to_onnx(
     _fill(body, net, start.chip, list(carried), list(scanned), record)
     traces = ["spikes", *(f"{name}_trace" for name in record)]
     traces += ["outputs"] if readout else []
+    # First what is carried, in order, then one array for each trace.
     results = graph.ops(
         "Scan",
         *carried.values(),
@@ -154,6 +157,7 @@ def begin(
         rest=_row(graph, "rest", zero, shape),
         ring=_ring(graph, net, shape),
     )
+    # Only what the network needs, so that a file asks for nothing in vain.
     seed = first_trial = payloads = events = ""
     if net.noise_exp is not None:
         seed = graph.input("seed", np.uint64, (), 0)
@@ -207,6 +211,7 @@ def finish(
 
 def unless_reset(graph: Graph, net: FixedPointNetwork, numbers: str) -> str:
     """Return 0 for the steps of these numbers that reset u and v first, else 1 (H2)."""
+    # Lava counts steps from 1.
     due = graph.op("Add", numbers, graph.constant(1))
     due = graph.op("Mod", due, graph.constant(net.reset_interval))
     offset = graph.constant(net.reset_offset % net.reset_interval)
@@ -219,6 +224,7 @@ def read_out(
 ) -> tuple[str, str]:
     """Return the filtered spike trains after a step (L12), and the outputs (L13)."""
     loss = decay_fraction(net.tau_out, net.dt)
+    # In float64, as the readout of every engine.
     keep = graph.constant(1 - loss, np.float64, "keep_f")
     jump = graph.constant(loss / net.dt, np.float64, "jump_f")
     w_out = graph.constant(np.ascontiguousarray(net.w_out.T), np.float64, "w_out")
@@ -237,6 +243,7 @@ def _fields(net: FixedPointNetwork) -> dict[str, Any]:
 
 def _row(graph: Graph, name: str, value: np.ndarray, shape: str) -> str:
     """Return an input spread over the batch; one number stands for equal ones."""
+    # One number takes no memory in the file, and a state that is given has n anyway.
     same = bool((value == value[0]).all())
     dims = (f"{name}_batch", f"{name}_n")
     default = value[None, : 1 if same else None]
@@ -250,6 +257,7 @@ def _ring(graph: Graph, net: FixedPointNetwork, shape: str) -> str:
     dims = ("ring_slots", "ring_batch", "ring_n")
     ring = graph.input("ring", np.int64, dims, [[[0]]])
     graph.input("step", np.int64, (), 0)
+    # From places in the ring to steps until arrival: the step decides the turn.
     full = graph.op("Concat", graph.constant([net.slots]), shape, axis=0)
     ring = graph.cast(graph.op("Expand", ring, full), np.int32, "ring_0")
     if net.slots == 1:

@@ -68,6 +68,7 @@ def _table(graph: Graph, x: str, dtype: str) -> str:
     below = graph.op("Min", below, graph.constant(size - 2))
     part = graph.op("Sub", along, graph.cast(below, dtype))
     values = graph.constant(table.values, dtype, "lif_values")
+    # Differences are taken here, once, not in every step.
     rises = table.values[1:] - table.values[:-1]
     rise = graph.op("Gather", graph.constant(rises, dtype, "lif_rises"), below)
     gained = graph.op("Mul", part, rise)
@@ -86,6 +87,7 @@ def add_inputs(
         step: whether the graph is of one step, without the axis of time.
     """
     validation.choice("dtype", dtype, DTYPES)
+    # Values of these names follow, so that other inputs can be spread over them.
     axes = (BATCH,) if step else (STEPS, BATCH)
     inputs = graph.input(INPUTS, dtype, [*axes, n_in])
     for k, axis in enumerate(axes):
@@ -106,6 +108,7 @@ def add_state(
         dtype: of its numbers.
         start: the state before the first step, one value for each neuron.
     """
+    # One row as the default, which a state with as many rows as trials replaces.
     row = np.asarray(start)[None]
     state = graph.input(name, dtype, [f"{name}_batch", row.shape[1]], default=row)
     shape = graph.op("Concat", BATCH, graph.constant([1]), axis=0)

@@ -119,6 +119,7 @@ def to_model(
         producer_name="isotau",
         doc_string=doc,
     )
+    # The digest is of the graph alone, and so may stand beside it.
     helper.set_model_props(model, {**metadata, DIGEST: digest(model)})
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -269,6 +269,7 @@ def _update_v(
     v = graph.op("Add", decayed, u)
     if drive:
         v = graph.op("Add", v, drive)
+    # How large the drive can become is known when the graph is made.
     bias = arithmetic.effective_bias(net.bias_mant, net.bias_exp)
     largest = int(np.abs(bias).max())
     if net.noise_exp is not None:
@@ -289,6 +290,7 @@ def _arrivals(
     """
     if net.slots == 1:
         return graph.cast(ring, np.int64), {}
+    # Not at every slot: each piece is a value of its own in every step.
     delays = {block.delay for block in net.blocks if block.weights.any()}
     cuts = {d for delay in delays for d in (delay, delay + 1)} | {0}
     starts = sorted(cut for cut in cuts if cut < net.slots - 1)

@@ -55,6 +55,7 @@ def read_properties(model: onnx.ModelProto) -> dict[str, Any]:
             properties are damaged.
     """
     texts = {entry.key: entry.value for entry in model.metadata_props}
+    # Any tool may write properties; these two only isotau does.
     if "format" not in texts or "fingerprint" not in texts:
         raise UnreadableFile(
             "metadata_props: got no format and fingerprint, need a model that isotau "
@@ -109,6 +110,7 @@ def write_onnx(model: onnx.ModelProto, path: str | os.PathLike[str]) -> Path:
     Raises:
         onnx.checker.ValidationError: it is no valid model.
     """
+    # Checked again: a caller may have edited it.
     onnx.checker.check_model(model, full_check=True)
     content = model.SerializeToString(deterministic=True)
     with atomic(path) as stream:
@@ -137,6 +139,7 @@ def read_model(
         UnreadableFile: no ONNX model, damaged or changed, too large, with data in
             other files, or with operators that isotau does not write.
     """
+    # The size before the content, which may not fit into memory.
     try:
         size = Path(path).stat().st_size
         content = Path(path).read_bytes() if size <= max_bytes else b""
@@ -181,10 +184,12 @@ def _check_digest(path: str, model: onnx.ModelProto) -> None:
 
 def _check_graph(path: str, model: onnx.ModelProto) -> None:
     """Refuse what isotau does not write, before any library looks at it closely."""
+    # Functions and other domains can hide operators under any name.
     domains = {entry.domain for entry in model.opset_import} - {"", "ai.onnx"}
     if domains or model.functions:
         foreign = ", ".join(sorted(domains)) or "functions"
         raise UnreadableFile(f"{path}: got {foreign}, need ONNX's own operators alone")
+    # Another file could be named as the place of data, and be read.
     for tensor in _tensors(path, model.graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise UnreadableFile(
@@ -216,6 +221,7 @@ def _tensors(
     """Yield every tensor of a graph and of those in it, checking operators."""
     if depth > MAX_DEPTH:
         raise UnreadableFile(f"{path}: got graphs deeper than {MAX_DEPTH}, need fewer")
+    # A sparse tensor may claim any shape with few bytes.
     if graph.sparse_initializer:
         raise UnreadableFile(f"{path}: got sparse tensors, need dense ones")
     yield from graph.initializer

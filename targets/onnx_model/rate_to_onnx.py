@@ -52,6 +52,7 @@ def rate_step_to_onnx(net: RateRNN, *, dtype: str = "float32") -> onnx.ModelProt
 
 def _model(net: RateRNN, dtype: str, *, step: bool) -> onnx.ModelProto:
     graph = Graph("rate_step" if step else "rate")
+    # As they are, under their own names, so that the record can be read back.
     for name in ARRAYS:
         if name != "readout_bias" or _reads_apart(net):
             graph.parameter(name, getattr(net, name), dtype)
@@ -60,6 +61,7 @@ def _model(net: RateRNN, dtype: str, *, step: bool) -> onnx.ModelProto:
     noise = add_noise(graph, dtype, net.n, step=step) if net.noise_std else ""
     unit = _Unit(graph, net, dtype)
     drive = graph.op("Add", graph.op("MatMul", inputs, unit.w_in), unit.bias)
+    # Rates of the state before the step: they are what recurs.
     r = unit.rates(graph, x)
     if step:
         x_end, r = unit.advance(graph, x, r, drive, noise)
@@ -89,6 +91,7 @@ class _Unit:
         # α = dt/τ, and weights times it: no step changes them.
         gain = graph.op("Div", graph.constant(net.dt, dtype, "dt"), "tau", name="gain")
         self.kept = graph.op("Sub", graph.constant(1, dtype), gain, name="kept")
+        # Rows of post × pre are scaled, then turned, as trials stand in rows.
         column = graph.op("Unsqueeze", gain, graph.constant([1]))
         self.w_in = self._turned(graph.op("Mul", "w_in", column))
         self.w_rec = self._turned(graph.op("Mul", "w_rec", column))
@@ -129,6 +132,7 @@ def _scan(
     body = Graph("rate_body", around=graph)
     n, dtype = unit.net.n, unit.dtype
     before = [body.input(k, dtype, ["batch", n]) for k in ("x_before", "r_before")]
+    # What the inputs bring is summed outside, for all steps at once.
     now = [body.input("drive_now", dtype, ["batch", n])]
     if noise:
         now.append(body.input("noise_now", dtype, ["noise_batch", "noise_n"]))

@@ -70,6 +70,7 @@ def open_model(
         UnreadableFile: see `read_model`; or no fixed-point model of isotau's, or
             onnxruntime refuses it.
     """
+    # Before the file is read, so that a missing package is not blamed on it.
     need_onnxruntime("models")
     threads = validation.whole("threads", threads, 1, 1024)
     if isinstance(model, onnx.ModelProto):
@@ -103,6 +104,7 @@ def start_session(model: onnx.ModelProto, threads: int, **settings: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = FATAL
+    # By name, as the options are attributes of a class of C++.
     for name, value in settings.items():
         setattr(options, name, value)
     # Threads that wait in a loop for work would take the cores of other runs.
@@ -124,6 +126,7 @@ def refusals() -> tuple[type[Exception], ...]:
 
 def _open(model: onnx.ModelProto, threads: int) -> OpenModel:
     """Return a model loaded in onnxruntime."""
+    # First what isotau wrote: onnxruntime would run any other model as well.
     properties = _properties(model)
     try:
         session = start_session(model, threads)
@@ -131,6 +134,7 @@ def _open(model: onnx.ModelProto, threads: int) -> OpenModel:
         raise UnreadableFile(
             f"model: got {error} from onnxruntime, need a model that it runs"
         ) from error
+    # Inputs with a default are initializers that a feed may replace.
     optional = session.get_overridable_initializers()
     return OpenModel(
         session=session,
@@ -148,6 +152,7 @@ def _properties(model: onnx.ModelProto) -> dict[str, Any]:
         raise UnreadableFile(
             f"metadata_props: got a model of a {kind}, need one of a FixedPointNetwork"
         )
+    # A file with the right kind may still be damaged or forged.
     try:
         validation.choice("graph", properties["graph"], GRAPHS)
         for name in ("n", "n_in", "slots"):
@@ -198,6 +203,7 @@ def run_onnx(
     feeds = _feeds(opened, messages, seed, first_trial, state, f)
     sent = feeds.pop("messages")
     steps, batch = sent.shape[:2]
+    # As many steps at once as spikes fit: all of a run may not, at a byte each.
     by_step = properties["graph"] == "step"
     part = 1 if by_step else max(1, AT_ONCE // (batch * properties["n"]))
     parts: dict[str, list[np.ndarray]] = {}
@@ -205,10 +211,13 @@ def run_onnx(
     for begin in progress(range(0, steps, part), "onnxruntime"):
         now = sent[begin] if by_step else sent[begin : begin + part]
         results = _call(opened, feeds | {"messages": now})
+        # What one part leaves is what the next begins with.
         after = {k: v for k, v in results.items() if k.endswith("_after")}
         feeds |= {name.removesuffix("_after"): value for name, value in after.items()}
+        # An eighth of the memory, and what `Spikes` holds.
         results["spikes"] = packed.pack(results["spikes"])
         for name in results.keys() - after.keys():
+            # A model of one step has no axis of time.
             value = results[name][None] if by_step else results[name]
             parts.setdefault(name, []).append(value)
     whole = {name: np.concatenate(values) for name, values in parts.items()}
@@ -262,5 +271,6 @@ def _call(opened: OpenModel, values: Mapping[str, Any]) -> dict[str, np.ndarray]
 
 
 def _state(after: Mapping[str, np.ndarray]) -> ChipState:
+    # Within int32 by the step itself, which wraps and saturates.
     u, v, rest, ring = (after[f"{name}_after"].astype(np.int32) for name in STATE[:-1])
     return ChipState(u, v, rest, ring, int(after["step_after"]))

@@ -153,10 +153,13 @@ def verify_onnx(
             takes too much memory.
         ValueError: an argument out of range, or no engine for a `FixedPointNetwork`.
     """
+    # Cheap mistakes first, then the network's own run, then the file.
     limit = _check(Path(path), trials, steps, seed, timeout_s, tolerance)
     expected = expected_run(net, trials=trials, steps=steps, seed=seed, engine=engine)
     got, account = _run(Path(path), net, expected, steps, limit)
+    # Of its first input: messages are int64.
     dtype = TYPES.get(account["dtype"], "int64")
+    # What is optional and not there cannot differ.
     need = {name: value for name, value in expected.need.items() if name in got}
     allowed = TOLERANCES[dtype] if tolerance is None else tolerance
     compared, first = compare(got, need, allowed)
@@ -208,6 +211,7 @@ def _run(
         path=str(path.absolute()),
         max_bytes=MAX_BYTES,
         fingerprint=fingerprint(net),
+        # The second starts from the state that the first left.
         pieces=[steps // 2, steps - steps // 2],
         sequences=list(expected.sequences),
         states=expected.states,
@@ -221,10 +225,12 @@ def _run(
         (folder / verify_child.JOB).write_text(json.dumps(job._asdict()))
         np.savez(folder / verify_child.FEEDS, **expected.feeds)  # type: ignore[arg-type]
         _watch(folder, path, limit)
+        # The child is not trusted either: what it wrote came of the file.
         most = need_bytes + (1 << 20)
         got = npz.read_npz(folder / verify_child.RESULTS, max_bytes=most)
         account = json.loads((folder / verify_child.ACCOUNT).read_text())
     for name, value in expected.need.items():
+        # Here, too, as a shape of one would be broadcast below.
         present = name in got or name.removeprefix(STATE) in expected.optional
         if not present or (name in got and got[name].shape != value.shape):
             result = f"shape {got[name].shape}" if name in got else "nothing"
@@ -236,6 +242,7 @@ def _run(
 
 def _parameters(net: Network) -> int:
     """Return how many numbers a network has, about."""
+    # Of each neuron less than 20 numbers, in every kind.
     if isinstance(net, FixedPointNetwork):
         return sum(block.weights.size for block in net.blocks) + 20 * net.n
     return net.w_rec.size + net.w_in.size + net.w_out.size + 20 * net.n
@@ -254,6 +261,7 @@ def _watch(folder: Path, path: Path, limit: float) -> None:
         if end.status is None:
             fault = f"got no result after {limit:g} s, need one; raise timeout_s"
         elif end.status == verify_child.REFUSED:
+            # The path is named below, as the caller gave it.
             fault = end.tail.splitlines()[-1].removeprefix(f"{path.absolute()}: ")
         else:
             how = f"signal {-end.status}" if end.status < 0 else f"status {end.status}"
@@ -304,6 +312,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
             return {name: plain(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):
             return [plain(inner) for inner in value]
+        # JSON has no word for them.
         odd = isinstance(value, float) and not math.isfinite(value)
         return str(value) if odd else value
 
@@ -330,8 +339,10 @@ def compare(
         exact = expected.dtype.kind in "biu"
         allowed = 0.0 if exact else tolerance
         off = _distance(got[name], expected)
+        # Relative to the trial: beside large values small ones are rounded as they are.
         if not exact:
             off = off / _size(expected)
+            # After another spike it is another network: no rounding error is meant.
             if same is not None:
                 still = same[-1] if name.startswith(STATE) else same
                 off = np.where(still[..., None], off, 0.0)
@@ -366,6 +377,7 @@ def _alike(got: Arrays, need: Arrays) -> np.ndarray | None:
     """Return steps × batch, true until a trial's spikes differ; None without spikes."""
     if "spikes" not in need:
         return None
+    # One neuron is enough, and it stays so for the trial.
     off = (got["spikes"] != need["spikes"]).any(axis=-1)
     return ~np.logical_or.accumulate(off, axis=0)
 
@@ -384,6 +396,7 @@ def _distance(got: np.ndarray, need: np.ndarray) -> np.ndarray:
 
 def _size(need: np.ndarray) -> np.ndarray:
     """Return the largest finite magnitude of each trial, along its axis."""
+    # An overflow of the network's own must not make every difference small.
     magnitude = np.where(np.isfinite(need), np.abs(need), 0.0)
     along = tuple(axis for axis in range(need.ndim) if axis != need.ndim - 2)
     return np.maximum(magnitude.max(axis=along, keepdims=True), TINY)

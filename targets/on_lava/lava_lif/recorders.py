@@ -99,6 +99,7 @@ class StateProbeModel(PyLoihiProcessModel):
         size = (proc_params["steps"], proc_params["shape"][0])
         self.values = np.zeros(size, dtype=np.int32)
 
+    # Lava asks before each phase of a step whether the model has something to do.
     def post_guard(self) -> bool:
         """Return that `run_post_mgmt` is wanted, at every step."""
         return True

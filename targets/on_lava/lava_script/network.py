@@ -71,6 +71,7 @@ def read_messages(
             f"messages: got shape {messages.shape}, need steps × trials × "
             f"{net.plain['n_in']} channels"
         )
+    # More steps than messages would begin with the first message again.
     steps = len(messages) if steps is None else steps
     if not 1 <= steps <= len(messages):
         raise ValueError(f"--steps: got {steps}, need 1 to {len(messages)}")
@@ -79,6 +80,7 @@ def read_messages(
 
 def refuse(net: StoredNetwork, messages: npt.NDArray[np.int32], config: str) -> None:
     """Raise a ValueError that names everything the chosen chip cannot run."""
+    # Simulated, everything runs.
     if not config.endswith("-hw"):
         return
     graded = [b for b in net.blocks if b["source"] == "input" and not b["binary"]]

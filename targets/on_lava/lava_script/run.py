@@ -41,10 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     hardware = options.config.endswith("-hw")
     try:
+        # Lava's simulation keeps every neuron's own registers.
         shared = hardware and (HERE / SHARED).exists()
         net = read_network(options.network or HERE / (SHARED if shared else NETWORK))
         messages = read_messages(options.messages, net, options.steps)
         refuse(net, messages, options.config)
+    # A line instead of a traceback: the file or the options are at fault.
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f"run.py: {error}")
     # Lava is imported last: it takes seconds, and mistakes should be told at once.
@@ -55,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from lava.utils import loihi
 
         loihi.use_slurm_host(partition=options.partition)
+    # A chip needs one process for each profile; in simulation one does for all.
     populations = options.populations or ("profiles" if hardware else "one")
     groups = profiles(net) if populations == "profiles" else [np.arange(net.n)]
     trials = [
@@ -108,6 +111,7 @@ def accept_lava() -> None:
 
     def dataclass(cls: Any = None, /, **options: Any) -> Any:
         result = original(cls, **options)
+        # All other dataclasses are left as they are, with whatever options they have.
         if cls is not None and cls.__module__ == DEFECTIVE and cls.__name__ == UNHASHED:
             result.__hash__ = object.__hash__
             encoders.append(result)
