@@ -32,7 +32,7 @@ def main(path: Path) -> None:
 
     for stage, after in found.after.items():
         before = found.before[stage]
-        change = isotau.compare(before.right, after.right)
+        change = isotau.compare_accuracies(before.right, after.right)
         print(
             f"{stage:5} accuracy {before.right.mean():.3f} -> {after.right.mean():.3f} "
             f"({change.low:+.2f} to {change.high:+.2f}), "

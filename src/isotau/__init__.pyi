@@ -79,6 +79,7 @@ from .sim.preservation.compare import compare as compare
 from .sim.preservation.pair import Pair as Pair
 from .sim.recorded.read_spike_times import read_spike_times as read_spike_times
 from .sim.tasks import TASKS as TASKS
+from .sim.tasks.accuracy import compare_accuracies as compare_accuracies
 from .sim.timescales import ESTIMATORS as ESTIMATORS
 from .sim.timescales.estimators.exponential import exponential as exponential
 from .sim.timescales.estimators.kim import kim as kim
