@@ -145,7 +145,7 @@ class KappaAgreement:
         correlation: Pearson's; NaN where one of the two does not vary.
         conditions: the labels that occur, ascending.
         rate_means: mean κ of the rate network, condition × step × mode.
-        spiking_means: the same of the spiking network.
+        spiking_means: mean κ of the spiking network, condition × step × mode.
         condition_rmse: of the means, condition × mode.
         condition_nrmse: the same in the unit of `nrmse`.
         condition_correlation: of the means over time, condition × mode.

@@ -127,7 +127,7 @@ def simulate(
         typer.echo(describe_findings(opened.findings))
     trials = read_inputs(inputs, n_in=net.n_in)
     run = simulate_on(net, trials, engine=engine, seed=seed, progress=bars)
-    # Saved before anything is printed: a closed pipe must not cost the run.
+    # Saved before the summary is printed: a closed pipe must not cost the run.
     storage.save(run.spikes, out)
     typer.echo(describe_simulated(run))
     typer.echo(f"Spikes: {out}")

@@ -169,7 +169,7 @@ def carry(
         config: what to do.
         timescales: whether the stages also run without input.
         progress: is given the steps as they pass.
-        checkpoint: of the tuning; see `isotau.convert.tuning.tune`.
+        checkpoint: of the tuning; see `isotau.tune`.
 
     Raises:
         ValueError: the network does not fit the task.
@@ -218,7 +218,7 @@ def tune_rate(
         rate: the network.
         config: how it is converted, tuned and quantized.
         progress: is given the steps as they pass.
-        checkpoint: of the tuning; see `isotau.convert.tuning.tune`.
+        checkpoint: of the tuning; see `isotau.tune`.
 
     Raises:
         ValueError: the network does not fit the task, or no tuning was asked for.

@@ -71,7 +71,7 @@ class Tuning:
         fixed: the tuned network in the chip's integers.
         before: by stage: "lif" and "fixed" without tuning, and "rate" if the network
             was converted.
-        after: the same of "lif" and "fixed" after it.
+        after: by stage: "lif" and "fixed" after tuning.
         plan: how it was tuned.
         quantization: how both networks were brought to the chip.
         loss: of the task.

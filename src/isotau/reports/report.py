@@ -234,7 +234,7 @@ def table(report: dict[str, Any]) -> Table:
     title = f"{report['input']}, {report['task']}, seed {report['seed']}, {trials}"
     rows = Table(title=title)
     rows.add_column("stage")
-    # Eight columns do not fit 80 letters: timescales or answers, not both.
+    # More columns do not fit 80 letters: timescales or answers, not both.
     quiet = "n_timescales" in stages["rate"]
     for heading in ("accuracy", "strict", "mean rate"):
         rows.add_column(heading, justify="right")
