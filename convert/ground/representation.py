@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from isotau.convert.ground.fields import Size
+from isotau.convert.ground.validation import Size
 
 MOST_CHARACTERS = 40
 """Of a text or of an object that is no record; what is longer is cut."""

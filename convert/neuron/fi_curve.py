@@ -15,9 +15,8 @@ from jaxtyping import Float64
 from scipy.interpolate import CubicSpline
 from scipy.special import dawsn, erfcx
 
-from isotau.convert.ground.fields import Numbers, check_fields
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.validation import floats, length
+from isotau.convert.ground.validation import Numbers, check_fields, floats, length
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 
 UNIT_RATE = 50.0

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from isotau.convert.ground.fields import Numbers, check_fields
-from isotau.convert.ground.validation import at, first
+from isotau.convert.ground.validation import Numbers, at, check_fields, first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

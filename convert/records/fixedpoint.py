@@ -8,9 +8,11 @@ from jaxtyping import Float64, Int8, Int16, Int32, Int64, UInt8, UInt16
 from isotau.convert.chip import arithmetic
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import DoesNotFit
-from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import (
+    Numbers,
+    Size,
+    check_fields,
     choice,
     first,
     freeze,

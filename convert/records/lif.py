@@ -5,9 +5,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.validation import freeze, length, population
+from isotau.convert.ground.validation import (
+    Numbers,
+    Size,
+    check_fields,
+    freeze,
+    length,
+    population,
+)
 from isotau.convert.neuron.lif_constants import check_neurons
 
 # (L10)

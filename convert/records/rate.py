@@ -5,9 +5,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64, Int8
 
-from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.validation import choice, floats, freeze, length
+from isotau.convert.ground.validation import (
+    Numbers,
+    Size,
+    check_fields,
+    choice,
+    floats,
+    freeze,
+    length,
+)
 from isotau.convert.neuron.activation import ACTIVATIONS as ACTIVATIONS
 from isotau.convert.neuron.activation import activate as activate
 

@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 
 from isotau.convert.ground import validation
-from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.validation import freeze, length
+from isotau.convert.ground.validation import Numbers, Size, check_fields, freeze, length
 
 BIN_WIDTH = 0.05
 """Seconds of a bin in which spikes are counted, as Kim & Sejnowski 2021 have it,

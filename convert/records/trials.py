@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.validation import freeze, length
+from isotau.convert.ground.validation import Numbers, Size, check_fields, freeze, length
 
 
 @short_repr

@@ -13,9 +13,9 @@ from jaxtyping import Float64
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
-from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.files import write_table
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import Numbers, Size, check_fields
 
 FORMAT = 2
 NUMBERS = {

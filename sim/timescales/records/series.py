@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isotau.convert.ground import validation
-from isotau.convert.ground.fields import Numbers, Size, check_fields
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.validation import Numbers, Size, check_fields
 from isotau.convert.records import spikes as spike_times
 from isotau.convert.records.spikes import Spikes, SpikeTimes
 from isotau.sim.timescales.records.autocorrelation import binned

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.ground.errors import DoesNotFit
-from isotau.convert.ground.fields import Numbers, Size, check_fields
+from isotau.convert.ground.validation import Numbers, Size, check_fields
 
 RULES = {
     "weights": Numbers("n pre", "post × pre"),
