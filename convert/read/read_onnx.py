@@ -33,7 +33,6 @@ from isotau.convert.read.conventions import (
 from isotau.convert.read.read_plain import MAX_BYTES, Arrays
 from isotau.convert.read.read_torch_rnn import DT
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.storage import fingerprint
 
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "softplus")
 """ONNX's names in small letters, which are also isotau's."""
@@ -402,7 +401,7 @@ def _read(label: str, model: Any) -> Read:
     arrays |= {key: np.array(stated[key]) for key in (*SCALARS, "dale")}
     net = _network(Arrays(label, arrays), stated)
     record, note = "the record that was written, bit for bit", ""
-    if fingerprint(net) != stated.get("fingerprint"):
+    if net.fingerprint != stated.get("fingerprint"):
         rounded = stated.get("dtype") == "float32"
         record = "not the record that was written"
         note = (

@@ -19,6 +19,7 @@ from isotau.convert.ground.validation import (
     length,
     population,
 )
+from isotau.convert.records.content import RecordContent
 
 SOURCES = ("input", "recurrent")
 SIGN_MODES = tuple(mode.value for mode in SignMode)
@@ -115,7 +116,7 @@ BLOCK_RULES = {
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class FixedPointNetwork:
+class FixedPointNetwork(RecordContent):
     """A recurrent LIF network in Loihi's integers, and the way back to SI units.
 
     Integers of state are `state_scale` per volt above `v_reset`. An input of x volts'

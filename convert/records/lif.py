@@ -15,6 +15,7 @@ from isotau.convert.ground.validation import (
     population,
 )
 from isotau.convert.neuron.lif_constants import check_neurons
+from isotau.convert.records.content import RecordContent
 
 # (L10)
 MEMORYLESS = 50.0
@@ -23,7 +24,7 @@ MEMORYLESS = 50.0
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class LIFNetwork:
+class LIFNetwork(RecordContent):
     """Current-based LIF neurons with one exponential synapse each; SI units.
 
     One step of length dt, in Norse's order (`norse.torch.functional.lif.lif_step`):

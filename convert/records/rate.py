@@ -17,11 +17,12 @@ from isotau.convert.ground.validation import (
 )
 from isotau.convert.neuron.activation import ACTIVATIONS as ACTIVATIONS
 from isotau.convert.neuron.activation import activate as activate
+from isotau.convert.records.content import RecordContent
 
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class RateRNN:
+class RateRNN(RecordContent):
     """A rate network: τ dx/dt = −x + W_rec r + W_in u + b, r = φ(x), o = W_out r + b_o.
 
     In steps of dt: x ← (1 − dt/τ) x + (dt/τ)(W_rec r + W_in u + b) + noise_std·ξ with

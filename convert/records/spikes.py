@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float64, Int64, UInt8
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import Numbers, Size, check_fields, freeze, length
+from isotau.convert.records.content import RecordContent
 
 BIN_WIDTH = 0.05
 """Seconds of a bin in which spikes are counted, as Kim & Sejnowski 2021 have it,
@@ -21,7 +22,7 @@ LAGS = 14
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Spikes:
+class Spikes(RecordContent):
     """The spikes of a batch of trials, one bit each.
 
     Attributes:
@@ -31,7 +32,7 @@ class Spikes:
         n: number of neurons; the bits beyond it are 0.
         dt: length of a step, in seconds.
         engine: what made them: "rate", "norse", "reference", "lava", "recorded" …
-        network: SHA-256 of the network that made them (`isotau.fingerprint`), or "".
+        network: SHA-256 of the network that made them (its `fingerprint`), or "".
     """
 
     bits: UInt8[np.ndarray, "steps batch bytes"]
@@ -124,7 +125,7 @@ def mean_rate(spikes: Spikes) -> float:
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class SpikeTimes:
+class SpikeTimes(RecordContent):
     """The spikes of neurons, as times within the window that every trial covers.
 
     Neurons recorded together share their trials; neurons of different sessions do not,

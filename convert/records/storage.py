@@ -4,7 +4,6 @@ A file holds the record's arrays under their field names and one JSON text, `iso
 with the format's version, the record's kind and every field that is no array.
 """
 
-import hashlib
 import json
 import os
 import zipfile
@@ -14,11 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.files import atomic
 from isotau.convert.ground.npz import DAMAGED, read_array, read_header, read_npz
+from isotau.convert.records.content import flatten
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
@@ -45,7 +44,7 @@ R = TypeVar("R", bound=Record)
 
 def save(record: Record, path: str | os.PathLike[str]) -> Path:
     """Write a record to `path` and return the path; the file appears whole or not."""
-    arrays, plain = _flatten(record)
+    arrays, plain = flatten(record)
     # Sorted keys: one record gives one file, whatever order its fields are in.
     header = {"format": FORMAT, "kind": type(record).__name__, "fields": plain}
     text = np.array(json.dumps(header, sort_keys=True))
@@ -136,22 +135,9 @@ def kind_of(path: str | os.PathLike[str]) -> str:
         ) from error
 
 
-def fingerprint(record: Record) -> str:
-    """Return the SHA-256 of a record's content, as 64 hexadecimal digits."""
-    # Name, type and shape are hashed, too: 2 × 3 zeros are not 3 × 2 zeros.
-    arrays, plain = _flatten(record)
-    digest = hashlib.sha256(type(record).__name__.encode())
-    digest.update(json.dumps(plain, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
-
-
 def same(a: Record, b: Record) -> bool:
     """Return whether two records are of one kind and equal, bit for bit."""
-    return fingerprint(a) == fingerprint(b)
+    return a.fingerprint == b.fingerprint
 
 
 def _check_header(path: str | os.PathLike[str], size: int) -> None:
@@ -164,31 +150,10 @@ def _check_header(path: str | os.PathLike[str], size: int) -> None:
         )
 
 
-def _flatten(record: Any) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Return a record's arrays and, apart, all its other fields."""
-    # What is no array goes into the header as JSON, which no reader has to unpickle.
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    plain: dict[str, Any] = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if isinstance(value, np.ndarray):
-            arrays[field.name] = value
-        elif field.name in NESTED:
-            # Arrays of blocks get names such as "blocks.3.weights".
-            parts = [_flatten(part) for part in value]
-            plain[field.name] = [inner for _, inner in parts]
-            for k, (inner_arrays, _) in enumerate(parts):
-                for name, array in inner_arrays.items():
-                    arrays[f"{field.name}.{k}.{name}"] = array
-        else:
-            plain[field.name] = value
-    return arrays, plain
-
-
 def _build(
     kind: type[Any], arrays: dict[str, Any], plain: dict[str, Any], path: str
 ) -> Any:
-    """Construct a record from what `_flatten` made; the constructor checks values."""
+    """Construct a record from what `flatten` made; the constructor checks values."""
     if not isinstance(plain, dict):
         raise UnreadableFile(f"{path}: got {plain!r}, need the fields by name")
     values: dict[str, Any] = {}

@@ -9,11 +9,12 @@ from jaxtyping import Bool, Float64, Int64
 
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import Numbers, Size, check_fields, freeze, length
+from isotau.convert.records.content import RecordContent
 
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Trials:
+class Trials(RecordContent):
     """A batch of trials of equal length; time first, batch second.
 
     Attributes:

@@ -14,7 +14,6 @@ from isotau.convert.ground.validation import floats, length, whole
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.norse_module import LIFModule
 
 NAME = "norse"
@@ -185,4 +184,4 @@ def _draw(
 
 
 def _spikes(net: LIFNetwork, bits: UInt8[np.ndarray, "steps batch bytes"]) -> Spikes:
-    return Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=fingerprint(net))
+    return Spikes(bits=bits, n=net.n, dt=net.dt, engine=NAME, network=net.fingerprint)

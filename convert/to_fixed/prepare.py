@@ -25,7 +25,6 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes, unpack
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
 from isotau.convert.to_fixed.quantization_report import (
     QuantizationReport,
@@ -113,7 +112,7 @@ def prepare(
     lost = mean_loss(rounded, run.spikes, inputs)
     return PreparedNetwork(
         fixed=dataclasses.replace(
-            restore_drive(rounded, lost), made_from=fingerprint(net)
+            restore_drive(rounded, lost), made_from=net.fingerprint
         ),
         # Of the rounding alone: what truncation takes is no error of a parameter.
         report=report_quantization(net, rounded, run.ranges),

@@ -22,7 +22,6 @@ from isotau.convert.records.lif import (
     decay_fraction,
     refractory_steps,
 )
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.to_fixed.weight_blocks import (
     SIGNS,
     bits_of,
@@ -130,7 +129,7 @@ def quantize(
         w_out=net.w_out,
         b_out=net.b_out,
         tau_out=net.tau_out,
-        made_from=fingerprint(net) if traced else "",
+        made_from=net.fingerprint if traced else "",
         u0=np.rint(np.sign(net.i0) * scale * _current_at_start(net, a_mem)),
         v0=np.rint(scale * (net.v0 - net.v_reset)),
         f0=net.f0,

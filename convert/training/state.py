@@ -21,7 +21,6 @@ from isotau.convert.records.checkpoint import (
     write_checkpoint,
 )
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.records.trials import Draw, Trials
 from isotau.convert.training.parameters import (
     Stack,
@@ -205,7 +204,7 @@ def identity(
         "dt": first.dt,
         "channels": [first.inputs.shape[2], first.targets.shape[2]],
         "seeds": [int(seed) for seed in seeds],
-        "start": None if start is None else [fingerprint(net) for net in start],
+        "start": None if start is None else [net.fingerprint for net in start],
         **describe_settings(config),
     }
 

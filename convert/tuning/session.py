@@ -22,7 +22,6 @@ from isotau.convert.records.checkpoint import (
 )
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, Ranges
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.norse_module import LIFModule, to_network
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.evaluate import TuneEvaluation
@@ -280,7 +279,7 @@ def identity(
     settings = describe_settings(config)
     return {
         "format": FORMAT,
-        "network": fingerprint(net),
+        "network": net.fingerprint,
         "objective": digest(objective),
         "quantization": digest(quantization),
         **{name: value for name, value in settings.items() if name not in LASTING},

@@ -19,7 +19,6 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.chip_state import ChipState, initial_state
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes, unpack
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.to_fixed.quantization_report import QuantizationReport
 from isotau.sim.engines.run import STRICT, Overflow, Run, errors_of
 
@@ -169,7 +168,7 @@ def diagnose(
             "run.overflow: got None, need counts; run with count_overflow=True"
         )
     # Counts of other neurons would be laid to these.
-    if run.spikes.network != fingerprint(net):
+    if run.spikes.network != net.fingerprint:
         raise ValueError(
             "run: got another network's, need that of net; give the network that ran"
         )

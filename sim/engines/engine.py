@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from importlib import import_module
 
 import numpy as np
@@ -19,7 +19,6 @@ from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.records.chip_state import ChipState, check_state, initial_state
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
-from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines.diagnostics import raise_first
 from isotau.sim.engines.run import (
     EngineJob,
@@ -144,7 +143,7 @@ class Engine:
             n=net.n,
             dt=net.dt,
             engine=self.name,
-            network=_fingerprint(net),
+            network=net.fingerprint,
         )
         u, v = (
             getattr(recording, name) if name in record else None for name in RECORDABLE
@@ -240,4 +239,3 @@ def _recording(
 
 # Records never change, so the same object is the same network; hashing a large one
 # takes longer than a short run.
-_fingerprint = lru_cache(maxsize=8)(fingerprint)

@@ -21,7 +21,6 @@ from .convert.records.spikes import mean_rate as mean_rate
 from .convert.records.spikes import of_neuron as of_neuron
 from .convert.records.spikes import unpack as unpack
 from .convert.records.spikes import window as window
-from .convert.records.storage import fingerprint as fingerprint
 from .convert.records.storage import load as load
 from .convert.records.storage import same as same
 from .convert.records.storage import save as save

@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from isotau.convert.ground import validation
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
-from isotau.convert.records.storage import fingerprint
 
 SCHEMES = ("euler", "exact")
 """How the τ of a node becomes what is lost in a step: dt/τ, or 1 − exp(−dt/τ)."""
@@ -64,7 +63,7 @@ def write(
         "v0": nodes.v0 - nodes.v_reset,
         "f0": nodes.f0.copy(),
         "population": nodes.population.copy(),
-        "fingerprint": fingerprint(net),
+        "fingerprint": net.fingerprint,
     }
     # All that the nodes do not hold to the bit, so that nothing is rounded twice.
     record = {
@@ -109,7 +108,7 @@ def restore(graph: nir.NIRGraph, read: LIFNetwork) -> LIFNetwork | None:
             f"metadata: {error}; remove the metadata to read the nodes alone"
         ) from error
     # The fingerprint shows edits of the metadata; the nodes are compared as well.
-    if fingerprint(record) != _text(metadata["fingerprint"]):
+    if record.fingerprint != _text(metadata["fingerprint"]):
         return None
     readout = "w_out" in dict(_nodes(graph))
     return record if _alike(record, read, readout) else None

@@ -21,7 +21,6 @@ from isotau.convert.ground.files import atomic
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.stage import SpikingNetwork
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.to_fixed.dequantize import dequantize
 from isotau.targets.nir_graph import nir_metadata
 from isotau.targets.nir_graph.check_nir import check_nir
@@ -256,7 +255,7 @@ def _ends(n_in: int, n_out: int) -> dict[str, nir.NIRNode]:
 def _scales(net: FixedPointNetwork) -> dict[str, Any]:
     """Return what leads from the integers to the units of the graph, as metadata."""
     return {
-        "fixed_point.fingerprint": fingerprint(net),
+        "fixed_point.fingerprint": net.fingerprint,
         "fixed_point.made_from": net.made_from,
         "fixed_point.state_scale": net.state_scale.copy(),
         "fixed_point.input_scale": net.input_scale,

@@ -208,7 +208,7 @@ def _readme(net: FixedPointNetwork, chip: str) -> str:
         [
             "# A network for Lava\n",
             f"{MARK} {net.n} neurons, {net.n_in} input channels, steps of "
-            f"{1e3 * net.dt:g} ms; isotau's fingerprint {storage.fingerprint(net)}.\n",
+            f"{1e3 * net.dt:g} ms; isotau's fingerprint {net.fingerprint}.\n",
             f"    python run.py --config {chip}-sim --out spikes.npz",
             *(
                 []

@@ -114,7 +114,7 @@ def run_lava(
         n=net.n,
         dt=net.dt,
         engine=NAME,
-        network=storage.fingerprint(net),
+        network=net.fingerprint,
     )
     # Lava has the trials side by side in one population.
     shape = (steps, batch, net.n)

@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.files import atomic
-from isotau.convert.records.storage import Record, fingerprint
+from isotau.convert.records.storage import Record
 from isotau.targets.onnx_model.graph import DIGEST, digest
 
 FORMAT = 1
@@ -39,7 +39,7 @@ def properties(record: Record, graph: str, fields: Mapping[str, Any]) -> dict[st
         "isotau": version("isotau"),
         "kind": type(record).__name__,
         "graph": graph,
-        "fingerprint": fingerprint(record),
+        "fingerprint": record.fingerprint,
         **{name: _plain(value) for name, value in fields.items()},
     }
     return {

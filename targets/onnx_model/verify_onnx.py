@@ -18,7 +18,6 @@ from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.supervision import Unfinished, supervise
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.stage import Network
-from isotau.convert.records.storage import fingerprint
 from isotau.targets.onnx_model import verify_child
 from isotau.targets.onnx_model.expected_run import Engine, ExpectedRun, expected_run
 from isotau.targets.onnx_model.session import need_onnxruntime
@@ -210,7 +209,7 @@ def _run(
     job = verify_child.VerifyJob(
         path=str(path.absolute()),
         max_bytes=MAX_BYTES,
-        fingerprint=fingerprint(net),
+        fingerprint=net.fingerprint,
         # The second starts from the state that the first left.
         pieces=[steps // 2, steps - steps // 2],
         sequences=list(expected.sequences),

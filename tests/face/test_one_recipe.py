@@ -34,7 +34,7 @@ def inputs(carried, search):
 def expected(carried, inputs):
     """The way of the README."""
     lif, seed = carried.conversion.network, carried.plan.seeds.calibration
-    return isotau.fingerprint(isotau.prepare(lif, inputs, seed=seed).fixed)
+    return isotau.prepare(lif, inputs, seed=seed).fixed.fingerprint
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def untuned():
 
 
 def test_run_makes_the_chip_of_the_readme(carried, expected):
-    assert isotau.fingerprint(carried.fixed) == expected
+    assert carried.fixed.fingerprint == expected
 
 
 def test_quantize_makes_the_same_chip(carried, inputs, expected):
@@ -52,7 +52,7 @@ def test_quantize_makes_the_same_chip(carried, inputs, expected):
     twice = Inputs(np.concatenate([inputs, inputs], axis=1), None, None)
     seed = carried.plan.seeds.calibration
     made = isotau.quantize_on(carried.conversion.network, twice, seed=seed)
-    assert isotau.fingerprint(made.fixed) == expected
+    assert made.fixed.fingerprint == expected
 
 
 def test_tune_begins_with_the_same_chip(
@@ -75,9 +75,9 @@ def test_tune_begins_with_the_same_chip(
     )
     lesson = lesson._replace(typical=trials, peak=float(np.abs(inputs).max()))
     made = tune_network.tune_foreign(lif, lesson, untuned)
-    assert isotau.fingerprint(made.fixed) == expected
+    assert made.fixed.fingerprint == expected
 
 
 def test_tuning_of_a_rate_network_begins_with_it_too(carried, expected, untuned):
     made = carry(carried.rate, replace(carried.config, tuning=untuned))
-    assert isotau.fingerprint(made.fixed) == expected
+    assert made.fixed.fingerprint == expected

@@ -9,7 +9,6 @@ import torch
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
@@ -192,7 +191,7 @@ def observe_rate(
                 inverse_lambda=1.0,
                 dt=plan.dt,
                 rng=rng,
-                network=storage.fingerprint(rate),
+                network=rate.fingerprint,
             )
         )
     # Packed eight to a byte along neurons, so that trials join without unpacking.

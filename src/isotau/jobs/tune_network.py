@@ -19,7 +19,6 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, mean_rate, window
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.readout import network_outputs
@@ -298,7 +297,7 @@ def _tune(
     network = _amplify(network, 1 / gain)
     if tuned.fixed is None:
         return replace(tuned, network=network)
-    fixed = replace(_amplify(tuned.fixed, 1 / gain), made_from=fingerprint(network))
+    fixed = replace(_amplify(tuned.fixed, 1 / gain), made_from=network.fingerprint)
     return replace(tuned, network=network, fixed=fixed)
 
 

@@ -12,7 +12,6 @@ from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.spikes import Spikes
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.prepare import (
     fold_drive,
@@ -187,14 +186,14 @@ def test_the_recipe_is_the_sum_of_its_steps(quiet_net, inputs):
     run = simulate_lif(quiet_net, inputs, generator=noise)
     np.testing.assert_array_equal(made.run.spikes.bits, run.spikes.bits)
     early = await_input(quiet_net)
-    assert fingerprint(made.early) == fingerprint(early) != fingerprint(quiet_net)
+    assert made.early.fingerprint == early.fingerprint != quiet_net.fingerprint
     rounded = quantize(early, run.ranges, input_peak=inputs.max(), config=config)
     loss = mean_loss(rounded, run.spikes, inputs)
     assert (loss > 0).any()
     expected = restore_drive(rounded, loss)
-    again = dataclasses.replace(expected, made_from=fingerprint(quiet_net))
-    assert fingerprint(made.fixed) == fingerprint(again)
-    assert fingerprint(made.folded) == fingerprint(fold_drive(early, rounded, loss))
+    again = dataclasses.replace(expected, made_from=quiet_net.fingerprint)
+    assert made.fixed.fingerprint == again.fingerprint
+    assert made.folded.fingerprint == fold_drive(early, rounded, loss).fingerprint
     assert made.input_peak == inputs.max()
 
 
@@ -213,8 +212,8 @@ def test_a_run_that_is_at_hand_is_not_made_again(lif_net, inputs):
     noise = torch.Generator().manual_seed(3)
     run = simulate_lif(lif_net, inputs, generator=noise)
     same = prepare(lif_net, inputs, run=run)
-    assert fingerprint(made.fixed) == fingerprint(same.fixed)
-    assert same.run is run and made.fixed.made_from == fingerprint(lif_net)
+    assert made.fixed.fingerprint == same.fixed.fingerprint
+    assert same.run is run and made.fixed.made_from == lif_net.fingerprint
     with pytest.raises(ValueError, match="inputs: got shape"):
         prepare(lif_net, inputs[:, :3], run=run)
 

@@ -29,7 +29,7 @@ def test_nir_is_quantized_and_both_stages_are_left(isotau, files, tmp_path):
     assert "read as: NIR" in said and "accuracy: " in said and "coincide" in said
     assert storage.same(storage.load(tmp_path / "q/network.lif.npz", LIFNetwork), files)
     fixed = storage.load(tmp_path / "q/network.fixed.npz", FixedPointNetwork)
-    assert fixed.made_from == storage.fingerprint(files)
+    assert fixed.made_from == files.fingerprint
     report = json.loads((tmp_path / "q/quantization.json").read_text())
     assert report["trials"] == {"calibration": 4, "test": 4}
     assert report["config"]["outliers"] == "split"

@@ -67,7 +67,7 @@ def test_a_nir_network_is_tuned_on_a_users_trials(isotau, files, tmp_path):
     assert sorted(path.name for path in out.iterdir()) == LEFT
     net = storage.load(out / "tuned.lif.npz", LIFNetwork)
     fixed = storage.load(out / "tuned.fixed.npz", FixedPointNetwork)
-    assert fixed.made_from == storage.fingerprint(net)
+    assert fixed.made_from == net.fingerprint
     assert {block.num_weight_bits for block in fixed.blocks} == {4}
     told = report(out)
     assert told["input"] == "net.nir" and len(told["input_sha256"]) == 64
@@ -166,7 +166,7 @@ def test_a_rate_network_is_converted_and_tuned(isotau, low_rank_file, tmp_path):
     assert told["input_conventions"]["family"] and told["reference"] == "rate"
     net = storage.load(tmp_path / "isotau-tuned/tuned.lif.npz", LIFNetwork)
     fixed = storage.load(tmp_path / "isotau-tuned/tuned.fixed.npz", FixedPointNetwork)
-    assert fixed.made_from == storage.fingerprint(net)
+    assert fixed.made_from == net.fingerprint
     assert sorted(p.name for p in (tmp_path / "isotau-tuned").iterdir()) == LEFT
 
 

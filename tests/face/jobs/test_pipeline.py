@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from isotau.convert.read.read_rate import read_rate
-from isotau.convert.records import storage
 from isotau.convert.records.trials import refine, subset
 from isotau.convert.to_lif.change_variables import tanh_to_sigmoid
 from isotau.convert.to_lif.unit_diagnostics import Cause
@@ -54,7 +53,7 @@ def test_a_calibrated_network_does_its_task(carried):
         assert stage.quiet.spikes.steps == 1060  # 53 steps of 20 ms
     lif, fixed = carried.conversion.network, carried.fixed
     # The chip starts a step early: its input comes a step late.
-    assert lif.f0.all() and fixed.made_from == storage.fingerprint(lif)
+    assert lif.f0.all() and fixed.made_from == lif.fingerprint
     decayed = fixed.f0 * np.exp(-fixed.dt / fixed.tau_out)
     np.testing.assert_allclose(decayed, lif.f0, rtol=1e-12)
 

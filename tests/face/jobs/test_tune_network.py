@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.read.read_inputs import Inputs
-from isotau.convert.records.storage import fingerprint, same
+from isotau.convert.records.storage import same
 from isotau.convert.records.trials import Trials
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.learner.tune_config import TuneConfig
@@ -78,7 +78,7 @@ def test_tuning_helps_on_trials_that_it_never_saw(net, trials, plan, quantized):
     assert made.after["lif"].right.mean() == simulate_on(tuned, shown(learned)).accuracy
     there = simulate_on(made.fixed, shown(learned), engine="reference")
     assert made.after["fixed"].right.mean() == there.accuracy
-    assert made.fixed.made_from == fingerprint(tuned)
+    assert made.fixed.made_from == tuned.fingerprint
     assert {block.num_weight_bits for block in made.fixed.blocks} == {4}
     np.testing.assert_array_equal(tuned.v0, net.v0)
     if quantized:  # the integers that were tuned, but for the size of the outputs

@@ -164,7 +164,7 @@ def test_the_folder_holds_every_network(carried, tmp_path):
     lif = storage.load(tmp_path / "network.lif.npz", LIFNetwork)
     fixed = storage.load(tmp_path / "network.fixed.npz", FixedPointNetwork)
     assert storage.same(rate, carried.rate)
-    assert fixed.made_from == storage.fingerprint(lif)
+    assert fixed.made_from == lif.fingerprint
     with open(tmp_path / "units.csv", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(line for line in stream if line[0] != "#"))
     assert len(rows) == 48

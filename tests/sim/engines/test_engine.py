@@ -9,7 +9,6 @@ from benchmarks.engine.random_networks import random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.chip_state import initial_state
 from isotau.convert.records.fixedpoint import WeightBlock
-from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines import compiled, reference, torch_engine
 from isotau.sim.engines.engine import ENGINES, engine_named
 
@@ -38,7 +37,7 @@ def test_what_a_run_says_of_itself(engine):
     run = engine(NET, NOTHING, record=("v",), neurons=[2, 4])
     spikes = run.spikes
     assert (spikes.steps, spikes.batch, spikes.n, spikes.dt) == (4, 2, 6, NET.dt)
-    assert (spikes.engine, spikes.network) == (engine.name, fingerprint(NET))
+    assert (spikes.engine, spikes.network) == (engine.name, NET.fingerprint)
     assert run.u is None and run.overflow is None
     assert (run.v.shape, run.v.dtype) == ((4, 2, 2), np.int32)
 

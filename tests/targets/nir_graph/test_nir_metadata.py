@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.records.storage import fingerprint, same
+from isotau.convert.records.storage import same
 from isotau.targets.nir_graph import nir_metadata
 from isotau.targets.nir_graph.to_nir import READERS, to_nir, write_nir
 
@@ -49,7 +49,7 @@ def test_what_a_person_reads(lif_net):
     assert metadata["scheme"] == "euler" and metadata["spike"] == "strictly above"
     assert metadata["reset"] == "to v_reset" and metadata["noise_std"] == 1e-3
     assert metadata["made_by"].startswith("isotau ")
-    assert metadata["fingerprint"] == fingerprint(lif_net)
+    assert metadata["fingerprint"] == lif_net.fingerprint
     assert (metadata["refractory"] == 0.002).all()
     assert (metadata["v0"] == 0).all()  # from v_reset
     flat = (str, float, np.ndarray)

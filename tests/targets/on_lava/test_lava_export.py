@@ -91,7 +91,7 @@ def test_the_readme_has_commands_and_findings(net, tmp_path):
     assert ("--config loihi1-hw" in text) is not own(net)
     assert ("noise_exp: got" in text) is own(net)
     assert "need spikes on Loihi 1" in text
-    assert storage.fingerprint(net) in text
+    assert net.fingerprint in text
 
 
 def test_messages_are_kept(net, tmp_path):

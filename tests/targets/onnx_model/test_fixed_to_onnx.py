@@ -9,7 +9,6 @@ from benchmarks.engine.random_networks import random_messages, random_network
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.lif import decay_fraction
-from isotau.convert.records.storage import fingerprint
 from isotau.convert.simulate.readout import read_out
 from isotau.sim.engines import reference
 from isotau.targets.onnx_model import fixed_to_onnx as module
@@ -107,7 +106,7 @@ def test_the_model_says_what_it_is():
         assert model.ir_version == IR_VERSION
         assert model.opset_import[0].version == OPSET
         said = read_properties(model)
-        assert said["fingerprint"] == fingerprint(net)
+        assert said["fingerprint"] == net.fingerprint
         assert (said["graph"], said["dt"]) == (kind, net.dt)
 
 

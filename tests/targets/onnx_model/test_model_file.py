@@ -7,7 +7,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import UnreadableFile
-from isotau.convert.records.storage import fingerprint
 from isotau.targets.onnx_model import model_file
 from isotau.targets.onnx_model.fixed_to_onnx import fixed_to_onnx
 from isotau.targets.onnx_model.graph import DIGEST, Graph, digest, to_model
@@ -207,7 +206,7 @@ def test_what_is_said_is_read_again():
     said = read_properties(model_with(texts))
     assert said["kind"] == "FixedPointNetwork"
     assert said["graph"] == "scan"
-    assert said["fingerprint"] == fingerprint(net)
+    assert said["fingerprint"] == net.fingerprint
     assert (said["dt"], said["taus"], said["noise_exp"]) == (1e-3, [1.5, 2.5], None)
     assert (said["format"], type(said["isotau"])) == (FORMAT, str)
 

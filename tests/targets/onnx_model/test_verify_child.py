@@ -8,7 +8,6 @@ import pytest
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.storage import fingerprint
 from isotau.targets.onnx_model.rate_to_onnx import STATES, rate_to_onnx
 from isotau.targets.onnx_model.verify_child import (
     ACCOUNT,
@@ -75,7 +74,7 @@ def job(folder, content, **changes):
     fields = {
         "path": str(path),
         "max_bytes": 1 << 28,
-        "fingerprint": fingerprint(NET),
+        "fingerprint": NET.fingerprint,
         "pieces": [2, STEPS - 2],
         "sequences": ["inputs"],
         "states": STATES,
@@ -126,7 +125,7 @@ def test_a_job_leaves_its_results(tmp_path):
         "state.x": (BATCH, N),
     }
     account = json.loads((tmp_path / "job" / ACCOUNT).read_text())
-    assert account["dtype"] == "tensor(float)" and account["maker"] == fingerprint(NET)
+    assert account["dtype"] == "tensor(float)" and account["maker"] == NET.fingerprint
 
 
 @pytest.mark.slow
@@ -169,8 +168,8 @@ def test_what_is_wrong_with_a_job_is_said_in_one_line(tmp_path):
 
 def test_a_model_names_its_maker_or_nobody():
     model = rate_to_onnx(NET)
-    assert maker(model) == fingerprint(NET)
-    assert check_maker(model, fingerprint(NET)) is model
+    assert maker(model) == NET.fingerprint
+    assert check_maker(model, NET.fingerprint) is model
     with pytest.raises(Refused, match="made from another network"):
         check_maker(model, "0" * 64)
     del model.metadata_props[:]

@@ -15,7 +15,6 @@ from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.storage import fingerprint
 from isotau.sim.engines import reference
 from isotau.targets.onnx_model import verify_onnx as module
 from isotau.targets.onnx_model.fixed_to_onnx import fixed_step_to_onnx, fixed_to_onnx
@@ -141,7 +140,7 @@ def test_other_thresholds_are_found(path):
 def test_a_file_of_another_network_is_told_before_it_runs(path):
     other = replace(RATE, dt=0.011)
     write(path, rate_to_onnx(other))
-    both = f"{fingerprint(other)[:12]}.*{fingerprint(RATE)[:12]}"
+    both = f"{other.fingerprint[:12]}.*{RATE.fingerprint[:12]}"
     with pytest.raises(UnreadableFile, match=f"made from another network.*{both}"):
         verified(path, RATE)
     model = rate_to_onnx(other)
