@@ -5,7 +5,7 @@ means and the covariance
 
     S = d (N_c + g ((1 − ρ) R_τ + ρ 11ᵀ)),                                         (T21)
 
-with R_τ the correlation of a process of one timescale (`CORRELATIONS`), d the variance
+with R_τ the correlation of a process of one timescale, d the variance
 that bins do not share, g the shared variance in units of d, and ρ the part of that
 which lasts all trial: slow drift from trial to trial. N_c is 1 on the diagonal and −c
 beside it: neurons that spike regularly make up in one bin for what the last had too
@@ -20,7 +20,7 @@ The adjusted profile takes that out: ½ log of the information on log g is subtr
 (D. R. Cox & N. Reid 1987, doi:10.1111/j.2517-6161.1987.tb01422.x).
 
 The eigenvectors of the shared part relative to N_c do not depend on the neuron. They
-are computed once per grid; a neuron then costs a few matrix products.
+are computed once (`likelihood_grid`); a neuron then costs a few matrix products.
 
 Spike counts are no Gaussians: their fourth moments make a likelihood of second moments
 too sure of itself. The remedy is Huber's, `inflation`: the variance of the score over
@@ -28,91 +28,34 @@ trials against what the likelihood expects of it (H. White 1982, doi:10.2307/191
 the degrees of freedom after Satterthwaite 1946, doi:10.2307/3002019).
 """
 
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.linalg import eigh, toeplitz
 
-RHOS = np.array([0.0, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85])
+from isotau.sim.timescales.estimators.likelihood_grid import (
+    RHOS,
+    Grid,
+    correlation_matrix,
+    halves,
+    noise_matrix,
+)
+
 RHO_PRIOR = np.log([0.5] + [0.5 / 7] * 7)
 """Log prior of each ρ: drift is absent or present with equal odds. (T26)"""
-REGULARITY = {"counts": (0.0, 0.25, 0.4, 0.48), "signal": (0.0,)}
-"""c that are looked at, below the ½ at which N_c is no covariance any more."""
-GAINS = {
-    "counts": np.concatenate([[0.0], np.geomspace(0.01, 100.0, 40)]),
-    "signal": np.concatenate([[0.0], np.geomspace(0.01, 1e6, 60)]),
-}
-"""g, by the kind of data: a signal may have hardly any noise of its own."""
 SPREAD = 0.7
 """SD of log d about the Poisson value, where d is free."""
 ODDS = np.log([0.9, 0.1])
 """Log prior of Poisson and of other noise."""
-CHUNK = 48
-"""Neurons that are worked on at once: about 100 MB."""
+MOST_TERMS = 1 << 22
+"""Neurons × τ × g × bins that are worked on at once: about 100 MB."""
 REFINED = np.linspace(-1, 1, 5)
 """Where the peak over log g is looked for again, in steps; twice."""
 STEP = 1e-3
 """Of log τ, log g and ρ, for derivatives of the covariance."""
 BOUNDS = 0.5, 30.0
 """Of κ: what few trials say of a variance is not to be trusted beyond."""
-
-
-def binned_ou(tau: float, bin_width: float, bins: int) -> Float64[np.ndarray, " bins"]:
-    """Return the correlation between bins of an Ornstein–Uhlenbeck process.
-
-    With q = exp(−w/τ) and the process of variance 1, the integrals over bins of width w
-    covary as τ² (1 − q)² e^(−(l − 1) w/τ) at lag l ≥ 1, and have the variance
-    2 τ² (w/τ − 1 + q). From lag 1 on the correlation is exponential in any bin width;
-    that is why binning does not change τ.
-
-    Args:
-        tau: in seconds.
-        bin_width: w, in seconds.
-        bins: number of lags, from 0.
-    """
-    # (T5)
-    ratio = bin_width / tau
-    lag = np.arange(bins)
-    # Both divided by τ². The variance of bins much shorter than τ loses all its digits,
-    # so that a series takes over.
-    series = ratio**2 * (1 - ratio / 3)
-    variance = 2 * (ratio + np.expm1(-ratio)) if ratio > 1e-4 else series
-    across = np.expm1(-ratio) ** 2 * np.exp(-ratio * (np.maximum(lag, 1) - 1))
-    return np.where(lag == 0, 1.0, across / variance)
-
-
-def sampled_ou(tau: float, dt: float, bins: int) -> Float64[np.ndarray, " bins"]:
-    """Return the correlation e^(−l dt/τ) of samples l · `dt` seconds apart."""
-    # (T6)
-    return np.exp(-np.arange(bins) * (dt / tau))
-
-
-CORRELATIONS = {"counts": binned_ou, "signal": sampled_ou}
-"""By the kind of a `Series`."""
-
-
-def correlation_matrix(
-    kind: str, tau: float, bin_width: float, bins: int
-) -> Float64[np.ndarray, "bins bins"]:
-    """Return the correlation between all pairs of bins."""
-    return toeplitz(CORRELATIONS[kind](tau, bin_width, bins))
-
-
-class Grid(NamedTuple):
-    """What the likelihood needs and no neuron changes, for one c; axes τ × ρ × bin."""
-
-    taus: Float64[np.ndarray, " taus"]
-    gains: Float64[np.ndarray, " gains"]
-    regularity: float
-    """c."""
-    vectors: Float64[np.ndarray, "taus rhos bins bins"]
-    """V with Vᵀ N_c V = 1."""
-    values: Float64[np.ndarray, "taus rhos bins"]
-    """Eigenvalues λ of the shared part relative to N_c."""
-    log_det: float
-    """Of N_c."""
 
 
 class TrialMoments(NamedTuple):
@@ -144,58 +87,16 @@ class ProfileFit(NamedTuple):
     """Whether d was free there (1) or the Poisson value (0)."""
 
 
-@lru_cache(maxsize=8)
-def build_grids(
-    kind: str, bins: int, bin_width: float, taus: tuple[float, ...]
-) -> tuple[Grid, ...]:
-    """Return the grids, one for each c, for trials of `bins` bins of `bin_width` s.
-
-    Args:
-        kind: "counts" or "signal".
-        bins: of a trial.
-        bin_width: in seconds.
-        taus: in seconds, ascending.
-    """
-    grids = []
-    for c in REGULARITY[kind]:
-        noise = noise_matrix(c, bins)
-        pairs = [
-            [
-                eigh(
-                    (1 - rho) * correlation_matrix(kind, tau, bin_width, bins) + rho,
-                    noise,
-                )
-                for rho in RHOS
-            ]
-            for tau in taus
-        ]
-        grid = Grid(
-            taus=np.array(taus),
-            gains=GAINS[kind],
-            regularity=c,
-            vectors=np.array([[v for _, v in row] for row in pairs]),
-            # Rounding takes the smallest of long τ, which are next to 0, below it.
-            values=np.maximum([[v for v, _ in row] for row in pairs], 0.0),
-            log_det=float(np.linalg.slogdet(noise)[1]),
-        )
-        grids.append(grid)
-    return tuple(grids)
-
-
-def noise_matrix(c: float, bins: int) -> Float64[np.ndarray, "bins bins"]:
-    """Return N_c: 1 on the diagonal, −c beside it."""
-    # (T22)
-    return toeplitz([1.0, -c] + [0.0] * (bins - 2))
-
-
 def evaluate(grids: tuple[Grid, ...], moments: TrialMoments) -> ProfileFit:
     """Return the profile likelihood of τ for each neuron.
 
     All moments must be finite and every neuron must vary.
     """
     chunks = []
-    for k in range(0, moments.trials.size, CHUNK):
-        part = TrialMoments(*(field[k : k + CHUNK] for field in moments))
+    taus, _, bins = grids[0].values.shape
+    size = max(1, MOST_TERMS // (taus * REFINED.size * bins))
+    for k in range(0, moments.trials.size, size):
+        part = TrialMoments(*(field[k : k + size] for field in moments))
         fits = [_fit_grid(grid, part, len(grids)) for grid in grids]
         chunks.append(_highest(fits))
     return ProfileFit(*(np.concatenate(field) for field in zip(*chunks, strict=True)))
@@ -214,23 +115,28 @@ def _highest(fits: list[ProfileFit]) -> ProfileFit:
 
 def _fit_grid(grid: Grid, moments: TrialMoments, choices: int) -> ProfileFit:
     """Return the profile likelihood of some neurons for one c of several."""
-    power = _power(grid, moments.covariance)
-    squares = np.empty((*power.shape[:3], grid.gains.size))
-    logs = np.empty((*power.shape[1:3], grid.gains.size))
-    for t, r in np.ndindex(power.shape[1:3]):
-        scaled = 1 + grid.gains[:, None] * grid.values[t, r]
-        squares[:, t, r] = power[:, t, r] @ (1 / scaled).T
-        logs[t, r] = np.log(scaled).sum(axis=1)
-    total, _ = _log_likelihood(squares, logs, grid, moments, choices)
-    total += RHO_PRIOR[:, None]
-    # At each τ the best ρ, and there the best g between the grid's.
-    n, taus = total.shape[:2]
-    flat = total.reshape(n, taus, -1).argmax(axis=2)
-    r, g = np.unravel_index(flat, total.shape[2:])
-    row, column = np.arange(n)[:, None], np.arange(taus)
-    profile, gain, information = _refine(
-        grid, moments, choices, power[row, column, r], grid.values[column, r], g
-    )
+    n, (taus, _, bins) = moments.trials.size, grid.values.shape
+    r, g = np.empty((2, n, taus), dtype=np.intp)
+    power, noise = np.empty((n, taus, bins)), np.empty(n)
+    along = _power(grid, moments.covariance)
+    # One τ at a time: what all of them would fill is read from no cache.
+    for t, (variances, values) in enumerate(zip(along, grid.values, strict=True)):
+        scaled = 1 + grid.gains[:, None] * values[:, None]
+        total, _ = _log_likelihood(
+            (variances @ (1 / scaled).transpose(0, 2, 1)).transpose(1, 0, 2),
+            np.log(scaled).sum(axis=-1),
+            grid,
+            moments,
+            choices,
+        )
+        total += RHO_PRIOR[:, None]
+        # At each τ the best ρ, and there the best g between the grid's.
+        flat = total.reshape(n, -1).argmax(axis=1)
+        r[:, t], g[:, t] = np.unravel_index(flat, total.shape[1:])
+        power[:, t] = variances[r[:, t], np.arange(n)]
+        noise = total[:, 0, 0]  # without any g, whatever τ
+    values = grid.values[np.arange(taus), r]
+    profile, gain, information = _refine(grid, moments, choices, power, values, g)
     profile = profile + RHO_PRIOR[r]
     # g = 0 is noise at any τ; with R_τ left out, drift is what remains.
     drift, _ = _log_likelihood(*_drift(grid, moments), grid, moments, choices)
@@ -239,13 +145,13 @@ def _fit_grid(grid: Grid, moments: TrialMoments, choices: int) -> ProfileFit:
     t, neuron = profile.argmax(axis=1), np.arange(n)
     r_peak, gain_peak = r[neuron, t], gain[neuron, t]
     scaled = 1 + gain_peak[:, None] * grid.values[t, r_peak]
-    white = (power[neuron, t, r_peak] / scaled).mean(axis=1)
-    sums = white[:, None] * power.shape[-1], np.log(scaled).sum(axis=1)[:, None]
+    white = (power[neuron, t] / scaled).mean(axis=1)
+    sums = white[:, None] * bins, np.log(scaled).sum(axis=1)[:, None]
     _, free = _log_likelihood(*sums, grid, moments, choices)
     return ProfileFit(
         profile=profile,
         adjusted=profile - 0.5 * np.log(information),  # (T28)
-        null=np.maximum(total[:, 0, 0, 0], drift.max(axis=1) + prior),
+        null=np.maximum(noise, drift.max(axis=1) + prior),
         tau=grid.taus[t],
         rho=RHOS[r_peak],
         gain=gain_peak,
@@ -255,13 +161,34 @@ def _fit_grid(grid: Grid, moments: TrialMoments, choices: int) -> ProfileFit:
     )
 
 
-def _power(grid: Grid, covariance: np.ndarray) -> Float64[np.ndarray, "n t r bins"]:
-    """Return each neuron's variance along each eigenvector."""
-    out = np.empty((len(covariance), *grid.values.shape))
-    for t, r in np.ndindex(grid.values.shape[:2]):
-        v = grid.vectors[t, r]
-        out[:, t, r] = np.einsum("nbk,bk->nk", covariance @ v, v)
-    return out
+def _power(
+    grid: Grid, covariance: Float64[np.ndarray, "n bins bins"]
+) -> Iterator[Float64[np.ndarray, "rhos n bins"]]:
+    """Yield for each τ the neurons' variance along each eigenvector: (Vᵀ C V)_bb."""
+    n, (_, rhos, bins) = len(covariance), grid.values.shape
+    even, odd = (_packed(half) for half in halves(covariance))
+    half = grid.even.shape[-1]
+    for even_vectors, odd_vectors in zip(grid.even, grid.odd, strict=True):
+        power = np.empty((rhos, n, bins))
+        # vᵀCv is linear in C: all neurons and vectors are one product of matrices.
+        columns = even_vectors.transpose(1, 0, 2).reshape(half, -1)
+        along = even @ _pairs(columns)
+        power[..., :half] = along.reshape(n, rhos, half).transpose(1, 0, 2)
+        power[..., half:] = odd @ _pairs(odd_vectors)  # of any ρ
+        yield power
+
+
+def _packed(matrices: Float64[np.ndarray, "n size size"]) -> np.ndarray:
+    """Return the upper triangles of symmetric matrices, doubled off the diagonal."""
+    size = matrices.shape[-1]
+    row, column = np.triu_indices(size)
+    return matrices[:, row, column] * np.where(row == column, 1.0, 2.0)
+
+
+def _pairs(vectors: Float64[np.ndarray, "size many"]) -> np.ndarray:
+    """Return v_i v_j of columns, in the order of `_packed`."""
+    row, column = np.triu_indices(len(vectors))
+    return vectors.take(row, axis=0) * vectors.take(column, axis=0)
 
 
 def _drift(grid: Grid, moments: TrialMoments) -> tuple[np.ndarray, np.ndarray]:
@@ -342,18 +269,29 @@ def _log_likelihood(
     half = (0.5 * (moments.trials - 1)).reshape(shape)
     shot = moments.shot.reshape(shape)
     logs = logs + grid.log_det
-    white = squares / bins  # (T24)
+    shot = np.log(shot)
+    log_white = np.log(squares)
+    log_white -= np.log(bins)  # (T24)
     # (T23) at that d
-    free = -half * (bins * np.log(white) + logs + bins) - np.log(choices)
+    free = bins * log_white
+    free += logs + bins
+    free *= -half
+    free -= np.log(choices)
     if np.isnan(moments.shot).all():
         return free, np.ones_like(free, dtype=bool)
     # (T25). Laplace: log d is known to SD √(1/(half · bins)) given all else.
-    occam = -0.5 * np.log(half * bins * SPREAD**2)
-    free = free + occam + ODDS[1] - 0.5 * (np.log(white / shot) / SPREAD) ** 2
+    free += ODDS[1] - 0.5 * np.log(half * bins * SPREAD**2)
+    log_white -= shot
+    log_white *= log_white
+    log_white *= 0.5 / SPREAD**2
+    free -= log_white
     if grid.regularity:
         return free, np.ones_like(free, dtype=bool)
-    poisson = ODDS[0] - half * (bins * np.log(shot) + logs + squares / shot)
-    return np.maximum(poisson, free), free >= poisson
+    poisson = squares * (-half / np.exp(shot))
+    poisson -= half * logs
+    poisson += ODDS[0] - half * bins * shot
+    wins = free >= poisson
+    return np.maximum(poisson, free, out=poisson), wins
 
 
 class Inflation(NamedTuple):
@@ -398,7 +336,7 @@ def inflation(
     weighted = inverse @ centred
     # (T33): the mean that was taken away takes a share of the variance with it.
     expected = [np.sum(inverse * slope) * (trials - 1) / trials for slope in slopes]
-    squares = [np.einsum("bk,bc,ck->k", weighted, s, weighted) for s in slopes]
+    squares = [np.sum(weighted * (slope @ weighted), axis=0) for slope in slopes]
     scores = 0.5 * (np.array(squares) - np.array(expected)[:, None])
     # (T34)
     whitened = [inverse @ slope for slope in slopes]

@@ -18,7 +18,7 @@ from scipy.stats import t as student
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.sim.timescales.estimators import likelihood
+from isotau.sim.timescales.estimators import likelihood, likelihood_grid
 from isotau.sim.timescales.estimators.judge import NeuronFits, judge
 from isotau.sim.timescales.estimators.likelihood import (
     Point,
@@ -196,7 +196,7 @@ def profiles(
     """
     settings = config or MLConfig()
     taus = tau_grid(data, settings)
-    grids = likelihood.build_grids(data.kind, data.bins, data.bin_width, taus)
+    grids = likelihood_grid.build_grids(data.kind, data.bins, data.bin_width, taus)
     fitted = usable(data, settings.min_spikes)
     rows = np.flatnonzero(fitted).tolist()
     fits = [
@@ -208,7 +208,8 @@ def profiles(
     fine = np.linspace(coarse[0], coarse[-1], FINE * (coarse.size - 1) + 1)
     smooth = np.full((data.n, fine.size), np.nan)
     freedom = np.full(data.n, np.nan)
-    least_gain = likelihood.GAINS[data.kind][1]
+    least_gain = likelihood_grid.GAINS[data.kind][1]
+    curves = CubicSpline(coarse, fit.adjusted, axis=1)(fine) if rows else smooth
     for j, k in enumerate(rows):
         peak = Point(
             fit.tau[j],
@@ -220,7 +221,7 @@ def profiles(
             bool(fit.free[j]),
         )
         spread = inflation(series.of_neuron(data, k), data.kind, data.bin_width, peak)
-        curve = CubicSpline(coarse, fit.adjusted[j])(fine) / spread.kappa
+        curve = curves[j] / spread.kappa
         smooth[k] = curve - curve.max()
         freedom[k] = spread.freedom
     return Profiles(np.exp(fine), smooth, freedom, fit, fitted)

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.sim.timescales.estimators.likelihood import CORRELATIONS
+from isotau.sim.timescales.estimators.likelihood_grid import CORRELATIONS
 from isotau.sim.timescales.estimators.ml import (
     BIN_WIDTH,
     MLConfig,
