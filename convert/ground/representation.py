@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from isotau.convert.ground.sparse import SparseWeights
 from isotau.convert.ground.validation import Size
 
 MOST_CHARACTERS = 40
@@ -144,6 +145,8 @@ def _value(value: Any) -> str:
     """Return a value in few characters."""
     if _is_array(value):
         return f"[{' × '.join(map(str, value.shape))}]"
+    if isinstance(value, SparseWeights):
+        return repr(value)
     if isinstance(value, Enum):  # its repr has the value twice
         return value.name
     if isinstance(value, float | np.floating):

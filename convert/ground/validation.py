@@ -10,6 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.ground.sparse import (
+    SparseWeights,
+    is_sparse,
+    sparse_weights,
+)
 
 
 class Numbers(NamedTuple):
@@ -27,6 +32,7 @@ class Numbers(NamedTuple):
         empty: what an array without elements stands for: a number for all, or the
             values of a field that stands before.
         optional: whether None is allowed, and kept.
+        sparse: whether `SparseWeights` are allowed, and kept; scipy's become such.
     """
 
     axes: str = ""
@@ -39,6 +45,7 @@ class Numbers(NamedTuple):
     remedy: str = ""
     empty: float | str | None = None
     optional: bool = False
+    sparse: bool = False
 
 
 class Size:
@@ -275,6 +282,13 @@ def at(index: tuple[int, ...]) -> str:
 
 def _checked(name: str, value: Any, shape: tuple[int, ...], rule: Numbers) -> Any:
     """Return an array or, for a rule without axes, a number."""
+    if is_sparse(value):
+        if rule.sparse:
+            return _checked_sparse(name, value, shape, rule)
+        raise TypeError(
+            f"{name}: got sparse weights, need a dense array; only those of one neuron "
+            "on another may be sparse"
+        )
     if rule.dtype is not None:
         array = integers(
             name,
@@ -297,6 +311,28 @@ def _checked(name: str, value: Any, shape: tuple[int, ...], rule: Numbers) -> An
         )
     # JSON and format strings want Python's numbers, not numpy's.
     return array if rule.axes else array.item()
+
+
+def _checked_sparse(
+    name: str, value: Any, shape: tuple[int, ...], rule: Numbers
+) -> SparseWeights:
+    """Return sparse weights whose numbers are what the rule says."""
+    if tuple(value.shape) != shape:
+        raise ValueError(
+            f"{name}: got shape {tuple(value.shape)}, need {shape} ({rule.layout})"
+        )
+    weights = sparse_weights(value)
+    numbers = rule._replace(axes="synapses", layout="synapse", sparse=False)
+    data = _checked(f"{name}.data", weights.data, weights.data.shape, numbers)
+    # Of the type already: the places were checked when they were made.
+    if weights.data.dtype == data.dtype:
+        return weights
+    return SparseWeights(
+        shape=weights.shape,
+        data=data,
+        indices=weights.indices,
+        indptr=weights.indptr,
+    )
 
 
 def _whole(array: npt.NDArray[Any]) -> bool:

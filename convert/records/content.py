@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from isotau.convert.ground.sparse import SparseWeights
+
 NESTED = ("blocks",)
 """Fields that hold records themselves."""
+SPARSE_ARRAYS = ("data", "indices", "indptr")
+"""Fields of `SparseWeights` that are arrays."""
 
 
 class RecordContent:
@@ -36,6 +40,10 @@ def flatten(record: Any) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         value = getattr(record, field.name)
         if isinstance(value, np.ndarray):
             arrays[field.name] = value
+        elif isinstance(value, SparseWeights):
+            for name in SPARSE_ARRAYS:
+                arrays[f"{field.name}.{name}"] = getattr(value, name)
+            plain[field.name] = {"shape": list(value.shape)}
         elif field.name in NESTED:
             # Arrays of blocks get names such as "blocks.3.weights".
             parts = [flatten(part) for part in value]

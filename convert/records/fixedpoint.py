@@ -9,6 +9,7 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import SparseWeights, values_of
 from isotau.convert.ground.validation import (
     Numbers,
     Size,
@@ -40,7 +41,7 @@ class WeightBlock:
         pre: indices of the input channels or neurons that the columns belong to,
             ascending.
         weights: mantissas, post × pre; on the grid of `num_weight_bits` and
-            `sign_mode` (see `arithmetic.on_grid`).
+            `sign_mode` (see `arithmetic.on_grid`); `SparseWeights` where most are 0.
         weight_exp: −8 … 7.
         num_weight_bits: 1 … 8.
         sign_mode: which signs occur; decides the range and the grid.
@@ -51,7 +52,7 @@ class WeightBlock:
 
     source: str
     pre: Int32[np.ndarray, " pre"]
-    weights: Int16[np.ndarray, "n pre"]
+    weights: Int16[np.ndarray, "n pre"] | SparseWeights
     weight_exp: int
     num_weight_bits: int
     sign_mode: SignMode
@@ -78,6 +79,7 @@ class WeightBlock:
             low=0 if mode is SignMode.EXCITATORY else lowest,
             high=0 if mode is SignMode.INHIBITORY else 255,
             remedy="raise weight_exp or clip",
+            sparse=True,
         )
         check_fields(self, BLOCK_RULES | {"weights": weights}, n=n, pre=columns)
         freeze(self, {"sign_mode": mode, "binary": bool(self.binary)})
@@ -91,11 +93,12 @@ class WeightBlock:
     def _check_grid(self) -> None:
         """Refuse weights that the synapse memory would change (F16)."""
         bits, mode = self.num_weight_bits, self.sign_mode
-        off = arithmetic.on_grid(self.weights, bits, mode) != self.weights
+        mantissas = values_of(self.weights)
+        off = arithmetic.on_grid(mantissas, bits, mode) != mantissas
         if off.any():
             k = first(off)
             raise DoesNotFit(
-                f"weights: got {self.weights[k]} at {list(k)}, need multiples of "
+                f"weights: got {mantissas[k]} at {list(k)}, need multiples of "
                 f"{arithmetic.grid_step(bits, mode)} ({bits} bits, {mode.value}); use "
                 "arithmetic.on_grid"
             )

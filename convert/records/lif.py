@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import SparseWeights
 from isotau.convert.ground.validation import (
     Numbers,
     Size,
@@ -44,7 +45,8 @@ class LIFNetwork(RecordContent):
 
     Attributes:
         w_in: volts that one unit of input adds to i in one step, post × input channel.
-        w_rec: volts that one spike adds to i, post × pre.
+        w_rec: volts that one spike adds to i, post × pre; where most are 0,
+            `SparseWeights` or one of scipy's sparse arrays, which becomes such.
         w_out: output per Hz, output × neuron.
         b_out: constant part of each output.
         tau_syn: synaptic time constant of each neuron, in seconds.
@@ -65,7 +67,7 @@ class LIFNetwork(RecordContent):
     """
 
     w_in: Float64[np.ndarray, "n n_in"]
-    w_rec: Float64[np.ndarray, "n n"]
+    w_rec: Float64[np.ndarray, "n n"] | SparseWeights
     w_out: Float64[np.ndarray, "n_out n"]
     b_out: Float64[np.ndarray, " n_out"]
     tau_syn: Float64[np.ndarray, " n"]
@@ -108,7 +110,7 @@ class LIFNetwork(RecordContent):
 
 RULES = {
     "w_in": Numbers("n n_in", "post × input"),
-    "w_rec": Numbers("n n", "post × pre"),
+    "w_rec": Numbers("n n", "post × pre", sparse=True),
     "w_out": Numbers("n_out n", "output × neuron"),
     "b_out": Numbers("n_out", "output"),
     **dict.fromkeys(("tau_syn", "tau_mem"), Numbers("n", "neuron", positive=True)),

@@ -1,7 +1,9 @@
 """Records on disk: one `.npz` each, no pickle, written atomically, read with care.
 
 A file holds the record's arrays under their field names and one JSON text, `isotau`,
-with the format's version, the record's kind and every field that is no array.
+with the format's version, the record's kind and every field that is no array. Sparse
+weights are three arrays, `w_rec.data`, `.indices` and `.indptr`, and their shape in the
+header of a file of format 2.
 """
 
 import json
@@ -17,14 +19,16 @@ import numpy as np
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.files import atomic
 from isotau.convert.ground.npz import DAMAGED, read_array, read_header, read_npz
-from isotau.convert.records.content import flatten
+from isotau.convert.ground.sparse import SparseWeights
+from isotau.convert.records.content import SPARSE_ARRAYS, flatten
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, SpikeTimes
 from isotau.convert.records.trials import Trials
 
-FORMAT = 1
+FORMAT, SPARSE_FORMAT = 1, 2
+"""Of files without and with sparse weights, which older versions cannot read."""
 MAX_BYTES = 4 << 30
 """Largest array data that `load` reads, in bytes."""
 
@@ -46,7 +50,9 @@ def save(record: Record, path: str | os.PathLike[str]) -> Path:
     """Write a record to `path` and return the path; the file appears whole or not."""
     arrays, plain = flatten(record)
     # Sorted keys: one record gives one file, whatever order its fields are in.
-    header = {"format": FORMAT, "kind": type(record).__name__, "fields": plain}
+    sparse = any(name.endswith(".indptr") for name in arrays)
+    version = SPARSE_FORMAT if sparse else FORMAT
+    header = {"format": version, "kind": type(record).__name__, "fields": plain}
     text = np.array(json.dumps(header, sort_keys=True))
     members: dict[str, Any] = {**arrays, "isotau": text}
     with atomic(path) as stream:
@@ -82,9 +88,10 @@ def load(path: str | os.PathLike[str], kind: type[Any] | None = None) -> Record:
         raise UnreadableFile(
             f"{path}: its isotau header is damaged ({error})"
         ) from error
-    if version != FORMAT:
+    if version not in (FORMAT, SPARSE_FORMAT):
         raise UnreadableFile(
-            f"{path}: got format {version}, need {FORMAT}; update isotau to read it"
+            f"{path}: got format {version}, need {FORMAT} or {SPARSE_FORMAT}; update "
+            "isotau to read it"
         )
     # A damaged header may have a list where the name belongs.
     record_type = kind or KINDS.get(str(name))
@@ -163,6 +170,8 @@ def _build(
                 _build(NESTED[field.name], _within(arrays, field.name, k), inner, path)
                 for k, inner in enumerate(plain[field.name])
             )
+        elif f"{field.name}.indptr" in arrays:
+            values[field.name] = _sparse(field.name, arrays, plain)
         elif field.name in arrays:
             values[field.name] = arrays[field.name]
         elif field.name in plain:
@@ -173,6 +182,33 @@ def _build(
                 f"{path}: field {field.name} of {kind.__name__} is missing"
             )
     return kind(**values)
+
+
+def _sparse(
+    field: str, arrays: dict[str, Any], plain: dict[str, Any]
+) -> SparseWeights:
+    """Return sparse weights from their three arrays and their shape in the header.
+
+    Raises:
+        ValueError: one of them is missing, or they contradict each other.
+    """
+    shape = plain.get(field)
+    shape = shape.get("shape") if isinstance(shape, dict) else None
+    # Python's whole numbers alone: True and 1e400 come through JSON as well.
+    if not (
+        isinstance(shape, list)
+        and len(shape) == 2
+        and all(type(size) is int for size in shape)
+    ):
+        raise ValueError(f"{field}: got shape {shape!r}, need two whole numbers")
+    parts = {name: arrays.get(f"{field}.{name}") for name in SPARSE_ARRAYS}
+    missing = [name for name, part in parts.items() if part is None]
+    if missing:
+        raise ValueError(f"{field}.{missing[0]}: got no such array, need one")
+    try:
+        return SparseWeights(shape=(shape[0], shape[1]), **parts)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{field}.{error}") from error
 
 
 def _with_old_ceiling(plain: dict[str, Any]) -> dict[str, Any]:

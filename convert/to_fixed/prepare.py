@@ -22,7 +22,12 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
+from isotau.convert.ground.sparse import SparseWeights, as_scipy
+from isotau.convert.records.fixedpoint import (
+    FixedPointNetwork,
+    WeightBlock,
+    u_per_volt,
+)
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
@@ -44,6 +49,10 @@ RESOLUTION = 0.9
 """Share of its state scale that a network keeps, at least, if it starts early."""
 MOST_SAMPLES = 8192
 """Trial-steps that are looked at for what truncation takes; a mean needs no more."""
+MOST_NUMBERS = 1 << 27
+"""Of all neurons in all samples: a large network has fewer of them."""
+CHUNK_NUMBERS = 1 << 23
+"""Of all neurons in the samples that are looked at together."""
 SILENT_SHARE = 5
 """One trial without input for so many with, where ranges are recorded."""
 
@@ -174,20 +183,36 @@ def mean_loss(
     shape = (spikes.steps, spikes.batch, net.n_in)
     inputs = validation.floats("inputs", inputs, shape, "steps × batch × channel")
     # Steps evenly apart, so that the start, the stimulus and the end all count.
-    stride = max(1, -(-spikes.steps * spikes.batch // MOST_SAMPLES))
-    samples = slice(0, None, stride)
-    fired = unpack(spikes.bits[samples], net.n).reshape(-1, net.n)
-    sent = messages(net, inputs[samples]).reshape(-1, net.n_in)
-    loss = np.zeros(net.n)
-    for block in net.blocks:
-        if block.weight_exp >= 0:
-            continue  # whole numbers: the floor takes nothing
-        source = fired if block.source == "recurrent" else sent
-        source = source != 0 if block.binary else source
-        total = source[:, block.pre].astype(np.float64) @ block.weights.T.astype(float)
-        exact = total * 2.0**block.weight_exp
-        loss += (exact - np.floor(exact)).mean(axis=0)
-    return loss * (1 << chip.INPUT_SHIFT)
+    most = min(MOST_SAMPLES, max(1, MOST_NUMBERS // net.n))
+    stride = max(1, -(-spikes.steps * spikes.batch // most))
+    steps = range(0, spikes.steps, stride)
+    # Fractions are multiples of 2^-8, so that their sums are exact in any order.
+    loss = np.zeros((len(net.blocks), net.n))
+    together = max(1, CHUNK_NUMBERS // (net.n * spikes.batch))
+    for first in range(0, len(steps), together):
+        samples = list(steps[first : first + together])
+        fired = unpack(spikes.bits[samples], net.n).reshape(-1, net.n)
+        sent = messages(net, inputs[samples]).reshape(-1, net.n_in)
+        for k, block in enumerate(net.blocks):
+            if block.weight_exp >= 0:
+                continue  # whole numbers: the floor takes nothing
+            source = fired if block.source == "recurrent" else sent
+            exact = _sums(block, source) * 2.0**block.weight_exp
+            loss[k] += (exact - np.floor(exact)).sum(axis=0)
+    mean = loss / (len(steps) * spikes.batch)
+    return mean.sum(axis=0) * (1 << chip.INPUT_SHIFT)
+
+
+def _sums(block: WeightBlock, source: np.ndarray) -> np.ndarray:
+    """Return a connection's sums of weights times messages, sample × post."""
+    source = source != 0 if block.binary else source
+    heard = source[:, block.pre].astype(np.float64)
+    if isinstance(block.weights, SparseWeights):
+        from scipy.sparse import csr_array
+
+        # Few neurons spike: of both factors what is not 0 alone is looked at.
+        return (csr_array(heard) @ as_scipy(block.weights, np.float64).T).toarray()
+    return heard @ block.weights.T.astype(float)
 
 
 def restore_drive(

@@ -8,7 +8,22 @@ from jaxtyping import Float64
 
 from isotau.convert.chip import arithmetic as chip
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
+from isotau.convert.ground.sparse import (
+    SparseWeights,
+    Weights,
+    as_scipy,
+    columns_of,
+    dense,
+    per_row,
+    sparse_weights,
+    values_of,
+    with_values,
+)
+from isotau.convert.records.fixedpoint import (
+    FixedPointNetwork,
+    WeightBlock,
+    u_per_volt,
+)
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
 from isotau.convert.to_fixed.quantize import NOISE_SD
 
@@ -76,10 +91,11 @@ def report_quantization(
     keep_u = after.du.astype(np.int64) + chip.DU_OFFSET
     per_volt = u_per_volt(after)
     gain = decay_fraction(before.tau_syn, before.dt) / (keep_u / chip.DECAY_UNITY)
-    unit = (gain * (1 << chip.INPUT_SHIFT) / per_volt)[:, None]
+    unit = gain * (1 << chip.INPUT_SHIFT) / per_volt
     # A weight of messages: one unit of input is input_scale of them.
-    w_in = after.input_scale * dense_weights(after, "input") * unit
-    w_rec = dense_weights(after, "recurrent") * unit
+    w_in = after.input_scale * dense_weights(after, "input") * unit[:, None]
+    w_rec = total_weights(after, "recurrent")
+    w_rec = with_values(w_rec, values_of(w_rec) * per_row(w_rec, unit))
     drive = chip.effective_bias(after.bias_mant, after.bias_exp) / per_volt
     swing = after.vth * float(1 << chip.INPUT_SHIFT) / after.state_scale
     tau_syn = _tau(keep_u / chip.DECAY_UNITY, before.dt)
@@ -95,7 +111,7 @@ def report_quantization(
     return QuantizationReport(
         parameters=(
             _error("w_in", before.w_in, w_in),
-            _error("w_rec", before.w_rec, w_rec),
+            _error("w_rec", *_side_by_side(before.w_rec, w_rec)),
             _error("v_leak", before.v_leak - before.v_reset, drive),
             _error("v_th", before.v_th - before.v_reset, swing),
             _error("tau_syn", before.tau_syn, tau_syn),
@@ -139,14 +155,54 @@ def summarize(report: QuantizationReport) -> dict[str, Any]:
 def dense_weights(
     net: FixedPointNetwork, source: str
 ) -> Float64[np.ndarray, "n columns"]:
-    """Return all weights of one source as real numbers, mantissa · 2^exponent."""
+    """Return all weights of one source as real numbers, mantissa · 2^exponent.
+
+    Raises:
+        ValueError: sparse ones of too large a network, see `dense`.
+    """
+    return dense(total_weights(net, source), f"all {source} weights")
+
+
+def total_weights(net: FixedPointNetwork, source: str) -> Weights:
+    """Return all weights of one source as real numbers, sparse if a block of it is."""
     columns = net.n if source == "recurrent" else net.n_in
+    blocks = [block for block in net.blocks if block.source == source]
+    if any(isinstance(block.weights, SparseWeights) for block in blocks):
+        return _sparse_total(blocks, (net.n, columns))
     total = np.zeros((net.n, columns))
-    for block in net.blocks:
-        if block.source == source:
-            # Added up: an outlier's block stands beside that of the rest.
-            total[:, block.pre] += block.weights * 2.0**block.weight_exp
+    for block in blocks:
+        # Added up: an outlier's block stands beside that of the rest.
+        total[:, block.pre] += block.weights * 2.0**block.weight_exp
     return total
+
+
+def _sparse_total(blocks: list[WeightBlock], shape: tuple[int, int]) -> SparseWeights:
+    from scipy.sparse import csc_array
+
+    total = csc_array(shape)
+    for block in blocks:
+        own = as_scipy(sparse_weights(block.weights), np.float64)
+        own.data *= 2.0**block.weight_exp
+        # Columns without weights begin where the next one does.
+        counts = np.zeros(shape[1], dtype=np.int64)
+        counts[block.pre] = np.diff(own.indptr)
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        total = total + csc_array((own.data, own.indices, starts), shape=shape)
+    return sparse_weights(total)
+
+
+def _side_by_side(exact: Weights, rounded: Weights) -> tuple[np.ndarray, np.ndarray]:
+    """Return two matrices' numbers, place by place; what is 0 in both is left out."""
+    if not isinstance(exact, SparseWeights):
+        return exact, dense(rounded, "comparing them with dense ones")
+    # What was 0 stays 0: the places of the exact ones are all there are.
+    ours, theirs = (
+        columns_of(w).astype(np.int64) * w.shape[0] + w.indices
+        for w in (exact, sparse_weights(rounded))
+    )
+    values = np.zeros(len(ours))
+    values[np.searchsorted(ours, theirs)] = values_of(sparse_weights(rounded))
+    return exact.data, values
 
 
 def effective_tau(

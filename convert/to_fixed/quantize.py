@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int64
 from isotau.convert.chip import arithmetic as chip
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.ground.sparse import per_row, row_peaks, values_of, with_values
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import (
     LIFNetwork,
@@ -92,10 +93,12 @@ def quantize(
     # DecayRegisters first: the scale makes up for what they round.
     du, dv, a_mem, gain = registers = decay_registers(net)
     noise_exp, scale = state_scale(net, ranges, config, registers)
-    per_volt = (scale * a_mem * gain / (1 << chip.INPUT_SHIFT))[:, None]  # (F6)
+    per_volt = scale * a_mem * gain / (1 << chip.INPUT_SHIFT)  # (F6)
     groups = net.population  # each with a scale, and so with blocks, of its own
-    recurrent = weight_blocks("recurrent", net.w_rec * per_volt, groups, groups, config)
-    w_in = net.w_in * per_volt
+    values = values_of(net.w_rec) * per_row(net.w_rec, per_volt)
+    w_rec = with_values(net.w_rec, values)
+    recurrent = weight_blocks("recurrent", w_rec, groups, groups, config)
+    w_in = net.w_in * per_volt[:, None]
     if config.spiking_input:
         # A binary block adds its weight for any message: one input is one spike.
         input_scale = 1 / validation.number("input_peak", input_peak, positive=True)
@@ -270,7 +273,7 @@ def _largest_scale(
     }
     for mode, signed in zip(SIGNS, of_signs(net.w_rec), strict=True):
         largest = largest_weight(bits_of(config.num_weight_bits, "recurrent", mode))
-        peak = np.abs(signed).max(axis=1)
+        peak = row_peaks(signed)
         limits[f"{mode.value} w_rec"] = (
             largest << chip.INPUT_SHIFT,
             a_mem * gain * peak,

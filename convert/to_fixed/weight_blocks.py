@@ -15,6 +15,14 @@ from isotau.convert.chip import arithmetic as chip
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.ground.sparse import (
+    Weights,
+    dense,
+    occupied,
+    values_of,
+    where,
+    with_values,
+)
 from isotau.convert.records.fixedpoint import SOURCES, WeightBlock
 
 OUTLIERS = ("split", "clip", "keep", "fit")
@@ -74,7 +82,7 @@ class QuantizeConfig:
 
 def weight_blocks(
     source: str,
-    weights: Float64[np.ndarray, "n columns"],
+    weights: Weights,
     post: Int64[np.ndarray, " n"],
     pre: Int64[np.ndarray, " columns"],
     config: QuantizeConfig,
@@ -85,7 +93,7 @@ def weight_blocks(
 
     Args:
         source: "input" or "recurrent".
-        weights: post × pre.
+        weights: post × pre, dense or sparse; blocks are of the same form.
         post: population of each row.
         pre: population of each column.
         config: choices.
@@ -97,8 +105,7 @@ def weight_blocks(
     for row in np.unique(post):
         for column in np.unique(pre):
             # Populations have scales of their own: their weights share no exponent.
-            inside = (post == row)[:, None] & (pre == column)
-            part = np.where(inside, weights, 0.0)
+            part = where(weights, post == row, pre == column)
             for mode, signed in zip(SIGNS, of_signs(part), strict=True):
                 bits = bits_of(config.num_weight_bits, source, mode)
                 for tier in _tiers(signed, mode, bits, config):
@@ -107,9 +114,13 @@ def weight_blocks(
     return tuple(blocks)
 
 
-def of_signs(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def of_signs(weights: Weights) -> tuple[Weights, Weights]:
     """Return the positive weights, the others 0, and likewise the negative ones."""
-    return np.maximum(weights, 0), np.minimum(weights, 0)
+    values = values_of(weights)
+    return (
+        with_values(weights, np.maximum(values, 0)),
+        with_values(weights, np.minimum(values, 0)),
+    )
 
 
 def checked_bits(bits: int | Mapping[str, int]) -> int | dict[str, int]:
@@ -160,8 +171,9 @@ def clipped(
             continue
         step = chip.grid_step(block.num_weight_bits, block.sign_mode)
         # Half a step more is rounding, which is no cut; and a little for its own error.
-        size = np.abs(block.weights.astype(np.float64)) + 0.5 * step * (1 + 1e-9)
-        most = np.where(block.weights != 0, size * 2.0**block.weight_exp, np.inf)
+        mantissas = dense(block.weights, "finding the weights that were cut")
+        size = np.abs(mantissas.astype(np.float64)) + 0.5 * step * (1 + 1e-9)
+        most = np.where(mantissas != 0, size * 2.0**block.weight_exp, np.inf)
         reach[:, block.pre] = np.minimum(reach[:, block.pre], most)
     return np.abs(weights) > reach  # (U13)
 
@@ -172,10 +184,11 @@ def largest_weight(bits: int) -> int:
 
 
 def _tiers(
-    part: np.ndarray, mode: SignMode, bits: int, config: QuantizeConfig
-) -> Iterator[np.ndarray]:
+    part: Weights, mode: SignMode, bits: int, config: QuantizeConfig
+) -> Iterator[Weights]:
     """Yield matrices that add up to a part's weights, the largest weights last."""
-    magnitudes = np.abs(part[part != 0])
+    values = values_of(part)
+    magnitudes = np.abs(values[values != 0])
     if not magnitudes.size:
         return
     if config.outliers in ("keep", "fit"):
@@ -183,7 +196,7 @@ def _tiers(
         return
     common = float(np.percentile(magnitudes, config.percentile, method="lower"))
     if config.outliers == "clip":
-        yield np.clip(part, -common, common)
+        yield with_values(part, np.clip(values, -common, common))
         return
     # (F20): the exponents of all weights and of the common ones.
     step, top = chip.grid_step(bits, mode), _top(bits, mode)
@@ -193,10 +206,11 @@ def _tiers(
     if coarse < fine + FAR or ruined <= RUINED:
         yield part
         return
-    large = np.abs(part) > (top + 0.5 * step) * 2.0**fine
-    yield np.where(large, 0.0, part)
+    large = np.abs(values) > (top + 0.5 * step) * 2.0**fine
+    yield with_values(part, np.where(large, 0.0, values))
     # Among the large ones, a few may again be much larger than the rest.
-    yield from _tiers(np.where(large, part, 0.0), mode, bits, config)
+    rest = with_values(part, np.where(large, values, 0.0))
+    yield from _tiers(rest, mode, bits, config)
 
 
 def _zeroed(magnitudes: np.ndarray, step: int, exponent: int) -> float:
@@ -231,18 +245,18 @@ def _fitting(magnitudes: np.ndarray, step: int, top: int, coarse: int) -> int:
 
 
 def _block(
-    source: str, mode: SignMode, weights: np.ndarray, bits: int, fit: bool
+    source: str, mode: SignMode, weights: Weights, bits: int, fit: bool
 ) -> WeightBlock:
     """Return the block of weights of one sign; columns without any are left out."""
-    pre = np.flatnonzero(weights.any(axis=0))
-    part = weights[:, pre]
+    pre, part = occupied(weights)
+    values = values_of(part)
     # Half a step above the top still rounds down to it.
     step, top = chip.grid_step(bits, mode), _top(bits, mode)
-    peak = float(np.abs(part).max())
+    peak = float(np.abs(values).max())
     exponent = _exponent(peak, step, top)
     if fit:
         coarse = int(np.clip(exponent, chip.WEIGHT_EXP_MIN, chip.WEIGHT_EXP_MAX))
-        exponent = _fitting(np.abs(part[part != 0]), step, top, coarse)
+        exponent = _fitting(np.abs(values[values != 0]), step, top, coarse)
     if exponent > chip.WEIGHT_EXP_MAX:
         raise DoesNotFit(
             f"{source} weights: got {peak:.4g} in units of 2^6, need at most "
@@ -250,11 +264,11 @@ def _block(
         )
     # Weights below the finest grid are rounded on it, many of them to 0.
     exponent = max(exponent, chip.WEIGHT_EXP_MIN)
-    nearest = step * np.rint(part / (step * 2.0**exponent))
+    nearest = step * np.rint(values / (step * 2.0**exponent))
     return WeightBlock(
         source=source,
         pre=pre,
-        weights=np.clip(nearest, -top, top),  # (F18)
+        weights=with_values(part, np.clip(nearest, -top, top)),  # (F18)
         weight_exp=exponent,
         num_weight_bits=bits,
         sign_mode=mode,
