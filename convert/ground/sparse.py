@@ -4,6 +4,7 @@ Element-wise arithmetic works on `values_of` weights, dense or sparse, and `with
 puts the result back in its places, so that both forms of a network get the same bits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,6 +225,28 @@ def row_peaks(weights: Weights) -> npt.NDArray[Any]:
     return peaks
 
 
+def row_lists(
+    weights: Weights,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return where each row begins, and the columns that are not 0, row after row."""
+    if isinstance(weights, SparseWeights):
+        # Stable: columns stay in order within a row.
+        order = np.argsort(weights.indices, kind="stable")
+        columns = columns_of(weights)[order]
+    else:
+        columns = np.nonzero(weights)[1].astype(np.int32)
+    ends = np.cumsum(row_counts(weights))
+    return np.concatenate([[0], ends]), columns
+
+
+def row_sums(weights: Weights, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return each row's sum of what `values_of` the weights were made into."""
+    if isinstance(weights, SparseWeights):
+        rows, n = weights.indices, weights.shape[0]
+        return np.bincount(rows, values.astype(np.float64), minlength=n)
+    return values.sum(axis=1, dtype=np.float64)
+
+
 def occupied(weights: Weights) -> tuple[npt.NDArray[np.int64], Weights]:
     """Return the columns that are not all 0, and the weights of these alone."""
     columns = np.flatnonzero(column_counts(weights))
@@ -241,12 +264,56 @@ def occupied(weights: Weights) -> tuple[npt.NDArray[np.int64], Weights]:
     )
 
 
+def spread(
+    weights: SparseWeights,
+    values: npt.NDArray[Any],
+    columns: npt.NDArray[np.integer[Any]],
+    width: int,
+) -> SparseWeights:
+    """Return weights as some columns of a wider matrix, the others all 0.
+
+    Args:
+        weights: whose places the values have.
+        values: none of them 0.
+        columns: of the wider matrix, ascending.
+        width: its number of columns.
+    """
+    counts = np.zeros(width, np.int64)
+    counts[columns] = np.diff(weights.indptr)
+    return SparseWeights(
+        shape=(weights.shape[0], width),
+        data=values,
+        indices=weights.indices,
+        indptr=np.concatenate([[0], np.cumsum(counts)]),
+    )
+
+
+def added(parts: Sequence[SparseWeights]) -> SparseWeights:
+    """Return the sum of weights of one shape."""
+    if len(parts) == 1:
+        return parts[0]
+    total = as_scipy(parts[0])
+    for part in parts[1:]:
+        total = total + as_scipy(part)
+    return sparse_weights(total)
+
+
 def as_scipy(weights: SparseWeights, dtype: npt.DTypeLike | None = None) -> Any:
     """Return weights as `scipy.sparse.csc_array`, of another type if one is named."""
     from scipy.sparse import csc_array
 
     data = weights.data if dtype is None else weights.data.astype(dtype)
     return csc_array((data, weights.indices, weights.indptr), shape=weights.shape)
+
+
+def transposed(weights: Weights, dtype: npt.DTypeLike = np.float64) -> Any:
+    """Return weights as pre × post, of a type: scipy's CSR array, or a dense one.
+
+    Either is what a batch of messages, trial × pre, is multiplied with.
+    """
+    if isinstance(weights, SparseWeights):
+        return as_scipy(weights, dtype).T
+    return np.ascontiguousarray(weights.T, dtype)
 
 
 def _starts(columns: npt.NDArray[Any], number: int) -> npt.NDArray[np.int64]:

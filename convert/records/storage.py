@@ -184,9 +184,7 @@ def _build(
     return kind(**values)
 
 
-def _sparse(
-    field: str, arrays: dict[str, Any], plain: dict[str, Any]
-) -> SparseWeights:
+def _sparse(field: str, arrays: dict[str, Any], plain: dict[str, Any]) -> SparseWeights:
     """Return sparse weights from their three arrays and their shape in the header.
 
     Raises:
@@ -201,10 +199,11 @@ def _sparse(
         and all(type(size) is int for size in shape)
     ):
         raise ValueError(f"{field}: got shape {shape!r}, need two whole numbers")
-    parts = {name: arrays.get(f"{field}.{name}") for name in SPARSE_ARRAYS}
-    missing = [name for name, part in parts.items() if part is None]
-    if missing:
-        raise ValueError(f"{field}.{missing[0]}: got no such array, need one")
+    parts: dict[str, Any] = {}
+    for name in SPARSE_ARRAYS:
+        if f"{field}.{name}" not in arrays:
+            raise ValueError(f"{field}.{name}: got no such array, need one")
+        parts[name] = arrays[f"{field}.{name}"]
     try:
         return SparseWeights(shape=(shape[0], shape[1]), **parts)
     except (TypeError, ValueError) as error:

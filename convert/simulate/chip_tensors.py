@@ -15,6 +15,7 @@ from torch.nn.functional import embedding_bag
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.chip.torch_step import ChipTensors
+from isotau.convert.ground.sparse import dense
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 
 EXACT_FLOAT32 = 1 << 24
@@ -128,7 +129,8 @@ def _connect(blocks: list[WeightBlock], n: int, device: torch.device) -> Connect
     together = len(blocks) > 1
     for block in blocks:
         rows = np.searchsorted(pre, block.pre)
-        weights[rows] += block.weights.T * 2.0 ** (together * block.weight_exp)
+        mantissas = dense(block.weights, "torch tensors")
+        weights[rows] += mantissas.T * 2.0 ** (together * block.weight_exp)
     # Messages are up to 32 bits wide: only sums of spikes have a bound by the weights.
     single = recurrent and exact_in_float32(weights)
     return Connection(

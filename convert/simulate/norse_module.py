@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import choice, number
+from isotau.convert.records.dense_form import densified
 from isotau.convert.records.lif import LIFNetwork, refractory_steps
 from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE, WEIGHTS
 
@@ -89,9 +90,10 @@ class LIFModule(nn.Module):
         super().__init__()
         for name in train:
             choice("train", name, TRAINABLE)
+        small = densified(net, "Norse's step")
         # Buffers, too, move between devices and into checkpoints.
         for name in WEIGHTS + CONSTANTS + OPTIONAL:
-            value = torch.tensor(getattr(net, name), dtype=dtype)
+            value = torch.tensor(getattr(small, name), dtype=dtype)
             if name in train:
                 self.register_parameter(name, nn.Parameter(value))
             else:

@@ -17,13 +17,14 @@ from isotau.convert.ground.errors import (
     of_severity,
     warning,
 )
+from isotau.convert.ground.sparse import per_row, values_of, with_values
 from isotau.convert.records.fixedpoint import (
     FixedPointNetwork,
     WeightBlock,
     u_per_volt,
 )
 from isotau.convert.records.lif import MEMORYLESS, LIFNetwork
-from isotau.convert.to_fixed.quantization_report import dense_weights
+from isotau.convert.to_fixed.quantization_report import dense_weights, total_weights
 from isotau.convert.to_fixed.quantize import NOISE_SD
 
 
@@ -78,7 +79,8 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
     a_mem = net.dv / chip.DECAY_UNITY
     a_syn = (net.du + float(chip.DU_OFFSET)) / chip.DECAY_UNITY
     volt = u_per_volt(net)
-    unit = ((1 << chip.INPUT_SHIFT) / volt)[:, None]
+    unit = (1 << chip.INPUT_SHIFT) / volt
+    w_rec = total_weights(net, "recurrent")
     bias = chip.effective_bias(net.bias_mant, net.bias_exp)
     threshold = net.vth * float(1 << chip.INPUT_SHIFT)
     # A step's noise, and what the leaky membrane makes of it at rest.
@@ -87,8 +89,8 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
         per_step = NOISE_SD * 2.0 ** (net.noise_exp - 7) / net.state_scale[0]
         noise_std = float(per_step / np.sqrt(1 - (1 - a_mem[0]) ** 2))
     return LIFNetwork(
-        w_in=dense_weights(net, "input") * net.input_scale * unit,
-        w_rec=dense_weights(net, "recurrent") * unit,
+        w_in=dense_weights(net, "input") * net.input_scale * unit[:, None],
+        w_rec=with_values(w_rec, values_of(w_rec) * per_row(w_rec, unit)),
         w_out=net.w_out,
         b_out=net.b_out,
         tau_syn=tau_of_loss(a_syn, net.dt),

@@ -11,11 +11,12 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.sparse import (
     SparseWeights,
     Weights,
-    as_scipy,
+    added,
     columns_of,
     dense,
     per_row,
     sparse_weights,
+    spread,
     values_of,
     with_values,
 )
@@ -168,27 +169,20 @@ def total_weights(net: FixedPointNetwork, source: str) -> Weights:
     columns = net.n if source == "recurrent" else net.n_in
     blocks = [block for block in net.blocks if block.source == source]
     if any(isinstance(block.weights, SparseWeights) for block in blocks):
-        return _sparse_total(blocks, (net.n, columns))
+        return _sparse_total(blocks, columns)
     total = np.zeros((net.n, columns))
     for block in blocks:
         # Added up: an outlier's block stands beside that of the rest.
-        total[:, block.pre] += block.weights * 2.0**block.weight_exp
+        total[:, block.pre] += values_of(block.weights) * 2.0**block.weight_exp
     return total
 
 
-def _sparse_total(blocks: list[WeightBlock], shape: tuple[int, int]) -> SparseWeights:
-    from scipy.sparse import csc_array
-
-    total = csc_array(shape)
+def _sparse_total(blocks: list[WeightBlock], columns: int) -> SparseWeights:
+    parts = []
     for block in blocks:
-        own = as_scipy(sparse_weights(block.weights), np.float64)
-        own.data *= 2.0**block.weight_exp
-        # Columns without weights begin where the next one does.
-        counts = np.zeros(shape[1], dtype=np.int64)
-        counts[block.pre] = np.diff(own.indptr)
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        total = total + csc_array((own.data, own.indices, starts), shape=shape)
-    return sparse_weights(total)
+        own = sparse_weights(block.weights)
+        parts.append(spread(own, own.data * 2.0**block.weight_exp, block.pre, columns))
+    return added(parts)
 
 
 def _side_by_side(exact: Weights, rounded: Weights) -> tuple[np.ndarray, np.ndarray]:

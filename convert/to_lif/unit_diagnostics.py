@@ -25,6 +25,7 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.files import write_table
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import transposed
 from isotau.convert.neuron.activation import activate
 from isotau.convert.neuron.fi_curve import FICurve, curve, evaluate
 from isotau.convert.neuron.lif_constants import PUBLISHED
@@ -95,11 +96,11 @@ def bin_units(
     binned = np.zeros((4, bins, spikes.batch, net.n))
     keep = 1 - decay_fraction(net.tau_syn, net.dt)
     leak, groups = net.v_leak - net.v_th, _curves(net)
-    z = np.zeros((spikes.batch, net.n))
+    z, w_rec = np.zeros((spikes.batch, net.n)), transposed(net.w_rec)
     i = z + net.i0
     for t in progress(range(bins * per_bin), "drives from spikes"):
         fired, drives, rates, phi = binned[:, t // per_bin]
-        i += inputs[t] @ net.w_in.T + z @ net.w_rec.T  # (L1)
+        i += inputs[t] @ net.w_in.T + z @ w_rec  # (L1)
         drive = i + leak
         z = unpack(spikes.bits[t], net.n).astype(np.float64)
         fired += z / net.dt

@@ -16,7 +16,9 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.chip.philox import noise_key
 from isotau.convert.ground import validation
+from isotau.convert.ground.sparse import values_of
 from isotau.convert.records.chip_state import ChipState
+from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.sim.engines import compiled_kernels as kernels
 from isotau.sim.engines.engine import Engine
@@ -127,6 +129,7 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
     The last few are kept, since making them takes longer than a short run. Records
     never change, so the same object is the same network.
     """
+    net = densified(net, "the compiled engine")
     padded, blocks = _padded(net.n), len(net.blocks)
     row_of = np.full((blocks, max(net.n, net.n_in)), -1, dtype=np.int64)
     table = np.zeros((5, blocks), dtype=np.int64)
@@ -139,7 +142,7 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
         stored, offset, factor = _bytes(block)
         table[:, k] = kind, offset, factor, block.weight_exp, block.delay
         # Messages as numbers meet the weights themselves: their sums need 32 bits.
-        weights = block.weights.T if kind == kernels.GRADED else stored.T
+        weights = values_of(block.weights).T if kind == kernels.GRADED else stored.T
         stack.append(_pad(weights, padded))
     keep_u = arithmetic.DECAY_UNITY - arithmetic.DU_OFFSET - net.du.astype(np.int64)
     keep_v = arithmetic.DECAY_UNITY - net.dv.astype(np.int64)
@@ -177,7 +180,7 @@ def _kind(block: WeightBlock) -> int:
 
 def _bytes(block: WeightBlock) -> tuple[np.ndarray, int, int]:
     """Return weights as bytes b, and o and f such that w = f·(b − o): (H16)."""
-    w = block.weights.astype(np.int64)
+    w = values_of(block.weights).astype(np.int64)
     # Bytes hold no sign; a mixed block's weights are even, so that halves fit.
     match block.sign_mode:
         case SignMode.EXCITATORY:

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int64
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import column_counts
 from isotau.convert.records.chip_state import ChipState, initial_state
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes, unpack
@@ -182,7 +183,7 @@ def diagnose(
         bottom, no_input, net.dv.astype(np.int64), bias
     )
     most = -(-steps // (net.refractory.astype(np.int64) + 1))  # (H17)
-    columns = [int((~block.weights.any(axis=0)).sum()) for block in net.blocks]
+    columns = [int((column_counts(block.weights) == 0).sum()) for block in net.blocks]
     weights = [p for p in report.parameters if p.name[:2] == "w_"] if report else []
     return Diagnostics(
         trials=batch,

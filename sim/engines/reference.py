@@ -3,12 +3,13 @@
 Slow, plain and the definition: other engines and Lava must give these bits.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.chip.philox import membrane_samples
+from isotau.convert.ground.sparse import transposed
 from isotau.convert.records import spikes
 from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
@@ -19,8 +20,8 @@ from isotau.sim.engines.run import EngineJob, Recording
 class Registers(NamedTuple):
     """A network's numbers as the step uses them: int64, biases and threshold scaled."""
 
-    blocks: list[tuple[WeightBlock, np.ndarray]]
-    """Each connection with its weights as float64, pre × post."""
+    blocks: list[tuple[WeightBlock, Any]]
+    """Each connection with its weights as float64, pre × post, dense or sparse."""
     du: np.ndarray
     dv: np.ndarray
     bias: np.ndarray
@@ -41,7 +42,7 @@ class StepResult(NamedTuple):
 def registers(net: FixedPointNetwork) -> Registers:
     """Return the network's registers, ready for `step`."""
     return Registers(
-        blocks=[(b, np.ascontiguousarray(b.weights.T, np.float64)) for b in net.blocks],
+        blocks=[(b, transposed(b.weights)) for b in net.blocks],
         du=net.du.astype(np.int64),
         dv=net.dv.astype(np.int64),
         bias=arithmetic.effective_bias(net.bias_mant, net.bias_exp),
@@ -120,7 +121,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
 
 
 def _delivered(
-    block: WeightBlock, weights: np.ndarray, fired: np.ndarray, messages: np.ndarray
+    block: WeightBlock, weights: Any, fired: np.ndarray, messages: np.ndarray
 ) -> np.ndarray:
     """Return what one connection hands over, trial × neuron: (H12), (H13).
 

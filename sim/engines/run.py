@@ -8,6 +8,7 @@ from jaxtyping import Int32, Int64, UInt8
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import transposed
 from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
@@ -103,7 +104,7 @@ def count_payloads(
         # Spikes add up to less than 2^8 · 2^14: only numbers take a sum so far.
         if block.source != "input" or block.binary:
             continue
-        weights = block.weights.T.astype(np.float64)
+        weights = transposed(block.weights)
         factor = 2.0 ** max(block.weight_exp, 0)
         for sent in messages:
             # float64 is exact here: see `engine.MAX_COLUMNS`

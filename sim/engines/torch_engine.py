@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from isotau.convert.chip import arithmetic, torch_step
+from isotau.convert.ground.sparse import transposed
 from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import resets
 from isotau.convert.simulate import chip_tensors
@@ -129,7 +130,7 @@ def may_wrap(job: EngineJob) -> bool:
         loud = block.source == "input" and not block.binary
         times = payload[block.pre] if loud else np.ones(len(block.pre), dtype=np.int64)
         # every source at its loudest, every weight positive: the most there can be
-        total = np.abs(block.weights.astype(np.int64)) @ times
+        total = times @ abs(transposed(block.weights, np.int64))
         most = max(most, total.max())
         arriving += total * 2.0**block.weight_exp + 1
     gain = arriving * (1 << arithmetic.INPUT_SHIFT)

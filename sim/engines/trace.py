@@ -19,6 +19,7 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import values_of
 from isotau.convert.records.chip_state import initial_state
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, resets
 from isotau.sim.engines import reference
@@ -270,7 +271,7 @@ def _best(
     # rows near a spike and its reset.
     calm = np.convolve(trace.spike, np.ones(int(neuron.refractory[0]) + 3)) == 0
     kinks = np.diff(trace.v, 2, prepend=(0, 0)) * calm[: len(trace.v)]
-    sign = np.sign(sum(int(block.weights.sum()) for block in neuron.blocks))
+    sign = np.sign(sum(int(values_of(b.weights).sum()) for b in neuron.blocks))
     sent = sign * (trace.input - trace.input.mean())
     matches = [float(kinks @ np.roll(sent, lag)) for lag in lags]
     scale = max(map(abs, matches)) or 1.0

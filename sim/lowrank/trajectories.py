@@ -17,6 +17,7 @@ from jaxtyping import Float64, Int64
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import transposed
 from isotau.convert.records.fixedpoint import (
     FixedPointNetwork,
     WeightBlock,
@@ -81,10 +82,10 @@ def _of_lif(
     """Yield i ← i e^(−dt/τ_syn) + W_in x + W_rec z, with z the spikes before."""
     keep = 1 - decay_fraction(net.tau_syn, net.dt)
     i = np.tile(net.i0, (spikes.batch, 1)) if i0 is None else i0
-    fired = np.zeros((spikes.batch, net.n))
+    fired, w_rec = np.zeros((spikes.batch, net.n)), transposed(net.w_rec)
     for t in range(spikes.steps):
         # (L1): jump, hand over, decay; spikes of a step arrive in the next.
-        i = i + inputs[t] @ net.w_in.T + fired @ net.w_rec.T
+        i = i + inputs[t] @ net.w_in.T + fired @ w_rec
         yield i
         i = i * keep
         fired = unpack(spikes.bits[t], net.n).astype(np.float64)
@@ -101,7 +102,7 @@ def _of_chip(
         # The chip decays u before it adds; where du is full, nothing is left of it.
         keep = 1 - (du + arithmetic.DU_OFFSET) / arithmetic.DECAY_UNITY
         u = np.rint(i0 * volt / np.where(keep > 0, keep, 1.0)).astype(np.int64)
-    weights = [np.ascontiguousarray(b.weights.T, np.float64) for b in net.blocks]
+    weights = [transposed(block.weights) for block in net.blocks]
     ring = np.zeros((net.slots, spikes.batch, net.n), dtype=np.int64)
     for t in range(spikes.steps):
         # The chip's own arithmetic, wrap-around included: (H1) to (H5) in order.

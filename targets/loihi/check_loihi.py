@@ -9,6 +9,7 @@ import numpy as np
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground.errors import DoesNotFit, Finding, error, info, warning
+from isotau.convert.ground.sparse import Weights, values_of, with_values
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
 from isotau.convert.records.rate import RateRNN
@@ -304,10 +305,11 @@ def sketch(net: LIFNetwork) -> FixedPointNetwork:
     )
 
 
-def _full(weights: np.ndarray) -> np.ndarray:
+def _full(weights: Weights) -> Weights:
     """Return weights, the largest scaled to the largest mantissa."""
-    peak = np.abs(weights).max()
-    return weights if peak == 0 else weights * (255 / peak)
+    values = values_of(weights)
+    peak = np.abs(values).max(initial=0)
+    return weights if peak == 0 else with_values(weights, values * (255 / peak))
 
 
 def _register(tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
@@ -372,9 +374,9 @@ def _of_weights(net: LIFNetwork) -> Iterator[Finding]:
     blocks = sketch(net).blocks
     sources = (("input", "w_in", net.w_in), ("recurrent", "w_rec", net.w_rec))
     for source, name, weights in sources:
-        number = np.count_nonzero(weights)
+        number = np.count_nonzero(values_of(weights))
         # As `sketch` scales them, which is the largest scale that keeps the peak.
-        mantissas = [b.weights for b in blocks if b.source == source]
+        mantissas = [values_of(b.weights) for b in blocks if b.source == source]
         lost = number - sum(map(np.count_nonzero, mantissas))
         if lost:
             severity = warning if lost > FEW * number else info

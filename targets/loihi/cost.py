@@ -17,7 +17,14 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
 from isotau.targets.loihi.limits import Chip, Figure, Operations
 from isotau.targets.loihi.place import Placement, place
-from isotau.targets.loihi.traffic import Reach, hops, reach, spike_counts, traffic
+from isotau.targets.loihi.traffic import (
+    Reach,
+    hops,
+    members,
+    reach,
+    spike_counts,
+    traffic,
+)
 
 LEAVES_OUT = (
     "the embedded processors and the host, which feed input and read spikes",
@@ -301,12 +308,12 @@ def duration(
         reached: what an event of a neuron, and of a channel, does on each core.
     """
     recurrent, inputs = reached
-    on_core = (placement.core[:, None] == np.arange(placement.cores)).astype(float)
+    on_core = members(placement, np.ones(len(placement.core)))
     neurons = on_core.sum(axis=0)
-    sending = on_core * recurrent.lists.sum(axis=1)[:, None]
+    sending = members(placement, recurrent.lists.sum(axis=1))
     low = high = 0.0
     # A few steps at a time: the unpacked raster of a long run may not fit the memory.
-    for z, x in _chunks(spikes, messages, len(inputs.lists)):
+    for z, x in _chunks(spikes, messages, inputs.lists.shape[0]):
         active = z @ on_core  # rows: a step of a trial; columns: cores
         quiet = neurons - active
         updates = of.silent_update_s.low * quiet + of.spiking_update_s.low * active

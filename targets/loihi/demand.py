@@ -8,6 +8,7 @@ nengo-loihi 1.1.0 does (`block.py`, `SynapseConfig.bits_per_axon`): 64 synapses 
 header, and each such part is rounded up to whole words.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 from jaxtyping import Int64, Integer
 
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import column_counts, row_counts, row_lists
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.targets.loihi.limits import Chip
 
@@ -91,17 +93,30 @@ def lists(
             without any needs no list.
         neurons: neurons on the core.
     """
+    return lists_of_lengths(chip, block, np.bincount(counts), neurons)
+
+
+def lists_of_lengths(
+    chip: Chip, block: WeightBlock, lengths: Integer[np.ndarray, " lengths"], n: int
+) -> Lists:
+    """Return what the lists of a block take on a core.
+
+    Args:
+        chip: whose memory it is.
+        block: the connection.
+        lengths: how many columns have 0, 1, 2, … weights that are not 0 on the core.
+        n: neurons on the core.
+    """
     # A source that no neuron of the core listens to has no list there.
-    present = counts[counts > 0]
+    number = int(lengths[1:].sum())
     entry = weight_bits(chip, block) + delay_bits(block)
     # Dense: an entry for every neuron of the core, zeros included.
-    whole = np.full(len(present), neurons)
+    whole = int(list_bits(chip, np.array([n]), entry)[0])
+    each = list_bits(chip, np.arange(len(lengths)), entry + index_bits(chip, n))
     return Lists(
-        dense_bits=int(list_bits(chip, whole, entry).sum()),
-        sparse_bits=int(
-            list_bits(chip, present, entry + index_bits(chip, neurons)).sum()
-        ),
-        number=len(present),
+        dense_bits=number * whole,
+        sparse_bits=int(lengths[1:] @ each[1:]),
+        number=number,
     )
 
 
@@ -190,9 +205,8 @@ def demand(net: FixedPointNetwork, chip: Chip) -> Demand:
     # State lies in the synapse memory on Loihi 2; on Loihi 1 this is 0.
     memory += chip.neuron_bits
     for block in net.blocks:
-        present = block.weights != 0  # post × pre
         # Nonzero weights: a zero is no synapse in a sparse list.
-        ends = present.sum(axis=1)
+        ends = row_counts(block.weights)
         entry = weight_bits(chip, block) + delay_bits(block)
         # On a core of its own each synapse has a list to itself.
         memory += ends * list_bits(chip, np.ones(1, np.int64), entry)[0]
@@ -200,7 +214,7 @@ def demand(net: FixedPointNetwork, chip: Chip) -> Demand:
         fan_in += ends
         # Only neurons have output axons; channels are fed from outside.
         if block.source == "recurrent":
-            starts = present.sum(axis=0)
+            starts = column_counts(block.weights)
             np.add.at(fan_out, block.pre, starts)
             np.add.at(out_axons, block.pre, starts > 0)
     return Demand(
@@ -227,21 +241,22 @@ def compartment_profiles(net: FixedPointNetwork) -> Int64[np.ndarray, " n"]:
 
 
 def _block(chip: Chip, block: WeightBlock) -> BlockDemand:
-    present = block.weights != 0
+    starts, columns = row_lists(block.weights)
     dense = sparse = 0
     # Lists are cut at cores: here the neurons in order, as many as a core holds.
-    for start in range(0, len(present), chip.neurons):
-        part = present[start : start + chip.neurons]
-        needs = lists(chip, block, part.sum(axis=0), len(part))
+    for first in range(0, block.n, chip.neurons):
+        last = min(first + chip.neurons, block.n)
+        counts = np.bincount(columns[starts[first] : starts[last]])
+        needs = lists(chip, block, counts, last - first)
         dense += needs.dense_bits
         sparse += needs.sparse_bits
     return BlockDemand(
         source=block.source,
-        synapses=int(present.sum()),
-        entries=present.size,
+        synapses=len(columns),
+        entries=math.prod(block.weights.shape),
         weight_bits=weight_bits(chip, block),
         delay_bits=delay_bits(block),
-        axons=int(present.any(axis=0).sum()),
+        axons=int((column_counts(block.weights) > 0).sum()),
         dense_bits=dense,
         sparse_bits=sparse,
     )

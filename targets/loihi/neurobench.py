@@ -4,12 +4,21 @@ Definitions: Yik et al. 2025, doi:10.1038/s41467-025-56739-4, and the harness
 `neurobench` 2.3.0, whose results are keyed by these names. Means are per trial.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int32, Integer
 
-from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.ground.sparse import (
+    SparseWeights,
+    Weights,
+    added,
+    column_counts,
+    sparse_weights,
+    spread,
+)
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.spikes import Spikes
 from isotau.targets.loihi.traffic import spike_counts
 
@@ -74,10 +83,11 @@ def neurobench(
         # Unlike 1 an input has to be multiplied.
         kind = "MACs" if (source, delay) in graded else "ACs"
         # An event adds the nonzero weights of its column.
-        operations[f"Effective_{kind}"] += float(present.sum(axis=0) @ events)
-        operations["Dense"] += float(present.size * spikes.steps)
-        zeros += int(present.size - np.count_nonzero(present))
-        weights += present.size
+        operations[f"Effective_{kind}"] += float(column_counts(present) @ events)
+        entries = math.prod(present.shape)
+        operations["Dense"] += float(entries * spikes.steps)
+        zeros += entries - int(column_counts(present).sum())
+        weights += entries
     return {
         "Footprint": _footprint(net, weights, readout),
         "ParameterCount": weights + net.n + net.n_out * readout,
@@ -88,18 +98,29 @@ def neurobench(
     }
 
 
-def _layers(net: FixedPointNetwork, readout: bool) -> dict[tuple[str, int], np.ndarray]:
+def _layers(net: FixedPointNetwork, readout: bool) -> dict[tuple[str, int], Weights]:
     """Return which weights of each layer are not 0, by source and delay."""
-    layers: dict[tuple[str, int], np.ndarray] = {}
+    parts: dict[tuple[str, int], list[WeightBlock]] = {}
     for block in net.blocks:
-        width = net.n_in if block.source == "input" else net.n
-        key = (block.source, block.delay)
         # Blocks of one source and delay are parts of one matrix.
-        layers.setdefault(key, np.zeros((net.n, width), dtype=bool))
-        layers[key][:, block.pre] |= block.weights != 0
+        parts.setdefault((block.source, block.delay), []).append(block)
+    layers = {key: _present(net, key[0], blocks) for key, blocks in parts.items()}
     if readout:
         layers["readout", 0] = net.w_out != 0
     return layers
+
+
+def _present(net: FixedPointNetwork, source: str, blocks: list[WeightBlock]) -> Weights:
+    """Return which weights of some blocks of one source are not 0."""
+    width = net.n_in if source == "input" else net.n
+    if any(isinstance(block.weights, SparseWeights) for block in blocks):
+        # Ones, not weights, so that no two of them add up to 0.
+        sparse = [(sparse_weights(block.weights), block.pre) for block in blocks]
+        return added([spread(w, np.ones(w.data.size), pre, width) for w, pre in sparse])
+    present = np.zeros((net.n, width), dtype=bool)
+    for block in blocks:
+        present[:, block.pre] |= block.weights != 0
+    return present
 
 
 def _graded(net: FixedPointNetwork, messages: np.ndarray) -> set[tuple[str, int]]:

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Int64
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import row_lists
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.loihi import demand as synapses
 from isotau.targets.loihi.demand import Demand, demand
@@ -70,12 +71,28 @@ class Placement:
 
 
 class _Core(NamedTuple):
-    """A core while it fills: its neurons, and for each block their inputs' synapses."""
+    """What counts of a core, however it came to its neurons."""
 
-    neurons: list[int]
-    counts: list[np.ndarray]
+    n: int
+    lengths: list[np.ndarray]
+    """For each block how many sources have 0, 1, 2, … synapses on the core."""
     profiles: frozenset[int]
     thresholds: frozenset[int]
+
+
+class _Net(NamedTuple):
+    """A network as it is placed: what its neurons need, and whom they listen to."""
+
+    net: FixedPointNetwork
+    chip: Chip
+    needs: Demand
+    inputs: list[tuple[np.ndarray, np.ndarray]]
+    """For each block where each neuron's synapses begin, and their columns."""
+
+    def columns(self, block: int, neurons: Sequence[int]) -> np.ndarray:
+        """Return the columns of a block that end at some neurons, one after another."""
+        starts, columns = self.inputs[block]
+        return np.concatenate([columns[starts[j] : starts[j + 1]] for j in neurons])
 
 
 class _Closed(NamedTuple):
@@ -104,17 +121,18 @@ def place(net: FixedPointNetwork, chip: Chip, *, chips: int | None = 1) -> Place
     problems = misfits(needs, chip)
     if problems:
         raise DoesNotFit(" | ".join(problems))
-    full = _split(net, chip, _fill(net, chip, needs), chips)
+    known = _Net(net, chip, needs, [row_lists(block.weights) for block in net.blocks])
+    full = _split(known, _fill(known), chips)
     core = np.empty(net.n, dtype=np.int64)
     # Cores are numbered as they were filled: neighbours in order share a core.
     for number, closed in enumerate(full):
         core[closed.neurons] = number
     # Counted anew from the neurons: splitting has changed what cores hold.
-    ends = [_core(net, needs, closed.neurons) for closed in full]
-    uses = [_use(net, chip, end) for end in ends]
+    ends = [_core(known, closed.neurons) for closed in full]
+    uses = [_use(known, end) for end in ends]
     totals = {name: np.array([use[name] for use in uses]) for name in uses[0]}
-    totals["out_axons"] = _out_axons(net, full)
-    dense = [[part.dense for part in _lists(net, chip, end)] for end in ends]
+    totals["out_axons"] = _out_axons(known, full)
+    dense = [[part.dense for part in _lists(known, end)] for end in ends]
     return Placement(
         chip=chip,
         core=core,
@@ -148,63 +166,104 @@ def _alone(chip: Chip, name: str, number: int, neuron: int) -> str:
     )
 
 
-def _fill(net: FixedPointNetwork, chip: Chip, needs: Demand) -> list[_Closed]:
+class _Filling:
+    """A core while it fills.
+
+    Its counts change in place: to count all of its neurons again for each new one would
+    take n² times longer, and to copy the counts of all sources N times.
+    """
+
+    def __init__(self, known: _Net) -> None:
+        self.known = known
+        self.neurons: list[int] = []
+        self.counts = [np.zeros(len(b.pre), np.int64) for b in known.net.blocks]
+        self.core = _Core(0, [np.zeros(1, np.int64)] * len(self.counts), *_NONE)
+
+    def joined(self, neuron: int) -> _Core:
+        """Return what counts of the core if a neuron came on it."""
+        needs, lengths = self.known.needs, []
+        for k, (counts, before) in enumerate(
+            zip(self.counts, self.core.lengths, strict=True)
+        ):
+            # Every list that the neuron is on becomes one longer.
+            own = counts[self.known.columns(k, [neuron])]
+            after = np.zeros(len(before) + 1, np.int64)
+            after[:-1] = before
+            after += np.bincount(own + 1, minlength=len(after))
+            after[1:-1] -= np.bincount(own, minlength=len(before))[1:]
+            lengths.append(after)
+        return _Core(
+            self.core.n + 1,
+            lengths,
+            self.core.profiles | {int(needs.compartment_profile[neuron])},
+            self.core.thresholds | {int(needs.threshold_profile[neuron])},
+        )
+
+    def take(self, neuron: int, core: _Core) -> None:
+        """Put a neuron on the core, which is then as `joined` says."""
+        self.neurons.append(neuron)
+        self.core = core
+        for k, counts in enumerate(self.counts):
+            counts[self.known.columns(k, [neuron])] += 1
+
+
+_NONE: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+
+
+def _fill(known: _Net) -> list[_Closed]:
     """Return neurons on cores that break no limit but perhaps that of output axons."""
+    needs = known.needs
     # The last key is the first to sort by. Neurons of a population so stay together.
     order = np.lexsort(
-        (needs.threshold_profile, needs.compartment_profile, net.population)
+        (needs.threshold_profile, needs.compartment_profile, known.net.population)
     )
     full: list[_Closed] = []
-    core: _Core | None = None
+    filling = _Filling(known)
     for neuron in order.tolist():
         # Greedy, in order: no neuron comes back to a core that was closed, which keeps
         # the time linear and populations together.
-        fresh = _core(net, needs, [neuron])
-        if core is not None:
-            joined = _join(core, fresh)
-            broken = _broken(chip, _use(net, chip, joined))
-            if not broken:
-                core = joined
-                continue
-            full.append(_Closed(core.neurons, broken))
-        core = fresh
-        use = _use(net, chip, core)
-        broken = _broken(chip, use)
+        joined = filling.joined(neuron)
+        broken = _broken(known.chip, _use(known, joined))
+        if broken and filling.neurons:
+            full.append(_Closed(filling.neurons, broken))
+            filling = _Filling(known)
+            joined = filling.joined(neuron)
+            broken = _broken(known.chip, _use(known, joined))
         if broken:
-            raise DoesNotFit(_alone(chip, broken, use[broken], neuron))
-    return [*full, _Closed(core.neurons if core else [], "")]
+            number = _use(known, joined)[broken]
+            raise DoesNotFit(_alone(known.chip, broken, number, neuron))
+        filling.take(neuron, joined)
+    return [*full, _Closed(filling.neurons, "")]
 
 
-def _core(net: FixedPointNetwork, needs: Demand, neurons: list[int]) -> _Core:
+def _core(known: _Net, neurons: list[int]) -> _Core:
+    """Return what counts of a core with some neurons."""
+    lengths = [
+        np.bincount(
+            np.bincount(known.columns(k, neurons), minlength=len(block.pre)),
+            minlength=len(neurons) + 1,
+        )
+        for k, block in enumerate(known.net.blocks)
+    ]
     return _Core(
-        neurons,
-        [np.count_nonzero(block.weights[neurons], axis=0) for block in net.blocks],
-        frozenset(needs.compartment_profile[neurons].tolist()),
-        frozenset(needs.threshold_profile[neurons].tolist()),
+        len(neurons),
+        lengths,
+        frozenset(known.needs.compartment_profile[neurons].tolist()),
+        frozenset(known.needs.threshold_profile[neurons].tolist()),
     )
 
 
-def _join(core: _Core, fresh: _Core) -> _Core:
-    # By sums: to count all neurons again for each new one would take n² times longer.
-    return _Core(
-        core.neurons + fresh.neurons,
-        [a + b for a, b in zip(core.counts, fresh.counts, strict=True)],
-        core.profiles | fresh.profiles,
-        core.thresholds | fresh.thresholds,
-    )
-
-
-def _lists(net: FixedPointNetwork, chip: Chip, core: _Core) -> list[synapses.Lists]:
+def _lists(known: _Net, core: _Core) -> list[synapses.Lists]:
     return [
-        synapses.lists(chip, block, counts, len(core.neurons))
-        for block, counts in zip(net.blocks, core.counts, strict=True)
+        synapses.lists_of_lengths(known.chip, block, lengths, core.n)
+        for block, lengths in zip(known.net.blocks, core.lengths, strict=True)
     ]
 
 
-def _use(net: FixedPointNetwork, chip: Chip, core: _Core) -> dict[str, int]:
+def _use(known: _Net, core: _Core) -> dict[str, int]:
     """Return what a core uses of each limit; its output axons depend on the others."""
-    n = len(core.neurons)
-    pairs = zip(net.blocks, _lists(net, chip, core), strict=True)
+    n, chip = core.n, known.chip
+    pairs = zip(known.net.blocks, _lists(known, core), strict=True)
     # A block without a synapse on this core takes none of its axons or formats.
     present = [(block, lists) for block, lists in pairs if lists.number]
     # Lists that agree in all of this share a format; sparse ones also name neurons.
@@ -239,31 +298,28 @@ def _broken(chip: Chip, use: dict[str, int]) -> str:
     return ""
 
 
-def _out_axons(
-    net: FixedPointNetwork, full: Sequence[_Closed]
-) -> Int64[np.ndarray, " cores"]:
+def _out_axons(known: _Net, full: Sequence[_Closed]) -> Int64[np.ndarray, " cores"]:
     """Return the lists that the neurons of each core feed, on all cores."""
-    fed = np.zeros(net.n, dtype=np.int64)
-    for block in net.blocks:
+    fed = np.zeros(known.net.n, dtype=np.int64)
+    for k, block in enumerate(known.net.blocks):
         # Input channels are sent by an embedded processor, whose axons are its own.
         if block.source == "recurrent":
             for closed in full:
-                fed[block.pre] += block.weights[closed.neurons].any(axis=0)
+                fed[block.pre[np.unique(known.columns(k, closed.neurons))]] += 1
     return np.array([fed[closed.neurons].sum() for closed in full])
 
 
-def _split(
-    net: FixedPointNetwork, chip: Chip, full: list[_Closed], chips: int | None
-) -> list[_Closed]:
+def _split(known: _Net, full: list[_Closed], chips: int | None) -> list[_Closed]:
     """Return the cores, halved where they send to more lists than they may.
 
     Raises:
         DoesNotFit: a single neuron does, or there are too few cores.
     """
+    chip = known.chip
     while True:
         _enough(chip, full, chips)
         most = chip.out_axons
-        out = _out_axons(net, full)
+        out = _out_axons(known, full)
         # Halves feed more lists in all, so that each round is counted anew.
         if most is None or (out <= most).all():
             return full

@@ -5,8 +5,10 @@ from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.sparse import csr_array
 
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import columns_of, sparse_weights
 from isotau.convert.records import spikes as packed
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
@@ -19,35 +21,40 @@ from isotau.targets.loihi.place import Placement
 class Reach:
     """What one event of a source does on each core; pre × core, whole numbers.
 
+    Arrays are scipy's CSR: most sources reach few of many cores.
+
     Attributes:
         synapses: synapses that are not 0.
         entries: entries of synapse lists that are read; dense lists hold zeros, too.
         lists: lists that are fed, each by a message of its own.
     """
 
-    synapses: Float64[np.ndarray, "pre cores"]
-    entries: Float64[np.ndarray, "pre cores"]
-    lists: Float64[np.ndarray, "pre cores"]
+    synapses: csr_array
+    entries: csr_array
+    lists: csr_array
 
 
 def reach(net: FixedPointNetwork, placement: Placement, source: str) -> Reach:
     """Return what an event of each neuron ("recurrent") or channel ("input") does."""
-    pre = net.n if source == "recurrent" else net.n_in
-    effect = Reach(*np.zeros((3, pre, placement.cores)))
-    members = [np.flatnonzero(placement.core == k) for k in range(placement.cores)]
+    shape = (net.n if source == "recurrent" else net.n_in, placement.cores)
+    synapses, entries, lists = (csr_array(shape) for _ in range(3))
+    on_core = np.bincount(placement.core, minlength=placement.cores)
     for number, block in enumerate(net.blocks):
         if block.source != source:
             continue
-        for core, neurons in enumerate(members):
-            # Per core: a spike is one message to each core that listens.
-            counts = np.count_nonzero(block.weights[neurons], axis=0)
-            fed = counts > 0
-            dense = placement.dense[number, core]
-            effect.synapses[block.pre, core] += counts
-            # A dense list is read in full, with the zeros in it.
-            effect.entries[block.pre, core] += len(neurons) * fed if dense else counts
-            effect.lists[block.pre, core] += fed
-    return effect
+        own = sparse_weights(block.weights)
+        # Per core: a spike is one message to each core that listens.
+        places = (block.pre[columns_of(own)], placement.core[own.indices])
+        # Synapses of one source on one core come together: a list.
+        counts = csr_array((np.ones(own.data.size), places), shape=shape)
+        counts.sum_duplicates()
+        fed, core = counts.copy(), counts.indices
+        fed.data[:] = 1
+        # A dense list is read in full, with the zeros in it.
+        read, dense = counts.copy(), placement.dense[number, core]
+        read.data[:] = np.where(dense, on_core[core], counts.data)
+        synapses, entries, lists = synapses + counts, entries + read, lists + fed
+    return Reach(synapses, entries, lists)
 
 
 def spike_counts(spikes: Spikes) -> Float64[np.ndarray, " n"]:
@@ -63,10 +70,15 @@ def traffic(
     net: FixedPointNetwork, placement: Placement, spikes: Spikes
 ) -> Float64[np.ndarray, "cores cores"]:
     """Return messages per trial from each core (row) to each core (column)."""
-    sent = spike_counts(spikes)[:, None] * reach(net, placement, "recurrent").lists
-    flow = np.zeros((placement.cores, placement.cores))
-    np.add.at(flow, placement.core, sent)  # (D3)
-    return flow
+    lists = reach(net, placement, "recurrent").lists
+    return (members(placement, spike_counts(spikes)).T @ lists).toarray()  # (D3)
+
+
+def members(placement: Placement, numbers: Float64[np.ndarray, " n"]) -> csr_array:
+    """Return neuron × core: the number of each neuron in the column of its core."""
+    n = len(placement.core)
+    places = (numbers, placement.core, np.arange(n + 1))
+    return csr_array(places, shape=(n, placement.cores))
 
 
 def tile(chip: Chip, core: int) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from isotau.convert.ground.errors import (
     of_severity,
     warning,
 )
+from isotau.convert.records.dense_form import findings_of_form
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
@@ -28,7 +29,7 @@ def check_nir(net: Network) -> list[Finding]:
         message = f"got a rate network ({net.activation}), need spiking neurons"
         return [error("activation", message, "convert it first (`isotau convert`)")]
     if isinstance(net, LIFNetwork):
-        return [*_of_neurons(net), *_of_form(net)]
+        return [*findings_of_form(net), *_of_neurons(net), *_of_form(net)]
     integers = warning(
         "integers",
         "got states of 24 bits, truncated every step; need real numbers",

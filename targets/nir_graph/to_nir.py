@@ -18,6 +18,7 @@ from jaxtyping import Float64
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import CannotExport, Severity, of_severity
 from isotau.convert.ground.files import atomic
+from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.stage import SpikingNetwork
@@ -106,6 +107,7 @@ def to_nir(
     scales = {}
     if isinstance(net, FixedPointNetwork):
         scales, net = _scales(net), dequantize(net)
+    net = densified(net, "a NIR graph")
     written = _in_units_of(style, net)
     nodes, edges = _loop(written, style, scheme)
     if style.readout:

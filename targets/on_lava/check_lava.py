@@ -6,6 +6,8 @@ import numpy as np
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground.errors import DoesNotFit, Finding, error, info, warning
+from isotau.convert.ground.sparse import values_of
+from isotau.convert.records.dense_form import findings_of_form
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
@@ -39,6 +41,7 @@ def check_lava(net: Network, *, chip: str = "loihi2") -> list[Finding]:
     if isinstance(net, LIFNetwork):
         return [_stage("LIF network", "isotau quantize"), *_of_lif(net)]
     return [
+        *findings_of_form(net),
         *_of_neurons(net),
         *_of_profiles(net),
         *_of_blocks(net, chip),
@@ -144,7 +147,7 @@ def _of_blocks(net: FixedPointNetwork, chip: str) -> Iterator[Finding]:
     several = _kinds(net.du, net.dv, net.vth) > 1
     for k, block in enumerate(net.blocks):
         place = f"blocks[{k}]"
-        if not block.weights.any():
+        if not values_of(block.weights).any():
             message = "weights: got zeros alone, need one that is not for a connection"
             yield info(place, message, "left out, which changes nothing")
             continue

@@ -16,6 +16,7 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.ground import files, validation
 from isotau.convert.ground.errors import describe_findings
 from isotau.convert.records import storage
+from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.loihi.limits import CHIPS
 from isotau.targets.on_lava.check_lava import check_lava
@@ -104,6 +105,7 @@ def export_lava(
             f"folder: got {target}, which holds what isotau has not written, need a "
             "new or empty one; pass overwrite=True to write into it"
         )
+    net = densified(net, "Lava")
     texts = _texts(net, chip)
     networks = {"network.npz": net}
     if not _own_neuron(net):  # which no chip has

@@ -24,6 +24,7 @@ from isotau.convert.ground.errors import (
     warning,
 )
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.sparse import per_row, row_sums, values_of, with_values
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.to_fixed.quantize import fit_bias
 from isotau.targets.on_lava.lava_clusters import (
@@ -85,42 +86,47 @@ def scale_rows(
     blocks: list[WeightBlock] = []
     squares, total, clipped = np.zeros((3, net.n))
     for block in net.blocks:
-        exact = block.weights * factors[:, None]
-        parts, beyond = _scaled(block, exact)
-        blocks += parts
+        exact = values_of(block.weights) * per_row(block.weights, factors)
+        cut, beyond = _scaled(block, exact)
+        blocks += [
+            replace(
+                block,
+                weights=with_values(block.weights, values),
+                weight_exp=exponent,
+            )
+            for exponent, values in cut
+        ]
         # In the block's own unit, then all blocks in one, that of exponent 0.
         rounded = sum(
-            2.0 ** (p.weight_exp - block.weight_exp) * p.weights for p in parts
+            2.0 ** (exponent - block.weight_exp) * values for exponent, values in cut
         )
         unit = 4.0**block.weight_exp
-        squares += unit * ((rounded - exact) ** 2).sum(axis=1)
-        total += unit * (exact**2).sum(axis=1)
-        clipped += beyond.sum(axis=1)
+        squares += unit * row_sums(block.weights, (rounded - exact) ** 2)
+        total += unit * row_sums(block.weights, exact**2)
+        clipped += row_sums(block.weights, beyond)
     error = np.sqrt(squares / np.where(total > 0, total, 1.0))
     return replace(net, blocks=tuple(blocks)), error, clipped.astype(np.int64)
 
 
 def _scaled(
-    block: WeightBlock, exact: Float64[np.ndarray, "n pre"]
-) -> tuple[list[WeightBlock], np.ndarray]:
-    """Return exact mantissas as a block, those too large for it as another one.
+    block: WeightBlock, exact: np.ndarray
+) -> tuple[list[tuple[int, np.ndarray]], np.ndarray]:
+    """Return exponent and mantissas, of those too large for it another pair.
 
     The second value marks what is too large for any exponent, and is clipped.
     """
     fitting, beyond = _on_grid(block, exact)
     room = arithmetic.WEIGHT_EXP_MAX - block.weight_exp
     if not beyond.any() or not room:
-        return [replace(block, weights=fitting)], beyond
+        return [(block.weight_exp, fitting)], beyond
     # The smallest exponent that holds the largest of them; a mantissa has eight bits.
     more = min(int(np.ceil(np.log2(np.abs(exact[beyond]).max() / 256))) + 1, room)
     large, still = _on_grid(block, np.where(beyond, exact, 0.0) / 2.0**more)
-    second = replace(block, weights=large, weight_exp=block.weight_exp + more)
-    return [replace(block, weights=np.where(beyond, 0, fitting)), second], still
+    first = (block.weight_exp, np.where(beyond, 0, fitting))
+    return [first, (block.weight_exp + more, large)], still
 
 
-def _on_grid(
-    block: WeightBlock, exact: Float64[np.ndarray, "n pre"]
-) -> tuple[np.ndarray, np.ndarray]:
+def _on_grid(block: WeightBlock, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest weights of a block's grid, and which had to be clipped."""
     step = arithmetic.grid_step(block.num_weight_bits, block.sign_mode)
     nearest = (step * np.rint(exact / step)).astype(np.int64)  # (F18)

@@ -1,5 +1,6 @@
 """Running a `FixedPointNetwork` in Lava, under a time limit."""
 
+import math
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.supervision import Unfinished, supervise
 from isotau.convert.records import storage
+from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
 from isotau.targets.loihi.limits import CHIPS
@@ -99,7 +101,7 @@ def run_lava(
     )
     with tempfile.TemporaryDirectory(prefix="isotau-lava-") as scratch:
         folder = Path(scratch)
-        storage.save(net, folder / lava_child.NETWORK)
+        storage.save(densified(net, "Lava"), folder / lava_child.NETWORK)
         np.savez(folder / lava_child.JOB, **job)
         passing = iter(progress(range(steps), "Lava"))
         wall_s = _watch(folder, limit, _follow(passing, folder / lava_child.PASSED))
@@ -132,7 +134,7 @@ def time_limit(net: FixedPointNetwork, steps: int, batch: int) -> float:
     neurons = batch * net.n
     synapses_s = sum(
         batch
-        * block.weights.size
+        * math.prod(block.weights.shape)
         * (1e-6 + 1e-8 * block.delay if block.delay else 1e-8)
         for block in net.blocks
     )

@@ -1,9 +1,11 @@
 """What an ONNX file cannot hold of a network, and what it needs to run."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from isotau.convert.ground.errors import Finding, error, info, warning
+from isotau.convert.records.dense_form import findings_of_form
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
@@ -34,16 +36,20 @@ def check_onnx(net: Network) -> list[Finding]:
             "FixedPointNetwork"
         )
     # What may be an error comes first.
-    checks: tuple[Any, ...] = (_of_size, *kinds[type(net)], _of_runtime)
+    checks: tuple[Any, ...] = (
+        *(findings_of_form, _of_size),
+        *kinds[type(net)],
+        _of_runtime,
+    )
     return [finding for check in checks for finding in check(net)]
 
 
 def _of_size(net: Network) -> Iterator[Finding]:
     fixed = isinstance(net, FixedPointNetwork)
     if isinstance(net, FixedPointNetwork):
-        size = sum(block.weights.size for block in net.blocks)  # a byte each
+        size = sum(math.prod(b.weights.shape) for b in net.blocks)  # a byte each
     else:
-        size = 8 * (net.w_rec.size + net.w_in.size + net.w_out.size)
+        size = 8 * (net.n * net.n + net.w_in.size + net.w_out.size)
     if size + OVERHEAD <= MAX_BYTES:
         return
     # Floats of half the size may fit, bytes of integers have no smaller type.

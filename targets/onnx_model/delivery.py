@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from isotau.convert.chip.arithmetic import SignMode
+from isotau.convert.ground.sparse import row_sums, values_of
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.targets.onnx_model.graph import Graph
 
@@ -56,7 +57,7 @@ def load_weights(graph: Graph, net: FixedPointNetwork) -> list[str]:
     """
     loaded = []
     for k, block in enumerate(net.blocks):
-        if not block.weights.any():
+        if not values_of(block.weights).any():
             loaded.append("")  # it would deliver zeros
             continue
         # Bytes in the file for both kinds of block; payloads widen them when loaded.
@@ -123,7 +124,7 @@ def wrapped(graph: Graph, sent: Sent) -> str:
 
 def _bytes(block: WeightBlock) -> np.ndarray:
     """Return a block's weights as bytes, source × neuron; see `_factor`."""
-    divided = block.weights.T // _factor(block)
+    divided = values_of(block.weights).T // _factor(block)
     return divided.astype(np.int8 if block.sign_mode is SignMode.MIXED else np.uint8)
 
 
@@ -141,7 +142,8 @@ def _spike_sum(graph: Graph, block: WeightBlock, weights: str, spikes: str) -> S
     """Return factor·Σ·2^weight_exp, floored, in int32 or, if need be, int64."""
     value = graph.op("MatMulInteger", spikes, weights)
     # The largest sum there can be: of a neuron to which all sources send a spike.
-    reach = int(np.abs(block.weights.astype(np.int64)).sum(axis=1).max())
+    magnitudes = np.abs(values_of(block.weights).astype(np.int64))
+    reach = int(row_sums(block.weights, magnitudes).max())
     factor, exponent = _factor(block), block.weight_exp
     if block.sign_mode is SignMode.MIXED:  # the factor of 2 goes into the exponent
         factor, exponent, reach = 1, exponent + 1, reach // 2

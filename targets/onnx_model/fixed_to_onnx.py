@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from isotau.convert.ground import validation
+from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import decay_fraction
 from isotau.targets.onnx_model import delivery, integer_step
@@ -61,6 +62,7 @@ def fixed_to_onnx(
     # An unknown name would fail only in the middle of the graph.
     for name in record:
         validation.choice("record", name, RECORDABLE)
+    net = densified(net, "an ONNX model")
     graph = Graph("network")
     graph.input("messages", np.int64, ["steps", "batch", net.n_in])
     start = begin(graph, net, axis=1, readout=readout)
@@ -109,6 +111,7 @@ def fixed_step_to_onnx(
     Inputs and outputs are those of `fixed_to_onnx` without the axis of time, and
     without traces, which u_after and v_after are.
     """
+    net = densified(net, "an ONNX model")
     graph = Graph("network")
     graph.input("messages", np.int64, ["batch", net.n_in])
     start = begin(graph, net, axis=0, readout=readout)

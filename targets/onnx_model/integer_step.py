@@ -17,6 +17,7 @@ import numpy as np
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.chip.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
+from isotau.convert.ground.sparse import values_of
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.onnx_model import delivery
 from isotau.targets.onnx_model.delivery import Sources
@@ -291,7 +292,7 @@ def _arrivals(
     if net.slots == 1:
         return graph.cast(ring, np.int64), {}
     # Not at every slot: each piece is a value of its own in every step.
-    delays = {block.delay for block in net.blocks if block.weights.any()}
+    delays = {block.delay for block in net.blocks if values_of(block.weights).any()}
     cuts = {d for delay in delays for d in (delay, delay + 1)} | {0}
     starts = sorted(cut for cut in cuts if cut < net.slots - 1)
     lengths = np.diff([*starts, net.slots - 1])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
+from isotau.convert.records.dense_form import densified
 from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
 from isotau.targets.onnx_model.float_inputs import (
     add_inputs,
@@ -86,6 +87,7 @@ def start(net: LIFNetwork) -> dict[str, np.ndarray]:
 
 
 def _model(net: LIFNetwork, dtype: str, *, step: bool) -> onnx.ModelProto:
+    net = densified(net, "an ONNX model")
     graph = Graph("lif_step" if step else "lif")
     when, inputs = add_inputs(graph, dtype, net.n_in, step=step)
     kinds = {name: _kind(name, dtype) for name in STATES}

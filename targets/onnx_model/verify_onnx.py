@@ -243,8 +243,9 @@ def _parameters(net: Network) -> int:
     """Return how many numbers a network has, about."""
     # Of each neuron less than 20 numbers, in every kind.
     if isinstance(net, FixedPointNetwork):
-        return sum(block.weights.size for block in net.blocks) + 20 * net.n
-    return net.w_rec.size + net.w_in.size + net.w_out.size + 20 * net.n
+        numbers = sum(math.prod(block.weights.shape) for block in net.blocks)
+        return numbers + 20 * net.n
+    return net.n * net.n + net.w_in.size + net.w_out.size + 20 * net.n
 
 
 def _watch(folder: Path, path: Path, limit: float) -> None:

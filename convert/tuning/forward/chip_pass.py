@@ -12,6 +12,7 @@ from torch import Tensor
 
 from isotau.convert.chip import arithmetic as chip
 from isotau.convert.chip.philox import noise_key
+from isotau.convert.ground.sparse import dense
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.tuning.forward import tape
 from isotau.convert.tuning.forward.chip_coefficients import (
@@ -47,17 +48,18 @@ def layers_of(blocks: list[WeightBlock], n: int, columns: int) -> Layers:
     merged = np.zeros((columns, n), dtype=np.int64)
     floored: list[tuple[np.ndarray, np.ndarray]] = []
     for block in blocks:
+        weights = dense(block.weights, "tuning")
         if block.weight_exp >= 0:
-            merged[block.pre] += block.weights.T.astype(np.int64) << block.weight_exp
+            merged[block.pre] += weights.T.astype(np.int64) << block.weight_exp
             continue
-        post = block.weights.any(axis=1)
+        post = weights.any(axis=1)
         # the first layer in which its neurons are not yet floored
         free = [layer for layer in floored if not layer[1][post].any()]
         if not free:
             free = [(np.zeros((columns, n), np.int64), np.zeros(n, np.int64))]
             floored += free
         rows, down = free[0]
-        rows[np.ix_(block.pre, post)] += block.weights[post].T
+        rows[np.ix_(block.pre, post)] += weights[post].T
         down[post] = -block.weight_exp
     layers = [(merged, np.zeros(n))] if merged.any() or not floored else []
     layers += floored
