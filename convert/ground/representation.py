@@ -14,12 +14,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from isotau.convert.ground.sparse import SparseWeights
 from isotau.convert.ground.validation import Size
 
 MOST_CHARACTERS = 40
 """Of a text or of an object that is no record; what is longer is cut."""
-SIZES = ("n", "n_in", "n_out", "steps", "batch", "dt")
+SIZES = ("n", "n_in", "n_out", "steps", "batch", "dt", "shape", "synapses")
 """What is printed of a record that is a field of another one."""
 MOST_ITEMS = 4
 """Of a collection that is written out."""
@@ -145,8 +144,6 @@ def _value(value: Any) -> str:
     """Return a value in few characters."""
     if _is_array(value):
         return f"[{' × '.join(map(str, value.shape))}]"
-    if isinstance(value, SparseWeights):
-        return repr(value)
     if isinstance(value, Enum):  # its repr has the value twice
         return value.name
     if isinstance(value, float | np.floating):

@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Int32, Int64
 
+from isotau.convert.ground.representation import short_repr
+
 DENSE_BYTES = 1 << 29
 """Largest array that sparse weights are spread into, where code needs a dense one."""
 MOST_ROWS = (1 << 31) - 1
 
 
+@short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class SparseWeights:
     """Weights that are not 0, column after column, post × pre (as scipy's CSC).
@@ -71,12 +74,10 @@ class SparseWeights:
         for name, value in ({"shape": (post, pre)} | fields).items():
             object.__setattr__(self, name, value)
 
-    def __repr__(self) -> str:
-        """Return sizes alone."""
-        return (
-            f"SparseWeights({self.shape[0]} × {self.shape[1]}, "
-            f"{self.data.size} synapses)"
-        )
+    @property
+    def synapses(self) -> int:
+        """Number of weights that are not 0."""
+        return self.data.size
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Return the dense array, where numpy asks for one: see `dense`."""
@@ -86,12 +87,6 @@ class SparseWeights:
 
 Weights = npt.NDArray[Any] | SparseWeights
 """Dense or sparse, post × pre."""
-
-
-def is_sparse(value: object) -> bool:
-    """Return whether a value is sparse weights or a sparse array of scipy's."""
-    # Asked by name: to import scipy.sparse takes a quarter of a second.
-    return isinstance(value, SparseWeights) or hasattr(value, "tocsc")
 
 
 def sparse_weights(matrix: Any) -> SparseWeights:
@@ -104,6 +99,7 @@ def sparse_weights(matrix: Any) -> SparseWeights:
         return matrix
     if len(np.shape(matrix)) != 2:
         raise ValueError(f"weights: got shape {np.shape(matrix)}, need 2 axes")
+    # Asked by name: to import scipy.sparse takes a quarter of a second.
     if hasattr(matrix, "tocsc"):
         columns = matrix.tocsc(copy=True)
         columns.sum_duplicates()

@@ -3,18 +3,14 @@
 Every message reads *what: got X, need Y; what to do*.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from isotau.convert.ground.errors import DoesNotFit
-from isotau.convert.ground.sparse import (
-    SparseWeights,
-    is_sparse,
-    sparse_weights,
-)
 
 
 class Numbers(NamedTuple):
@@ -32,7 +28,8 @@ class Numbers(NamedTuple):
         empty: what an array without elements stands for: a number for all, or the
             values of a field that stands before.
         optional: whether None is allowed, and kept.
-        sparse: whether `SparseWeights` are allowed, and kept; scipy's become such.
+        sparse: makes `SparseWeights` of them and of scipy's sparse arrays; where None,
+            an array has to be dense.
     """
 
     axes: str = ""
@@ -45,7 +42,7 @@ class Numbers(NamedTuple):
     remedy: str = ""
     empty: float | str | None = None
     optional: bool = False
-    sparse: bool = False
+    sparse: Callable[[Any], Any] | None = None
 
 
 class Size:
@@ -282,9 +279,10 @@ def at(index: tuple[int, ...]) -> str:
 
 def _checked(name: str, value: Any, shape: tuple[int, ...], rule: Numbers) -> Any:
     """Return an array or, for a rule without axes, a number."""
-    if is_sparse(value):
-        if rule.sparse:
-            return _checked_sparse(name, value, shape, rule)
+    # Both have it by that name.
+    if hasattr(value, "indptr") or hasattr(value, "tocsc"):
+        if rule.sparse is not None:
+            return _checked_sparse(name, rule.sparse(value), shape, rule)
         raise TypeError(
             f"{name}: got sparse weights, need a dense array; only those of one neuron "
             "on another may be sparse"
@@ -314,25 +312,17 @@ def _checked(name: str, value: Any, shape: tuple[int, ...], rule: Numbers) -> An
 
 
 def _checked_sparse(
-    name: str, value: Any, shape: tuple[int, ...], rule: Numbers
-) -> SparseWeights:
+    name: str, weights: Any, shape: tuple[int, ...], rule: Numbers
+) -> Any:
     """Return sparse weights whose numbers are what the rule says."""
-    if tuple(value.shape) != shape:
+    if weights.shape != shape:
         raise ValueError(
-            f"{name}: got shape {tuple(value.shape)}, need {shape} ({rule.layout})"
+            f"{name}: got shape {weights.shape}, need {shape} ({rule.layout})"
         )
-    weights = sparse_weights(value)
-    numbers = rule._replace(axes="synapses", layout="synapse", sparse=False)
+    numbers = rule._replace(axes="synapses", layout="synapse")
     data = _checked(f"{name}.data", weights.data, weights.data.shape, numbers)
-    # Of the type already: the places were checked when they were made.
-    if weights.data.dtype == data.dtype:
-        return weights
-    return SparseWeights(
-        shape=weights.shape,
-        data=data,
-        indices=weights.indices,
-        indptr=weights.indptr,
-    )
+    # Of the type already: the weights never change, and need no copy.
+    return weights if weights.data.dtype == data.dtype else replace(weights, data=data)
 
 
 def _whole(array: npt.NDArray[Any]) -> bool:

@@ -9,7 +9,7 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.sparse import SparseWeights, values_of
+from isotau.convert.ground.sparse import SparseWeights, sparse_weights, values_of
 from isotau.convert.ground.validation import (
     Numbers,
     Size,
@@ -79,7 +79,7 @@ class WeightBlock:
             low=0 if mode is SignMode.EXCITATORY else lowest,
             high=0 if mode is SignMode.INHIBITORY else 255,
             remedy="raise weight_exp or clip",
-            sparse=True,
+            sparse=sparse_weights,
         )
         check_fields(self, BLOCK_RULES | {"weights": weights}, n=n, pre=columns)
         freeze(self, {"sign_mode": mode, "binary": bool(self.binary)})

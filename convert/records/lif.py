@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.sparse import SparseWeights
+from isotau.convert.ground.sparse import SparseWeights, sparse_weights
 from isotau.convert.ground.validation import (
     Numbers,
     Size,
@@ -110,7 +110,7 @@ class LIFNetwork(RecordContent):
 
 RULES = {
     "w_in": Numbers("n n_in", "post × input"),
-    "w_rec": Numbers("n n", "post × pre", sparse=True),
+    "w_rec": Numbers("n n", "post × pre", sparse=sparse_weights),
     "w_out": Numbers("n_out n", "output × neuron"),
     "b_out": Numbers("n_out", "output"),
     **dict.fromkeys(("tau_syn", "tau_mem"), Numbers("n", "neuron", positive=True)),

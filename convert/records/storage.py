@@ -56,7 +56,8 @@ def save(record: Record, path: str | os.PathLike[str]) -> Path:
     text = np.array(json.dumps(header, sort_keys=True))
     members: dict[str, Any] = {**arrays, "isotau": text}
     with atomic(path) as stream:
-        np.savez_compressed(stream, **members)
+        # Weights at random places hardly pack, and a minute is what it would take.
+        (np.savez if sparse else np.savez_compressed)(stream, **members)
     return Path(path)
 
 

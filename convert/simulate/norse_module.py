@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import choice, number
-from isotau.convert.records.dense_form import densified
 from isotau.convert.records.lif import LIFNetwork, refractory_steps
+from isotau.convert.records.weight_form import densified
 from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE, WEIGHTS
 
 CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")

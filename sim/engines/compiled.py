@@ -18,8 +18,8 @@ from isotau.convert.chip.philox import noise_key
 from isotau.convert.ground import validation
 from isotau.convert.ground.sparse import values_of
 from isotau.convert.records.chip_state import ChipState
-from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
+from isotau.convert.records.weight_form import densified
 from isotau.sim.engines import compiled_kernels as kernels
 from isotau.sim.engines.engine import Engine
 from isotau.sim.engines.run import EngineJob, Recording

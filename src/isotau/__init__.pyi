@@ -6,6 +6,8 @@ from .convert.ground.errors import DoesNotFit as DoesNotFit
 from .convert.ground.errors import Finding as Finding
 from .convert.ground.errors import UnreadableFile as UnreadableFile
 from .convert.ground.errors import describe_findings as describe_findings
+from .convert.ground.sparse import SparseWeights as SparseWeights
+from .convert.ground.sparse import sparse_weights as sparse_weights
 from .convert.read.read_inputs import read_inputs as read_inputs
 from .convert.read.read_rate import read_rate as read_rate
 from .convert.read.read_spikernn import read_spikernn as read_spikernn
@@ -26,6 +28,8 @@ from .convert.records.storage import same as same
 from .convert.records.storage import save as save
 from .convert.records.trials import Trials as Trials
 from .convert.records.trials import refine as refine
+from .convert.records.weight_form import densified as densified
+from .convert.records.weight_form import sparsified as sparsified
 from .convert.simulate.lif_dynamics import simulate_lif as simulate_lif
 from .convert.simulate.norse_module import LIFModule as LIFModule
 from .convert.simulate.rate_dynamics import simulate_rate as simulate_rate

@@ -13,11 +13,11 @@ from isotau.convert.ground.errors import (
     of_severity,
     warning,
 )
-from isotau.convert.records.dense_form import findings_of_form
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
+from isotau.convert.records.weight_form import findings_of_form
 from isotau.convert.to_fixed.dequantize import dequantize, findings_of_dequantizing
 
 ASIDE = "kept in the metadata, which other readers ignore"

@@ -18,10 +18,10 @@ from jaxtyping import Float64
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import CannotExport, Severity, of_severity
 from isotau.convert.ground.files import atomic
-from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.stage import SpikingNetwork
+from isotau.convert.records.weight_form import densified
 from isotau.convert.to_fixed.dequantize import dequantize
 from isotau.targets.nir_graph import nir_metadata
 from isotau.targets.nir_graph.check_nir import check_nir

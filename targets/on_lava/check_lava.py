@@ -7,11 +7,11 @@ import numpy as np
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground.errors import DoesNotFit, Finding, error, info, warning
 from isotau.convert.ground.sparse import values_of
-from isotau.convert.records.dense_form import findings_of_form
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
+from isotau.convert.records.weight_form import findings_of_form
 from isotau.targets.on_lava.profiles import (
     COMPARTMENTS,
     THRESHOLDS,

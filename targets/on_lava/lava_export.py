@@ -16,8 +16,8 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.ground import files, validation
 from isotau.convert.ground.errors import describe_findings
 from isotau.convert.records import storage
-from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.weight_form import densified
 from isotau.targets.loihi.limits import CHIPS
 from isotau.targets.on_lava.check_lava import check_lava
 from isotau.targets.on_lava.profiles import Grouped, group_profiles

@@ -18,9 +18,9 @@ from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.supervision import Unfinished, supervise
 from isotau.convert.records import storage
-from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
+from isotau.convert.records.weight_form import densified
 from isotau.targets.loihi.limits import CHIPS
 from isotau.targets.on_lava import lava_child
 from isotau.targets.on_lava.lava_compat import LavaMissing

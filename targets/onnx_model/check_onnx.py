@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from isotau.convert.ground.errors import Finding, error, info, warning
-from isotau.convert.records.dense_form import findings_of_form
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import FloatNetwork, Network
+from isotau.convert.records.weight_form import findings_of_form
 
 OPSET = 18
 """The oldest with bitwise operators, which the noise needs."""

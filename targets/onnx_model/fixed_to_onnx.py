@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 
 from isotau.convert.ground import validation
-from isotau.convert.records.dense_form import densified
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import decay_fraction
+from isotau.convert.records.weight_form import densified
 from isotau.targets.onnx_model import delivery, integer_step
 from isotau.targets.onnx_model.graph import Dims, Graph, to_model
 from isotau.targets.onnx_model.integer_step import ChipValues, StateValues, StepInputs
@@ -62,7 +62,7 @@ def fixed_to_onnx(
     # An unknown name would fail only in the middle of the graph.
     for name in record:
         validation.choice("record", name, RECORDABLE)
-    net = densified(net, "an ONNX model")
+    source, net = net, densified(net, "an ONNX model")
     graph = Graph("network")
     graph.input("messages", np.int64, ["steps", "batch", net.n_in])
     start = begin(graph, net, axis=1, readout=readout)
@@ -100,7 +100,7 @@ def fixed_to_onnx(
         graph.output(f"{name}_trace", np.int32, ["steps", "batch", net.n])
     if readout:
         graph.output("outputs", np.float64, ["steps", "batch", net.n_out])
-    return to_model(graph, properties(net, "scan", _fields(net)), DOC)
+    return to_model(graph, properties(source, "scan", _fields(net)), DOC)
 
 
 def fixed_step_to_onnx(
@@ -111,7 +111,7 @@ def fixed_step_to_onnx(
     Inputs and outputs are those of `fixed_to_onnx` without the axis of time, and
     without traces, which u_after and v_after are.
     """
-    net = densified(net, "an ONNX model")
+    source, net = net, densified(net, "an ONNX model")
     graph = Graph("network")
     graph.input("messages", np.int64, ["batch", net.n_in])
     start = begin(graph, net, axis=0, readout=readout)
@@ -126,7 +126,7 @@ def fixed_step_to_onnx(
     finish(graph, net, start, last, end)
     if readout:
         graph.output(outputs, np.float64, ["batch", net.n_out], name="outputs")
-    return to_model(graph, properties(net, "step", _fields(net)), DOC)
+    return to_model(graph, properties(source, "step", _fields(net)), DOC)
 
 
 class GraphStart(NamedTuple):

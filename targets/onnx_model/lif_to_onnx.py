@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from isotau.convert.records.dense_form import densified
 from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
+from isotau.convert.records.weight_form import densified
 from isotau.targets.onnx_model.float_inputs import (
     add_inputs,
     add_noise,
@@ -87,7 +87,7 @@ def start(net: LIFNetwork) -> dict[str, np.ndarray]:
 
 
 def _model(net: LIFNetwork, dtype: str, *, step: bool) -> onnx.ModelProto:
-    net = densified(net, "an ONNX model")
+    source, net = net, densified(net, "an ONNX model")
     graph = Graph("lif_step" if step else "lif")
     when, inputs = add_inputs(graph, dtype, net.n_in, step=step)
     kinds = {name: _kind(name, dtype) for name in STATES}
@@ -110,7 +110,7 @@ def _model(net: LIFNetwork, dtype: str, *, step: bool) -> onnx.ModelProto:
     for name, value in state._asdict().items():
         graph.output(value, kinds[name], ["batch", net.n], name=STATES[name])
     fields = {name: getattr(net, name) for name in FIELDS} | {"dtype": dtype}
-    return to_model(graph, properties(net, "step" if step else "scan", fields), DOC)
+    return to_model(graph, properties(source, "step" if step else "scan", fields), DOC)
 
 
 def _kind(name: str, dtype: str) -> str:

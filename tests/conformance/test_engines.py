@@ -11,6 +11,8 @@ import pytest
 
 from benchmarks.engine.random_networks import conformance_case, started
 from isotau.convert.chip import arithmetic
+from isotau.convert.ground.sparse import SparseWeights
+from isotau.convert.records.weight_form import sparsified
 from isotau.sim.engines import compiled, reference
 from isotau.sim.engines.engine import ENGINES as TABLE
 from isotau.sim.engines.engine import engine_named
@@ -79,6 +81,17 @@ def test_engines_start_alike(number):
     assert (ours.u[0] != rested.u[0]).any() or reset_at_once
     for engine in MORE.values():
         assert_alike(ours, engine(net, sent, **chosen), number)
+
+
+@pytest.mark.parametrize("number", range(24))
+def test_sparse_weights_give_the_bits_of_dense_ones(number):
+    net, sent, chosen = conformance_case(number, STEPS)
+    chosen |= {"record": ("u", "v"), "count_overflow": True}
+    ours = reference.run(net, sent, **chosen)
+    sparse = sparsified(net)
+    assert any(isinstance(b.weights, SparseWeights) for b in sparse.blocks)
+    for engine in (reference.run, *MORE.values()):
+        assert_alike(ours, engine(sparse, sent, **chosen), number)
 
 
 @pytest.mark.parametrize("name", MORE)

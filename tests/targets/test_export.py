@@ -6,14 +6,18 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import scipy.sparse
 
 from isotau.convert.ground.errors import CannotExport, Severity
 from isotau.convert.ground.plugins import BrokenPlugin
 from isotau.convert.records import storage
 from isotau.convert.records.lif import Ranges
+from isotau.convert.records.weight_form import sparsified
 from isotau.convert.to_fixed.quantize import quantize
+from isotau.sim.engines import reference
 from isotau.targets.check import check
 from isotau.targets.export import EXPORTERS, GROUP, Request, export, exporters
+from isotau.targets.onnx_model.verify_onnx import verify_onnx
 from isotau.targets.open_network import open_network
 
 
@@ -46,6 +50,59 @@ def test_every_stage_becomes_onnx(tmp_path, rate_net, quiet, fixed, step):
         assert net.fingerprint in " ".join(said.values())
         scans = [node for node in model.graph.node if node.op_type == "Scan"]
         assert bool(scans) is not step
+
+
+@pytest.mark.parametrize("target", ["onnx", "nir", "lava"])
+def test_sparse_weights_are_written_as_dense_ones(tmp_path, quiet, fixed, target):
+    """The same but for hashes of the network, which has another form."""
+    net = quiet if target == "nir" else fixed
+    files = []
+    for name, form in (("a", net), ("b", sparsified(net))):
+        request = Request(network=Path("x"), out=tmp_path / name)
+        findings, path = export(form, target, request)
+        told = " ".join(f.message for f in findings)
+        assert ("need a dense array" in told) == (name == "b")
+        files.append(path)
+    if target == "nir":
+        assert storage.same(*(open_network(path).net for path in files))
+    elif target == "lava":
+        nets = [storage.load(path / "network.npz") for path in files]
+        assert storage.same(*nets)
+    else:
+        graphs = [onnx.load(path).graph for path in files]
+        assert graphs[0] == graphs[1]
+        run = verify_onnx(files[1], sparsified(net), engine=reference.run, steps=20)
+        assert run.identical
+
+
+@pytest.mark.parametrize("target", ["onnx", "nir", "lava"])
+def test_a_large_sparse_network_is_refused_by_its_size(tmp_path, quiet, fixed, target):
+    """No array of N² numbers is made to find out."""
+    n = 50_000
+    net = large_network(quiet if target == "nir" else fixed, n)
+    request = Request(network=Path("x"), out=tmp_path / "a")
+    with pytest.raises(CannotExport, match="need a dense array of at most 512 MiB"):
+        export(net, target, request)
+    assert not (tmp_path / "a").exists()
+
+
+def large_network(net, n):
+    """Return a network of many more neurons with one synapse each."""
+    weights = scipy.sparse.eye_array(n, format="csc") * 2
+    fields = {}
+    for field in dataclasses.fields(net):
+        value = getattr(net, field.name)
+        if isinstance(value, np.ndarray) and value.shape[:1] == (net.n,):
+            fields[field.name] = np.repeat(value[:1], n, axis=0)
+    fields["w_out"] = np.ones((1, n))
+    fields["b_out"] = [0.0]
+    if fields.pop("w_rec", None) is not None:
+        return dataclasses.replace(net, w_rec=weights, **fields)
+    block = next(b for b in net.blocks if b.source == "recurrent")
+    block = dataclasses.replace(
+        block, pre=np.arange(n), weights=weights, sign_mode="mixed"
+    )
+    return dataclasses.replace(net, blocks=[block], **fields)
 
 
 def test_what_is_lost_is_said(tmp_path, lif_net):
@@ -92,6 +149,7 @@ def test_lava_needs_integers(tmp_path, quiet):
 
 PACKAGE = """
 from isotau.convert.ground.errors import info
+from isotau.sim.engines import reference
 from isotau.targets.check import check
 from isotau.targets.export import Exporter
 

@@ -178,8 +178,8 @@ def test_wrong_kind(tmp_path):
 
 
 def test_other_format(tmp_path):
-    path = write(tmp_path / "a.npz", HEADER | {"format": 2}, bits=SPIKES.bits)
-    with pytest.raises(UnreadableFile, match="got format 2, need 1; update isotau"):
+    path = write(tmp_path / "a.npz", HEADER | {"format": 3}, bits=SPIKES.bits)
+    with pytest.raises(UnreadableFile, match="got format 3, need 1 or 2; update"):
         storage.load(path, Spikes)
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isotau.convert.ground.errors import DoesNotFit
+from isotau.convert.records.weight_form import sparsified
 from isotau.targets.loihi.demand import demand
 from isotau.targets.loihi.limits import LIMITS, LOIHI1, LOIHI2, limit
 from isotau.targets.loihi.place import (
@@ -100,6 +101,18 @@ def test_every_neuron_once_and_no_limit_broken(random_net, seed, n):
             assert use[name] <= limit(TINY, name), name
     again = place(net, TINY)
     assert (again.core == core).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_sparse_weights_come_on_the_same_cores(random_net, seed):
+    net = random_net(seed, n=40)
+    chip = replace(LOIHI1, neurons=6, in_axons=60, out_axons=200)
+    ours, theirs = (place(n, chip, chips=None) for n in (net, sparsified(net)))
+    assert ours.core.tolist() == theirs.core.tolist()
+    assert ours.closed_by == theirs.closed_by
+    assert (ours.dense == theirs.dense).all()
+    for name, used in ours.used.items():
+        assert used.tolist() == theirs.used[name].tolist()
 
 
 def test_most_draws_of_the_property_are_placed(random_net):

@@ -28,11 +28,10 @@ def test_reach_and_traffic_synapse_by_synapse(random_net, random_spikes, seed):
                     if there:
                         dense = placement.dense[number, k]
                         expected[:, pre, k] += (there, len(on) if dense else there, 1)
-        assert (
-            np.stack([found.synapses, found.entries, found.lists]) == expected
-        ).all()
+        arrays = [x.toarray() for x in (found.synapses, found.entries, found.lists)]
+        assert (np.stack(arrays) == expected).all()
     flow = np.zeros((placement.cores, placement.cores))
-    lists = reach(net, placement, "recurrent").lists
+    lists = reach(net, placement, "recurrent").lists.toarray()
     for _, _, neuron in np.argwhere(raster).tolist():
         flow[placement.core[neuron]] += lists[neuron] / spikes.batch
     assert np.allclose(traffic(net, placement, spikes), flow, rtol=1e-12)

@@ -1,10 +1,15 @@
-"""Networks with sparse weights for what needs dense ones, while they are small."""
+"""Networks with sparse weights, and with dense ones for what needs those."""
 
 from dataclasses import replace
 from typing import TypeVar
 
 from isotau.convert.ground.errors import Finding, error, info
-from isotau.convert.ground.sparse import DENSE_BYTES, SparseWeights, dense
+from isotau.convert.ground.sparse import (
+    DENSE_BYTES,
+    SparseWeights,
+    dense,
+    sparse_weights,
+)
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.stage import Network
@@ -29,6 +34,24 @@ def densified(net: N, purpose: str) -> N:
     if isinstance(net, FixedPointNetwork):
         blocks = tuple(
             replace(block, weights=dense(block.weights, purpose))
+            for block in net.blocks
+        )
+        return replace(net, blocks=blocks)
+    return net
+
+
+def sparsified(net: N) -> N:
+    """Return the same network with sparse weights of its neurons on one another.
+
+    A rate network, whose weights are always dense, comes back as it is.
+    """
+    if isinstance(net, LIFNetwork):
+        return replace(net, w_rec=sparse_weights(net.w_rec))
+    if isinstance(net, FixedPointNetwork):
+        blocks = tuple(
+            replace(block, weights=sparse_weights(block.weights))
+            if block.source == "recurrent"
+            else block
             for block in net.blocks
         )
         return replace(net, blocks=blocks)
