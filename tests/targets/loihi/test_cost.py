@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.spikes import select
+from isotau.convert.records.weight_form import sparsified
 from isotau.targets.loihi.cost import (
     Span,
     as_json,
@@ -15,6 +16,7 @@ from isotau.targets.loihi.cost import (
     total,
 )
 from isotau.targets.loihi.limits import LOIHI1, LOIHI1_OPERATIONS, LOIHI2, Figure
+from isotau.targets.loihi.neurobench import neurobench
 from isotau.targets.loihi.place import place
 
 FOUR = replace(LOIHI1, neurons=4)
@@ -97,6 +99,18 @@ def test_everything_counted_one_by_one(random_net, random_spikes, seed):
     assert found.energy_per_step_j.low * 9 == pytest.approx(found.energy_j.low)
     for span in (found.energy_j, found.time_s, *found.energy_parts_j.values()):
         assert span.low <= span.high
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sparse_weights_cost_the_same(random_net, random_spikes, seed):
+    net = random_net(seed)
+    _, spikes = random_spikes(seed, net)
+    messages = np.random.default_rng(seed).integers(-1, 2, (20, 2, net.n_in))
+    nets = net, sparsified(net)
+    costs = [cost(each, spikes, LOIHI1, None, messages) for each in nets]
+    assert costs[0] == costs[1]
+    metrics = [neurobench(each, spikes, messages) for each in nets]
+    assert metrics[0] == metrics[1]
 
 
 def test_a_closed_form(make_block, make_network, random_spikes):

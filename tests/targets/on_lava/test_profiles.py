@@ -6,6 +6,7 @@ import pytest
 from benchmarks.engine.random_networks import random_network
 from isotau.convert.ground.errors import DoesNotFit, Severity
 from isotau.convert.records.storage import same
+from isotau.convert.records.weight_form import densified, sparsified
 from isotau.sim.engines import reference
 from isotau.targets.on_lava.profiles import (
     findings_of_grouping,
@@ -59,6 +60,14 @@ def test_profiles_are_few_and_the_loss_is_said(net):
     (first, *_) = findings_of_grouping(grouped)
     assert first.severity is Severity.WARNING
     assert f"{median:.3g} % (median) and {largest:.3g} % (largest)" in first.message
+
+
+def test_sparse_weights_are_scaled_alike(net):
+    grouped, other = group_profiles(net), group_profiles(sparsified(net))
+    assert same(densified(other.net, "a test"), grouped.net)
+    np.testing.assert_allclose(other.weight_error, grouped.weight_error, rtol=1e-12)
+    assert grouped.weight_error.any()
+    assert other.clipped.tolist() == grouped.clipped.tolist()
 
 
 def test_more_profiles_lose_less(net):
