@@ -26,7 +26,8 @@ change here delete the `*.nbi` files of `sim/engines` and `convert/tuning/forwar
 """
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
 from numba.extending import intrinsic
 
 from isotau.convert.chip.arithmetic import INPUT_SHIFT, NOISE_MAX, STATE_LIMIT
@@ -34,6 +35,8 @@ from isotau.convert.chip.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
 
 GATHER = np.uint64(0x0102040810204080)
 """Times eight bytes of 0 or 1, as a word: the same as eight bits, in the top byte."""
+SPARE_PLACES = 8
+"""Places that a list of bits needs beyond the last."""
 SPARE_ROWS = 3
 """Places that a list of rows needs beyond the last: `add_rows` takes four at a time."""
 M = STATE_LIMIT
@@ -45,19 +48,31 @@ kernel = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
 
 @intrinsic
 def bare(typing, array):
-    """Return an array whose rows can be taken without counting references.
+    """Return an array, or a tuple of what may be arrays, without reference counts.
 
-    The counters are shared between threads, and one would go up and down for each row:
-    a third of the forward pass.
+    The counters are shared between threads, and one would go up and down for each row
+    that is taken: a third of the forward pass.
     """
 
     def codegen(context, builder, signature, args):
-        view = context.make_array(signature.return_type)(context, builder, args[0])
+        return _bare(context, builder, signature.return_type, args[0])
+
+    return array(array), codegen
+
+
+def _bare(context, builder, kind, value):
+    """Return a value of LLVM in which every array forgets who owns its memory."""
+    if isinstance(kind, types.Array):
+        view = context.make_array(kind)(context, builder, value)
         view.meminfo = view.meminfo.type(None)
         view.parent = view.parent.type(None)
         return view._getvalue()
-
-    return array(array), codegen
+    if isinstance(kind, types.BaseTuple):
+        for k, part in enumerate(kind):
+            inside = builder.extract_value(value, k)
+            inside = _bare(context, builder, part, inside)
+            value = builder.insert_value(value, inside, k)
+    return value
 
 
 @kernel
@@ -174,6 +189,46 @@ def list_spikes(words, fired, bits, spike_list):
     return count
 
 
+@intrinsic
+def count_ones(typing, word):
+    """Return how many bits of a word are 1."""
+    return types.int64(types.uint64), lambda c, builder, s, args: builder.ctpop(args[0])
+
+
+@intrinsic
+def lowest_one(typing, word):
+    """Return the place of the lowest bit that is 1, 64 if none is."""
+
+    def codegen(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), codegen
+
+
+@kernel
+def list_bits(words, places):
+    """List the places of the bits that are 1, 64 to a word; return how many.
+
+    `places` has room for `SPARE_PLACES` more.
+    """
+    count = 0
+    for k in range(words.shape[0]):
+        word = words[k]
+        if word == 0:
+            continue
+        many = count_ones(word)
+        # Written always, counted where they are: few words have more, so that the
+        # processor seldom guesses wrong.
+        for i in range(SPARE_PLACES):
+            places[count + i] = 64 * k + lowest_one(word)
+            word &= word - np.uint64(1)
+        for i in range(SPARE_PLACES, many):
+            places[count + i] = 64 * k + lowest_one(word)
+            word &= word - np.uint64(1)
+        count += many
+    return count
+
+
 @kernel
 def list_senders(messages, sender_list):
     """List the channels whose message is not 0; return how many: (H13)."""
@@ -188,15 +243,16 @@ def list_senders(messages, sender_list):
 def list_rows(source_list, sources, row_of, row_list, zeros):
     """List the rows of the sources that a block listens to; return how many.
 
-    After them comes `SPARE_ROWS` times the row of zeros.
+    After them comes `SPARE_ROWS` times the row of zeros, unless `zeros` is None.
     """
     count = 0
     for k in range(sources):
         row = row_of[source_list[k]]
         row_list[count] = row
         count += row >= 0
-    for k in range(count, count + SPARE_ROWS):
-        row_list[k] = zeros
+    if zeros is not None:
+        for k in range(count, count + SPARE_ROWS):
+            row_list[k] = zeros
     return count
 
 

@@ -1,80 +1,32 @@
 """The compiled engine's loops: one trial after another, one time step after another.
 
-The step is that of `isotau.convert.chip.compiled_step`, whose docstring says what its
-rows hold. Rows are padded to a multiple of `PAD` neurons, so that they vectorize.
-Weights are bytes (H16): an inhibitory block holds magnitudes, a mixed one w/2 + 128, so
-a sum of up to `CHUNK` rows fits 16 bits whatever the weights, and is then put right.
+The neurons' part of a step is `isotau.convert.chip.vector_step`, sums of weights are
+`isotau.convert.chip.vector_rows`: both in vector registers. What is left is who spiked,
+which rows that makes, and where they go. numba compiles a function once for every set
+of types, so that what is None in the arguments costs neither time nor compilation.
 """
 
-import numpy as np
-
 from isotau.convert.chip import compiled_step as chip
-from isotau.convert.chip.arithmetic import INPUT_SHIFT
+from isotau.convert.chip import vector_rows, vector_step
+from isotau.convert.chip.vector_rows import CHUNK
 
-PAD = 64
-"""Neurons: bytes of a cache line, and of the widest vector."""
-SPACE = 48
-"""Neurons between the rows of a trial; see `run_trials`."""
-CHUNK = 128
-"""Rows whose bytes add up to less than 2^15; a multiple of 4."""
 SPIKES, GRADED, BINARY = 0, 1, 2
 """What a block listens to: spikes, messages as numbers, messages as spikes: (H13)."""
 
 
 @chip.kernel
-def count_overflows(u, v, refractory_left, arriving, drive, keep_u, keep_v, counts):
-    """Count what the coming `integrate` will wrap or cut: `Overflow`'s fields."""
-    # A pass of its own, so that runs that count nothing pay nothing.
-    for j in range(u.shape[0]):
-        shifted_input = np.int64(arriving[j]) << INPUT_SHIFT
-        x = chip.unwrapped_u(u[j], keep_u[j], arriving[j])
-        wrapped = chip.wrap_u(x)
-        y = chip.unclipped_v(v[j], keep_v[j], wrapped, drive[j])
-        awake = refractory_left[j] <= 0
-        # in 64 bits nothing wraps: the two differ where int32 did
-        counts[0, j] += shifted_input != np.int32(shifted_input)
-        counts[1, j] += x != wrapped
-        counts[2, j] += awake and y < 1 - chip.M
-        counts[3, j] += awake and y > chip.M - 1
+def copy(target, source):
+    """Copy a row, or the part of it that the target has room for."""
+    # numba compiles `target[:] = source` with all that its error could say: 3 s
+    for j in range(target.shape[0]):
+        target[j] = source[j]
 
 
 @chip.kernel
-def send_spikes(
-    arriving, rows, row_list, count, offset, factor, exponent, sums16, total
-):
-    """Deliver the rows of the sources that spiked: weights = factor · (byte − offset).
-
-    Args:
-        arriving: the row that is added to.
-        rows: bytes, the last row zeros.
-        row_list: from `list_rows`.
-        count: of rows in the list, 1 or more.
-        offset: of the block's bytes: (H16).
-        factor: of the block's bytes.
-        exponent: of the block's weights.
-        sums16: room for sums of up to `CHUNK` rows, int16.
-        total: room for sums of more, int32.
-    """
-    scale = np.int32(factor)
-    # Nearly always so few rows spike that 16 bits hold their sum: half the memory.
-    if count <= CHUNK:
-        chip.add_rows(sums16, rows, row_list, 0, count)
-        less = np.int32(offset * count)  # all offsets at once: (H16)
-        up, down = np.int32(max(exponent, 0)), np.int32(max(-exponent, 0))
-        for j in range(arriving.shape[0]):
-            weights = np.int32(scale * np.int32(np.int32(sums16[j]) - less))
-            arriving[j] = np.int32(arriving[j] + chip.shifted(weights, up, down))
-        return
-    # Many: 16 bits hold the sums of `CHUNK` rows at a time, 32 bits those of all.
-    for j in range(total.shape[0]):
-        total[j] = 0
-    for first in range(0, count, CHUNK):
-        last = min(first + CHUNK, count)
-        chip.add_rows(sums16, rows, row_list, first, last)
-        less = np.int32(offset * (last - first))
-        for j in range(total.shape[0]):
-            total[j] = np.int32(total[j] + np.int32(scale * np.int32(sums16[j] - less)))
-    chip.deliver(arriving, total, exponent)
+def clear(row):
+    """Set a row to 0."""
+    for j in range(row.shape[0]):
+        row[j] = 0
 
 
 @chip.kernel
@@ -86,15 +38,63 @@ def record(traces, t, trial, values, neurons):
 
 
 @chip.kernel
-def run_trials(
-    lo, hi, net, messages, state, step, bits, traces, key, first_trial, counts
-):
-    """Run the trials from `lo` to `hi`, each through all steps.
+def send_rows(target, total, rows, row_list, count, offset, exponent, panels):
+    """Deliver the rows of the sources that spiked: (H12), (H16).
 
     Args:
-        lo: first trial.
-        hi: one beyond the last.
-        net: a `compiled.CompiledNetwork`.
+        target: the row of the ring that is added to.
+        total: room for sums of more than `CHUNK` rows, int32.
+        rows: bytes, see `vector_rows.in_lanes`.
+        row_list: from `list_rows`.
+        count: of rows in the list, 1 or more.
+        offset: of the block's bytes.
+        exponent: of the block's bytes.
+        panels: of `vector_rows.COLUMNS` neurons.
+    """
+    down, up = max(-exponent, 0), max(exponent, 0)
+    # Nearly always so few rows spike that 16 bits hold their sum.
+    if count <= CHUNK:
+        vector_rows.add_rows(
+            panels, target, rows, row_list, 0, count, offset * count, down, up
+        )
+        return
+    clear(total)
+    for first in range(0, count, CHUNK):
+        last = min(first + CHUNK, count)
+        vector_rows.add_rows(
+            panels, total, rows, row_list, first, last, offset * (last - first), 0, 0
+        )
+    chip.deliver(target, total, exponent)
+
+
+@chip.kernel
+def send_messages(target, wide, row_of, senders, sent, room, exponent, panels):
+    """Deliver weights times messages, summed as int32: (H12)."""
+    # None for a network that hears no numbers: nothing is compiled.
+    if wide is None:
+        return
+    count = 0
+    for k in range(senders):
+        row = row_of[room.sender_list[k]]
+        room.row_list[count] = row
+        room.numbers[count] = sent[room.sender_list[k]]
+        count += row >= 0
+    shifts = (max(exponent, 0), max(-exponent, 0))
+    vector_rows.add_messages(
+        panels, target, wide, room.row_list, room.numbers, count, shifts
+    )
+
+
+@chip.kernel
+def run_trials(
+    first, last, net, messages, state, step, bits, traces, noise, counts, room
+):
+    """Run some trials, each through all steps.
+
+    Args:
+        first: trial.
+        last: trial, not included.
+        net: a `compiled_network.CompiledNetwork`.
         messages: steps × trial × channel, int32.
         state: u, v, steps left at reset, trial × padded, and the ring, slot × trial ×
             padded, int32; changed in place.
@@ -102,104 +102,89 @@ def run_trials(
         bits: spikes, steps × trial × byte; filled.
         traces: u and v, steps × trial × recorded neuron, filled, each without steps
             where it is not recorded; places of the recorded neurons.
-        key: the two halves of the noise's seed.
-        first_trial: number of the noise's first trial.
-        counts: trial × kind of overflow × padded, added to; no trials where nothing is
-            to be counted.
+        noise: the two halves of the seed, uint64, and number of the first trial; None
+            for no noise.
+        counts: kind of overflow × padded, int64, added to; None to count nothing.
+        room: a `compiled_network.Room`, of these trials alone.
     """
-    # Rows are taken in every step: bare arrays save counting references, atomically.
-    rows, wide, row_of = chip.bare(net.rows), chip.bare(net.wide), chip.bare(net.row_of)
-    messages, bits, counts = chip.bare(messages), chip.bare(bits), chip.bare(counts)
-    kinds, delays, exponents = net.kinds, net.delays, net.exponents
-    offsets, factors, noise_exp, n = net.offsets, net.factors, net.noise_exp, net.n
-    keep_u, keep_v, bias = net.keep_u, net.keep_v, net.bias
-    threshold, refractory = net.threshold, net.refractory
-    us, vs, pauses, rings = state
+    # Arrays are taken in every step: bare ones save counting references, atomically.
+    net, room, state = chip.bare(net), chip.bare(room), chip.bare(state)
+    messages, bits, traces = chip.bare(messages), chip.bare(bits), chip.bare(traces)
+    us, vs, lefts, rings = state
     u_traces, v_traces, neurons = traces
-    padded, slots = us.shape[1], rings.shape[0]
-    # What one trial works on, each array a little more than a power of two after the
-    # other: addresses that agree in their last 12 bits make loads wait for stores.
-    width = padded + SPACE
-    flat = np.zeros((7 + slots) * width, np.int32)
-    u, v = flat[:padded], flat[width:][:padded]
-    refractory_left = flat[2 * width :][:padded]
-    drive, noise = flat[3 * width :][:padded], flat[4 * width :][:padded]
-    total, peak = flat[5 * width :][:padded], flat[6 * width :][:padded]
-    ring = flat[7 * width :]
-    drive[:] = bias
-    sums16 = np.zeros(padded, np.int16)
-    fired = np.zeros(padded, np.uint8)
-    words = fired.view(np.uint64)
-    channels = messages.shape[2]
-    spike_list, sender_list = np.zeros(padded, np.int64), np.zeros(channels, np.int64)
-    row_list = np.zeros(max(padded, channels) + chip.SPARE_ROWS, np.int64)
-    zeros = rows.shape[0] - 1  # the last row
+    row_of, rows, wide, delays = net.row_of, net.rows, net.wide, net.delays
+    kinds, offsets, exponents = net.kinds, net.offsets, net.exponents
+    u, v, left, drive, total, ring = room[:6]
+    fired, fired_bytes, fired_words, spike_list, sender_list, row_list = room[6:12]
+    slots, panels = ring.shape[0], u.shape[0] // vector_rows.COLUMNS
+    vectors = (net.n + vector_step.LANES - 1) // vector_step.LANES
+    copy(drive, net.bias)
+    vector_step.round_toward_zero()
     # A trial goes through all steps before the next begins: its state stays in cache.
-    for trial in range(lo, hi):
-        u[:], v[:], refractory_left[:] = us[trial], vs[trial], pauses[trial]
+    for trial in range(first, last):
+        copy(u, us[trial])
+        copy(v, vs[trial])
+        copy(left, lefts[trial])
         for k in range(slots):
-            ring[k * width :][:padded] = rings[k, trial]
+            copy(ring[k], rings[k, trial])
+        slot = step % slots
         for t in range(messages.shape[0]):
             now = step + t
-            slot = now % slots
             if net.interval > 0 and (now + 1) % net.interval == net.offset:  # (H2)
-                u[:] = 0
-                v[:] = 0
-            if noise_exp > 0:
-                chip.fill_noise(
-                    noise, key, now, first_trial + trial, (n + 7) // 8, noise_exp
+                clear(u)
+                clear(v)
+            if noise is not None:
+                vector_step.draw_drive(
+                    drive, net.bias, noise[0], now, noise[1] + trial, net.noise_exp
                 )
-                chip.add_noise(drive, bias, noise, n)
-            arriving = ring[slot * width :][:padded]  # (H1)
-            if counts.shape[0] > 0:
-                count_overflows(
-                    u,
-                    v,
-                    refractory_left,
-                    arriving,
-                    drive,
-                    keep_u,
-                    keep_v,
-                    counts[trial],
-                )
-            chip.integrate(u, v, peak, arriving, drive, keep_u, keep_v)
-            chip.fire(v, refractory_left, peak, fired, threshold, refractory)
-            # From the next step on this slot is the last of the ring, and empty.
-            for j in range(arriving.shape[0]):
-                arriving[j] = 0
-            spikes = chip.list_spikes(words, fired, bits[t, trial], spike_list)
+            vector_step.advance(
+                vectors,
+                u,
+                v,
+                ring[slot],  # (H1)
+                drive,
+                net.keep_u,
+                net.keep_v,
+                net.threshold,
+                left,
+                net.refractory,
+                fired,
+                counts,
+            )
+            copy(bits[t, trial], fired_bytes)
+            spikes = chip.list_bits(fired_words, spike_list)
             # What was sent and who spiked in this step arrives later: (H12), (H13).
             sent = messages[t, trial]
             senders = chip.list_senders(sent, sender_list)
+            slot = slot + 1 if slot + 1 < slots else 0
             for b in range(kinds.shape[0]):
-                slot = (now + 1 + delays[b]) % slots
-                arriving = ring[slot * width :][:padded]
-                if kinds[b] == GRADED:
-                    if chip.sum_messages(total, wide, row_of[b], sent):
-                        chip.deliver(arriving, total, exponents[b])
+                later = slot + delays[b]
+                target = ring[later - slots if later >= slots else later]
+                kind, exponent = kinds[b], exponents[b]
+                if kind == GRADED:
+                    send_messages(
+                        target, wide, row_of[b], senders, sent, room, exponent, panels
+                    )
                     continue
-                if kinds[b] == SPIKES:
-                    count = chip.list_rows(
-                        spike_list, spikes, row_of[b], row_list, zeros
-                    )
-                else:
-                    count = chip.list_rows(
-                        sender_list, senders, row_of[b], row_list, zeros
-                    )
+                places = spike_list if kind == SPIKES else sender_list
+                many = spikes if kind == SPIKES else senders
+                count = chip.list_rows(places, many, row_of[b], row_list, None)
                 if count > 0:
-                    send_spikes(
-                        arriving,
+                    send_rows(
+                        target,
+                        total,
                         rows,
                         row_list,
                         count,
                         offsets[b],
-                        factors[b],
-                        exponents[b],
-                        sums16,
-                        total,
+                        exponent,
+                        panels,
                     )
             record(u_traces, t, trial, u, neurons)
             record(v_traces, t, trial, v, neurons)
-        us[trial], vs[trial], pauses[trial] = u, v, refractory_left
+        copy(us[trial], u)
+        copy(vs[trial], v)
+        copy(lefts[trial], left)
         for k in range(slots):
-            rings[k, trial] = ring[k * width :][:padded]
+            copy(rings[k, trial], ring[k])
+    vector_step.round_to_nearest()

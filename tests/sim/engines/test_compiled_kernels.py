@@ -3,24 +3,32 @@
 import numpy as np
 import pytest
 
-from isotau.convert.chip.compiled_step import SPARE_ROWS
+from isotau.convert.chip.vector_rows import CHUNK, COLUMNS, in_lanes
 from isotau.sim.engines import compiled_kernels as kernels
 
 
-@pytest.mark.parametrize("count", [1, 5, kernels.CHUNK, kernels.CHUNK + 1, 300])
-@pytest.mark.parametrize(("offset", "factor"), [(0, 1), (0, -1), (128, 2)])
-def test_spikes_deliver_weights_shifted_as_a_whole(count, offset, factor):
+@pytest.mark.parametrize("count", [1, 5, CHUNK, CHUNK + 1, 300])
+@pytest.mark.parametrize("offset", [0, 128, 255])
+def test_spikes_deliver_weights_shifted_as_a_whole(count, offset):
     rng = np.random.default_rng(count)
-    rows = rng.integers(0, 256, (400, 64)).astype(np.uint8)
-    rows[:, 0], rows[-1] = 255, 0
-    row_list = np.full(count + SPARE_ROWS, 399)
-    row_list[:count] = rng.permutation(399)[:count]
-    sums16, total = np.zeros(64, np.int16), np.zeros(64, np.int32)
-    weights = factor * (rows[row_list[:count]].astype(int) - offset)
+    rows = rng.integers(0, 256, (400, COLUMNS)).astype(np.uint8)
+    rows[:, 0] = 255
+    places = rng.permutation(400)[:count]
+    total = np.zeros(COLUMNS, np.int32)
+    weights = rows[places].astype(int) - offset
     for exponent in (-5, 0, 3):
-        arriving = np.full(64, 10, np.int32)
-        kernels.send_spikes(
-            arriving, rows, row_list, count, offset, factor, exponent, sums16, total
+        target = np.full(COLUMNS, 10, np.int32)
+        kernels.send_rows(
+            *(target, total, in_lanes(rows).ravel(), places * COLUMNS, count),
+            *(offset, exponent, 1),
         )
         exact = 10 + np.floor(weights.sum(axis=0) * 2.0**exponent)
-        np.testing.assert_array_equal(arriving, exact)
+        np.testing.assert_array_equal(target, exact)
+
+
+def test_a_row_is_copied_as_far_as_there_is_room():
+    target = np.zeros(3, np.uint8)
+    kernels.copy(target, np.arange(1, 6, dtype=np.uint8))
+    assert target.tolist() == [1, 2, 3]
+    kernels.clear(target)
+    assert not target.any()

@@ -1,0 +1,169 @@
+"""Vectors of LLVM with Python's operators, for code that numba's loops cannot express.
+
+An intrinsic is a function that writes LLVM code. With `Lanes` it reads like the formula
+that it computes: `(u > limit).pick(u - 2 * limit, u)`. Vectors are as long as the
+caller wants; LLVM cuts them into what the machine at hand has, AVX-512, AVX2 or NEON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from llvmlite import ir
+
+BIT = ir.IntType(1)
+
+
+class Lanes:
+    """A vector of integers or floats while code is written, or of bits.
+
+    Operators are those of numpy: `>>` floors, comparisons are signed. A Python number
+    on the right stands for a vector of it.
+    """
+
+    def __init__(self, builder: Any, value: Any) -> None:
+        """Take what an LLVM builder has made."""
+        self.builder, self.value = builder, value
+
+    def __add__(self, other: Any) -> Lanes:
+        return self._binary("add", other)
+
+    def __sub__(self, other: Any) -> Lanes:
+        return self._binary("sub", other)
+
+    def __mul__(self, other: Any) -> Lanes:
+        return self._binary("mul", other)
+
+    def __and__(self, other: Any) -> Lanes:
+        return self._binary("and_", other)
+
+    def __or__(self, other: Any) -> Lanes:
+        return self._binary("or_", other)
+
+    def __xor__(self, other: Any) -> Lanes:
+        return self._binary("xor", other)
+
+    def __lshift__(self, other: Any) -> Lanes:
+        return self._binary("shl", other)
+
+    def __rshift__(self, other: Any) -> Lanes:
+        return self._binary("ashr", other)
+
+    def __gt__(self, other: Any) -> Lanes:
+        return self._compare(">", other)
+
+    def __lt__(self, other: Any) -> Lanes:
+        return self._compare("<", other)
+
+    def __le__(self, other: Any) -> Lanes:
+        return self._compare("<=", other)
+
+    def differs(self, other: Any) -> Lanes:
+        """Return where two vectors are not equal."""
+        return self._compare("!=", other)
+
+    def unsigned_shift(self, places: int) -> Lanes:
+        """Return each lane shifted right, zeros moving in."""
+        return self._binary("lshr", places)
+
+    def pick(self, yes: Any, no: Any) -> Lanes:
+        """Return, of bits, the lanes of one vector or else of the other."""
+        # a number takes the type of the other
+        like = yes if isinstance(yes, Lanes) else no
+        args = [like._like(choice).value for choice in (yes, no)]
+        return Lanes(self.builder, self.builder.select(self.value, *args))
+
+    def at_least(self, limit: Any) -> Lanes:
+        """Return the larger of two vectors."""
+        return (self < limit).pick(limit, self)
+
+    def at_most(self, limit: Any) -> Lanes:
+        """Return the smaller of two vectors."""
+        return (self > limit).pick(limit, self)
+
+    def signed(self, number: Any) -> Lanes:
+        """Return the lanes as other numbers; floats are cut, integers keep a sign."""
+        return self._converted(number, "sext", "sitofp")
+
+    def unsigned(self, number: Any) -> Lanes:
+        """Return the lanes as other numbers; integers have no sign."""
+        return self._converted(number, "zext", "uitofp")
+
+    def bits(self, kind: Any) -> Any:
+        """Return the bits of the whole vector as a number or a vector of LLVM."""
+        return self.builder.bitcast(self.value, kind)
+
+    def shuffled(self, other: Lanes, places: list[int]) -> Lanes:
+        """Return lanes of two vectors, numbered through, in another order."""
+        kind = ir.VectorType(ir.IntType(32), len(places))
+        mask = ir.Constant(kind, places)
+        return Lanes(
+            self.builder, self.builder.shuffle_vector(self.value, other.value, mask)
+        )
+
+    def _binary(self, operation: str, other: Any) -> Lanes:
+        real = isinstance(self.value.type.element, ir.FloatType | ir.DoubleType)
+        write = getattr(self.builder, ("f" if real else "") + operation)
+        return Lanes(self.builder, write(self.value, self._like(other).value))
+
+    def _compare(self, relation: str, other: Any) -> Lanes:
+        value = self.builder.icmp_signed(relation, self.value, self._like(other).value)
+        return Lanes(self.builder, value)
+
+    def _like(self, other: Any) -> Lanes:
+        if isinstance(other, Lanes):
+            return other
+        kind = self.value.type
+        return Lanes(self.builder, ir.Constant(kind, [other] * kind.count))
+
+    def _converted(self, number: Any, extend: str, to_float: str) -> Lanes:
+        builder, kind = self.builder, self.value.type
+        target = ir.VectorType(number, kind.count)
+        real = isinstance(kind.element, ir.FloatType | ir.DoubleType)
+        if real:
+            return Lanes(builder, builder.fptosi(self.value, target))
+        if not isinstance(number, ir.IntType):
+            return Lanes(builder, getattr(builder, to_float)(self.value, target))
+        if number.width == kind.element.width:
+            return self
+        wider = number.width > kind.element.width
+        write = getattr(builder, extend) if wider else builder.trunc
+        return Lanes(builder, write(self.value, target))
+
+
+class Memory(NamedTuple):
+    """A contiguous array while code is written."""
+
+    builder: Any
+    pointer: Any
+    """To its first element."""
+
+    def lanes(self, place: Any, kind: Any) -> Lanes:
+        """Return the vector that begins at an element."""
+        value = self.builder.load(self._at(place, kind))
+        # numpy aligns to an element, not to a vector
+        value.align = 1
+        return Lanes(self.builder, value)
+
+    def store(self, place: Any, lanes: Lanes) -> None:
+        """Write a vector from an element on."""
+        at = self._at(place, lanes.value.type)
+        self.builder.store(lanes.value, at).align = 1
+
+    def _at(self, place: Any, kind: Any) -> Any:
+        at = self.builder.gep(self.pointer, [place])
+        return self.builder.bitcast(at, kind.as_pointer())
+
+
+def memory_of(context: Any, builder: Any, kind: Any, array: Any) -> Memory:
+    """Return the elements of one of an intrinsic's arrays, of numba's type `kind`."""
+    return Memory(builder, context.make_array(kind)(context, builder, array).data)
+
+
+def spread(builder: Any, value: Any, count: int) -> Lanes:
+    """Return a vector of which every lane is the same number, known at run time."""
+    # The number is put first and that place then taken for all.
+    nothing = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    first = builder.insert_element(nothing, value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
+    return Lanes(builder, builder.shuffle_vector(first, nothing, zeros))

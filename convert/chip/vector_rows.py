@@ -1,0 +1,182 @@
+"""Sums of rows of bytes, out of vector registers, and their delivery.
+
+The sums of up to `PANELS` × `COLUMNS` columns stay in registers while the rows of all
+sources that spiked pass by. Bytes add up in lanes of 16 bits without being widened:
+one sum takes both bytes of a lane as they are, one the upper byte alone, and what the
+first has too much is taken off at the end, all modulo 2^16. So that nothing is
+shuffled, the upper bytes of a panel are its later columns: `in_lanes`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from isotau.convert.chip.lanes import Lanes, Memory, memory_of, spread
+
+COLUMNS = 64
+"""Of a panel: bytes of a cache line."""
+HALF = COLUMNS // 2
+CHUNK = 128
+"""Rows whose bytes add up to less than 2^15."""
+WIDE = bool(binding.get_host_cpu_features().get("avx512bw"))
+PANELS = 8 if WIDE else 3
+"""Two sums each have to fit 32 registers of 64 bytes, 16 of 32 or 32 of 16."""
+INT16, INT32, INT64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+PAIRS, SUMS = ir.VectorType(INT16, HALF), ir.VectorType(INT32, HALF)
+
+
+def in_lanes(rows: np.ndarray) -> np.ndarray:
+    """Return rows of bytes, a multiple of `COLUMNS` wide, as `add_rows` takes them."""
+    shape = (*rows.shape[:-1], rows.shape[-1] // COLUMNS, 2, HALF)
+    return np.ascontiguousarray(rows.reshape(shape).swapaxes(-1, -2)).reshape(
+        rows.shape
+    )
+
+
+@intrinsic
+def add_rows(typing, panels, target, rows, row_list, first, last, less, down, up):
+    """Add the sums of some rows, shifted as a whole, to a row: (H12).
+
+    Args:
+        typing: numba's.
+        panels: of `COLUMNS` columns that the row has.
+        target: the row, int32.
+        rows: bytes, from `in_lanes`, one row after the other.
+        row_list: where each row begins in them.
+        first: place in the list.
+        last: one beyond the last; at most `CHUNK` from the first.
+        less: what is taken off each sum: (H16).
+        down: places by which the difference is shifted right, below 16.
+        up: and then left.
+    """
+    arrays, numbers = (target, rows, row_list), (first, last, less, down, up)
+    return types.void(panels, *arrays, *numbers), _add_rows_code
+
+
+def _add_rows_code(context, builder, signature, args):
+    """Write the code of `add_rows`: a loop for every number of panels."""
+    target, rows, row_list = (
+        memory_of(context, builder, signature.args[k], args[k]) for k in (1, 2, 3)
+    )
+    panels, first, last = args[0], args[4], args[5]
+    word = panels.type
+    most, one = ir.Constant(word, PANELS), ir.Constant(word, 1)
+    # Passes of like size: two of five panels, not one of eight and one of two.
+    passes = builder.udiv(builder.add(panels, builder.sub(most, one)), most)
+    size = builder.udiv(builder.sub(builder.add(panels, passes), one), passes)
+    less, down = (spread(builder, builder.trunc(args[k], INT16), HALF) for k in (6, 7))
+    up = spread(builder, builder.trunc(args[8], INT32), HALF)
+    with cgutils.for_range_slice(builder, ir.Constant(word, 0), panels, size) as (
+        panel,
+        _,
+    ):
+        left = builder.sub(panels, panel)
+        count = builder.select(builder.icmp_signed("<", left, size), left, size)
+        column = builder.mul(panel, ir.Constant(word, COLUMNS))
+        done = builder.append_basic_block("done")
+        switch = builder.switch(count, done)
+        for number in range(1, PANELS + 1):
+            block = builder.append_basic_block(f"panels_{number}")
+            switch.add_case(ir.Constant(word, number), block)
+            builder.position_at_end(block)
+            sums = _sum(builder, rows, row_list, (first, last), column, number)
+            _deliver(builder, target, sums, column, less, down, up)
+            builder.branch(done)
+        builder.position_at_end(done)
+    return context.get_dummy_value()
+
+
+def _sum(
+    builder: Any, rows: Memory, row_list: Memory, span: Any, column: Any, panels: int
+) -> list[tuple[Lanes, Lanes]]:
+    """Return the sums of both bytes and of the upper byte of some panels' lanes."""
+    # LLVM turns these places in memory into registers: nothing else points to them.
+    places = [cgutils.alloca_once(builder, PAIRS) for _ in range(2 * panels)]
+    for place in places:
+        builder.store(ir.Constant(PAIRS, [0] * HALF), place)
+    here = builder.gep(rows.pointer, [column])
+    first, last = span
+    one = ir.Constant(first.type, 1)
+    with cgutils.for_range_slice(builder, first, last, one) as (k, _):
+        start = builder.load(builder.gep(row_list.pointer, [k]))
+        row = Memory(builder, builder.gep(here, [start]))
+        for q in range(panels):
+            pairs = row.lanes(ir.Constant(start.type, q * COLUMNS), PAIRS)
+            terms = (pairs, pairs.unsigned_shift(8))
+            for place, term in zip(places[2 * q :], terms, strict=False):
+                total = Lanes(builder, builder.load(place)) + term
+                builder.store(total.value, place)
+    loaded = [Lanes(builder, builder.load(place)) for place in places]
+    return list(zip(loaded[::2], loaded[1::2], strict=True))
+
+
+def _deliver(
+    builder: Any,
+    target: Memory,
+    sums: list[tuple[Lanes, Lanes]],
+    column: Any,
+    less: Lanes,
+    down: Lanes,
+    up: Lanes,
+) -> None:
+    """Add panels' sums, shifted, to a row."""
+    for q, (both, upper) in enumerate(sums):
+        for half, total in enumerate((both - (upper << 8), upper)):
+            start = ir.Constant(column.type, q * COLUMNS + half * HALF)
+            place = builder.add(column, start)
+            moved = ((total - less) >> down).signed(INT32) << up
+            target.store(place, target.lanes(place, SUMS) + moved)
+
+
+@intrinsic
+def add_messages(typing, panels, target, rows, row_list, numbers, count, exponents):
+    """Add the sum of rows times numbers, shifted as a whole, to a row: (H12).
+
+    Args:
+        typing: numba's.
+        panels: of `COLUMNS` columns that the row has.
+        target: the row, int32; sums wrap as it does.
+        rows: int16, one row after the other.
+        row_list: where each row begins in them.
+        numbers: what each row is multiplied by, int32.
+        count: of rows.
+        exponents: by how many places a sum is shifted left, and then right.
+    """
+    arrays = (target, rows, row_list, numbers)
+    return types.void(panels, *arrays, count, exponents), _add_messages_code
+
+
+def _add_messages_code(context, builder, signature, args):
+    """Write the code of `add_messages`."""
+    target, rows, row_list, numbers = (
+        memory_of(context, builder, signature.args[k], args[k]) for k in (1, 2, 3, 4)
+    )
+    panels, count = args[0], args[5]
+    word = panels.type
+    up, down = (
+        spread(builder, builder.trunc(x, INT32), COLUMNS)
+        for x in cgutils.unpack_tuple(builder, args[6])
+    )
+    kind = ir.VectorType(INT32, COLUMNS)
+    # Allocated outside of the loop, in which it would take more room each time.
+    place = cgutils.alloca_once(builder, kind)
+    with cgutils.for_range(builder, panels) as panel:
+        column = builder.mul(panel.index, ir.Constant(word, COLUMNS))
+        builder.store(ir.Constant(kind, [0] * COLUMNS), place)
+        with cgutils.for_range(builder, count) as loop:
+            start = builder.load(builder.gep(row_list.pointer, [loop.index]))
+            number = builder.load(builder.gep(numbers.pointer, [loop.index]))
+            at = builder.add(start, column)
+            weights = rows.lanes(at, ir.VectorType(INT16, COLUMNS)).signed(INT32)
+            product = weights * spread(builder, number, COLUMNS)
+            total = Lanes(builder, builder.load(place)) + product
+            builder.store(total.value, place)
+        total = Lanes(builder, builder.load(place))
+        target.store(column, target.lanes(column, kind) + ((total << up) >> down))
+    return context.get_dummy_value()

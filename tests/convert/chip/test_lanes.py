@@ -1,0 +1,106 @@
+"""Vectors of LLVM against numpy's operators."""
+
+import numpy as np
+import pytest
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from isotau.convert.chip.lanes import Lanes, memory_of, spread
+
+COUNT = 8
+INTEGERS = ir.VectorType(ir.IntType(32), COUNT)
+EDGES = [0, 1, -1, 7, -8, 2**31 - 1, -(2**31), 12345]
+
+
+def compute(formula, *arrays):
+    """Return what a formula of `Lanes` gives for arrays of 8 int32."""
+
+    @intrinsic
+    def write(typing, out, inputs):
+        def code(context, builder, signature, args):
+            target = memory_of(context, builder, signature.args[0], args[0])
+            rows = [
+                memory_of(context, builder, kind, builder.extract_value(args[1], k))
+                for k, kind in enumerate(signature.args[1])
+            ]
+            zero = ir.Constant(ir.IntType(64), 0)
+            lanes = [row.lanes(zero, INTEGERS) for row in rows]
+            target.store(zero, formula(*lanes))
+            return context.get_dummy_value()
+
+        return types.void(out, inputs), code
+
+    @njit
+    def run(out, inputs):
+        write(out, inputs)
+
+    out = np.zeros(COUNT, np.int32)
+    run(out, tuple(np.asarray(x, np.int32) for x in arrays))
+    return out
+
+
+FORMULAS = {
+    "sum": lambda a, b: a + b - 3,
+    "product": lambda a, b: a * b,
+    "bits": lambda a, b: (a & b) | (a ^ 5),
+    "shifts": lambda a, b: ((a << 3) >> 5) + (b >> 1),
+    "clip": lambda a, b: (
+        a.at_least(-9) + b.at_most(9)
+        if isinstance(a, Lanes)
+        else (np.maximum(a, -9) + np.minimum(b, 9))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_operators_are_those_of_numpy(name):
+    a, b = np.array(EDGES, np.int32), np.array(EDGES[::-1], np.int32)
+    expected = FORMULAS[name](a, b)
+    np.testing.assert_array_equal(compute(FORMULAS[name], a, b), expected)
+
+
+def test_bits_pick_lanes():
+    a, b = np.array(EDGES, np.int32), np.arange(COUNT)
+    for relation, formula in {
+        np.greater: lambda a, b: (a > b).pick(a, 4),
+        np.less: lambda a, b: (a < b).pick(a, 4),
+        np.less_equal: lambda a, b: (a <= b).pick(a, 4),
+        np.not_equal: lambda a, b: a.differs(b).pick(a, 4),
+    }.items():
+        expected = np.where(relation(a, b), a, 4)
+        np.testing.assert_array_equal(compute(formula, a, b), expected)
+
+
+def test_zeros_move_in_where_there_is_no_sign():
+    expected = (np.array(EDGES, np.int32).view(np.uint32) >> 4).view(np.int32)
+    formula = lambda a: a.unsigned_shift(4)  # noqa: E731
+    np.testing.assert_array_equal(compute(formula, EDGES), expected)
+
+
+def test_numbers_are_converted_as_told():
+    a = np.array(EDGES, np.int32)
+    int16, int32, double = ir.IntType(16), ir.IntType(32), ir.DoubleType()
+    cut = a.astype(np.int16).astype(np.int32)
+    np.testing.assert_array_equal(
+        compute(lambda a: a.signed(int16).signed(int32), a), cut
+    )
+    np.testing.assert_array_equal(
+        compute(lambda a: a.signed(int16).unsigned(int32), a), cut & 0xFFFF
+    )
+    half = [0.5] * COUNT
+    constant = ir.Constant(ir.VectorType(double, COUNT), half)
+    halved = compute(
+        lambda a: (a.signed(double) * Lanes(a.builder, constant)).signed(int32), a
+    )
+    np.testing.assert_array_equal(halved, np.trunc(a / 2).astype(np.int32))
+
+
+def test_lanes_change_places_and_spread():
+    a, b = np.arange(COUNT), 100 + np.arange(COUNT)
+    places = [0, 8, 1, 9, 2, 10, 3, 11]
+    shuffled = compute(lambda a, b: a.shuffled(b, places), a, b)
+    assert shuffled.tolist() == [0, 100, 1, 101, 2, 102, 3, 103]
+    number = ir.Constant(ir.IntType(32), 7)
+    spread_out = compute(lambda a: a + spread(a.builder, number, COUNT), a)
+    np.testing.assert_array_equal(spread_out, a + 7)

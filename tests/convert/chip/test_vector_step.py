@@ -1,0 +1,117 @@
+"""The step in vectors against the integer rules, and its noise against Philox."""
+
+import numpy as np
+import pytest
+from numba import njit
+
+from isotau.convert.chip import arithmetic, vector_step
+from isotau.convert.chip.philox import MASK, membrane_samples
+from isotau.convert.chip.vector_step import DRAWN, LANES
+
+N = 64 * 200
+LIMIT = arithmetic.STATE_LIMIT
+EDGES = [0, 1, -1, 4095, 4096, -4097, LIMIT, -LIMIT, LIMIT - 1, 1 - LIMIT, 2 * LIMIT]
+EDGES += [-2 * LIMIT, 2 * LIMIT - 1, 12345, -12345]
+WIDE_EDGES = [*EDGES, 3 * LIMIT, 2**31 - 1, -(2**31), 2**30 + 12345, -(2**30) - 1]
+
+
+@njit
+def step(u, v, arriving, drive, keep_u, keep_v, threshold, left, refractory, counts):
+    fired = np.zeros(u.shape[0] // 16, np.uint16)
+    vector_step.round_toward_zero()
+    vector_step.advance(
+        u.shape[0] // 16,
+        *(u, v, arriving, drive, keep_u, keep_v, threshold, left, refractory),
+        fired,
+        counts,
+    )
+    vector_step.round_to_nearest()
+    return fired
+
+
+def states(rng, edges, most):
+    """Return numbers of which half are edges."""
+    anywhere = rng.integers(-most, most + 1, N)
+    return np.where(rng.random(N) < 0.5, rng.choice(edges, N), anywhere)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("resting", [False, True])
+@pytest.mark.parametrize("counting", [False, True])
+def test_a_step_is_exact_at_every_edge(wide, resting, counting):
+    rng = np.random.default_rng([wide, resting, counting])
+    most = 2**31 - 1 if wide else 2 * LIMIT
+    u = states(rng, WIDE_EDGES if wide else EDGES, most)
+    v = states(rng, EDGES, LIMIT)
+    a = states(rng, WIDE_EDGES, 2**31 - 1) if wide else rng.integers(-(2**18), 2**18, N)
+    drive = rng.integers(-(2**24), 2**24, N)
+    du, dv = rng.integers(0, 4096, (2, N))
+    du[:50], dv[:50] = rng.choice([0, 4095], (2, 50))
+    threshold = rng.integers(0, 131072, N) << 6
+    left, refractory = rng.integers(0, 3, N), rng.integers(0, 64, N)
+    awake = (left <= 0) | (not resting)
+
+    unwrapped = arithmetic.update_u_unwrapped(u, a, du)
+    new_u = arithmetic.wrap_u(unwrapped)
+    unclipped = arithmetic.update_v_unclipped(v, new_u, dv, drive)
+    peak = np.where(awake, arithmetic.clip_v(unclipped), 0)
+    spike = awake & (peak > threshold)
+    new_left = np.where(spike, refractory, np.maximum(left - 1, 0))
+    shifted = a << arithmetic.INPUT_SHIFT
+    outside = np.array(
+        [
+            shifted != arithmetic.wrap_int32(shifted),
+            unwrapped != new_u,
+            awake & (unclipped < 1 - LIMIT),
+            awake & (unclipped > LIMIT - 1),
+        ]
+    )
+
+    real = np.float64 if wide else np.float32
+    ours = [x.astype(np.int32) for x in (u, v, a, drive)]
+    keeps = [((4095 - du) / 4096).astype(real), ((4096 - dv) / 4096).astype(real)]
+    rest = left.astype(np.int32)
+    counts = np.full((4, N), 5)
+    fired = step(
+        *ours,
+        *keeps,
+        threshold.astype(np.int32),
+        rest,
+        refractory.astype(np.int32) if resting else None,
+        counts if counting else None,
+    )
+    np.testing.assert_array_equal(ours[0], new_u)
+    np.testing.assert_array_equal(ours[1], np.where(spike, 0, peak))
+    assert not ours[2].any()
+    np.testing.assert_array_equal(rest, new_left if resting else left)
+    bits = np.unpackbits(fired.view(np.uint8), bitorder="little")
+    np.testing.assert_array_equal(bits, spike)
+    assert 0.05 < spike.mean() < 0.95
+    np.testing.assert_array_equal(counts, 5 + outside * counting)
+    assert outside.any(axis=1).tolist() == [wide, True, True, True]
+
+
+def test_products_are_rounded_as_before_afterwards():
+    tenth = np.full(LANES, 0.1)
+    before = float((tenth * 3)[0])
+    test_a_step_is_exact_at_every_edge(False, False, False)
+    assert float((tenth * 3)[0]) == before
+
+
+@njit
+def draw(drive, bias, key, now, trial, exponent):
+    vector_step.draw_drive(drive, bias, key, now, trial, exponent)
+
+
+@pytest.mark.parametrize("exponent", [1, 6, 7, 12, 23])
+@pytest.mark.parametrize("seed", [0, 12345, 2**64 - 1])
+def test_every_sample_is_that_of_philox(seed, exponent):
+    key = np.array([seed & MASK, seed >> 32], dtype=np.uint64)
+    n = 3 * DRAWN
+    bias = np.arange(n, dtype=np.int32) - 70
+    drive = np.zeros(n, np.int32)
+    for now, trial in ((0, 0), (7, 3), (2**32 - 1, 2**32 - 1)):
+        draw(drive, bias, key, now, trial, exponent)
+        samples = membrane_samples(seed, now, np.array([trial]), n)[0]
+        noise = arithmetic.scale_noise(samples, exponent)
+        np.testing.assert_array_equal(drive, bias + noise)
