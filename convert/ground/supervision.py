@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -31,27 +32,56 @@ class Unfinished(RuntimeError):
         self.tail = tail
 
 
-def supervise(
-    command: Sequence[str],
-    timeout_s: float,
-    *,
-    meanwhile: Callable[[], None] = lambda: None,
-) -> None:
-    """Run a command to its end and return if it succeeded.
+@dataclass(frozen=True, slots=True, eq=False)
+class RunningCommand:
+    """A command that was started by `running`.
 
-    When this function is left, by whatever exception, every process that the command
-    started has ended, unless it left the process group by itself.
+    Attributes:
+        leader: its process, which leads a group.
+        log: everything that it wrote.
+        started: when, by the monotonic clock.
+    """
+
+    leader: "subprocess.Popen[bytes]"
+    log: IO[bytes]
+    started: float
+
+    def wait(
+        self, timeout_s: float, *, meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
+        """Wait for its end and return if it succeeded.
+
+        Args:
+            timeout_s: how long it may take since it was started, in seconds.
+            meanwhile: called again and again until then, once at least.
+
+        Raises:
+            Unfinished: it failed, was ended by a signal, or took too long.
+        """
+        deadline = self.started + timeout_s
+        while True:
+            status = None
+            with suppress(subprocess.TimeoutExpired):
+                status = self.leader.wait(POLL_S)
+            meanwhile()
+            # A command that ended in time may be asked for after it.
+            if status is not None or time.monotonic() > deadline:
+                break
+        if status != 0:
+            raise Unfinished(status, _tail(self.log))
+
+
+@contextmanager
+def running(command: Sequence[str]) -> Iterator[RunningCommand]:
+    """Start a command, of which nothing is left when the context is.
+
+    However it is left, every process that the command started has ended then, unless
+    it left the process group by itself.
 
     Args:
         command: program and arguments.
-        timeout_s: how long it may take, in seconds.
-        meanwhile: called again and again while it runs.
-
-    Raises:
-        Unfinished: it failed, was ended by a signal, or took too long.
     """
     with tempfile.TemporaryFile() as log:
-        deadline = time.monotonic() + timeout_s
         # To a file: a pipe that nobody reads would stop what writes to it.
         leader = subprocess.Popen(
             command,
@@ -61,16 +91,29 @@ def supervise(
             start_new_session=True,
         )
         try:
-            status = None
-            while status is None and time.monotonic() < deadline:
-                with suppress(subprocess.TimeoutExpired):
-                    status = leader.wait(POLL_S)
-                meanwhile()
-            tail = _tail(log)
+            yield RunningCommand(leader, log, time.monotonic())
         finally:
             end_group(leader)
-        if status != 0:
-            raise Unfinished(status, tail)
+
+
+def supervise(
+    command: Sequence[str],
+    timeout_s: float,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Run a command to its end and return if it succeeded; nothing of it is left.
+
+    Args:
+        command: program and arguments.
+        timeout_s: how long it may take, in seconds.
+        meanwhile: called again and again while it runs.
+
+    Raises:
+        Unfinished: it failed, was ended by a signal, or took too long.
+    """
+    with running(command) as job:
+        job.wait(timeout_s, meanwhile=meanwhile)
 
 
 def end_group(leader: "subprocess.Popen[bytes]") -> None:

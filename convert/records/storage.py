@@ -18,7 +18,13 @@ import numpy as np
 
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.ground.files import atomic
-from isotau.convert.ground.npz import DAMAGED, read_array, read_header, read_npz
+from isotau.convert.ground.npz import (
+    DAMAGED,
+    read_array,
+    read_header,
+    read_npz,
+    write_npz,
+)
 from isotau.convert.ground.sparse import SparseWeights
 from isotau.convert.records.content import SPARSE_ARRAYS, flatten
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
@@ -56,8 +62,10 @@ def save(record: Record, path: str | os.PathLike[str]) -> Path:
     text = np.array(json.dumps(header, sort_keys=True))
     members: dict[str, Any] = {**arrays, "isotau": text}
     with atomic(path) as stream:
-        # Weights at random places hardly pack, and a minute is what it would take.
-        (np.savez if sparse else np.savez_compressed)(stream, **members)
+        if sparse:  # weights at random places hardly pack, and a minute it would take
+            np.savez(stream, **members)
+        else:
+            write_npz(stream, members)
     return Path(path)
 
 

@@ -15,7 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path as DrawnPath
 from matplotlib.ticker import MaxNLocator
 
 from isotau.convert.ground.files import atomic
@@ -43,6 +44,8 @@ from isotau.sim.timescales.records.record import Status, Timescales
 Target = str | os.PathLike[str]
 
 DPI = 200
+MOST_TICKS = 1 << 11
+"""Of one line: matplotlib's renderer refuses very long ones."""
 TAU_TICKS = (5, 10, 20, 50, 100, 200, 500)
 SIGNS = (1, "excitatory", "#0072B2"), (-1, "inhibitory", "#D55E00"), (0, "mixed", GREY)
 LOOKS = {
@@ -310,11 +313,30 @@ def _raster(
     for sign, _, colour in SIGNS:
         members = np.flatnonzero(signs == sign)
         step, position = np.nonzero(raster[:, members])
-        time, height = 1e3 * recording.dt * step, lowest + position + 0.5
-        low, high = height - tall / 2, height + tall / 2
-        axes.vlines(time, low, high, colors=colour, linewidths=0.9)
+        _ticks(axes, 1e3 * recording.dt * step, lowest + position + 0.5, tall, colour)
         lowest += members.size
     axes.set(xlim=(0, 1e3 * recording.dt * recording.steps), ylim=(0, recording.n))
+
+
+def _ticks(axes: Axes, x: np.ndarray, y: np.ndarray, tall: float, colour: str) -> None:
+    """Draw vertical ticks about points, as one line for many of them."""
+    # Axes.vlines makes a path of each, which takes most of the time of a raster.
+    for k in range(0, x.size, MOST_TICKS):
+        place = x[k : k + MOST_TICKS]
+        ends = np.empty((place.size, 2, 2))
+        ends[..., 0] = place[:, None]
+        ends[..., 1] = y[k : k + MOST_TICKS, None] + np.array([-tall, tall]) / 2
+        moves = np.tile([DrawnPath.MOVETO, DrawnPath.LINETO], place.size)
+        line = PathPatch(
+            DrawnPath(ends.reshape(-1, 2), moves),
+            fill=False,
+            edgecolor=colour,
+            linewidth=0.9,
+            # On whole pixels, so that all ticks are equally dark.
+            snap=True,
+        )
+        line.set_in_layout(False)
+        axes.add_artist(line)
 
 
 def _traces(

@@ -14,7 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64, UInt64
 from scipy import sparse
 
 from isotau.convert.ground import npz
@@ -38,14 +38,15 @@ def build(
     net: FixedPointNetwork,
     messages: Int32[np.ndarray, "steps batch n_in"],
     *,
-    seed: int,
-    first_trial: int,
+    seeds: UInt64[np.ndarray, " batch"],
+    trials: Int64[np.ndarray, " batch"],
 ) -> Any:
     """Return the population of a network wired up in Lava, ready to be recorded from.
 
     The trials of a batch are copies of the network side by side in one population; the
     copies are not connected. It is Lava's own `LIF` or `LIFReset` where that is enough,
-    and `NoisyLIF` where the network has membrane noise or refractory periods. Run it
+    and `NoisyLIF` where the network has membrane noise or refractory periods. The noise
+    depends on each trial's seed and number. Run it
     with the tag "fixed_pt" alone, and for no more steps than there are messages: the
     source begins again after them.
     """
@@ -56,8 +57,7 @@ def build(
     steps, copies, _ = messages.shape
     values = _by_name(net)
     stored = StoredNetwork(values, values, [_by_name(block) for block in net.blocks])
-    trials = np.arange(first_trial, first_trial + copies)
-    population = wiring.population(stored, np.arange(copies * net.n), seed, trials)
+    population = wiring.population(stored, np.arange(copies * net.n), seeds, trials)
     # Blocks without any weight deliver nothing, and Lava's Sparse needs a weight.
     blocks = [block for block in stored.blocks if block["weights"].any()]
     source: Any = None
@@ -85,12 +85,7 @@ def main(folder: Path) -> None:
     net = storage.load(folder / NETWORK, FixedPointNetwork)
     job = npz.read_npz(folder / JOB, max_bytes=storage.MAX_BYTES)
     steps, copies, _ = job["messages"].shape
-    population = build(
-        net,
-        job["messages"],
-        seed=int(job["seed"]),
-        first_trial=int(job["first_trial"]),
-    )
+    population = build(net, job["messages"], seeds=job["seeds"], trials=job["trials"])
     # Imported here, because the caller reads this module's names without Lava.
     from isotau.targets.on_lava.lava_lif.recorders import SpikeSink, StateProbe
 

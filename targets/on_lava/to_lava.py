@@ -5,10 +5,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int32, Integer
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Int32, Integer
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.supervision import Unfinished, supervise
+from isotau.convert.ground.supervision import RunningCommand, Unfinished, running
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes
@@ -55,6 +56,82 @@ class LavaRun:
     wall_s: float
 
 
+class LavaLoad(NamedTuple):
+    """Trials that are to run in Lava from power-up.
+
+    Attributes:
+        messages: what the input channels send; see `run_lava`.
+        seed: of the membrane noise, as in the reference engine.
+        first_trial: number of the first trial.
+    """
+
+    messages: Messages
+    seed: int = 0
+    first_trial: int = 0
+
+    @property
+    def batch(self) -> int:
+        """Number of trials."""
+        return int(self.messages.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LavaJob:
+    """Lava at work in child processes; see `lava_running`.
+
+    Attributes:
+        net: the network.
+        loads: what it runs on, the messages checked.
+        record: the variables that are recorded.
+        folder: where it leaves its results.
+        command: the running processes.
+        limit_s: seconds after which Lava is ended.
+    """
+
+    net: FixedPointNetwork
+    loads: list[LavaLoad]
+    record: tuple[str, ...]
+    folder: Path
+    command: RunningCommand
+    limit_s: float
+
+    def finish(self, progress: Progress = silent) -> list[LavaRun]:
+        """Return the run of each load once Lava has ended.
+
+        Raises:
+            LavaMissing: lava-nc is not installed.
+            LavaError: Lava failed, died or hung.
+        """
+        steps = max(len(load.messages) for load in self.loads)
+        passing = iter(progress(range(steps), "Lava"))
+        follow = _follow(passing, self.folder / lava_child.PASSED)
+        wall_s = _watch(self.command, self.limit_s, follow)
+        for _ in passing:  # those that passed since the last look at the counter
+            continue
+        results = {
+            name: np.load(self.folder / lava_child.RESULTS[name], allow_pickle=False)
+            for name in ("spikes", *self.record)
+        }
+        # Lava has the trials side by side in one population.
+        shape = (steps, -1, self.net.n)
+        for name in self.record:
+            results[name] = results[name].reshape(shape)
+        runs, start = [], 0
+        for load in self.loads:
+            part = slice(len(load.messages)), slice(start, start + load.batch)
+            start += load.batch
+            spikes = Spikes(
+                bits=np.ascontiguousarray(results["spikes"][part]),
+                n=self.net.n,
+                dt=self.net.dt,
+                engine=NAME,
+                network=self.net.fingerprint,
+            )
+            states = {name: results[name][part] for name in self.record}
+            runs.append(LavaRun(spikes, states.get("u"), states.get("v"), wall_s))
+        return runs
+
+
 def run_lava(
     net: FixedPointNetwork,
     messages: Messages,
@@ -91,37 +168,59 @@ def run_lava(
         LavaMissing: lava-nc is not installed.
         LavaError: Lava failed, died or hung.
     """
+    load = LavaLoad(messages, seed, first_trial)
+    with lava_running(
+        net, [load], chip=chip, record=record, timeout_s=timeout_s
+    ) as job:
+        return job.finish(progress)[0]
+
+
+@contextmanager
+def lava_running(
+    net: FixedPointNetwork,
+    loads: Sequence[LavaLoad],
+    *,
+    chip: str = "loihi2",
+    record: Sequence[str] = (),
+    timeout_s: float | None = None,
+) -> Iterator[LavaJob]:
+    """Start Lava on several loads and give its job; it is ended with the context.
+
+    All trials of all loads run side by side, so that the loads cost little more than
+    the longest of them; the time limit counts from here. Arguments and errors are those
+    of `run_lava`, but that Lava's own errors come when the job is finished.
+    """
     # Checked here, where an error names the argument, not in the child.
-    job = _job(net, messages, chip, seed, first_trial, record)
-    steps, batch, _ = job["messages"].shape
+    validation.choice("chip", chip, list(CHIPS))
+    for name in record:
+        validation.choice("record", name, RECORDABLE)
+    checked = [_checked(net, load) for load in loads]
+    steps = max(len(load.messages) for load in checked)
+    sizes = [load.batch for load in checked]
     limit = (
-        time_limit(net, steps, batch)
+        time_limit(net, steps, sum(sizes))
         if timeout_s is None
         else validation.number("timeout_s", timeout_s, positive=True)
     )
     with tempfile.TemporaryDirectory(prefix="isotau-lava-") as scratch:
         folder = Path(scratch)
         storage.save(densified(net, "Lava"), folder / lava_child.NETWORK)
-        np.savez(folder / lava_child.JOB, **job)
-        passing = iter(progress(range(steps), "Lava"))
-        wall_s = _watch(folder, limit, _follow(passing, folder / lava_child.PASSED))
-        for _ in passing:  # those that passed since the last look at the counter
-            continue
-        results = {
-            name: np.load(folder / lava_child.RESULTS[name], allow_pickle=False)
-            for name in ("spikes", *record)
-        }
-    spikes = Spikes(
-        bits=results.pop("spikes"),
-        n=net.n,
-        dt=net.dt,
-        engine=NAME,
-        network=net.fingerprint,
-    )
-    # Lava has the trials side by side in one population.
-    shape = (steps, batch, net.n)
-    states = {name: values.reshape(shape) for name, values in results.items()}
-    return LavaRun(spikes, states.get("u"), states.get("v"), wall_s)
+        np.savez(
+            folder / lava_child.JOB,
+            messages=_side_by_side([load.messages for load in checked], steps),
+            chip=np.array(chip),
+            seeds=np.repeat(
+                np.array([load.seed for load in checked], np.uint64), sizes
+            ),
+            trials=np.concatenate(
+                [load.first_trial + np.arange(load.batch) for load in checked]
+            ),
+            record=np.array(list(record), dtype=np.str_),
+        )
+        # One int64, which the child maps.
+        (folder / lava_child.PASSED).write_bytes(bytes(8))
+        with running([sys.executable, "-m", lava_child.__name__, scratch]) as command:
+            yield LavaJob(net, checked, tuple(record), folder, command, limit)
 
 
 def time_limit(net: FixedPointNetwork, steps: int, batch: int) -> float:
@@ -141,38 +240,26 @@ def time_limit(net: FixedPointNetwork, steps: int, batch: int) -> float:
     return 60 + steps * (0.01 + 5e-6 * neurons + synapses_s)
 
 
-def _job(
-    net: FixedPointNetwork,
-    messages: Messages,
-    chip: str,
-    seed: int,
-    first_trial: int,
-    record: Sequence[str],
-) -> dict[str, Any]:
-    """Return what the child process needs besides the network, checked."""
-    validation.choice("chip", chip, list(CHIPS))
-    for name in record:
-        validation.choice("record", name, RECORDABLE)
-    sent = validation.messages(messages, net.n_in, np.int32)
-    seed, first_trial = validation.noise_counter(seed, first_trial, sent.shape[1])
-    return {
-        "messages": sent,
-        "chip": np.array(chip),
-        "seed": np.uint64(seed),
-        "first_trial": np.int64(first_trial),
-        "record": np.array(list(record), dtype=np.str_),
-    }
+def _checked(net: FixedPointNetwork, load: LavaLoad) -> LavaLoad:
+    """Return a load with its messages as int32."""
+    sent = validation.messages(load.messages, net.n_in, np.int32)
+    return LavaLoad(
+        sent, *validation.noise_counter(load.seed, load.first_trial, sent.shape[1])
+    )
 
 
-def _watch(folder: Path, limit: float, meanwhile: Callable[[], None]) -> float:
-    """Run the job in `folder` in a child process and return how long it took."""
-    start = time.monotonic()
+def _side_by_side(parts: list[np.ndarray], steps: int) -> np.ndarray:
+    """Return messages of all trials; shorter ones are followed by none."""
+    longer = [np.pad(part, ((0, steps - len(part)), (0, 0), (0, 0))) for part in parts]
+    return np.concatenate(longer, axis=1)
+
+
+def _watch(
+    command: RunningCommand, limit: float, meanwhile: Callable[[], None]
+) -> float:
+    """Wait for Lava's end and return how long it took, with its imports."""
     try:
-        supervise(
-            [sys.executable, "-m", lava_child.__name__, str(folder)],
-            limit,
-            meanwhile=meanwhile,
-        )
+        command.wait(limit, meanwhile=meanwhile)
     except Unfinished as end:
         # The child alone imports Lava, and so it is the first to miss it.
         if end.status == lava_child.MISSING:
@@ -182,12 +269,11 @@ def _watch(folder: Path, limit: float, meanwhile: Callable[[], None]) -> float:
         if end.status is None:
             outcome = f"got no result after {limit:g} s, need one; raise timeout_s"
         raise LavaError(f"Lava: {outcome}\n{end.tail}") from end
-    return time.monotonic() - start  # with the child's imports
+    return time.monotonic() - command.started
 
 
 def _follow(passing: Iterator[int], counter: Path) -> Callable[[], None]:
     """Return a function that advances `passing` to the step that Lava has reached."""
-    counter.write_bytes(bytes(8))  # one int64, which the child maps
     steps = 0
 
     def advance() -> None:

@@ -14,7 +14,7 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.sim.engines import reference
-from isotau.targets.on_lava.to_lava import run_lava
+from isotau.targets.on_lava.to_lava import LavaLoad, lava_running, run_lava
 
 STOCK, OWN = "stock", "own"
 """Networks for Lava's own neurons, and those with noise or refractory periods."""
@@ -60,6 +60,29 @@ def assert_same_bits(net, messages, chip="loihi2"):
     assert (lavas.u.dtype, lavas.v.dtype) == (np.int32, np.int32)
     assert (lavas.spikes.engine, lavas.spikes.n) == ("lava", net.n)
     assert lavas.spikes.network == ours.spikes.network
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("neuron", [STOCK, OWN])
+def test_loads_side_by_side_are_runs_of_their_own(neuron):
+    """Of other lengths, seeds and trial numbers, in one Lava."""
+    net, messages = random_case(neuron, 2, largest=40)
+    loads = [
+        LavaLoad(messages, seed=2**63 + 5, first_trial=3),
+        LavaLoad(messages[:30, :2][::-1], seed=7),
+        LavaLoad(messages[:71, :1], first_trial=1),
+    ]
+    with lava_running(net, loads, record=("v",)) as job:
+        runs = job.finish()
+    for load, run in zip(loads, runs, strict=True):
+        ours = reference.run(
+            net, load.messages, seed=load.seed, first_trial=load.first_trial,
+            record=("v",),
+        )  # fmt: skip
+        assert ours.v.any()
+        np.testing.assert_array_equal(run.spikes.bits, ours.spikes.bits)
+        np.testing.assert_array_equal(run.v, ours.v)
+        assert run.u is None
 
 
 def test_the_random_networks_reach_the_extremes():

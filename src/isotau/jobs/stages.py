@@ -29,7 +29,7 @@ from isotau.sim.tasks import Task, lead_in
 from isotau.sim.timescales.estimators.kim import kim
 from isotau.sim.timescales.estimators.ml import ml
 from isotau.sim.timescales.records.record import Timescales
-from isotau.targets.on_lava.to_lava import run_lava
+from isotau.targets.on_lava.to_lava import LavaLoad
 
 MOST_STATES = 1 << 23
 """States of the rate network that are held at a time."""
@@ -219,15 +219,30 @@ def lif_spikes(lif: LIFNetwork, plan: TrialPlan, trials: Trials, seed: int) -> S
     ).spikes
 
 
-def chip_stage(
-    fixed: FixedPointNetwork, quality: QuantizationReport, plan: TrialPlan
-) -> ChipStage:
-    """Return the fixed-point network's stage in the plan's engine."""
-    loads = plan.loads(plan.seeds.chip, plan.seeds.chip_spontaneous)
-    sent = {
+def chip_messages(fixed: FixedPointNetwork, plan: TrialPlan) -> dict[str, np.ndarray]:
+    """Return what the chip is sent of the task and, if planned, the quiet trials."""
+    # The seeds do not matter: what is sent is drawn with the trials.
+    return {
         name: messages(fixed, plan.shown(trials, fixed.dt))
-        for name, (trials, _) in loads.items()
+        for name, (trials, _) in plan.loads(0, 0).items()
     }
+
+
+def chip_stage(
+    fixed: FixedPointNetwork,
+    quality: QuantizationReport,
+    plan: TrialPlan,
+    sent: dict[str, np.ndarray],
+) -> ChipStage:
+    """Return the fixed-point network's stage in the plan's engine.
+
+    Args:
+        fixed: the network.
+        quality: what quantization cost.
+        plan: what it is shown.
+        sent: that as messages, from `chip_messages`.
+    """
+    loads = plan.loads(plan.seeds.chip, plan.seeds.chip_spontaneous)
     runs = {
         name: run_chip(fixed, sent[name], plan, seed, count_overflow=True)
         for name, (_, seed) in loads.items()
@@ -258,29 +273,54 @@ def run_chip(
     )
 
 
-def lava_stage(fixed: FixedPointNetwork, chip: ChipStage, plan: TrialPlan) -> LavaStage:
-    """Return Lava's stage, on some of the task's trials and all of the quiet ones."""
-    first = slice(0, plan.lava_trials)
-    limits = {"task": first, "quiet": slice(None)}
+def lava_loads(sent: dict[str, np.ndarray], plan: TrialPlan) -> dict[str, LavaLoad]:
+    """Return what Lava runs: some of the task's trials and all of the quiet ones."""
     # The seeds of the engine: noise is counted, and Lava must draw the same samples.
     seeds = {"task": plan.seeds.chip, "quiet": plan.seeds.chip_spontaneous}
-    spikes = {
-        name: run_lava(
-            fixed, sent[:, limits[name]], seed=seeds[name], progress=plan.progress
-        ).spikes
-        for name, sent in chip.sent.items()
+    return {
+        name: LavaLoad(values[:, _in_lava(name, plan)], seeds[name])
+        for name, values in sent.items()
     }
-    mismatches = sum(
-        # What is set in one of the two alone: spikes that the other does not have.
-        int(np.unpackbits(select(chip.spikes[name], limits[name]).bits ^ s.bits).sum())
+
+
+def lava_stage(
+    fixed: FixedPointNetwork,
+    chip: ChipStage,
+    spikes: Mapping[str, Spikes],
+    plan: TrialPlan,
+) -> LavaStage:
+    """Return Lava's stage.
+
+    Args:
+        fixed: the network.
+        chip: the engine's stage.
+        spikes: Lava's, of `lava_loads`.
+        plan: what both were shown.
+    """
+    engine = {
+        name: select(chip.spikes[name], _in_lava(name, plan)).bits for name in spikes
+    }
+    # What is set in one of the two alone: spikes that the other does not have.
+    off = {
+        name: int(np.unpackbits(engine[name] ^ s.bits).sum())
         for name, s in spikes.items()
-    )
-    trials = subset(refine(plan.test, fixed.dt), first)
+    }
+    quiet = None
+    if chip.stage.quiet is not None and off["quiet"] == 0:
+        # The same spikes have the same timescales.
+        alone = window(spikes["quiet"], plan.lead(fixed.dt))
+        quiet = replace(chip.stage.quiet, spikes=alone)
+    trials = subset(refine(plan.test, fixed.dt), _in_lava("task", plan))
     return LavaStage(
-        stage=_spiking_stage(fixed, spikes, trials, plan),
-        mismatches=mismatches,
+        stage=_spiking_stage(fixed, spikes, trials, plan, quiet),
+        mismatches=sum(off.values()),
         compared=sum(s.steps * s.batch * s.n for s in spikes.values()),
     )
+
+
+def _in_lava(name: str, plan: TrialPlan) -> slice:
+    """Return which trials of "task" or "quiet" run in Lava."""
+    return slice(plan.lava_trials) if name == "task" else slice(None)
 
 
 def score_stage(
@@ -320,6 +360,7 @@ def _spiking_stage(
     spikes: Mapping[str, Spikes],
     trials: Trials,
     plan: TrialPlan,
+    quiet: QuietRun | None = None,
 ) -> StageRun:
     """Return the stage of a spiking network, from its spikes with the lead.
 
@@ -328,11 +369,11 @@ def _spiking_stage(
         spikes: of "task" and, if they ran, of the trials without input, "quiet".
         trials: the task's, in steps of the network.
         plan: what was shown.
+        quiet: what is known of the trials without input; None to measure it.
     """
     whole, lead = spikes["task"], plan.lead(net.dt)
     # The filters of the readout start with the trial, not with its lead.
     outputs = network_outputs(net, window(whole, lead))
-    quiet = None
-    if "quiet" in spikes:
+    if quiet is None and "quiet" in spikes:
         quiet = measure_quiet(window(spikes["quiet"], lead), plan)
     return score_stage(whole, lead, outputs, trials, plan.task, quiet)

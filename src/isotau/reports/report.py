@@ -21,8 +21,9 @@ from isotau.convert.to_fixed.quantization_report import summarize
 from isotau.convert.to_lif import unit_diagnostics
 from isotau.convert.to_lif.conversion import answer_amplitude
 from isotau.convert.to_lif.unit_diagnostics import NUMBERS, Cause, UnitDiagnostics
+from isotau.jobs.compare_stages import KappaReading, output_difference
 from isotau.jobs.origin import versions
-from isotau.jobs.pipeline import KappaReading, Result, output_difference
+from isotau.jobs.pipeline import Result
 from isotau.jobs.stages import QuietRun, StageRun
 from isotau.sim.engines import diagnostics
 from isotau.sim.plot import draw as plot
@@ -207,9 +208,11 @@ def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
                 quiet = stage.quiet
                 storage.save(quiet.spikes, out / f"{stage_name}.spontaneous.npz")
                 record.write_csv(quiet.timescales, out / f"{stage_name}.timescales.csv")
-    draw(result, out)
     text = json.dumps(summarize_run(result) | dict(source), indent=2, allow_nan=False)
-    return files.write_text(out / name, text + "\n")
+    path = files.write_text(out / name, text + "\n")
+    # Last: whoever interrupts them has the numbers.
+    draw(result, out)
+    return path
 
 
 def read(path: Path) -> dict[str, Any]:

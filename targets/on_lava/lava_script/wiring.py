@@ -24,6 +24,7 @@ from isotau.targets.on_lava.lava_script.network import (
 SIM_MESSAGE_BITS = 32
 """Declares messages as numbers instead of spikes; Lava keeps them in int32."""
 Group = npt.NDArray[np.intp]
+Seed = int | npt.NDArray[np.uint64]
 
 
 def run_trial(
@@ -72,7 +73,7 @@ def run_trial(
 
 
 def population(
-    net: StoredNetwork, group: Group, seed: int, trials: npt.NDArray[np.int64]
+    net: StoredNetwork, group: Group, seed: Seed, trials: npt.NDArray[np.int64]
 ) -> Any:
     """Return some of the neurons as one LIF process.
 
@@ -83,7 +84,7 @@ def population(
         net: the network.
         group: the neurons. Several trials side by side are copies of the network,
             whose neurons are counted on: neuron k of trial t is t·n + k.
-        seed: of the membrane noise.
+        seed: of the membrane noise, one for all trials or one for each.
         trials: number of each trial, on which the noise depends too.
     """
 
@@ -119,7 +120,7 @@ def noise(
     noise_exp: int,
     n: int,
     group: Group,
-    seed: int,
+    seed: Seed,
     trials: npt.NDArray[np.int64],
     step: int,
 ) -> Any:
@@ -127,7 +128,11 @@ def noise(
     from isotau.convert.chip.arithmetic import scale_noise
     from isotau.convert.chip.philox import membrane_samples
 
-    samples = membrane_samples(seed, step, trials, n)
+    seeds = np.broadcast_to(np.asarray(seed, dtype=np.uint64), trials.shape)
+    samples = np.empty((len(trials), n), dtype=np.int64)
+    for value in np.unique(seeds):
+        own = seeds == value
+        samples[own] = membrane_samples(int(value), step, trials[own], n)
     return scale_noise(samples.ravel()[group], noise_exp).astype(np.int32)
 
 

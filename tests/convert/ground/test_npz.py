@@ -9,7 +9,7 @@ import pytest
 
 from isotau.convert.ground import npz as module
 from isotau.convert.ground.errors import UnreadableFile
-from isotau.convert.ground.npz import read_npz
+from isotau.convert.ground.npz import read_npz, write_npz
 
 GIB = 1 << 30
 
@@ -124,3 +124,17 @@ def test_an_array_may_have_so_many_elements(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.zeros(9))
     with pytest.raises(UnreadableFile, match=r"a: claims shape \(9,\), need at most 8"):
         read_npz(tmp_path / "a.npz", max_bytes=GIB, max_elements=8)
+
+
+def test_what_is_written_is_what_numpy_reads(tmp_path):
+    wrote = {"a": np.arange(12.0).reshape(3, 4), "bits": np.zeros((0, 2, 1), np.uint8)}
+    for name in ("one.npz", "two.npz"):
+        with (tmp_path / name).open("wb") as stream:
+            write_npz(stream, wrote)
+    with np.load(tmp_path / "one.npz", allow_pickle=False) as arrays:
+        assert list(arrays) == ["a", "bits"]
+        for name, values in wrote.items():
+            np.testing.assert_array_equal(arrays[name], values)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.npz") as archive:
+        assert {i.compress_type for i in archive.infolist()} == {zipfile.ZIP_DEFLATED}

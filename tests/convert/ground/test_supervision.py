@@ -1,3 +1,4 @@
+import signal
 import sys
 import time
 from pathlib import Path
@@ -59,6 +60,19 @@ def test_success_returns_and_the_hook_is_called():
     calls = []
     supervise.supervise(python("pass"), 20, meanwhile=lambda: calls.append(1))
     assert calls
+
+
+def test_a_command_that_ended_in_time_may_be_asked_for_later():
+    with supervise.running(python("pass")) as job:
+        job.leader.wait(20)
+        job.wait(0.0)
+        assert job.leader.returncode == 0
+
+
+def test_work_beside_a_command_that_fails_leaves_nothing_running():
+    with pytest.raises(ZeroDivisionError), supervise.running(python(HANG)) as job:
+        1 / 0  # noqa: B018
+    assert job.leader.returncode == -signal.SIGTERM
 
 
 def test_failure_carries_the_status_and_the_last_lines():

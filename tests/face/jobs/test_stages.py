@@ -19,7 +19,10 @@ from isotau.jobs import stages
 from isotau.jobs.run_config import run_seeds
 from isotau.jobs.stages import (
     TrialPlan,
+    chip_messages,
     chip_stage,
+    lava_loads,
+    lava_stage,
     lif_stage,
     measure_quiet,
     rate_stage,
@@ -156,7 +159,8 @@ def test_without_burn_in_a_stage_starts_at_f0(rate_net):
 
 def test_engines_are_interchangeable(carried):
     plan = dataclasses.replace(carried.plan, quiet=None, engine="reference")
-    other = chip_stage(carried.fixed, carried.quantization, plan)
+    sent = chip_messages(carried.fixed, plan)
+    other = chip_stage(carried.fixed, carried.quantization, plan, sent)
     ours = carried.stages["fixed"]
     np.testing.assert_array_equal(other.stage.spikes.bits, ours.spikes.bits)
     np.testing.assert_array_equal(other.stage.outputs, ours.outputs)
@@ -165,20 +169,20 @@ def test_engines_are_interchangeable(carried):
     assert other.diagnostics.spikes.sum() == carried.chip.diagnostics.spikes.sum()
 
 
-def test_lava_counts_what_it_does_not_share(carried, monkeypatch):
+def test_lava_counts_what_it_does_not_share(carried):
     """With the engine in its place, whose spikes are then changed."""
-
-    def run_lava(fixed, sent, *, seed, progress):
-        return reference.run(fixed, sent, seed=seed)
-
-    monkeypatch.setattr(stages, "run_lava", run_lava)
     plan = dataclasses.replace(carried.plan, lava_trials=1)
-    task = carried.chip.spikes["task"]
-    short = carried.chip._replace(
-        sent={"task": carried.chip.sent["task"]}, spikes={"task": task}
-    )
-    same = stages.lava_stage(carried.fixed, short, plan)
-    assert same.mismatches == 0 and same.compared == 1500 * carried.fixed.n
+    loads = lava_loads(carried.chip.sent, plan)
+    assert [load.batch for load in loads.values()] == [1, plan.quiet.batch]
+    lava = {
+        name: reference.run(carried.fixed, load.messages, seed=load.seed).spikes
+        for name, load in loads.items()
+    }
+    task, chip = carried.chip.spikes["task"], carried.chip
+    same = lava_stage(carried.fixed, chip, lava, plan)
+    quiet = lava["quiet"]
+    whole = quiet.steps * quiet.batch + 1500
+    assert same.mismatches == 0 and same.compared == whole * carried.fixed.n
     np.testing.assert_array_equal(
         same.stage.whole.bits, select(window(task, 0), slice(0, 1)).bits
     )
@@ -186,11 +190,25 @@ def test_lava_counts_what_it_does_not_share(carried, monkeypatch):
     bits[10, 0, 0] ^= 1
     bits[11, 0, 2] ^= 4
     bits[12, 1, 0] ^= 1
-    changed = dataclasses.replace(task, bits=bits)
-    off = stages.lava_stage(
-        carried.fixed, short._replace(spikes={"task": changed}), plan
-    )
+    changed = chip.spikes | {"task": dataclasses.replace(task, bits=bits)}
+    off = lava_stage(carried.fixed, chip._replace(spikes=changed), lava, plan)
     assert off.mismatches == 2
+
+
+def test_timescales_of_the_engines_spikes_are_not_estimated_again(carried):
+    plan = dataclasses.replace(carried.plan, lava_trials=1)
+    lava = {
+        "task": select(carried.chip.spikes["task"], slice(1)),
+        "quiet": carried.chip.spikes["quiet"],
+    }
+    known = carried.chip.stage.quiet
+    same = lava_stage(carried.fixed, carried.chip, lava, plan).stage.quiet
+    assert same.timescales is known.timescales
+    fewer = lava["quiet"].bits.copy()
+    fewer[:, 0] = 0
+    lava["quiet"] = dataclasses.replace(lava["quiet"], bits=fewer)
+    other = lava_stage(carried.fixed, carried.chip, lava, plan).stage.quiet
+    assert (other.timescales.rate < known.timescales.rate).any()
 
 
 def plan(task: Task, burn_in: float) -> TrialPlan:

@@ -29,7 +29,8 @@ net = FixedPointNetwork(
     reset_interval={interval}, v_reset=one, input_scale=1.0, dt=1.0,
     w_out=np.ones((1, 1)), b_out=one, tau_out=one)
 messages = np.zeros((2, 1, 1), dtype=np.int32)
-print(type(build(net, messages, seed=0, first_trial=0)).__name__)
+zero = np.zeros(1, dtype=np.int64)
+print(type(build(net, messages, seeds=zero, trials=zero)).__name__)
 """
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -50,7 +51,9 @@ net = FixedPointNetwork(
     refractory={refractory} * one, noise_exp=None, state_scale=1.0,
     v_reset=one, input_scale=1.0, dt=1.0, w_out=np.ones((1, 2)), b_out=np.ones(1),
     tau_out=one, u0=[-8388607, 3], v0=[5, 8388607])
-built = build(net, np.zeros((2, 2, 1), dtype=np.int32), seed=0, first_trial=0)
+messages = np.zeros((2, 2, 1), dtype=np.int32)
+zeros = np.zeros(2, dtype=np.int64)
+built = build(net, messages, seeds=zeros, trials=zeros)
 print(built.u.init.tolist(), built.v.init.tolist())
 """
     ended = subprocess.run(

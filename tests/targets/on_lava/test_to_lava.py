@@ -247,8 +247,8 @@ def test_an_error_inside_lava_is_named(net, tmp_path):
         tmp_path / lava_child.JOB,
         messages=silence(4).astype(np.int32),
         chip="loihi2",
-        seed=np.uint64(0),
-        first_trial=np.int64(0),
+        seeds=np.zeros(1, np.uint64),
+        trials=np.zeros(1, np.int64),
         record=np.array([], dtype=np.str_),
     )
     (tmp_path / lava_child.PASSED).write_bytes(bytes(8))
