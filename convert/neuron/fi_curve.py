@@ -5,7 +5,7 @@ the refractory steps. So it is seen only every dt, which at 1 ms costs it a tent
 rate, and intervals are whole numbers of steps.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,9 +14,11 @@ import numpy.typing as npt
 from jaxtyping import Float64
 from scipy.interpolate import CubicSpline
 from scipy.special import dawsn, erfcx
+from threadpoolctl import threadpool_limits
 
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import Numbers, check_fields, floats, length
+from isotau.convert.neuron.interpolation_kernels import read_table
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 
 UNIT_RATE = 50.0
@@ -158,6 +160,27 @@ def curve(constants: LIFConstants) -> FICurve:
     `firing_rate` runs on a coarse grid, where half the noise is the spacing; between,
     the logarithm of its ratio to Siegert's formula is interpolated, which is smooth.
     """
+    # Drives count from the threshold, and most conversions change only where a unit
+    # puts its drive: all these neurons have one curve.
+    swing = float(f"{constants.v_th - constants.v_reset:.12g}")
+    start, rates = _rates(
+        replace(
+            PUBLISHED,
+            tau_mem=constants.tau_mem,
+            v_th=0.0,
+            v_reset=-swing,
+            v_leak=0.0,
+            refractory=constants.refractory,
+            noise_std=constants.noise_std,
+            dt=constants.dt,
+        )
+    )
+    return FICurve(constants=constants, start=start, step=STEP, rates=rates)
+
+
+@lru_cache(maxsize=64)
+def _rates(constants: LIFConstants) -> tuple[float, np.ndarray]:
+    """Return the first drive of a neuron's f–I curve, and its rates."""
     below = round(max(-LOWEST, 8 * constants.noise_std) / STEP)
     drives = STEP * np.arange(-below, round(HIGHEST / STEP) + 1)
     if constants.noise_std == 0:
@@ -170,16 +193,14 @@ def curve(constants: LIFConstants) -> FICurve:
         coarse = np.flatnonzero(fires)[::-1][::stride][::-1]
         if coarse.size > 3:  # what a cubic spline needs
             # (I12)
-            ratio = np.log(firing_rate(drives[coarse], constants) / rates[coarse])
+            # Threads gain nothing on systems so small, and wait for each other.
+            with threadpool_limits(1, "blas"):
+                exact = firing_rate(drives[coarse], constants)
+            ratio = np.log(exact / rates[coarse])
             between = np.clip(drives, drives[coarse[0]], None)
             rates = rates * np.exp(CubicSpline(drives[coarse], ratio)(between))
-    return FICurve(
-        constants=constants,
-        start=float(drives[0]),
-        step=STEP,
-        # Quadrature leaves dips of the order of 1e-5, which would make slopes negative.
-        rates=np.maximum.accumulate(rates),
-    )
+    # Quadrature leaves dips of the order of 1e-5, which would make slopes negative.
+    return float(drives[0]), np.maximum.accumulate(rates)
 
 
 def evaluate(fi: FICurve, drive: npt.ArrayLike) -> np.ndarray:
@@ -189,8 +210,8 @@ def evaluate(fi: FICurve, drive: npt.ArrayLike) -> np.ndarray:
     without noise, by τ_mem d ln(1 + (v_th − v_reset)/drive), down to the refractory
     period and one step.
     """
-    rates = _interpolate(drive, fi.start, fi.step, fi.rates)  # (I13)
     d, c, last = np.asarray(drive, dtype=np.float64), fi.constants, fi.drives[-1]
+    rates = read_table(d, fi.start, fi.step, fi.rates)  # (I13)
     if not (d > last).any() or fi.rates[-1] == 0:
         return rates
     swing = c.v_th - c.v_reset
@@ -219,13 +240,13 @@ def lif_table() -> ActivationTable:
 def lif_activation(x: npt.ArrayLike) -> np.ndarray:
     """Return the "lif" activation of x: the published neuron's rate over 50 Hz."""
     table = lif_table()
-    return _interpolate(x, table.start, table.step, table.values)
+    return read_table(np.asarray(x), table.start, table.step, table.values)
 
 
 def lif_slope(x: npt.ArrayLike) -> np.ndarray:
     """Return the derivative of `lif_activation`; 0 beyond the table's ends."""
     table = lif_table()
-    return _interpolate(x, table.start, table.step, table.slopes)
+    return read_table(np.asarray(x), table.start, table.step, table.slopes)
 
 
 def _slopes(values: np.ndarray, step: float) -> np.ndarray:
@@ -233,18 +254,6 @@ def _slopes(values: np.ndarray, step: float) -> np.ndarray:
     slopes = np.zeros_like(values)
     slopes[1:-1] = (values[2:] - values[:-2]) / (2 * step)
     return slopes
-
-
-def _interpolate(
-    x: npt.ArrayLike, start: float, step: float, values: np.ndarray
-) -> np.ndarray:
-    """Return values on a uniform grid at any x, linear between points, (I13)."""
-    # numpy's interp would search the grid for every x; this is called in every step.
-    place = (np.asarray(x, dtype=np.float64) - start) * (1 / step)
-    place = np.clip(place, 0, values.size - 1)
-    below = np.minimum(place.astype(np.intp), values.size - 2)
-    place = place - below
-    return values[below] + place * (values[1:] - values[:-1])[below]
 
 
 def _one_step(constants: LIFConstants) -> tuple[float, float, float]:
@@ -286,8 +295,14 @@ def _nodes(d: np.ndarray, constants: LIFConstants) -> tuple[Any, Any] | None:
     points = int(np.ceil(-low / s * RESOLUTION)) + 16
     if points > MOST_POINTS:
         return None
-    x, weights = np.polynomial.legendre.leggauss(points)
+    x, weights = _legendre(points)
     return low / 2 * (1 - x), -low / 2 * weights
+
+
+@lru_cache(maxsize=64)
+def _legendre(points: int) -> tuple[np.ndarray, np.ndarray]:
+    # Eigenvalues of a matrix, which cost as much as what is solved on the points.
+    return np.polynomial.legendre.leggauss(points)
 
 
 def _mean_steps(

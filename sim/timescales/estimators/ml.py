@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.interpolate import CubicSpline
 from scipy.stats import t as student
+from threadpoolctl import threadpool_limits
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
@@ -199,10 +200,12 @@ def profiles(
     grids = likelihood_grid.build_grids(data.kind, data.bins, data.bin_width, taus)
     fitted = usable(data, settings.min_spikes)
     rows = np.flatnonzero(fitted).tolist()
-    fits = [
-        likelihood.evaluate(grids, _moments(data, rows[k : k + GROUP]))
-        for k in progress(range(0, len(rows), GROUP), "timescales")
-    ]
+    # The products are small: two threads take longer than one.
+    with threadpool_limits(1, "blas"):
+        fits = [
+            likelihood.evaluate(grids, _moments(data, rows[k : k + GROUP]))
+            for k in progress(range(0, len(rows), GROUP), "timescales")
+        ]
     fit = _join(fits, len(taus))
     coarse = np.log(np.array(taus))
     fine = np.linspace(coarse[0], coarse[-1], FINE * (coarse.size - 1) + 1)

@@ -182,3 +182,14 @@ def test_bad_arguments_are_named():
     for rates in ([1.0], [1.0, 0.5]):
         with pytest.raises(ValueError, match="rates: got values that fall or a single"):
             FICurve(constants=quiet, start=0.0, step=1e-3, rates=np.array(rates))
+
+
+def test_neurons_that_differ_by_their_drive_alone_share_their_rates():
+    other = dataclasses.replace(PUBLISHED, unit=3e-3, v_leak=-0.035, burn_in=0.0)
+    lower = dataclasses.replace(PUBLISHED, v_th=-0.05, v_reset=-0.075)
+    for constants in (other, lower):
+        fi = curve(constants)
+        assert fi.constants == constants
+        np.testing.assert_array_equal(fi.rates, curve(PUBLISHED).rates)
+    slower = curve(dataclasses.replace(PUBLISHED, tau_mem=0.02))
+    assert (slower.rates < curve(PUBLISHED).rates)[-1]
