@@ -11,6 +11,7 @@ header, and each such part is rounded up to whole words.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -70,15 +71,30 @@ def list_bits(
     chip: Chip, counts: Integer[np.ndarray, " lists"], entry_bits: int
 ) -> Int64[np.ndarray, " lists"]:
     """Return the bits of lists of `counts` entries, with headers and whole words."""
+    most = int(counts.max(initial=0))
+    layout = (chip.header_bits, chip.word_bits, chip.list_synapses)
+    # Asked for again with every neuron that comes on a core: looked up, a power of two
+    # at a time.
+    return _bits_by_length(entry_bits, layout, 1 << most.bit_length())[counts]
+
+
+@lru_cache(maxsize=64)
+def _bits_by_length(
+    entry_bits: int, layout: tuple[int, int, int], number: int
+) -> Int64[np.ndarray, " number"]:
+    """Return the bits of lists of 0, 1, 2, … entries."""
+    header_bits, word_bits, list_synapses = layout
 
     def words(entries: np.ndarray | int) -> np.ndarray:
-        bits = np.asarray(entries) * entry_bits + chip.header_bits
-        return -(-bits // chip.word_bits) * chip.word_bits  # (D1)
+        bits = np.asarray(entries) * entry_bits + header_bits
+        return -(-bits // word_bits) * word_bits  # (D1)
 
-    parts, remainder = np.divmod(counts.astype(np.int64), chip.list_synapses)
+    parts, remainder = np.divmod(np.arange(number), list_synapses)
     # A list that fills its parts has no header for a further, empty one.
     last = np.where(remainder > 0, words(remainder), 0)
-    return parts * words(chip.list_synapses) + last
+    bits = parts * words(list_synapses) + last
+    bits.setflags(write=False)
+    return bits
 
 
 def lists(
