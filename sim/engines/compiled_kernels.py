@@ -9,9 +9,11 @@ of types, so that what is None in the arguments costs neither time nor compilati
 from isotau.convert.chip import compiled_step as chip
 from isotau.convert.chip import vector_rows, vector_step
 from isotau.convert.chip.vector_rows import CHUNK
+from isotau.sim.engines import sparse_kernels
 
-SPIKES, GRADED, BINARY = 0, 1, 2
-"""What a block listens to: spikes, messages as numbers, messages as spikes: (H13)."""
+SPIKES, GRADED, BINARY, SYNAPSES = 0, 1, 2, 3
+"""What a block listens to: spikes, messages as numbers, messages as spikes, (H13); and
+spikes again where its weights are sparse."""
 
 
 @chip.kernel
@@ -164,6 +166,19 @@ def run_trials(
                 if kind == GRADED:
                     send_messages(
                         target, wide, row_of[b], senders, sent, room, exponent, panels
+                    )
+                    continue
+                if kind == SYNAPSES:
+                    # The offset of such a block is its place among its like.
+                    sparse_kernels.send_synapses(
+                        target,
+                        total,
+                        net.words,
+                        net.starts,
+                        offsets[b],
+                        spike_list,
+                        spikes,
+                        exponent,
                     )
                     continue
                 places = spike_list if kind == SPIKES else sender_list

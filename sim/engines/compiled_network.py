@@ -8,11 +8,11 @@ import numpy as np
 from isotau.convert.chip import arithmetic, compiled_step
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.chip.vector_rows import COLUMNS, in_lanes
-from isotau.convert.ground.sparse import values_of
+from isotau.convert.ground.sparse import SparseWeights, dense, row_sums, values_of
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.convert.records.weight_form import densified
 from isotau.sim.engines import compiled_kernels as kernels
 from isotau.sim.engines.run import EngineJob
+from isotau.sim.engines.synapses import pack_synapses
 
 ALIGNMENT = 64
 """Bytes of a cache line: what crosses one is read twice."""
@@ -38,6 +38,8 @@ class CompiledNetwork(NamedTuple):
             the order of `vector_rows.in_lanes`.
         wide: source × post, int16, flat: blocks that listen to numbers; None if there
             are none.
+        words: synapses of the sparse blocks, see `synapses`; None if there are none.
+        starts: sparse block × source, likewise. Of such a block the offset says which.
         keep_u: share that a decay leaves of u, as `keep_v` of v; float32, or float64
             where u may leave 2^24.
         keep_v: see there.
@@ -57,6 +59,8 @@ class CompiledNetwork(NamedTuple):
     delays: np.ndarray
     rows: np.ndarray
     wide: np.ndarray | None
+    words: np.ndarray | None
+    starts: np.ndarray | None
     keep_u: np.ndarray
     keep_v: np.ndarray
     bias: np.ndarray
@@ -164,15 +168,18 @@ def stays_narrow(job: EngineJob) -> bool:
 @lru_cache(maxsize=8)
 def _reach(net: FixedPointNetwork) -> tuple[float, np.ndarray]:
     """Return the most that spikes deliver in a step, and a message of 1 per channel."""
-    net = densified(net, "the compiled engine")
     spikes, channels = 0.0, np.zeros(net.n_in)
     for block in net.blocks:
-        weights = np.abs(values_of(block.weights) * 2.0**block.weight_exp)
         spikes += 1  # what a floor adds
+        weights = block.weights
         if _kind(block) == kernels.GRADED:
-            channels[block.pre] += weights.max(axis=0, initial=0)
+            weights = dense(weights, "the compiled engine")
+            most = np.abs(weights.astype(np.int64)).max(axis=0, initial=0)
+            channels[block.pre] += most * 2.0**block.weight_exp
         else:
-            spikes += weights.sum(axis=1).max(initial=0)
+            magnitudes = np.abs(values_of(weights).astype(np.int64))
+            most = row_sums(weights, magnitudes).max(initial=0)
+            spikes += most * 2.0**block.weight_exp
     return spikes, channels
 
 
@@ -183,13 +190,16 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
     The last few are kept, since making them takes longer than a short run. Records
     never change, so the same object is the same network.
     """
-    net = densified(net, "the compiled engine")
+    synapses = pack_synapses(net.blocks, net.n)
     width, blocks = padded(net.n), len(net.blocks)
     row_of = np.full((blocks, max(net.n, net.n_in)), -1, dtype=np.int64)
     table = np.zeros((4, blocks), dtype=np.int64)
     rows, wide = [np.zeros((0, width), np.uint8)], [np.zeros((0, width), np.int16)]
     for k, block in enumerate(net.blocks):
         kind = _kind(block)
+        if kind == kernels.SYNAPSES and synapses is not None:
+            table[:, k] = kind, synapses.place[k], block.weight_exp, block.delay
+            continue
         # Blocks that listen alike share one array; a place in it is block and source.
         stack = wide if kind == kernels.GRADED else rows
         places = sum(map(len, stack)) + np.arange(len(block.pre))
@@ -197,7 +207,7 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
         stored, offset, doubled = _bytes(block)
         # Messages as numbers meet the weights themselves: their sums need 32 bits.
         if kind == kernels.GRADED:
-            stack.append(pad(values_of(block.weights).T))
+            stack.append(pad(dense(block.weights, "the compiled engine").T))
             table[:, k] = kind, 0, block.weight_exp, block.delay
         else:
             stack.append(in_lanes(pad(stored.T)))
@@ -219,6 +229,8 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
         delays=delays,
         rows=_flat(rows),
         wide=_flat(wide) if len(wide) > 1 else None,
+        words=None if synapses is None else synapses.words,
+        starts=None if synapses is None else synapses.starts,
         keep_u=pad((keep_u / arithmetic.DECAY_UNITY).astype(np.float32)),
         keep_v=pad((keep_v / arithmetic.DECAY_UNITY).astype(np.float32)),
         bias=pad(bias.astype(np.int32)),
@@ -232,13 +244,14 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
 
 def _kind(block: WeightBlock) -> int:
     if block.source == "recurrent":
-        return kernels.SPIKES
+        sparse = isinstance(block.weights, SparseWeights)
+        return kernels.SYNAPSES if sparse else kernels.SPIKES
     return kernels.BINARY if block.binary else kernels.GRADED
 
 
 def _bytes(block: WeightBlock) -> tuple[np.ndarray, int, int]:
     """Return weights as bytes b, and o and k such that w = 2^k·(b − o): (H16)."""
-    w = values_of(block.weights).astype(np.int64)
+    w = dense(block.weights, "the compiled engine").astype(np.int64)
     # Bytes hold no sign; a mixed block's weights are even, so that halves fit.
     match block.sign_mode:
         case SignMode.EXCITATORY:

@@ -42,28 +42,33 @@ def prefetch(typing, array, place):
 
 
 @chip.kernel
-def send_synapses(target, total, words, starts, source_list, sources, exponent):
+def send_synapses(target, total, words, starts, block, source_list, sources, exponent):
     """Deliver what some sources send, each sum times 2^exponent: (H12).
 
     Args:
         target: row that is added to, int32.
         total: room for the sums before they are floored, int32, as long.
-        words: synapses, uint32, source after source.
-        starts: where each source's begin, and the end, int64.
+        words: synapses, uint32, source after source; None if there are none.
+        starts: block × source, where each source's begin, and the end, int64.
+        block: number of the block.
         source_list: those that spiked.
         sources: how many.
         exponent: of the weights.
     """
+    # None for a network without sparse weights: nothing is compiled.
+    if words is None:
+        return
     if sources == 0:
         return
+    begun = starts[block]
     if exponent >= 0:
         # Without a floor each weight may be added by itself: modulo 2^32 a sum of
         # shifted numbers is the shifted sum.
-        add_synapses(target, words, starts, source_list, sources, exponent)
+        add_synapses(target, words, begun, source_list, sources, exponent)
         return
     for j in range(total.shape[0]):
         total[j] = 0
-    add_synapses(total, words, starts, source_list, sources, 0)
+    add_synapses(total, words, begun, source_list, sources, 0)
     chip.deliver(target, total, exponent)
 
 
