@@ -172,7 +172,7 @@ def run_trials(
                     # The offset of such a block is its place among its like.
                     sparse_kernels.send_synapses(
                         target,
-                        total,
+                        room.sums,
                         net.words,
                         net.starts,
                         offsets[b],

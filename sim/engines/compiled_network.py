@@ -8,7 +8,7 @@ import numpy as np
 from isotau.convert.chip import arithmetic, compiled_step
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.chip.vector_rows import COLUMNS, in_lanes
-from isotau.convert.ground.sparse import SparseWeights, dense, row_sums, values_of
+from isotau.convert.ground.sparse import dense, row_sums, values_of
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.sim.engines import compiled_kernels as kernels
 from isotau.sim.engines.run import EngineJob
@@ -90,6 +90,8 @@ class Room(NamedTuple):
     row_list: np.ndarray
     numbers: np.ndarray
     """Messages of the channels in a list."""
+    sums: np.ndarray
+    """Of sparse weights; 0 between their uses."""
 
 
 def padded(n: int) -> int:
@@ -115,17 +117,17 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
 def room_for(net: FixedPointNetwork) -> Room:
     """Return room for a trial of a network."""
     row = padded(net.n) + SPACE
-    rows = aligned((5 + net.slots, row), np.int32)
+    rows = aligned((6 + net.slots, row), np.int32)
     fired = aligned((padded(net.n) // 16,), np.uint16)
     most = max(padded(net.n), net.n_in)
-    u, v, left, drive, total = (x[: padded(net.n)] for x in rows[:5])
+    u, v, left, drive, total, sums = (x[: padded(net.n)] for x in rows[:6])
     return Room(
         u=u,
         v=v,
         left=left,
         drive=drive,
         total=total,
-        ring=rows[5:],
+        ring=rows[6:],
         fired=fired,
         fired_bytes=fired.view(np.uint8),
         fired_words=fired.view(np.uint64),
@@ -133,6 +135,7 @@ def room_for(net: FixedPointNetwork) -> Room:
         sender_list=np.zeros(net.n_in, np.int64),
         row_list=np.zeros(most + 1, np.int64),
         numbers=np.zeros(net.n_in + 1, np.int32),
+        sums=sums,
     )
 
 
@@ -190,16 +193,17 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
     The last few are kept, since making them takes longer than a short run. Records
     never change, so the same object is the same network.
     """
-    synapses = pack_synapses(net.blocks, net.n)
+    synapses = pack_synapses(net)
     width, blocks = padded(net.n), len(net.blocks)
     row_of = np.full((blocks, max(net.n, net.n_in)), -1, dtype=np.int64)
     table = np.zeros((4, blocks), dtype=np.int64)
     rows, wide = [np.zeros((0, width), np.uint8)], [np.zeros((0, width), np.int16)]
     for k, block in enumerate(net.blocks):
-        kind = _kind(block)
-        if kind == kernels.SYNAPSES and synapses is not None:
-            table[:, k] = kind, synapses.place[k], block.weight_exp, block.delay
+        if synapses is not None and synapses.place[k] >= 0:
+            place, kind = synapses.place[k], kernels.SYNAPSES
+            table[:, k] = kind, place, block.weight_exp, block.delay
             continue
+        kind = _kind(block)
         # Blocks that listen alike share one array; a place in it is block and source.
         stack = wide if kind == kernels.GRADED else rows
         places = sum(map(len, stack)) + np.arange(len(block.pre))
@@ -244,8 +248,7 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
 
 def _kind(block: WeightBlock) -> int:
     if block.source == "recurrent":
-        sparse = isinstance(block.weights, SparseWeights)
-        return kernels.SYNAPSES if sparse else kernels.SPIKES
+        return kernels.SPIKES
     return kernels.BINARY if block.binary else kernels.GRADED
 
 

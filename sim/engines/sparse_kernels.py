@@ -42,12 +42,13 @@ def prefetch(typing, array, place):
 
 
 @chip.kernel
-def send_synapses(target, total, words, starts, block, source_list, sources, exponent):
+def send_synapses(target, sums, words, starts, block, source_list, sources, exponent):
     """Deliver what some sources send, each sum times 2^exponent: (H12).
 
     Args:
         target: row that is added to, int32.
-        total: room for the sums before they are floored, int32, as long.
+        sums: room for the sums before they are floored, int32, as long; all 0, before
+            and after.
         words: synapses, uint32, source after source; None if there are none.
         starts: block × source, where each source's begin, and the end, int64.
         block: number of the block.
@@ -66,10 +67,10 @@ def send_synapses(target, total, words, starts, block, source_list, sources, exp
         # shifted numbers is the shifted sum.
         add_synapses(target, words, begun, source_list, sources, exponent)
         return
-    for j in range(total.shape[0]):
-        total[j] = 0
-    add_synapses(total, words, begun, source_list, sources, 0)
-    chip.deliver(target, total, exponent)
+    add_synapses(sums, words, begun, source_list, sources, 0)
+    for j in range(target.shape[0]):
+        target[j] += sums[j] >> np.int32(-exponent)
+        sums[j] = 0
 
 
 @chip.kernel

@@ -13,7 +13,7 @@ from benchmarks.engine.random_networks import conformance_case, started
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground.sparse import SparseWeights
 from isotau.convert.records.weight_form import sparsified
-from isotau.sim.engines import compiled, reference
+from isotau.sim.engines import compiled, reference, synapses
 from isotau.sim.engines.engine import ENGINES as TABLE
 from isotau.sim.engines.engine import engine_named
 
@@ -84,14 +84,18 @@ def test_engines_start_alike(number):
 
 
 @pytest.mark.parametrize("number", range(24))
-def test_sparse_weights_give_the_bits_of_dense_ones(number):
+def test_sparse_weights_give_the_bits_of_dense_ones(number, monkeypatch):
+    # Networks as small as these are dense to the compiled engine.
+    monkeypatch.setattr(synapses, "SMALL", 0)
+    monkeypatch.setattr(synapses, "CROWDED", 2)
     net, sent, chosen = conformance_case(number, STEPS)
     chosen |= {"record": ("u", "v"), "count_overflow": True}
     ours = reference.run(net, sent, **chosen)
     sparse = sparsified(net)
     assert any(isinstance(b.weights, SparseWeights) for b in sparse.blocks)
     for engine in (reference.run, *MORE.values()):
-        assert_alike(ours, engine(sparse, sent, **chosen), number)
+        for form in (sparse, net):
+            assert_alike(ours, engine(form, sent, **chosen), number)
 
 
 @pytest.mark.parametrize("name", MORE)
