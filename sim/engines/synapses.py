@@ -15,7 +15,7 @@ from isotau.sim.engines.sparse_kernels import OFFSET, WEIGHT_BITS
 
 SMALL = 1 << 20
 """Rows of so many bytes stay in a core's cache, and rows are as fast as any."""
-CROWDED = 0.1
+CROWDED = 0.05
 """Share of weights that are not 0 from which rows are added faster than synapses."""
 LARGE = 1 << 28
 """Bytes that rows of a block may take at most."""

@@ -54,7 +54,7 @@ def block_of(n, share):
 
 def test_few_weights_of_a_large_block_are_synapses(monkeypatch):
     assert not pays(block_of(1000, 0.01))  # rows stay in the cache
-    for share, synapses_pay in ((0.05, True), (0.2, False)):
+    for share, synapses_pay in ((0.03, True), (0.1, False)):
         block = block_of(1100, share)
         sparse = replace(block, weights=sparse_weights(block.weights))
         assert pays(block) == pays(sparse) == synapses_pay
