@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import isotau
 from isotau.sim.engines import reference
@@ -22,9 +21,7 @@ def main(path: Path) -> None:
 
     # 50 trials of 1.05 s without input, as in the published analysis.
     silence = np.zeros((STEPS, TRIALS, rate.n_in))
-    run = isotau.simulate_lif(
-        lif, silence, generator=torch.Generator().manual_seed(1), burn_in=BURN_IN
-    )
+    run = isotau.simulate_lif(lif, silence, seed=1, burn_in=BURN_IN)
     fixed = isotau.prepare(lif, silence, run=run, input_peak=1.0).fixed
     longer = np.zeros((BURN_IN + STEPS, TRIALS, rate.n_in))
     chip = reference.run(fixed, isotau.messages(fixed, longer), seed=2).spikes

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 import isotau
 from isotau.sim.tasks import GO_NOGO
@@ -28,7 +27,7 @@ def main(path: Path) -> None:
     run = isotau.simulate_lif(
         found.network,
         inputs,
-        generator=torch.Generator().manual_seed(3),
+        seed=3,
         burn_in=found.constants.burn_in_steps,
     )
     prepared = isotau.prepare(found.network, inputs, run=run)

@@ -28,7 +28,7 @@ def main() -> None:
     cell = LIFRecurrentCell(12, N, parameters, **weights, autapses=True, dt=DT)
 
     lif = isotau.from_norse(cell).net
-    run = isotau.simulate_lif(lif, events, generator=None)
+    run = isotau.simulate_lif(lif, events, seed=None)
     state, differing, raster = None, 0, isotau.unpack(run.spikes.bits, N)
     for x, ours in zip(torch.from_numpy(events).float(), raster, strict=True):
         spikes, state = cell(x, state)

@@ -39,7 +39,7 @@ def shown(events):
 def test_spikes_are_those_of_snntorch(net, recorded):
     hidden = recorded["snntorch_hidden"]
     many = hidden.shape[1]
-    run = simulate_lif(net, shown(recorded["test_events"][:, :many]), generator=None)
+    run = simulate_lif(net, shown(recorded["test_events"][:, :many]), seed=None)
     raster = unpack(run.spikes.bits, net.n)
     assert hidden.sum() > 1000
     assert np.array_equal(raster[:STEPS, :, :HIDDEN], hidden)
@@ -51,7 +51,7 @@ def test_spikes_are_those_of_snntorch(net, recorded):
 @pytest.mark.slow
 def test_quantization_alone_keeps_the_letters(net, recorded):
     calibration = shown(recorded["calibration_events"])
-    ranges = simulate_lif(net, calibration, generator=None).ranges
+    ranges = simulate_lif(net, calibration, seed=None).ranges
     fixed = quantize(net, ranges, input_peak=1.0)
     spikes = compiled.run(
         fixed, messages(fixed, shown(recorded["test_events"])), strict=True

@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.conversion.studies import ConversionStudy
 from isotau.convert.records.rate import RateRNN
@@ -78,8 +77,7 @@ def _stages(
         return lead_in(task, refine(trials, constants.dt).inputs, lead)
 
     def lif_run(inputs: np.ndarray, seed: int) -> LIFRun:
-        generator = torch.Generator().manual_seed(seed)
-        return simulate_lif(net, inputs, generator=generator)
+        return simulate_lif(net, inputs, seed=seed)
 
     # Ranges come from trials of the fit: the chip network must not know the test.
     inputs, ranging = lif_inputs(test), lif_inputs(subset(fit, slice(0, RANGED)))
@@ -145,8 +143,7 @@ def _kappa(
     # A few tens of trials hold thousands of steps, enough for a correlation.
     batch = slice(0, min(32, test.batch))
     inputs = refine(test, constants.dt).inputs[:, batch]
-    generator = torch.Generator().manual_seed(seed + 300)
-    spikes = simulate_lif(lif, inputs, generator=generator).spikes
+    spikes = simulate_lif(lif, inputs, seed=seed + 300).spikes
     m = factors(net).m_vectors
     rate_kappa = kappa(x[:, batch], m, inputs=net.w_in, offset=net.bias)
     spiking = spiking_kappa(

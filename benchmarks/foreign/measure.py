@@ -96,7 +96,7 @@ def trained_in_norse(folder: Path, epochs: int) -> tuple[nir.NIRGraph, Framework
 def measure(net: LIFNetwork, record: FrameworkRecord) -> dict[str, Any]:
     """Return how a network fares in its framework, in floats and in integers."""
     test, calibration = padded(record.test), padded(record.calibration)
-    spikes_lif = simulate_lif(net, test, generator=None).spikes
+    spikes_lif = simulate_lif(net, test, seed=None).spikes
     # The framework's hidden spikes lie in the repository for the first sweeps only.
     recorded = record.hidden.shape[1]
     raster = unpack(spikes_lif.bits, net.n)
@@ -118,7 +118,7 @@ def measure(net: LIFNetwork, record: FrameworkRecord) -> dict[str, Any]:
         "spikes_per_hidden": raster[..., :hidden].sum() / (hidden * test.shape[1]),
         "lif": right(raster[1 : steps + 1, :, hidden:], record.labels).mean(),
     }
-    jittered = simulate_lif(with_jitter(net), test, generator=None).spikes
+    jittered = simulate_lif(with_jitter(net), test, seed=None).spikes
     figures["jitter"] = {
         "hidden": agreement(spikes_lif, jittered, slice(0, hidden), lag=0),
         "readout": agreement(spikes_lif, jittered, slice(hidden, None), lag=0),
@@ -140,8 +140,8 @@ def on_chip(
     """Return what is left of a network in integers of some bits."""
     config = QuantizeConfig(num_weight_bits=bits, outliers=outliers)
     calibration, test = padded(record.calibration), padded(record.test)
-    ranged = simulate_lif(net, calibration, generator=None)
-    spikes_lif = simulate_lif(net, test, generator=None).spikes
+    ranged = simulate_lif(net, calibration, seed=None)
+    spikes_lif = simulate_lif(net, test, seed=None).spikes
     prepared = prepare(net, calibration, config=config, run=ranged, input_peak=1.0)
     fixed = prepared.fixed
     run = compiled.run(fixed, messages(fixed, test), count_overflow=True)

@@ -56,7 +56,7 @@ def write(folder: Path) -> None:
             dt=1e-3,
         )
         inputs = (rng.random((STEPS, 1, n_in)) < 0.15).astype(np.float64)
-        spikes = simulate_lif(net, inputs, generator=None).spikes
+        spikes = simulate_lif(net, inputs, seed=None).spikes
         np.savez(
             folder / f"{name}.npz",
             inputs=inputs[:, 0],

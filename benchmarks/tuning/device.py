@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.tuning.networks import TuningCase
 from benchmarks.tuning.plans import plan_for
@@ -81,8 +80,7 @@ def _accuracy(net: LIFNetwork, result: Result, seed: int) -> float:
     """Return a network's accuracy on the test trials of a result."""
     plan = result.plan
     lead = plan.lead(net.dt)
-    generator = torch.Generator().manual_seed(seed)
     inputs = plan.shown(plan.test, net.dt)
-    spikes = simulate_lif(net, inputs, generator=generator).spikes
+    spikes = simulate_lif(net, inputs, seed=seed).spikes
     outputs = network_outputs(net, window(spikes, lead))
     return float(plan.task.score(outputs, refine(plan.test, net.dt)).mean())

@@ -51,8 +51,8 @@ def measure(bits: Sequence[int] = BITS) -> list[dict[str, Any]]:
     # A letter's score is the count of its neuron's spikes, as in snnTorch's training.
     net = replace(net, w_out=COUNT_GAIN * letters.STEPS * net.w_out)
     calibration = padded(data.train.events[:, :CALIBRATION])
-    ranged = simulate_lif(net, calibration, generator=None)
-    float_spikes = simulate_lif(net, padded(data.test.events), generator=None).spikes
+    ranged = simulate_lif(net, calibration, seed=None)
+    float_spikes = simulate_lif(net, padded(data.test.events), seed=None).spikes
     rows = []
     for number in bits:
         float_right = right(_readout(float_spikes.bits, net), data.test.labels)

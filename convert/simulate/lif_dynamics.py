@@ -1,24 +1,56 @@
-"""Running a `LIFNetwork`: batches of trials without gradients, spikes kept packed."""
+"""Running a `LIFNetwork`: batches of trials in compiled loops, spikes kept packed.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+The step is Norse's, operation for operation (`lif_kernels`); `norse_module` has it in
+Norse itself, for gradients and as what the loops are tested against.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain, islice
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float32, Float64, UInt8
-from norse.torch.functional.lif import LIFState
+import numpy.typing as npt
+from jaxtyping import Float64, Int64, UInt8
 
+from isotau.convert.chip.philox import noise_key
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.validation import floats, length, whole
-from isotau.convert.records import spikes as packed
-from isotau.convert.records.lif import LIFNetwork, Ranges
+from isotau.convert.ground.sparse import SparseWeights
+from isotau.convert.ground.validation import (
+    choice,
+    floats,
+    integers,
+    length,
+    noise_counter,
+    whole,
+)
+from isotau.convert.records.lif import (
+    LIFNetwork,
+    Ranges,
+    decay_fraction,
+    refractory_steps,
+)
 from isotau.convert.records.spikes import Spikes
-from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate import lif_kernels as kernels
+from isotau.convert.simulate.moments import Moments, MomentSums, check_lags
+from isotau.convert.simulate.normals import MAX_STEPS
+from isotau.convert.simulate.shares import LONGEST, Share, share_trials, strides
 
-NAME = "norse"
-FORGETFUL = 1e-3
-"""Share of i left by a step below which i before its decay is not read off from it."""
+NAME = "lif"
+SIGNALS = ("i", "v", "f")
+"""What can be recorded, by the names of `LIFRun`."""
+PAD = 16
+"""Rows are filled up to a multiple of so many neurons, a vector register of float32."""
+PLAIN = ((1.0, 0.0),)
+HELD = 1 << 22
+"""Numbers of a signal that are held at once for its moments."""
+WIDTHS = ("float32", "float64")
+Reals = npt.NDArray[Any]
+Synapses = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Reals]
+"""Where each neuron's synapses begin, their targets, their weights."""
 
 
 @short_repr
@@ -26,109 +58,109 @@ FORGETFUL = 1e-3
 class LIFRun:
     """What a run left behind.
 
+    What is recorded is samples × batch × recorded neuron, None unless asked for.
+
     Attributes:
-        spikes: all of them.
+        spikes: all of them; without steps if they were not to be kept.
         ranges: how far the states went.
-        current: i before its decay (L1), in volts, after every so many steps; None
-            unless asked for.
+        i: synaptic current before its decay, J of (L1), in volts.
+        v: membrane potential after the reset, in volts.
+        f: filtered spikes, in Hz.
+        moments: of the signals of which they were asked for, by name.
     """
 
     spikes: Spikes
     ranges: Ranges
-    current: Float32[np.ndarray, "samples batch n"] | None = None
+    i: Reals | None = None
+    v: Reals | None = None
+    f: Reals | None = None
+    moments: Mapping[str, Moments] = field(default_factory=dict)
 
 
 def simulate_lif(
     net: LIFNetwork,
     inputs: Float64[np.ndarray, "steps batch n_in"],
     *,
-    generator: torch.Generator | None,
+    seed: int | None,
+    first_trial: int = 0,
     burn_in: int = 0,
-    scalings: Sequence[tuple[float, float]] = ((1.0, 0.0),),
-    keep_current_every: int = 0,
+    scalings: Sequence[tuple[float, float]] = PLAIN,
+    record: Sequence[str] = (),
+    moments: Sequence[str] = (),
+    lags: Sequence[int] = (),
+    neurons: Sequence[int] | None = None,
+    every: int = 1,
+    keep_spikes: bool = True,
+    dtype: npt.DTypeLike = np.float32,
+    threads: int | None = None,
     progress: Progress = silent,
 ) -> LIFRun:
-    """Return the spikes of a batch of trials, in float32.
+    """Return the spikes of a batch of trials, by (L1) to (L6).
 
     Every trial starts in the network's start state, which is rest unless the network
     says otherwise, and passes `burn_in` steps with zero input before the first step
-    that counts.
+    that counts. A trial's noise is decided by the seed and its number alone.
 
     Args:
         net: the network.
         inputs: steps of `net.dt`.
-        generator: of the membrane noise; None for a run without it.
+        seed: of the membrane noise, 0 ≤ seed < 2^64; None for a run without it.
+        first_trial: number of the first trial: a run of trials 5 to 9 has the noise
+            that these have in a run of trials 0 to 9.
         burn_in: steps before the trial, in which nothing is recorded.
         scalings: variants of the network, each a factor on all recurrent weights and
             volts added to every v_leak. The trials run once for each, all in one batch
             and with the same noise; the result's batch holds variant after variant.
-        keep_current_every: keep i after every so many steps; 0 for never.
-        progress: is given the steps as they pass.
+        record: names from `SIGNALS` of what is recorded.
+        moments: names of signals whose `Moments` are summed up while the network runs,
+            in memory that does not grow with steps; of one scaling alone.
+        lags: of their autocovariance, in samples.
+        neurons: where signals are recorded; everywhere if None.
+        every: steps between two samples, the first after so many.
+        keep_spikes: whether spikes are kept, one bit each.
+        dtype: float32 or float64, of the state. float32 is twice as fast; its spikes
+            differ in rare near-ties.
+        threads: how many share the trials; as many as there are cores if None.
+        progress: is given the strides of steps as they pass.
+
+    Raises:
+        ValueError: inputs of another shape; an unknown signal; numbers out of range.
     """
-    interval = whole("keep_current_every", keep_current_every, 0, 1 << 30)
-    steps, batch = length("inputs", inputs, ndim=3), inputs.shape[1]
+    steps, batch = length("inputs", inputs, ndim=3), np.shape(inputs)[1]
     shape = (steps, batch, net.n_in)
     inputs = floats("inputs", inputs, shape, "steps × batch × channel")
-    # Variant after variant along the batch: one pass through Norse serves them all.
-    copies = len(scalings)
-    variants = torch.tensor(scalings, dtype=torch.float32)
-    variants = variants.repeat_interleave(batch, dim=0)
-    gain, drive = variants[:, :1], variants[:, 1:]
-    # float32 is twice as fast; spikes differ from those in float64 in rare near-ties.
-    module = LIFModule(net, dtype=torch.float32)
-    parameters, per_step = module.norse_parameters(), module.noise_per_step()
-    parameters = parameters._replace(v_leak=parameters.v_leak + drive)
-    state = module.initial_state(copies * batch)
-    bits = np.empty((steps, copies * batch, (net.n + 7) // 8), dtype=np.uint8)
-    i_peak, i_power, v_low = (torch.zeros(net.n) for _ in range(3))
-    keep = 1 - module.loss_per_step(module.tau_syn)
-    forgetful = torch.nonzero(keep < FORGETFUL).ravel()
-    currents = []
-    with torch.inference_mode():
-        for t in progress(range(-burn_in, steps), "LIF network in Norse"):
-            x = torch.zeros(batch, net.n_in)
-            if t >= 0:  # before that, the network settles without input
-                x = torch.tensor(inputs[t], dtype=torch.float32)
-            # Variants share their noise, so that they differ by the scaling alone.
-            noise = _draw(net, (batch, net.n), per_step, generator)
-            noise = None if noise is None else noise.repeat(copies, 1)
-            x = x.repeat(copies, 1)
-            before = state.lif
-            state = module.step(x, state, parameters, noise, gain)
-            # (L17): Norse returns i after its decay.
-            i = state.lif.i / keep.clamp(min=FORGETFUL)
-            if len(forgetful):
-                i[:, forgetful] = _jump(module, x, before, gain, forgetful)
-            # (L16)
-            i_peak = torch.maximum(i_peak, i.abs().amax(0))
-            v_low = torch.maximum(v_low, (module.v_reset - state.lif.v).amax(0))
-            if t >= 0:
-                i_power += (i * i).mean(0)
-                bits[t] = packed.pack(state.lif.z.numpy() > 0)
-            if interval and t >= 0 and (t + 1) % interval == 0:
-                currents.append(i.numpy().copy())  # torch may use its memory again
+    burn_in = whole("burn_in", burn_in, 0, MAX_STEPS)
+    sampling = Sampling(places(neurons, net.n), whole("every", every, 1, MAX_STEPS))
+    if moments and len(scalings) > 1:
+        raise ValueError(
+            f"moments: got {len(scalings)} scalings, need one; run them one by one"
+        )
+    rows = len(scalings) * batch
+    records = _Records(sampling, (steps, rows), dtype, record, moments, lags)
+    noise = (seed, first_trial)
+    running = _Batch(net, dtype, batch, scalings, noise, filtering=records.filtering)
+    bits = np.empty((steps * keep_spikes, rows, -(-net.n // 8)), np.uint8)
+    # Contiguous and writable: the loops are compiled for one kind of array.
+    shown = np.array(inputs, dtype, order="C")
+    silence = np.zeros((1, batch, 0), dtype)
+    longest = records.longest
+    with share_trials(batch, threads) as share:
+        spans = strides(-burn_in, steps, rows, "LIF network", progress, longest=longest)
+        for lo, hi in spans:
+            if lo < 0:
+                running.advance(share, lo, silence.repeat(hi - lo, axis=0))
+                continue
+            traces = records.room(lo, hi)
+            running.advance(
+                share, lo, shown[lo:hi], bits=bits[lo:hi], traces=traces, at=sampling
+            )
+            records.add(share, traces)
     return LIFRun(
         _spikes(net, bits),
-        Ranges(
-            i_peak=i_peak.double().numpy(),
-            i_rms=(i_power / steps).sqrt().double().numpy(),
-            v_low=v_low.double().numpy(),
-        ),
-        np.stack(currents) if currents else None,
+        running.ranges(steps),
+        moments={name: part.moments() for name, part in records.sums.items()},
+        **records.traces,
     )
-
-
-def _jump(
-    module: LIFModule,
-    x: torch.Tensor,
-    before: LIFState,
-    gain: torch.Tensor,
-    neurons: torch.Tensor,
-) -> torch.Tensor:
-    """Return i of some neurons right after the jump of a step (L1)."""
-    arriving = x @ module.w_in[neurons].T
-    returning = (before.z * gain) @ module.w_rec[neurons].T
-    return before.i[:, neurons] + arriving + returning
 
 
 def respond(
@@ -136,51 +168,303 @@ def respond(
     currents: Iterable[Float64[np.ndarray, "batch n"]],
     *,
     steps: int,
-    generator: torch.Generator | None,
+    seed: int | None,
+    first_trial: int = 0,
+    threads: int | None = None,
     progress: Progress = silent,
 ) -> Spikes:
     """Return the spikes of the neurons alone under currents that are laid down.
 
     Weights and time constants of the synapses do not count: i is what it is told to be
-    in every step.
+    in every step. In float32.
 
     Args:
         net: the neurons.
         currents: i of each step, in volts.
         steps: how many there are.
-        generator: of the membrane noise; None for none.
-        progress: is given the steps as they pass.
+        seed: of the membrane noise, 0 ≤ seed < 2^64; None for none.
+        first_trial: number of the first trial, for its noise.
+        threads: how many share the trials; as many as there are cores if None.
+        progress: is given the strides of steps as they pass.
+
+    Raises:
+        ValueError: fewer or more currents than steps, or some of another shape.
     """
-    module = LIFModule(net, dtype=torch.float32)
-    parameters, per_step = module.norse_parameters(), module.noise_per_step()
-    bits, state = [], None
-    with torch.inference_mode():
-        # i is set before each step and nothing may be added to it in the step.
-        module.w_rec.zero_()
-        module.w_in.zero_()
-        ticks = progress(range(steps), "neurons under laid-down currents")
-        for _, current in zip(ticks, currents, strict=True):
-            i = torch.tensor(current, dtype=torch.float32)
-            if state is None:
-                state = module.initial_state(len(i))
-                nothing = torch.zeros(len(i), net.n_in)
-            noise = _draw(net, i.shape, per_step, generator)
-            forced = state._replace(lif=state.lif._replace(i=i))
-            state = module.step(nothing, forced, parameters, noise)
-            bits.append(packed.pack(state.lif.z.numpy() > 0))
-    return _spikes(net, np.stack(bits))
+    source = iter(currents)
+    # The first says how many trials there are.
+    head = list(islice(source, 1))
+    batch = length("currents", head[0]) if head else 1
+    source, layout = chain(head, source), "trial × neuron"
+    running = _Batch(net, np.float32, batch, PLAIN, (seed, first_trial))
+    bits = np.empty((steps, batch, -(-net.n // 8)), np.uint8)
+    what = "neurons under laid-down currents"
+    with share_trials(batch, threads) as share:
+        for lo, hi in strides(0, steps, batch, what, progress):
+            laid = np.empty((hi - lo, batch, net.n), np.float32)
+            given = lo
+            for given, row in enumerate(islice(source, hi - lo), lo + 1):
+                laid[given - 1 - lo] = floats("currents", row, laid.shape[1:], layout)
+            if given < hi:
+                raise ValueError(
+                    f"currents: got {given} steps of them, need {steps}; give as many "
+                    "as steps"
+                )
+            nothing = np.zeros((hi - lo, batch, 0), np.float32)
+            running.advance(share, lo, nothing, laid=laid, bits=bits[lo:hi])
+    if next(source, None) is not None:
+        raise ValueError(
+            f"currents: got more than {steps} steps of them, need {steps}; give as "
+            "many as steps"
+        )
+    return _spikes(net, bits)
 
 
-def _draw(
-    net: LIFNetwork,
-    shape: Sequence[int],
-    per_step: torch.Tensor,
-    generator: torch.Generator | None,
-) -> torch.Tensor | None:
-    """Return the membrane noise of a step (L8), None where there is none."""
-    if generator is None or net.noise_std == 0:
-        return None
-    return per_step * torch.randn(shape, generator=generator)
+class Sampling(NamedTuple):
+    """Where and when states are sampled.
+
+    Attributes:
+        places: numbers of the neurons, int64.
+        every: steps between two samples; the first is taken after so many.
+    """
+
+    places: Int64[np.ndarray, " places"]
+    every: int
+
+    def span(self, lo: int, hi: int) -> slice:
+        """Return which samples steps `lo` to `hi` take."""
+        return slice(lo // self.every, hi // self.every)
+
+
+class _Records:
+    """What a run leaves of its states: traces, and the sums of moments."""
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        shape: tuple[int, int],
+        dtype: npt.DTypeLike,
+        record: Sequence[str],
+        moments: Sequence[str],
+        lags: Sequence[int],
+    ) -> None:
+        """Make room for the samples of so many steps and rows."""
+        for name in (*record, *moments):
+            choice("signals", name, SIGNALS)
+        (steps, self.rows), self.places = shape, len(sampling.places)
+        samples = steps // sampling.every
+        self.sampling, self.dtype = sampling, dtype
+        self.traces = {
+            name: np.empty((samples, self.rows, self.places), dtype) for name in record
+        }
+        distances = check_lags(lags, samples) if moments else []
+        self.sums = {
+            name: MomentSums(self.rows, self.places, distances) for name in moments
+        }
+        self.filtering = "f" in {*record, *moments}
+        held = max(1, HELD // (self.rows * self.places))
+        self.longest = held if moments else LONGEST
+
+    def room(self, lo: int, hi: int) -> dict[str, Reals]:
+        """Return where steps `lo` to `hi` write their samples, by signal."""
+        span = self.sampling.span(lo, hi)
+        room = {name: trace[span] for name, trace in self.traces.items()}
+        for name in self.sums.keys() - room.keys():
+            shape = (span.stop - span.start, self.rows, self.places)
+            room[name] = np.empty(shape, self.dtype)
+        return room
+
+    def add(self, share: Share, samples: Mapping[str, Reals]) -> None:
+        """Add the samples of some steps to the moments."""
+        for name, part in self.sums.items():
+            part.add(share, samples[name])
+
+
+def places(neurons: Sequence[int] | None, n: int) -> Int64[np.ndarray, " places"]:
+    """Return numbers of neurons, all of them for None.
+
+    Raises:
+        ValueError: a number that no neuron has.
+    """
+    if neurons is None:
+        return np.arange(n)
+    # A copy: `integers` leaves it read-only, and the loops know one kind of array.
+    return integers(
+        "neurons",
+        neurons,
+        (len(neurons),),
+        "recorded neuron",
+        dtype=np.int64,
+        low=0,
+        high=n - 1,
+    ).copy()
+
+
+class LIFArrays(NamedTuple):
+    """A network's numbers as the loops take them, in their type, rows padded."""
+
+    w_in: Reals
+    w_rec: Reals
+    a_mem: Reals
+    a_syn: Reals
+    v_reset: Reals
+    v_th: Reals
+    rest_steps: npt.NDArray[np.int32]
+    v_leak: Reals
+    per_step: Reals
+    keep_f: Reals
+    gain_f: Reals
+    i0: Reals
+    v0: Reals
+    f0: Reals
+    synapses: Synapses
+
+
+@lru_cache(maxsize=8)
+def arrange(net: LIFNetwork, dtype: np.dtype[Any]) -> LIFArrays:
+    """Return a network's numbers, arranged for the loops; the last few are kept.
+
+    Each is rounded to the type as `LIFModule` has it, so that spikes are the same.
+    """
+    padded = -(-net.n // PAD) * PAD
+    a_mem, loss = _loss(net.tau_mem, net.dt, dtype), _loss(net.tau_out, net.dt, dtype)
+    power = decay_fraction(net.tau_mem.astype(dtype).astype(float) / 2, net.dt)
+
+    # The loops count in 32 bits: longer periods than that are never over.
+    rest = np.minimum(refractory_steps(net), 2**31 - 1)
+
+    def row(x: npt.ArrayLike, fill: float = 0.0) -> Reals:
+        return _pad(np.asarray(x, dtype), padded, fill)
+
+    rows, synapses = _weights(net, dtype)
+    return LIFArrays(
+        w_in=row(net.w_in.T),
+        w_rec=row(rows),
+        # What fills a row up is divided by it: 1, not 0.
+        a_mem=row(a_mem, 1.0),
+        a_syn=row(_loss(net.tau_syn, net.dt, dtype)),
+        v_reset=row(net.v_reset),
+        v_th=row(net.v_th, np.inf),  # never reached
+        rest_steps=_pad(rest.astype(np.int32), padded, 0),
+        v_leak=row(net.v_leak),
+        per_step=row(net.noise_std * np.sqrt(power)),  # (L8)
+        keep_f=row(1 - loss),
+        gain_f=row(loss / dtype.type(net.dt)),
+        i0=row(net.i0),
+        v0=row(net.v0),
+        f0=row(net.f0),
+        synapses=synapses,
+    )
+
+
+class _Batch:
+    """A batch of trials of a network's variants, between two steps."""
+
+    def __init__(
+        self,
+        net: LIFNetwork,
+        dtype: npt.DTypeLike,
+        batch: int,
+        scalings: Sequence[tuple[float, float]],
+        noise: tuple[int | None, int],
+        *,
+        filtering: bool = False,
+    ) -> None:
+        """Put every trial into the network's start state (L14)."""
+        self.net, self.batch, seed = net, batch, noise[0]
+        kind = np.dtype(choice("dtype", np.dtype(dtype).name, WIDTHS))
+        arrays = arrange(net, kind)
+        number, first_trial = noise_counter(seed or 0, noise[1], batch)
+        key = tuple(np.uint64(half) for half in noise_key(number))
+        quiet = seed is None or net.noise_std == 0
+        self.noise = (arrays.per_step[: 0 if quiet else None], key, first_trial)
+        gains, drives = np.array(scalings, kind).reshape(-1, 2).T.copy()
+        leaks = arrays.v_leak + drives[:, None]
+        wanted = slice(None if filtering else 0)
+        filters = (arrays.keep_f[wanted], arrays.gain_f[wanted])
+        self.constants = (*arrays[:7], leaks, gains, *filters, arrays.synapses)
+        rows, padded = len(gains) * batch, len(arrays.v_th)
+        self.state = (
+            *(np.tile(row, (rows, 1)) for row in (arrays.i0, arrays.v0, arrays.f0)),
+            np.zeros((rows, padded), np.int32),
+            np.zeros((rows, padded + 1), np.int64),
+            np.zeros(rows, np.int64),
+        )
+        shape = (rows, padded)
+        peaks, lows = np.zeros(shape, kind), np.zeros(shape, kind)
+        self.extents = (peaks, lows, np.zeros(shape))
+
+    def advance(
+        self,
+        share: Share,
+        step: int,
+        inputs: Reals,
+        *,
+        laid: Reals | None = None,
+        bits: UInt8[np.ndarray, "steps rows bytes"] | None = None,
+        traces: Mapping[str, Reals] = MappingProxyType({}),
+        at: Sampling | None = None,
+    ) -> None:
+        """Run some steps; those before step 0 do not count.
+
+        Args:
+            share: runs parts of the batch in threads.
+            step: number of the first.
+            inputs: of these steps, steps × batch × channel.
+            laid: J of these steps, in the place of the network's own.
+            bits: filled with the spikes.
+            traces: filled with samples, by the name of the signal.
+            at: where and when they are taken.
+        """
+        dtype, rows = inputs.dtype, len(self.state[0])
+        none = np.empty((0, rows, 0), dtype)
+        at = Sampling(np.empty(0, np.int64), 1) if at is None else at
+        per_step, key, first_trial = self.noise
+        arguments = (
+            step >= 0,
+            (inputs, np.empty((0, self.batch, 0), dtype) if laid is None else laid),
+            self.constants,
+            (per_step, key, step, first_trial),
+            self.state,
+            self.extents,
+            (*(traces.get(name, none) for name in SIGNALS), *at, step // at.every),
+            np.empty((0, rows, 0), np.uint8) if bits is None else bits,
+        )
+        share(lambda first, last: kernels.run_trials(first, last, *arguments))
+
+    def ranges(self, steps: int) -> Ranges:
+        """Return how far the states went, with the mean square over so many steps."""
+        peaks, lows, powers = (x[:, : self.net.n] for x in self.extents)
+        return Ranges(
+            i_peak=peaks.max(axis=0).astype(np.float64),
+            i_rms=np.sqrt(powers.sum(axis=0) / (steps * len(powers))),
+            v_low=lows.max(axis=0).astype(np.float64),
+        )
+
+
+def _weights(net: LIFNetwork, dtype: np.dtype[Any]) -> tuple[Reals, Synapses]:
+    """Return W_rec, pre × post or as a list; the other is empty."""
+    weights = net.w_rec
+    if isinstance(weights, SparseWeights):
+        # Copies: the loops know one kind of array, and a record's are read-only.
+        places = weights.indptr.copy(), weights.indices.copy()
+        return np.zeros((0, net.n)), (*places, weights.data.astype(dtype))
+    nowhere = np.empty(0, np.int64), np.empty(0, np.int32)
+    return weights.T, (*nowhere, np.empty(0, dtype))
+
+
+def _loss(tau: Float64[np.ndarray, " n"], dt: float, dtype: np.dtype[Any]) -> Reals:
+    """Return what a step loses (L7), to the bit as Norse multiplies by it."""
+    loss = decay_fraction(tau.astype(dtype).astype(np.float64), dt).astype(dtype)
+    # Norse is handed inverse time constants and multiplies them by dt again.
+    step = dtype.type(dt)
+    return (loss / step) * step
+
+
+def _pad(x: npt.NDArray[Any], padded: int, fill: float) -> npt.NDArray[Any]:
+    """Return x filled up after its last axis, contiguous and writable."""
+    out = np.full((*x.shape[:-1], padded), fill, dtype=x.dtype)
+    out[..., : x.shape[-1]] = x
+    return out
 
 
 def _spikes(net: LIFNetwork, bits: UInt8[np.ndarray, "steps batch bytes"]) -> Spikes:

@@ -12,6 +12,8 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import choice, number
 from isotau.convert.records.lif import LIFNetwork, refractory_steps
 from isotau.convert.records.weight_form import densified
+from isotau.convert.simulate.normal_kernels import draw
+from isotau.convert.simulate.normals import MEMBRANE, Place
 from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE, WEIGHTS
 
 CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
@@ -108,13 +110,13 @@ class LIFModule(nn.Module):
         self.damping = number("damping", damping, positive=True)
 
     def loss_per_step(self, tau: Tensor) -> Tensor:
-        """Return 1 − exp(−dt/τ), what is lost in a step (L7)."""
-        return -torch.expm1(-self.dt / tau)
+        """Return 1 − exp(−dt/τ), what is lost in a step (L7), rounded once."""
+        return -torch.expm1(-self.dt / tau.double()).to(tau.dtype)
 
     def noise_per_step(self) -> Tensor:
         """Return the standard deviation of the noise that a step adds to v (L8)."""
-        share = torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem))
-        return self.noise_std * share / self.unit
+        share = torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem.double()))
+        return (self.noise_std * share / self.unit).to(self.tau_mem.dtype)
 
     def norse_parameters(self) -> LIFParameters:
         """Return Norse's parameters with exact exponential decays."""
@@ -172,24 +174,37 @@ class LIFModule(nn.Module):
         steps_left = torch.where(z > 0, self.rest_steps, (steps_left - 1).clamp(min=0))
         return ModuleState(LIFState(z=z, v=v, i=lif.i), steps_left)
 
-    def forward(
-        self, inputs: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def draw_noise(self, steps: int, batch: int, *, seed: int, step: int = 0) -> Tensor:
+        """Return what the membrane noise adds to v, steps × batch × neuron: (U4).
+
+        The samples are those of `simulate_lif`, on any device; without a gradient.
+
+        Args:
+            steps: how many.
+            batch: number of trials, from trial 0 on.
+            seed: 0 ≤ seed < 2^64.
+            step: number of the first step.
+        """
+        per_step = self.noise_per_step().detach()
+        shape = (steps, batch, per_step.shape[0])
+        samples = torch.from_numpy(draw(Place(seed, MEMBRANE, step), shape))
+        # float32 samples are the same numbers in float64.
+        return per_step * samples.to(per_step)
+
+    def forward(self, inputs: Tensor, seed: int | None = None) -> tuple[Tensor, Tensor]:
         """Return outputs (steps × batch × output) and spikes (steps × batch × neuron).
 
         Differentiable with respect to every parameter, from the start state. The
-        membrane noise is drawn from `generator`; without one there is none.
+        membrane noise is that of `simulate_lif` for the seed; for None there is none.
         """
         parameters = self.norse_parameters()
-        per_step = self.noise_per_step()
-        state = self.initial_state(inputs.shape[1])
+        steps, batch, _ = inputs.shape
+        state = self.initial_state(batch)
+        noises: Sequence[Tensor | None] = [None] * steps
+        if seed is not None and self.noise_std > 0:
+            noises = self.draw_noise(steps, batch, seed=seed).unbind()
         spikes = []
-        for x in inputs.unbind():
-            noise = None
-            if generator is not None and self.noise_std > 0:
-                noise = per_step * torch.randn(
-                    state.lif.v.shape, generator=generator, dtype=per_step.dtype
-                )
+        for x, noise in zip(inputs.unbind(), noises, strict=True):
             state = self.step(x, state, parameters, noise)
             spikes.append(state.lif.z)
         return self.read_out(spikes), torch.stack(spikes)

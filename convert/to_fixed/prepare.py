@@ -14,7 +14,6 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float64
 
 from isotau.convert.chip import arithmetic as chip
@@ -109,8 +108,7 @@ def prepare(
         DoesNotFit: the network does not fit the chip; the message names the limit.
     """
     if run is None:
-        noise = torch.Generator().manual_seed(seed)
-        run = simulate_lif(net, inputs, generator=noise, progress=progress)
+        run = simulate_lif(net, inputs, seed=seed, progress=progress)
     peak = float(np.abs(inputs).max()) if input_peak is None else input_peak
     if config.spiking_input:
         check_spiking(inputs, peak)

@@ -17,7 +17,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float64
 
 from isotau.convert.ground.progress import Progress, silent
@@ -102,7 +101,7 @@ def calibrate(
         teacher.network(None, None),
         teacher.currents(x),
         steps=fine.steps,
-        generator=torch.Generator().manual_seed(seed),
+        seed=seed,
         progress=progress,
     )
     lessons = [teacher.lesson(spikes, x, example.outputs)]
@@ -116,13 +115,14 @@ def calibrate(
         run = simulate_lif(
             networks[-1],
             fine.inputs,
-            generator=torch.Generator().manual_seed(seed + 1 + turn),
-            keep_current_every=teacher.every,
+            seed=seed + 1 + turn,
+            record=("i",),
+            every=teacher.every,
             progress=progress,
         )
-        assert run.current is not None
+        assert run.i is not None
         # (C25); what the rate network would put out there is the lesson's output
-        visited = run.current / neuron.unit + teacher.constant(drive)
+        visited = run.i / neuron.unit + teacher.constant(drive)
         visited = np.concatenate([np.broadcast_to(rate.x0, (1, *x0.shape)), visited])
         r = activate(visited[1:] + rate.readout_bias, rate.activation, rate.ceiling)
         outputs = r @ rate.w_out.T + rate.b_out

@@ -4,7 +4,6 @@ import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
@@ -175,7 +174,7 @@ def _try(
     spikes = simulate_lif(
         network,
         trials.inputs,
-        generator=torch.Generator().manual_seed(seed),
+        seed=seed,
         progress=progress,
     ).spikes
     raw = network_outputs(network, spikes, biased=False)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float64
 
 from isotau.convert.ground.progress import Progress, silent
@@ -277,7 +276,7 @@ class _Bench:
         spikes = simulate_lif(
             self.network(blank),
             self.trials.inputs,
-            generator=torch.Generator().manual_seed(self.seed),
+            seed=self.seed,
             burn_in=self.constants.burn_in_steps,
             scalings=[(1.0 / value, drive) for value, drive in pairs],
             progress=self.progress,

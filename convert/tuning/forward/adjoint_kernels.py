@@ -24,7 +24,7 @@ import numpy as np
 from numba import njit
 
 from isotau.convert.chip.compiled_step import bare
-from isotau.convert.tuning.forward.fused_kernels import (
+from isotau.convert.simulate.lif_kernels import (
     RESTED,
     copy,
     list_flagged,

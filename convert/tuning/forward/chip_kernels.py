@@ -10,7 +10,7 @@ layers (`chip_pass.Layers`), since they change with every update of the paramete
 import numpy as np
 
 from isotau.convert.chip import compiled_step as chip
-from isotau.convert.tuning.forward.fused_kernels import RESTED, SPIKED
+from isotau.convert.simulate.lif_kernels import RESTED, SPIKED
 
 TURN = 16
 """Steps of a trial before the next has its turn: what is written stays in the cache."""

@@ -7,15 +7,11 @@ There are three: Norse's loop, which is the reference and runs on any device
 
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
 from norse.torch.functional.lif import LIFState
 from torch import Tensor
 
 from isotau.convert.simulate.norse_module import LIFModule, ModuleState
-
-NOISE_BLOCK = 64
-"""Steps whose noise is drawn at once."""
 
 
 class ForwardState(NamedTuple):
@@ -68,39 +64,6 @@ def detach(state: ForwardState) -> ForwardState:
     return ForwardState(*(part.detach() for part in state))
 
 
-def draw_noise(
-    module: LIFModule, shape: tuple[int, int, int], *, seed: int, step: int
-) -> Tensor:
-    """Return what the membrane noise adds to v in each step, without a gradient.
-
-    Steps are drawn in blocks of `NOISE_BLOCK`, so that the noise does not depend on how
-    a trial is cut.
-
-    Args:
-        module: gives the noise's size, in its units.
-        shape: steps × batch × neuron.
-        seed: of the membrane noise, 0 … 2^63 − 1.
-        step: number of the first step.
-    """
-    per_step = module.noise_per_step().detach()
-    # Whole blocks, of which a run of other steps draws the same numbers: (U4).
-    first, last = step // NOISE_BLOCK, -(-(step + shape[0]) // NOISE_BLOCK)
-    noise = torch.empty(
-        ((last - first) * NOISE_BLOCK, *shape[1:]),
-        dtype=per_step.dtype,
-        device=per_step.device,
-    )
-    for k in range(first, last):
-        at = (k - first) * NOISE_BLOCK
-        words = np.random.SeedSequence([seed, k]).generate_state(1, np.uint64)
-        generator = torch.Generator(device=per_step.device)
-        generator.manual_seed(int(words[0] >> np.uint64(1)))  # torch takes 63 bits
-        noise[at : at + NOISE_BLOCK].normal_(generator=generator)
-    # Steps of the first block that came before the run.
-    skip = step - first * NOISE_BLOCK
-    return noise[skip : skip + shape[0]].mul_(per_step)
-
-
 class NorseLoop:
     """Norse's `lif_step`, one step after another; the reference."""
 
@@ -128,8 +91,7 @@ class NorseRun:
         module, noise = self.module, None
         steps, batch = inputs.shape[:2]
         if seed is not None and module.noise_std > 0:
-            shape = (steps, batch, state.v.shape[1])
-            noise = draw_noise(module, shape, seed=seed, step=step)
+            noise = module.draw_noise(steps, batch, seed=seed, step=step)
         now = ModuleState(LIFState(z=state.z, v=state.v, i=state.i), state.rest)
         spikes = []
         # unbind, not inputs[t]: the backward pass of the latter is quadratic in steps

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isotau.convert.chip.philox import noise_key
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward import fused_kernels as kernels
-from isotau.convert.tuning.forward.dynamics import ForwardState, draw_noise, start
+from isotau.convert.tuning.forward.dynamics import ForwardState, start
 from isotau.convert.tuning.forward.tape import (
     WANTED,
     StateGradients,
@@ -80,13 +81,9 @@ class FusedRun:
         """
         module = self.module
         _check(module, inputs, state)
-        shape = (*inputs.shape[:2], module.w_rec.shape[0])
-        noise = inputs.new_empty(0, *shape[1:])
-        if seed is not None and module.noise_std > 0:
-            noise = draw_noise(module, shape, seed=seed, step=step)
         spikes, z, v, i, rest = _FusedPass.apply(
-            *(module, torch.is_grad_enabled()),
-            *(inputs, noise, state.rest),
+            *(module, torch.is_grad_enabled(), (seed, step)),
+            *(inputs, state.rest),
             *(module.w_in, module.w_rec, module.v_leak, module.v_th),
             *(self.a_mem, self.a_syn, state.z, state.v, state.i),
         )
@@ -126,9 +123,13 @@ class _FusedPass(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, module: LIFModule, gradient: bool, *tensors: Tensor
+        ctx: Any,
+        module: LIFModule,
+        gradient: bool,
+        noise: tuple[int | None, int],
+        *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        inputs, noise, rest, w_in, w_rec, v_leak, v_th, a_mem, a_syn, z, v, i = tensors
+        inputs, rest, w_in, w_rec, v_leak, v_th, a_mem, a_syn, z, v, i = tensors
         # A gradient that is None costs nothing; zeros in its place would be summed.
         ctx.set_materialize_grads(False)
         differentiable = dict(zip(WANTED, ctx.needs_input_grad[5:], strict=True))
@@ -136,7 +137,7 @@ class _FusedPass(torch.autograd.Function):
         with_current = taped and (differentiable["a_mem"] or differentiable["a_syn"])
         net = tuple(
             padded(as_array(part))
-            for part in (w_in.T, w_rec.T, a_mem, a_syn, v_leak, module.v_reset, v_th)
+            for part in (w_in.T, w_rec.T, a_mem, a_syn, module.v_reset, v_th, v_leak)
         )
         # The loops count in 32 bits: longer periods than that are never over.
         rest_steps = padded(as_array(module.rest_steps).astype(np.int32))
@@ -151,11 +152,10 @@ class _FusedPass(torch.autograd.Function):
             np.empty((steps * taped, batch, n), np.uint8),
             np.empty((steps * with_current, batch, n), dtype),
         )
-        room = np.empty((batch, n + 1), np.int64)
-        arguments = (
-            *((as_array(inputs), as_array(noise)), (*net, rest_steps)),
-            *(state, records, room),
-        )
+        room = np.empty((batch, net[1].shape[1] + 1), np.int64)
+        drives = (as_array(inputs), *_noise(module, *noise))
+        net = (*net[:6], rest_steps, net[6])
+        arguments = (drives, net, state, records, room)
         over_trials(lambda lo, hi: kernels.forward(lo, hi, *arguments), batch)
         spikes, x, flags, current = (torch.from_numpy(part) for part in records)
         if taped:
@@ -182,6 +182,16 @@ class _FusedPass(torch.autograd.Function):
             frozenset(name for name, wants in differentiable if wants),
         )
         return (None, None, None, None, None, *gradients)
+
+
+def _noise(
+    module: LIFModule, seed: int | None, step: int
+) -> tuple[np.ndarray, tuple[np.uint64, np.uint64], int]:
+    """Return what the loops draw the membrane noise from: (U4)."""
+    quiet = seed is None or module.noise_std == 0
+    per_step = padded(as_array(module.noise_per_step()))[: 0 if quiet else None]
+    low, high = noise_key(seed or 0)
+    return per_step, (np.uint64(low), np.uint64(high)), step
 
 
 def _filled(part: Tensor, width: int) -> np.ndarray:

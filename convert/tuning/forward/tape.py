@@ -30,7 +30,7 @@ class Tape(NamedTuple):
     Floats are of one type, float32 or float64, on the CPU.
 
     Attributes:
-        flags: steps × batch × neuron, uint8: `fused_kernels.SPIKED` and `RESTED`
+        flags: steps × batch × neuron, uint8: `lif_kernels.SPIKED` and `RESTED`
             (within the refractory period, so that v′ went nowhere); never both.
         x: steps × batch × neuron: v′ − v_th.
         z0: batch × neuron: spikes of the step before the first.

@@ -20,7 +20,6 @@ from isotau.convert.ground import validation
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward.chip import ChipDynamics
-from isotau.convert.tuning.forward.dynamics import draw_noise
 from isotau.convert.tuning.learner.learner import Learner, Method, Progressed, finite
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.objective import Objective
@@ -225,8 +224,7 @@ class _Run:
         noise = torch.zeros(0, 0, 0)
         # (U4): by the step's number, so that chunks do not change it
         if self.seed is not None and module.noise_std > 0:
-            shape = (steps, *self.carried.v.shape)
-            noise = draw_noise(module, shape, seed=self.seed, step=self.step)
+            noise = module.draw_noise(steps, batch, seed=self.seed, step=self.step)
         # without a task nothing is scored; counts of spikes go on
         mask = chunk.mask * (task != "none")
         tensors = (chunk.inputs, noise, chunk.targets, mask)

@@ -32,8 +32,8 @@ def run(
 ) -> None:
     """Run the whole chain on one network and write a report.
 
-    Reads the network, converts it to LIF neurons in Norse, quantizes it to Loihi's
-    fixed point, simulates every stage, runs some of the trials through Lava and checks
+    Reads the network, converts it to LIF neurons, quantizes it to Loihi's fixed
+    point, simulates every stage, runs some of the trials through Lava and checks
     them spike by spike, and estimates the neurons' timescales at every stage.
 
     Needs about half a minute on two cores for 200 units.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
@@ -379,6 +378,6 @@ def _tune(
             prepared = _prepare(net, calibration, plan, config)
         return tuned, prepared.fixed, prepared.report
     # These integers were tuned: only how far the states go is not known yet.
-    noise = torch.Generator().manual_seed(plan.seeds.calibration)
-    run = simulate_lif(net, calibration, generator=noise, progress=plan.progress)
+    seed = plan.seeds.calibration
+    run = simulate_lif(net, calibration, seed=seed, progress=plan.progress)
     return tuned, tuned.fixed, report_quantization(net, tuned.fixed, run.ranges)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
@@ -214,7 +213,7 @@ def lif_spikes(lif: LIFNetwork, plan: TrialPlan, trials: Trials, seed: int) -> S
     return simulate_lif(
         lif,
         plan.shown(trials, lif.dt),
-        generator=torch.Generator().manual_seed(seed),
+        seed=seed,
         progress=plan.progress,
     ).spikes
 

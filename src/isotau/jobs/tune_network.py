@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import torch
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
@@ -365,8 +364,7 @@ def _scores(
 def _simulate(
     net: LIFNetwork, inputs: np.ndarray, seed: int, progress: Progress
 ) -> Spikes:
-    noise = torch.Generator().manual_seed(seed)
-    return simulate_lif(net, inputs, generator=noise, progress=progress).spikes
+    return simulate_lif(net, inputs, seed=seed, progress=progress).spikes
 
 
 def _amplify(net: N, gain: float) -> N:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
@@ -132,11 +131,13 @@ def quantize_on(
     # A single trial is both: better a test on what was seen than none.
     calibration = _part(inputs, slice(None, max(1, batch // 2)))
     test = _part(inputs, slice(batch // 2, None))
-    # One generator: the test's noise is other noise, and no seed of its own.
-    noise = torch.Generator().manual_seed(seed)
+    # The test's trials go on counting: other noise, and no seed of its own.
+    counted = calibration.values.shape[1]
     runs = [
-        simulate_lif(net, part.values, generator=noise, progress=progress)
-        for part in (calibration, test)
+        simulate_lif(
+            net, part.values, seed=seed, first_trial=first_trial, progress=progress
+        )
+        for part, first_trial in ((calibration, 0), (test, counted))
     ]
     searched = []
     for choice in _choices(config) if search else ():
@@ -176,7 +177,7 @@ def simulate_on(
     """Return what a network does on given inputs.
 
     Args:
-        net: the network; a float one runs in Norse.
+        net: the network; a float one runs as the LIF stage.
         inputs: what it is shown, in steps of its dt.
         engine: simulates the chip, one of `isotau.sim.engines.engine.ENGINES`.
         seed: of the membrane noise.
@@ -187,8 +188,7 @@ def simulate_on(
     """
     check_inputs(net, inputs)
     if isinstance(net, LIFNetwork):
-        generator = torch.Generator().manual_seed(seed)
-        run = simulate_lif(net, inputs.values, generator=generator, progress=progress)
+        run = simulate_lif(net, inputs.values, seed=seed, progress=progress)
         spikes = run.spikes
     else:
         sent = messages(net, inputs.values)

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import DoesNotFit
@@ -182,8 +181,7 @@ def inputs(rng):
 def test_the_recipe_is_the_sum_of_its_steps(quiet_net, inputs):
     config = QuantizeConfig(num_weight_bits=4)
     made = prepare(quiet_net, inputs, config=config, seed=3)
-    noise = torch.Generator().manual_seed(3)
-    run = simulate_lif(quiet_net, inputs, generator=noise)
+    run = simulate_lif(quiet_net, inputs, seed=3)
     np.testing.assert_array_equal(made.run.spikes.bits, run.spikes.bits)
     early = await_input(quiet_net)
     assert made.early.fingerprint == early.fingerprint != quiet_net.fingerprint
@@ -209,8 +207,7 @@ def test_folded_drive_is_the_restored_one(quiet_net, inputs):
 
 def test_a_run_that_is_at_hand_is_not_made_again(lif_net, inputs):
     made = prepare(lif_net, inputs, seed=3)
-    noise = torch.Generator().manual_seed(3)
-    run = simulate_lif(lif_net, inputs, generator=noise)
+    run = simulate_lif(lif_net, inputs, seed=3)
     same = prepare(lif_net, inputs, run=run)
     assert made.fixed.fingerprint == same.fixed.fingerprint
     assert same.run is run and made.fixed.made_from == lif_net.fingerprint

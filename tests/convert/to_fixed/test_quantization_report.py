@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantization_report import (
@@ -19,8 +18,7 @@ from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
 @pytest.fixture
 def calibrated(lif_net):
     inputs = np.random.default_rng(0).standard_normal((200, 4, 2))
-    generator = torch.Generator().manual_seed(0)
-    return simulate_lif(lif_net, inputs, generator=generator).ranges
+    return simulate_lif(lif_net, inputs, seed=0).ranges
 
 
 @pytest.mark.parametrize(("start", "published"), [(4096, 243), (512, 196), (128, 81)])

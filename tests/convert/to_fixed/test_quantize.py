@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from isotau.convert.chip.arithmetic import SignMode, effective_bias
 from isotau.convert.ground.errors import DoesNotFit
@@ -148,7 +147,7 @@ def test_the_quantized_network_spikes_like_the_float_one(lif_net):
     )
     rng = np.random.default_rng(3)
     held = np.repeat(rng.uniform(-3, 3, (30, 2, 2)), 10, axis=0)
-    run = simulate_lif(net, held, generator=None)
+    run = simulate_lif(net, held, seed=None)
     made = quantize(net, run.ranges, input_peak=3.0)
     chip = reference.run(made, messages(made, held))
     assert mean_rate(chip.spikes) == pytest.approx(mean_rate(run.spikes), rel=0.02)
@@ -159,7 +158,7 @@ def test_the_quantized_network_spikes_like_the_float_one(lif_net):
 
 def test_the_run_is_within_the_limits(lif_net):
     inputs = np.random.default_rng(4).standard_normal((300, 5, 2))
-    run = simulate_lif(lif_net, inputs, generator=torch.Generator().manual_seed(0))
+    run = simulate_lif(lif_net, inputs, seed=0)
     made = quantize(lif_net, run.ranges, input_peak=5.0)
     chip = reference.run(made, messages(made, inputs), record=("u", "v"), seed=1)
     assert np.abs(chip.u.astype(np.int64)).max() < 2**23 / 1.5
@@ -202,7 +201,7 @@ def test_spikes_from_a_start_are_the_float_networks(lif_net):
     """Alone and without noise, the first spikes fall in the same steps."""
     net = started(dataclasses.replace(lif_net, noise_std=0.0, w_rec=np.zeros((20, 20))))
     nothing = np.zeros((40, 1, 2))
-    run = simulate_lif(net, nothing, generator=None)
+    run = simulate_lif(net, nothing, seed=None)
     made = quantize(net, run.ranges, input_peak=1.0)
     chip = reference.run(made, nothing.astype(np.int64))
     ours, theirs = (unpack(s.bits, 20)[:, 0] for s in (run.spikes, chip.spikes))
@@ -299,7 +298,7 @@ def test_each_population_has_its_own_scale(lif_net):
     assert errors["v_th"] < 1e-4 and errors["w_rec"] < 5e-3
     rng = np.random.default_rng(0)
     inputs = rng.uniform(-1, 1, (300, 4, 2))
-    float_run = simulate_lif(net, inputs, generator=None).spikes
+    float_run = simulate_lif(net, inputs, seed=None).spikes
     chip_run = reference.run(made, messages(made, inputs)).spikes
     for group in (small == 1, small < 1):
         a = unpack(float_run.bits, 20)[:, :, group].mean()

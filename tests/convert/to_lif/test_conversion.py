@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.spikes import count
@@ -81,9 +80,7 @@ def test_expected_rates_are_those_of_neurons_under_that_drive(rate_net):
         chosen=CANDIDATE,
         candidates=(CANDIDATE,),
     )
-    spikes = simulate_lif(
-        network, np.zeros((1000, 40, 2)), generator=torch.Generator().manual_seed(0)
-    ).spikes
+    spikes = simulate_lif(network, np.zeros((1000, 40, 2)), seed=0).spikes
     measured = count(spikes, width=900).mean(axis=(0, 1)) / 0.9
     expected = expected_rates(found, x[None, None])[0, 0]
     assert expected.max() > 40 and expected.min() < 8

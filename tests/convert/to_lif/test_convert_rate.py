@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.storage import same
@@ -72,9 +71,7 @@ def stepping(activation: str, *, dale: bool = False) -> RateRNN:
 
 def accuracy(net, shown: Trials, seed: int) -> float:
     fine = refine(shown, net.dt)
-    spikes = simulate_lif(
-        net, fine.inputs, generator=torch.Generator().manual_seed(seed)
-    ).spikes
+    spikes = simulate_lif(net, fine.inputs, seed=seed).spikes
     outputs = read_out(
         spikes, w_out=net.w_out, b_out=net.b_out, tau=net.tau_syn, f0=net.f0
     )

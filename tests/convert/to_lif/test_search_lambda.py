@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.trials import Trials, refine
@@ -63,7 +62,7 @@ def test_it_reports_what_it_chose(rate_net):
     spikes = simulate_lif(
         found.network,
         fine.inputs,
-        generator=torch.Generator().manual_seed(3),
+        seed=3,
         burn_in=200,
     ).spikes
     outputs = read_out(

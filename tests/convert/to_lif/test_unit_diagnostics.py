@@ -190,8 +190,7 @@ def test_a_converted_network_and_one_unit_broken(rate_net):
     fine = np.repeat(inputs, 5, axis=0)
 
     def judged(lif, **kwargs):
-        generator = torch.Generator().manual_seed(0)
-        spikes = simulate_lif(lif, fine, generator=generator).spikes
+        spikes = simulate_lif(lif, fine, seed=0).spikes
         return diagnose_units(
             rate_net, rates, lif, spikes, fine, inverse_lambda=45.0, **kwargs
         )

@@ -52,7 +52,7 @@ def test_the_dynamics_are_those_asked_for(small, signs):
 
 def test_the_chips_integers_are_those_of_the_quantizer(small, signs):
     shown = np.ones((200, 4, 1))
-    seen = simulate_lif(small, shown, generator=torch.Generator().manual_seed(0))
+    seen = simulate_lif(small, shown, seed=0)
     chosen = Quantization(seen.ranges, 1.0, QuantizeConfig(num_weight_bits=3))
     session = begun(small, signs, chosen)
     assert isinstance(session.learner.dynamics, ChipDynamics)
@@ -61,7 +61,7 @@ def test_the_chips_integers_are_those_of_the_quantizer(small, signs):
 
 
 def test_taus_of_noisy_membranes_cannot_train_on_the_chip(small, signs):
-    seen = simulate_lif(small, np.ones((50, 2, 1)), generator=None)
+    seen = simulate_lif(small, np.ones((50, 2, 1)), seed=None)
     chosen = Quantization(seen.ranges, 1.0)
     with pytest.raises(ValueError, match="train: got 'tau_mem' with membrane noise"):
         begun(small, signs, chosen, train=("w_rec", "tau_mem"))

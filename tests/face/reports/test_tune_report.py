@@ -27,7 +27,7 @@ HALF = np.arange(40) < 20
 @pytest.fixture
 def tuning(lif_net):
     net = dataclasses.replace(lif_net, noise_std=0.0)
-    run = simulate_lif(net, np.zeros((50, 1, 2)), generator=None)
+    run = simulate_lif(net, np.zeros((50, 1, 2)), seed=None)
     evaluations = (
         TuneEvaluation(0, {"task": 0.5, "total": 0.5}, 0.5, 12.0),
         TuneEvaluation(2, {"task": 0.25, "total": 0.25}, 0.9, math.nan),

@@ -66,7 +66,7 @@ def test_kappa_of_a_run_is_the_reduced_equation(rotation):
 
 def test_of_spikes_it_is_kappa_of_the_currents(lif_net):
     x = RNG.standard_normal((40, 3, 2))
-    spikes = simulate_lif(lif_net, x, generator=None).spikes
+    spikes = simulate_lif(lif_net, x, seed=None).spikes
     m, inputs = RNG.standard_normal((2, lif_net.n, 2))
     found = spiking_kappa(spikes, lif_net, x, m, inputs=inputs, unit=2e-3, offset=0.5)
     i = np.array(list(currents(spikes, lif_net, x)))
@@ -139,7 +139,7 @@ def test_spiking_kappa_is_the_rates_within_the_noise_of_spikes(make, orthogonal)
 
 def test_fixed_point_kappa_is_the_lifs(lif_net):
     x = np.repeat(RNG.standard_normal((6, 3, 2)), 30, axis=0)
-    run = simulate_lif(lif_net, x, generator=torch.Generator().manual_seed(1))
+    run = simulate_lif(lif_net, x, seed=1)
     fixed = quantize(replace(lif_net, noise_std=0.0), run.ranges, input_peak=4.0)
     sent = messages(fixed, x)
     chip = reference.run(fixed, sent).spikes
@@ -219,7 +219,7 @@ def test_refusals(call, text):
 
 def test_a_unit_of_nothing_is_refused(lif_net):
     x = np.zeros((5, 1, 2))
-    spikes = simulate_lif(lif_net, x, generator=None).spikes
+    spikes = simulate_lif(lif_net, x, seed=None).spikes
     with pytest.raises(ValueError, match="unit: got 0"):
         spiking_kappa(spikes, lif_net, x, np.ones((20, 1)), unit=0.0)
 
@@ -233,18 +233,16 @@ def inputs(net, rng):
 
 def test_those_of_a_lif_network_are_norses(lif_net):
     x = inputs(lif_net, np.random.default_rng(1))
-    run = simulate_lif(lif_net, x, generator=torch.Generator().manual_seed(1))
+    run = simulate_lif(lif_net, x, seed=1)
     module = LIFModule(lif_net)
     state, parameters = module.initial_state(BATCH), module.norse_parameters()
-    generator = torch.Generator().manual_seed(1)
+    noise = module.draw_noise(STEPS_OF_CURRENTS, BATCH, seed=1)
     keep = np.exp(-lif_net.dt / lif_net.tau_syn)
     found = list(currents(run.spikes, lif_net, x))
     assert len(found) == STEPS_OF_CURRENTS
     with torch.no_grad():
         for t in range(STEPS_OF_CURRENTS):
-            sample = torch.randn(BATCH, lif_net.n, generator=generator)
-            noise = module.noise_per_step() * sample.double()
-            state = module.step(torch.tensor(x[t]), state, parameters, noise)
+            state = module.step(torch.tensor(x[t]), state, parameters, noise[t])
             np.testing.assert_allclose(
                 found[t], state.lif.i.numpy() / keep, atol=1e-9, err_msg=str(t)
             )
@@ -252,7 +250,7 @@ def test_those_of_a_lif_network_are_norses(lif_net):
 
 def test_a_start_of_ones_own_decays(lif_net):
     quiet = np.zeros((STEPS_OF_CURRENTS, BATCH, lif_net.n_in))
-    run = simulate_lif(lif_net, quiet, generator=None)
+    run = simulate_lif(lif_net, quiet, seed=None)
     i0 = np.full((BATCH, lif_net.n), 2e-3)
     pairs = zip(
         currents(run.spikes, lif_net, quiet, i0=i0),
@@ -289,7 +287,7 @@ def test_a_chip_without_leak_has_no_volts():
 def test_chip_and_lif_have_the_same_currents(lif_net):
     """One unit of input, no spikes: both give the same volts, a step apart."""
     x = np.full((STEPS_OF_CURRENTS, BATCH, lif_net.n_in), 0.5)
-    run = simulate_lif(lif_net, x, generator=torch.Generator().manual_seed(2))
+    run = simulate_lif(lif_net, x, seed=2)
     fixed = quantize(lif_net, run.ranges, input_peak=1.0)
     silent = type(run.spikes)(
         bits=np.zeros_like(run.spikes.bits), n=lif_net.n, dt=lif_net.dt, engine="none"
@@ -306,7 +304,7 @@ def test_chip_and_lif_have_the_same_currents(lif_net):
 
 def test_currents_are_refused(lif_net):
     x = np.zeros((STEPS_OF_CURRENTS, BATCH, lif_net.n_in))
-    spikes = simulate_lif(lif_net, x, generator=None).spikes
+    spikes = simulate_lif(lif_net, x, seed=None).spikes
     with pytest.raises(ValueError, match=r"drive: got shape \(60, 3, 1\), need \(60"):
         currents(spikes, lif_net, x[:, :, :1])
     with pytest.raises(ValueError, match=r"i0: got shape \(20,\), need \(3, 20\)"):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
@@ -41,7 +40,7 @@ def spiking(inverse_lambda: float = INVERSE_LAMBDA) -> LIFNetwork:
 
 def on_chip(lif: LIFNetwork, config: QuantizeConfig | None = None) -> FixedPointNetwork:
     silence = np.zeros((800, 20, lif.n_in))
-    seen = simulate_lif(lif, silence, generator=torch.Generator().manual_seed(0))
+    seen = simulate_lif(lif, silence, seed=0)
     return quantize(lif, seen.ranges, input_peak=1.0, config=config or QuantizeConfig())
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from isotau.convert.simulate.lif_kernels import RESTED
 from isotau.convert.tuning.forward import chip_kernels
-from isotau.convert.tuning.forward.fused_kernels import RESTED
 
 
 def test_spikes_are_added_and_floored_as_a_whole():

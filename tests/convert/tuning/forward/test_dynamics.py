@@ -11,10 +11,8 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward.dynamics import (
-    NOISE_BLOCK,
     NorseLoop,
     detach,
-    draw_noise,
 )
 from isotau.convert.tuning.forward.units import in_units, unit_of
 
@@ -65,7 +63,7 @@ def test_spikes_are_those_of_the_equations(net, seed):
         spikes, end = run.run(inputs, run.start(3), seed=seed, step=0)
     noise = np.zeros((200, 3, 20))
     if seed is not None:
-        noise = draw_noise(module, (200, 3, 20), seed=seed, step=0).numpy()
+        noise = module.draw_noise(200, 3, seed=seed).numpy()
     unit = module.unit.numpy()
     expected, v, i = by_hand(net, inputs.numpy(), noise * unit)
     assert expected.sum() > 500
@@ -99,27 +97,25 @@ def test_without_a_seed_there_is_no_noise(net):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("cuts", [(1, 2, 3), (NOISE_BLOCK,), (40, 128, 150, 299)])
+@pytest.mark.parametrize("cuts", [(1, 2, 3), (64,), (40, 128, 150, 299)])
 def test_noise_does_not_depend_on_how_a_trial_is_cut(net, dtype, cuts):
     module = module_of(net, dtype=dtype)
-    whole = draw_noise(module, (300, 2, 20), seed=5, step=0)
+    whole = module.draw_noise(300, 2, seed=5)
     edges = [0, *cuts, 300]
-    parts = [
-        draw_noise(module, (b - a, 2, 20), seed=5, step=a) for a, b in pairwise(edges)
-    ]
+    parts = [module.draw_noise(b - a, 2, seed=5, step=a) for a, b in pairwise(edges)]
     assert torch.equal(torch.cat(parts), whole)
 
 
 def test_noise_is_white_and_of_the_records_size(net):
     tau = np.linspace(0.005, 0.05, 20)
     module = module_of(dataclasses.replace(net, tau_mem=tau))
-    noise = draw_noise(module, (4 * NOISE_BLOCK, 400, 20), seed=0, step=0).numpy()
+    noise = module.draw_noise(256, 400, seed=0).numpy()
     # 102400 values a neuron: the deviation is known to 0.22 %
     need = net.noise_std * np.sqrt(1 - np.exp(-2 * net.dt / tau)) / module.unit.numpy()
     np.testing.assert_allclose(noise.std(axis=(0, 1)), need, rtol=0.012)
     white = noise / need
     assert np.abs(white.mean(axis=(0, 1))).max() < 5 / np.sqrt(102400)
-    for lag in (1, 2, NOISE_BLOCK, 2 * NOISE_BLOCK):  # blocks are not the same again
+    for lag in (1, 2, 64, 128):
         assert abs((white[lag:] * white[:-lag]).mean()) < 0.005
     for axis in (1, 2):
         across = (white * np.roll(white, 1, axis=axis)).mean()
@@ -129,8 +125,7 @@ def test_noise_is_white_and_of_the_records_size(net):
 def test_noise_follows_its_seed(net):
     module = module_of(net)
     one, again, other = (
-        draw_noise(module, (70, 2, 20), seed=seed, step=0)
-        for seed in (2**63 - 1, 2**63 - 1, 0)
+        module.draw_noise(70, 2, seed=seed) for seed in (2**63 - 1, 2**63 - 1, 0)
     )
     assert torch.equal(one, again)
     assert not (one == other).any()
@@ -138,7 +133,7 @@ def test_noise_follows_its_seed(net):
 
 def test_noise_has_no_gradient(net):
     module = module_of(net, train=("tau_mem",))
-    assert not draw_noise(module, (10, 2, 20), seed=0, step=0).requires_grad
+    assert not module.draw_noise(10, 2, seed=0).requires_grad
 
 
 def test_a_trial_begins_at_the_networks_start(net):

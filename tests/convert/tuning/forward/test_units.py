@@ -65,10 +65,7 @@ def test_spikes_are_the_same_to_the_last_one(uneven, dtype):
     inputs = torch.randn(
         (200, 4, 2), dtype=dtype, generator=torch.Generator().manual_seed(0)
     )
-    spikes = [
-        module(inputs, torch.Generator().manual_seed(1))[1].detach()
-        for module in (volts, units)
-    ]
+    spikes = [module(inputs, seed=1)[1].detach() for module in (volts, units)]
     assert spikes[0].sum() > 500
     assert torch.equal(*spikes)
 

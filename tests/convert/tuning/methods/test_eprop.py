@@ -16,7 +16,7 @@ from isotau.convert.simulate.norse_module import (
     ModuleState,
 )
 from isotau.convert.tuning.forward.chip import ChipDynamics
-from isotau.convert.tuning.forward.dynamics import NorseLoop, draw_noise
+from isotau.convert.tuning.forward.dynamics import NorseLoop
 from isotau.convert.tuning.learner.learner import NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
 from isotau.convert.tuning.loss.batch import Source, as_batch
@@ -82,8 +82,7 @@ def batch_of(net, dtype=torch.float64, lead=LEAD):
 def cut_off(module, batch):
     """Return outputs and spikes; no gradient passes from a spike through w_rec."""
     state, parameters = module.initial_state(BATCH), module.norse_parameters()
-    shape = (len(batch.inputs), BATCH, N)
-    noise = draw_noise(module, shape, seed=batch.seed, step=0)
+    noise = module.draw_noise(len(batch.inputs), BATCH, seed=batch.seed)
     spikes = []
     for x, xi in zip(batch.inputs, noise, strict=True):
         lif = state.lif._replace(z=state.lif.z.detach())
