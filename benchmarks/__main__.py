@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chain.page import chain_page
 from benchmarks.command import command_parser
 from benchmarks.conversion.page import conversion_page
 from benchmarks.damage.page import damage_page
@@ -28,6 +29,8 @@ COMMANDS = {
     "benchmarks.tuning": "what tuning gives back, and what it costs",
     "benchmarks.tuning.speed": "a training step beside Norse's",
     "benchmarks.tuning.gradient_memory": "memory by the length of a trial",
+    "benchmarks.chain": "what the commands cost, warm and on a new machine",
+    "benchmarks.chain.ratios": "stages beside plain loops, to see regressions",
     "benchmarks.engine": "what a time step costs beside others",
     "benchmarks.engine.spike_memory": "memory of many spikes",
     "benchmarks.targets.lava_identity": "bits in which Lava differs",
@@ -47,6 +50,7 @@ def _house_page(figures: Mapping[str, Any]) -> PageSection:
 
 
 PAGES: dict[str, PageOf] = {
+    "chain": chain_page,
     "conversion": conversion_page,
     "house": _house_page,
     "targets-damaged": damage_page,

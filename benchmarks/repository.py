@@ -1,6 +1,8 @@
 """The checkout: where data and pages lie, and which commit it is."""
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +17,21 @@ def git(*words: str, root: Path = ROOT) -> str:
         ["git", *words], cwd=root, capture_output=True, text=True, check=False
     )
     return process.stdout.strip()
+
+
+@contextmanager
+def worktree(commit: str, folder: Path) -> Iterator[Path]:
+    """Check a commit out into a folder that is gone again afterwards; give its path.
+
+    Raises:
+        CalledProcessError: there is no such commit.
+    """
+    words = ["git", "worktree", "add", "--detach", str(folder), commit]
+    subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
+    try:
+        yield folder
+    finally:
+        git("worktree", "remove", "--force", str(folder))
 
 
 def has_changes(root: Path = ROOT) -> bool:

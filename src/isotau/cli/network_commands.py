@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from isotau.convert.records.rate import RateRNN
     from isotau.jobs.pipeline import Result
     from isotau.jobs.run_config import RunConfig
+    from isotau.jobs.stage_clock import StageClock
 
 
 @options.spread
@@ -41,6 +42,7 @@ def run(
     # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
     from isotau.jobs.pipeline import run_pipeline
+    from isotau.jobs.stage_clock import StageClock
     from isotau.targets.on_lava.lava_compat import LavaMissing
     from isotau.targets.on_lava.to_lava import LavaError
 
@@ -54,10 +56,11 @@ def run(
     )
     # Lava runs last and in child processes: its failures say what to install or change.
     try:
-        result = run_pipeline(read.net, config, progress=bars)
+        clock = StageClock()
+        result = run_pipeline(read.net, config, progress=bars, clock=clock)
     except (LavaError, LavaMissing) as error:
         raise typer.TyperException(str(error)) from error
-    _leave(result, network, read, out)
+    _leave(result, network, read, out, clock)
 
 
 @options.spread
@@ -75,10 +78,13 @@ def convert(
     """
     from isotau.cli.progress import bars
     from isotau.jobs.pipeline import carry
+    from isotau.jobs.stage_clock import StageClock
 
     read = read_network(network, assumptions, out)
     config = configure(read.net, carrying, trials=trials)
-    _leave(carry(read.net, config, progress=bars), network, read, out)
+    clock = StageClock()
+    result = carry(read.net, config, progress=bars, clock=clock)
+    _leave(result, network, read, out, clock)
 
 
 def configure(
@@ -122,13 +128,16 @@ def read_network(
     return read
 
 
-def _leave(result: "Result", network: Path, read: "Read", out: Path) -> None:
+def _leave(
+    result: "Result", network: Path, read: "Read", out: Path, clock: "StageClock"
+) -> None:
     """Write a result into a folder and print what it comes to."""
     from isotau.jobs.origin import describe_input
     from isotau.reports import report
 
     # The table is made from the written file: what is read is what was left.
-    path = report.write(result, out, describe_input(network, read.conventions))
+    source = describe_input(network, read.conventions)
+    path = report.write(result, out, source, clock=clock)
     written = report.read(path)
     Console().print(report.table(written))
     typer.echo(report.verdict(written))

@@ -34,6 +34,7 @@ from isotau.jobs.compare_stages import (
     repeated_difference,
 )
 from isotau.jobs.run_config import RunConfig, how_to_convert, run_seeds
+from isotau.jobs.stage_clock import StageClock
 from isotau.jobs.stages import (
     ChipStage,
     LavaStage,
@@ -112,24 +113,40 @@ class Result:
 
 
 def run_pipeline(
-    rate: RateRNN, config: RunConfig, *, progress: Progress = silent
+    rate: RateRNN,
+    config: RunConfig,
+    *,
+    progress: Progress = silent,
+    clock: StageClock | None = None,
 ) -> Result:
     """Return a network at every stage, with timescales, and with some trials in Lava.
+
+    Args:
+        rate: the network.
+        config: what to do.
+        progress: is given the steps as they pass.
+        clock: is told what the stages cost.
 
     Raises:
         ValueError: the network does not fit the task.
         DoesNotFit: it does not fit the chip.
         LavaError: Lava failed.
     """
-    ready = _make_ready(rate, config, timescales=True, progress=progress)
+    clock = clock or StageClock()
+    ready = _make_ready(rate, config, timescales=True, progress=progress, clock=clock)
     loads = lava_loads(ready.sent, ready.plan)
     # From now on beside all other stages: it is slowest, and none waits for it.
     with lava_running(ready.fixed, list(loads.values())) as job:
-        result = _run_stages(ready)
-        spikes = [run.spikes for run in job.finish(progress)]
-    lava = lava_stage(
-        result.fixed, result.chip, dict(zip(loads, spikes, strict=True)), result.plan
-    )
+        result = _run_stages(ready, clock)
+        with clock("waiting for Lava"):
+            spikes = [run.spikes for run in job.finish(progress)]
+    with clock("lava"):
+        lava = lava_stage(
+            result.fixed,
+            result.chip,
+            dict(zip(loads, spikes, strict=True)),
+            result.plan,
+        )
     return replace(result, stages=result.stages | {"lava": lava.stage}, lava=lava)
 
 
@@ -140,6 +157,7 @@ def carry(
     timescales: bool = False,
     progress: Progress = silent,
     checkpoint: Path | None = None,
+    clock: StageClock | None = None,
 ) -> Result:
     """Return a network converted, tuned if asked, and quantized; and how it does.
 
@@ -151,17 +169,22 @@ def carry(
         timescales: whether the stages also run without input.
         progress: is given the steps as they pass.
         checkpoint: of the tuning; see `isotau.tune`.
+        clock: is told what the stages cost.
 
     Raises:
         ValueError: the network does not fit the task.
         DoesNotFit: it does not fit the chip.
     """
-    return _run_stages(
-        _make_ready(
-            rate, config, timescales=timescales, progress=progress,
-            checkpoint=checkpoint,
-        )
-    )  # fmt: skip
+    clock = clock or StageClock()
+    ready = _make_ready(
+        rate,
+        config,
+        timescales=timescales,
+        progress=progress,
+        clock=clock,
+        checkpoint=checkpoint,
+    )
+    return _run_stages(ready, clock)
 
 
 @short_repr
@@ -187,46 +210,50 @@ def _make_ready(
     *,
     timescales: bool,
     progress: Progress,
+    clock: StageClock,
     checkpoint: Path | None = None,
 ) -> _ReadyNetwork:
     """Return a network converted, tuned if asked, and quantized; as `carry` does."""
     # Everything before tuning once, also where a tuned and an untuned chip are wanted.
-    converted = convert_for(rate, config, timescales=timescales, progress=progress)
+    with clock("convert and quantize"):
+        converted = convert_for(rate, config, timescales=timescales, progress=progress)
     conversion, plan, tuned = converted.conversion, converted.plan, None
     fixed, quality = converted.prepared.fixed, converted.prepared.report
     if config.tuning is not None:
-        tuned, fixed, quality = _tune(converted, checkpoint)
+        with clock("tune"):
+            tuned, fixed, quality = _tune(converted, checkpoint)
         conversion = replace(conversion, network=tuned.network)
     sent = chip_messages(fixed, plan)
     return _ReadyNetwork(config, plan, rate, conversion, tuned, fixed, quality, sent)
 
 
-def _run_stages(ready: _ReadyNetwork) -> Result:
+def _run_stages(ready: _ReadyNetwork, clock: StageClock) -> Result:
     """Return how a network does in rates, in LIF neurons and in fixed point."""
-    rate, conversion, plan, fixed = (
-        ready.rate,
-        ready.conversion,
-        ready.plan,
-        ready.fixed,
-    )
-    chip = chip_stage(fixed, ready.quality, plan, ready.sent)
-    stages = {
-        "rate": rate_stage(rate, conversion, plan),
-        "lif": lif_stage(conversion.network, plan),
-        "fixed": chip.stage,
-    }
+    rate, conversion, plan = ready.rate, ready.conversion, ready.plan
+    fixed, quality = ready.fixed, ready.quality
+    with clock("fixed"):
+        chip = chip_stage(fixed, quality, plan, ready.sent)
+    with clock("rate"):
+        rate_run = rate_stage(rate, conversion, plan)
+    with clock("lif"):
+        lif_run = lif_stage(conversion.network, plan)
+    stages = {"rate": rate_run, "lif": lif_run, "fixed": chip.stage}
+    with clock("compare"):
+        units = compare_units(rate, conversion, plan, lif_run)
+        reading = read_kappa(rate, conversion, fixed, plan, stages)
+        repeated = repeated_difference(rate, plan, rate_run)
     return Result(
         config=ready.config,
         plan=plan,
         rate=rate,
         conversion=conversion,
         fixed=fixed,
-        quantization=ready.quality,
+        quantization=quality,
         stages=stages,
         chip=chip,
-        units=compare_units(rate, conversion, plan, stages["lif"]),
-        kappa=read_kappa(rate, conversion, fixed, plan, stages),
-        repeated=repeated_difference(rate, plan, stages["rate"]),
+        units=units,
+        kappa=reading,
+        repeated=repeated,
         tuned=ready.tuned,
     )
 

@@ -24,6 +24,7 @@ from isotau.convert.to_lif.unit_diagnostics import NUMBERS, Cause, UnitDiagnosti
 from isotau.jobs.compare_stages import KappaReading, output_difference
 from isotau.jobs.origin import versions
 from isotau.jobs.pipeline import Result
+from isotau.jobs.stage_clock import StageClock
 from isotau.jobs.stages import QuietRun, StageRun
 from isotau.sim.engines import diagnostics
 from isotau.sim.plot import draw as plot
@@ -182,17 +183,38 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
+def write(
+    result: Result,
+    out: Path,
+    source: Mapping[str, Any],
+    *,
+    clock: StageClock | None = None,
+) -> Path:
     """Write every artefact of a result into a folder; return the path of its numbers.
 
     Those are `report.json`, or `conversion.json` if Lava did not run; spikes and
-    timescales are kept only of whole runs.
+    timescales are kept only of whole runs. `timing.json` says what the stages cost.
 
     Args:
         result: of `run_pipeline` or `carry`.
         out: the folder; made if need be, files of the same names are replaced.
         source: numbers of the input file, from `origin.describe_input`.
+        clock: that was told of the stages; None to write no timing.
     """
+    told = clock or StageClock()
+    with told("files"):
+        path = _write_numbers(result, out, source)
+    # Last: whoever interrupts them has the numbers.
+    with told("pictures"):
+        draw(result, out)
+    if clock is not None:
+        costs = [cost._asdict() for cost in clock.costs]
+        files.write_text(out / "timing.json", json.dumps(costs, indent=1) + "\n")
+    return path
+
+
+def _write_numbers(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
+    """Write all but the pictures."""
     storage.save(result.rate, out / "network.rate.npz")
     storage.save(result.conversion.network, out / "network.lif.npz")
     storage.save(result.fixed, out / "network.fixed.npz")
@@ -209,10 +231,7 @@ def write(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
                 storage.save(quiet.spikes, out / f"{stage_name}.spontaneous.npz")
                 record.write_csv(quiet.timescales, out / f"{stage_name}.timescales.csv")
     text = json.dumps(summarize_run(result) | dict(source), indent=2, allow_nan=False)
-    path = files.write_text(out / name, text + "\n")
-    # Last: whoever interrupts them has the numbers.
-    draw(result, out)
-    return path
+    return files.write_text(out / name, text + "\n")
 
 
 def read(path: Path) -> dict[str, Any]:

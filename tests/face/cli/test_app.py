@@ -193,6 +193,9 @@ def test_a_small_run_leaves_everything(isotau, low_rank_file, tmp_path):
         assert kept.batch == stage["n_trials"]
     assert found["seed"] == 4 and len(found["input_sha256"]) == 64
     assert found["versions"]["lava-nc"] == "0.10.0"
+    stages = [cost["stage"] for cost in report(out, "timing.json")]
+    assert stages[0] == "convert and quantize" and stages[-2:] == ["files", "pictures"]
+    assert {"rate", "lif", "fixed", "lava"} < set(stages)
     lif = storage.load(out / "network.lif.npz", LIFNetwork)
     fixed = storage.load(out / "network.fixed.npz", FixedPointNetwork)
     assert fixed.made_from == lif.fingerprint
