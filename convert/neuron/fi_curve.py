@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
-from scipy.interpolate import CubicSpline
 from scipy.special import dawsn, erfcx
 from threadpoolctl import threadpool_limits
 
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import Numbers, check_fields, floats, length
+from isotau.convert.neuron.cubic_spline import spline_through
 from isotau.convert.neuron.interpolation_kernels import read_table
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 
@@ -198,7 +198,7 @@ def _rates(constants: LIFConstants) -> tuple[float, np.ndarray]:
                 exact = firing_rate(drives[coarse], constants)
             ratio = np.log(exact / rates[coarse])
             between = np.clip(drives, drives[coarse[0]], None)
-            rates = rates * np.exp(CubicSpline(drives[coarse], ratio)(between))
+            rates = rates * np.exp(spline_through(drives[coarse], ratio, between))
     # Quadrature leaves dips of the order of 1e-5, which would make slopes negative.
     return float(drives[0]), np.maximum.accumulate(rates)
 

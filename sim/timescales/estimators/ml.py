@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.interpolate import CubicSpline
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.neuron.cubic_spline import spline_through
 from isotau.sim.timescales.estimators import likelihood, likelihood_grid
 from isotau.sim.timescales.estimators.judge import NeuronFits, judge
 from isotau.sim.timescales.estimators.likelihood import (
@@ -212,7 +212,7 @@ def profiles(
     smooth = np.full((data.n, fine.size), np.nan)
     freedom = np.full(data.n, np.nan)
     least_gain = likelihood_grid.GAINS[data.kind][1]
-    curves = CubicSpline(coarse, fit.adjusted, axis=1)(fine) if rows else smooth
+    curves = spline_through(coarse, fit.adjusted, fine) if rows else smooth
     for j, k in enumerate(rows):
         peak = Point(
             fit.tau[j],
@@ -273,7 +273,7 @@ def _read(profile: Profiles, k: int, level: float) -> tuple[float, float, float]
     curve = profile.log_likelihood[k]
     mean = np.average(np.log(profile.taus), weights=np.exp(curve))  # (T30)
     # (T31). Less than one degree of freedom has no quantiles to speak of.
-    limit = 0.5 * student.ppf(0.5 + 0.5 * level, max(profile.freedom[k], 1.0)) ** 2
+    limit = 0.5 * stdtrit(max(profile.freedom[k], 1.0), 0.5 + 0.5 * level) ** 2
     inside = np.flatnonzero(curve >= -limit)
     first, last = inside[0], inside[-1]
     low = profile.taus[first] if first > 0 else 0.0

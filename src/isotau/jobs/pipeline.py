@@ -7,7 +7,7 @@ stages did is compared in `compare_stages`.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,6 @@ from isotau.convert.to_fixed.quantization_report import (
 from isotau.convert.to_lif.conversion import Conversion
 from isotau.convert.to_lif.convert_rate import convert_rate
 from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics
-from isotau.convert.tuning.tune_loop import Tuned
 from isotau.jobs.compare_stages import (
     KappaReading,
     compare_units,
@@ -47,10 +46,13 @@ from isotau.jobs.stages import (
     lif_stage,
     rate_stage,
 )
-from isotau.jobs.tune_network import Tuning, score_of, tune_conversion
 from isotau.sim.tasks import Task, fixation
 from isotau.sim.tasks.choose_task import choose_task
 from isotau.targets.on_lava.to_lava import lava_running
+
+if TYPE_CHECKING:
+    from isotau.convert.tuning.tune_loop import Tuned
+    from isotau.jobs.tune_network import Tuning
 
 
 @short_repr
@@ -108,7 +110,7 @@ class Result:
     units: UnitDiagnostics
     kappa: KappaReading | None
     repeated: float
-    tuned: Tuned | None = None
+    tuned: "Tuned | None" = None
     lava: LavaStage | None = None
 
 
@@ -198,7 +200,7 @@ class _ReadyNetwork(NamedTuple):
     plan: TrialPlan
     rate: RateRNN
     conversion: Conversion
-    tuned: Tuned | None
+    tuned: "Tuned | None"
     fixed: FixedPointNetwork
     quality: QuantizationReport
     sent: dict[str, np.ndarray]
@@ -264,7 +266,7 @@ def tune_rate(
     *,
     progress: Progress = silent,
     checkpoint: Path | None = None,
-) -> Tuning:
+) -> "Tuning":
     """Return the tuning of a rate network, converted once and scored before and after.
 
     Args:
@@ -277,6 +279,8 @@ def tune_rate(
         ValueError: the network does not fit the task, or no tuning was asked for.
         DoesNotFit: it does not fit the chip.
     """
+    from isotau.jobs.tune_network import Tuning, score_of
+
     if config.tuning is None:
         raise ValueError("tuning: got none, need how to tune; set RunConfig.tuning")
     converted = convert_for(rate, config, progress=progress)
@@ -385,8 +389,11 @@ def _prepare(
 
 def _tune(
     converted: ConvertedNetwork, checkpoint: Path | None
-) -> tuple[Tuned, FixedPointNetwork, QuantizationReport]:
+) -> "tuple[Tuned, FixedPointNetwork, QuantizationReport]":
     """Return the tuned network, its integers, and what quantization cost it."""
+    # Tuning alone needs torch and Norse, whose import takes seconds.
+    from isotau.jobs.tune_network import tune_conversion
+
     config, plan = converted.config, converted.plan
     assert config.tuning is not None
     tuned = tune_conversion(
