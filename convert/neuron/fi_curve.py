@@ -212,15 +212,14 @@ def evaluate(fi: FICurve, drive: npt.ArrayLike) -> np.ndarray:
     """
     d, c, last = np.asarray(drive, dtype=np.float64), fi.constants, fi.drives[-1]
     rates = read_table(d, fi.start, fi.step, fi.rates)  # (I13)
-    if not (d > last).any() or fi.rates[-1] == 0:
+    if fi.rates[-1] == 0 or not (d > last).any():
         return rates
-    swing = c.v_th - c.v_reset
+    swing, beyond = c.v_th - c.v_reset, d > last
     # (I14)
-    shorter = c.tau_mem * (
-        np.log1p(swing / last) - np.log1p(swing / np.maximum(d, last))
-    )
+    shorter = c.tau_mem * (np.log1p(swing / last) - np.log1p(swing / d[beyond]))
     interval = np.maximum(1 / fi.rates[-1] - shorter, c.refractory + c.dt)
-    return np.where(d > last, 1 / interval, rates)
+    rates[beyond] = 1 / interval
+    return rates
 
 
 @lru_cache(maxsize=1)

@@ -80,7 +80,8 @@ def pack(raster: Bool[np.ndarray, "*shape n"]) -> np.ndarray:
 
 def unpack(bits: UInt8[np.ndarray, "*shape bytes"], n: int) -> np.ndarray:
     """Return the boolean raster of `n` neurons that `pack` was given."""
-    return np.unpackbits(bits, axis=-1, count=n, bitorder="little").astype(bool)
+    # Its bytes are 0 and 1, which is how numpy holds booleans.
+    return np.unpackbits(bits, axis=-1, count=n, bitorder="little").view(bool)
 
 
 def count(spikes: Spikes, *, width: int) -> Int64[np.ndarray, "bins batch n"]:

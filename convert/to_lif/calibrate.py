@@ -92,7 +92,8 @@ def calibrate(
     x0 = rng.normal(rate.x0, rate.x0_std, (trials.batch, rate.n))
     example = simulate_rate(rate, trials.inputs, rng=rng, x0=x0, keep_x=True)
     assert example.x is not None
-    x = np.concatenate([x0[None], example.x])
+    x, outputs = np.concatenate([x0[None], example.x]), example.outputs
+    del example  # states of all steps fill the memory: no more than one set of them
     neuron = choose_neuron(rate, x, constants, config.swing, config.offset)
     fine = refine(trials, neuron.dt)
     teacher = Teacher(rate, neuron, config, seed)
@@ -104,7 +105,8 @@ def calibrate(
         seed=seed,
         progress=progress,
     )
-    lessons = [teacher.lesson(spikes, x, example.outputs)]
+    lessons = [teacher.lesson(spikes, x, outputs)]
+    del spikes, x
     networks, residual = [], []
     for turn in range(config.rounds + 1):
         drive, output, share = teacher.fit(lessons)
@@ -122,10 +124,11 @@ def calibrate(
         )
         assert run.i is not None
         # (C25); what the rate network would put out there is the lesson's output
-        visited = run.i / neuron.unit + teacher.constant(drive)
-        visited = np.concatenate([np.broadcast_to(rate.x0, (1, *x0.shape)), visited])
-        r = activate(visited[1:] + rate.readout_bias, rate.activation, rate.ceiling)
-        outputs = r @ rate.w_out.T + rate.b_out
+        visited = np.empty((len(run.i) + 1, *x0.shape))
+        visited[0] = rate.x0
+        np.divide(run.i, neuron.unit, out=visited[1:])
+        visited[1:] += teacher.constant(drive)
+        outputs = np.stack([_output(rate, x) for x in visited[1:]])
         lessons.append(teacher.lesson(run.spikes, visited, outputs))
     return Calibration(
         networks=tuple(networks),
@@ -133,6 +136,12 @@ def calibrate(
         inverse_lambda=1 / teacher.gain,
         residual=tuple(residual),
     )
+
+
+def _output(rate: RateRNN, x: Float64[np.ndarray, "batch n"]) -> np.ndarray:
+    """Return what the rate network puts out at a state."""
+    r = activate(x + rate.readout_bias, rate.activation, rate.ceiling)
+    return r @ rate.w_out.T + rate.b_out
 
 
 def choose_neuron(

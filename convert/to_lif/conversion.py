@@ -128,6 +128,7 @@ def unit_rates(
         # The sigmoid network that a tanh network is scaled as has r = (1 + tanh x)/2.
         r = (1 + run.rates) / 2 if rate.activation == "tanh" else run.rates
         hz = r * conversion.chosen.inverse_lambda
+    np.minimum(hz, 1 / conversion.constants.dt, out=hz)
     # copies of a unit stand side by side (C12)
     copies = conversion.rate.n // rate.n
-    return np.repeat(np.minimum(hz, 1 / conversion.constants.dt), copies, axis=-1)
+    return hz if copies == 1 else np.repeat(hz, copies, axis=-1)

@@ -227,15 +227,16 @@ class Teacher:
 
     def lesson(self, spikes: Spikes, x: np.ndarray, outputs: np.ndarray) -> FitLesson:
         """Return what there is to learn from spikes at the states x."""
-        rate = self.rate
-        r = activate(0.5 * (x[:-1] + x[1:]), rate.activation, rate.ceiling)
+        rate, steps = self.rate, len(x) - 1
         start = activate(x[0], rate.activation, rate.ceiling)
         # (C17); of a low-rank network the drives along m suffice, fewer than units
         matrix = rate.n_vectors / rate.n if rate.rank else rate.w_rec.T
-        target, y = np.empty((len(r), x.shape[1], matrix.shape[1])), start @ matrix
+        target, y = np.empty((steps, x.shape[1], matrix.shape[1])), start @ matrix
         loss = float(decay_fraction(np.array(self.filter), rate.dt))
-        for t in range(len(r)):
-            y = y + loss * (r[t] @ matrix - y)
+        # Step by step, as rates of all steps at once would fill the memory.
+        for t in range(steps):
+            r = activate(0.5 * (x[t] + x[t + 1]), rate.activation, rate.ceiling)
+            y = y + loss * (r @ matrix - y)
             target[t] = y
         # the outputs' filters are the neurons' own (C24), as `read_out` has them
         f = self._filtered(spikes, self.filter)

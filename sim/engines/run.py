@@ -106,6 +106,10 @@ def count_payloads(
             continue
         weights = transposed(block.weights)
         factor = 2.0 ** max(block.weight_exp, 0)
+        # Most networks cannot come so far, whatever they are sent.
+        reach = np.max(abs(weights).sum(axis=0), initial=0) * factor
+        if np.abs(messages).max(initial=0) * reach < 2.0**31:
+            continue
         for sent in messages:
             # float64 is exact here: see `engine.MAX_COLUMNS`
             totals = np.abs(sent[:, block.pre].astype(np.float64) @ weights) * factor

@@ -30,7 +30,7 @@ from isotau.sim.timescales.estimators.ml import ml
 from isotau.sim.timescales.records.record import Timescales
 from isotau.targets.on_lava.to_lava import LavaLoad
 
-MOST_STATES = 1 << 23
+MOST_STATES = 1 << 20
 """States of the rate network that are held at a time."""
 
 
