@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ SPARSE_ARRAYS = ("data", "indices", "indptr")
 
 
 class RecordContent:
-    """What all records have that a file can hold."""
+    """What all records have that a file can hold, by themselves or in others."""
 
     __slots__ = ("_fingerprint",)
     _fingerprint: str
@@ -27,43 +27,40 @@ class RecordContent:
         """SHA-256 of the content, as 64 hexadecimal digits."""
         # Records never change: a large one is hashed once, not for every run.
         if not hasattr(self, "_fingerprint"):
-            object.__setattr__(self, "_fingerprint", _hash(self))
+            object.__setattr__(self, "_fingerprint", self._hash())
         return self._fingerprint
 
+    def flatten(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """Return the record's arrays and, apart, all its other fields."""
+        # What is no array goes into the header as JSON, which no reader unpickles.
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        plain: dict[str, Any] = {}
+        for field in fields(cast(Any, self)):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                arrays[field.name] = value
+            elif isinstance(value, SparseWeights):
+                for name in SPARSE_ARRAYS:
+                    arrays[f"{field.name}.{name}"] = getattr(value, name)
+                plain[field.name] = {"shape": list(value.shape)}
+            elif field.name in NESTED:
+                # Arrays of blocks get names such as "blocks.3.weights".
+                parts = [part.flatten() for part in value]
+                plain[field.name] = [inner for _, inner in parts]
+                for k, (inner_arrays, _) in enumerate(parts):
+                    for name, array in inner_arrays.items():
+                        arrays[f"{field.name}.{k}.{name}"] = array
+            else:
+                plain[field.name] = value
+        return arrays, plain
 
-def flatten(record: Any) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Return a record's arrays and, apart, all its other fields."""
-    # What is no array goes into the header as JSON, which no reader has to unpickle.
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    plain: dict[str, Any] = {}
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if isinstance(value, np.ndarray):
-            arrays[field.name] = value
-        elif isinstance(value, SparseWeights):
-            for name in SPARSE_ARRAYS:
-                arrays[f"{field.name}.{name}"] = getattr(value, name)
-            plain[field.name] = {"shape": list(value.shape)}
-        elif field.name in NESTED:
-            # Arrays of blocks get names such as "blocks.3.weights".
-            parts = [flatten(part) for part in value]
-            plain[field.name] = [inner for _, inner in parts]
-            for k, (inner_arrays, _) in enumerate(parts):
-                for name, array in inner_arrays.items():
-                    arrays[f"{field.name}.{k}.{name}"] = array
-        else:
-            plain[field.name] = value
-    return arrays, plain
-
-
-def _hash(record: RecordContent) -> str:
-    """Return the SHA-256 of a record."""
-    # Name, type and shape are hashed, too: 2 × 3 zeros are not 3 × 2 zeros.
-    arrays, plain = flatten(record)
-    digest = hashlib.sha256(type(record).__name__.encode())
-    digest.update(json.dumps(plain, sort_keys=True).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+    def _hash(self) -> str:
+        # Name, type and shape are hashed, too: 2 × 3 zeros are not 3 × 2 zeros.
+        arrays, plain = self.flatten()
+        digest = hashlib.sha256(type(self).__name__.encode())
+        digest.update(json.dumps(plain, sort_keys=True).encode())
+        for name in sorted(arrays):
+            array = np.ascontiguousarray(arrays[name])
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()

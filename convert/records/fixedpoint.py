@@ -28,7 +28,7 @@ SIGN_MODES = tuple(mode.value for mode in SignMode)
 
 @short_repr
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class WeightBlock:
+class WeightBlock(RecordContent):
     """One connection: weights of one source that share exponent, bits and sign mode.
 
     It delivers (Σ weights · message) · 2^weight_exp, 1 + `delay` steps after the
@@ -225,6 +225,15 @@ class FixedPointNetwork(RecordContent):
             )
 
     @property
+    def u_per_volt(self) -> Float64[np.ndarray, " n"]:
+        """The integers of u that a volt of current is, for each neuron.
+
+        What the membrane takes of a current in a step, dv/4096 of it, the chip adds
+        whole: the factor S·α_v of (F1) is in its weights and biases instead.
+        """
+        return self.state_scale * self.dv / arithmetic.DECAY_UNITY
+
+    @property
     def slots(self) -> int:
         """Number of coming steps for which deliveries may be under way (H12)."""
         return 1 + max((block.delay for block in self.blocks), default=0)
@@ -287,15 +296,6 @@ RULES = REGISTERS | {
     "dt": Numbers(positive=True),
 }
 """What the numbers of a `FixedPointNetwork` have to be."""
-
-
-def u_per_volt(net: FixedPointNetwork) -> Float64[np.ndarray, " n"]:
-    """Return the integers of u that a volt of current is, for each neuron.
-
-    What the membrane takes of a current in a step, dv/4096 of it, the chip adds whole:
-    the factor S·α_v of (F1) is in its weights and biases instead.
-    """
-    return net.state_scale * net.dv / arithmetic.DECAY_UNITY
 
 
 def resets(net: FixedPointNetwork, step: int) -> bool:

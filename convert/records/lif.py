@@ -107,6 +107,12 @@ class LIFNetwork(RecordContent):
         freeze(self, {"population": population(self.population, n)})
         check_neurons(self.v_reset, self.v_th, self.refractory, self.dt)
 
+    @property
+    def refractory_steps(self) -> Int64[np.ndarray, " n"]:
+        """Steps that each neuron stays at reset after a spike."""
+        # Rounded, as 0.002/0.001 may come out just below 2.
+        return np.rint(self.refractory / self.dt).astype(np.int64)
+
 
 RULES = {
     "w_in": Numbers("n n_in", "post × input"),
@@ -141,12 +147,6 @@ class Ranges:
     i_peak: Float64[np.ndarray, " n"]
     i_rms: Float64[np.ndarray, " n"]
     v_low: Float64[np.ndarray, " n"]
-
-
-def refractory_steps(net: LIFNetwork) -> np.ndarray:
-    """Return the steps that each neuron stays at reset after a spike, as int64."""
-    # Rounded, as 0.002/0.001 may come out just below 2.
-    return np.rint(net.refractory / net.dt).astype(np.int64)
 
 
 def decay_fraction(tau: Float64[np.ndarray, " n"], dt: float) -> np.ndarray:

@@ -26,7 +26,7 @@ from isotau.convert.ground.npz import (
     write_npz,
 )
 from isotau.convert.ground.sparse import SparseWeights
-from isotau.convert.records.content import SPARSE_ARRAYS, flatten
+from isotau.convert.records.content import SPARSE_ARRAYS
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
@@ -54,7 +54,7 @@ R = TypeVar("R", bound=Record)
 
 def save(record: Record, path: str | os.PathLike[str]) -> Path:
     """Write a record to `path` and return the path; the file appears whole or not."""
-    arrays, plain = flatten(record)
+    arrays, plain = record.flatten()
     # Sorted keys: one record gives one file, whatever order its fields are in.
     sparse = any(name.endswith(".indptr") for name in arrays)
     version = SPARSE_FORMAT if sparse else FORMAT

@@ -31,7 +31,6 @@ from isotau.convert.records.lif import (
     LIFNetwork,
     Ranges,
     decay_fraction,
-    refractory_steps,
 )
 from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate import lif_kernels as kernels
@@ -330,7 +329,7 @@ def arrange(net: LIFNetwork, dtype: np.dtype[Any]) -> LIFArrays:
     power = decay_fraction(net.tau_mem.astype(dtype).astype(float) / 2, net.dt)
 
     # The loops count in 32 bits: longer periods than that are never over.
-    rest = np.minimum(refractory_steps(net), 2**31 - 1)
+    rest = np.minimum(net.refractory_steps, 2**31 - 1)
 
     def row(x: npt.ArrayLike, fill: float = 0.0) -> Reals:
         return _pad(np.asarray(x, dtype), padded, fill)

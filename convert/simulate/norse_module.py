@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.validation import choice, number
-from isotau.convert.records.lif import LIFNetwork, refractory_steps
+from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.weight_form import densified
 from isotau.convert.simulate.normal_kernels import draw
 from isotau.convert.simulate.normals import MEMBRANE, Place
@@ -100,7 +100,7 @@ class LIFModule(nn.Module):
                 self.register_parameter(name, nn.Parameter(value))
             else:
                 self.register_buffer(name, value)
-        self.register_buffer("rest_steps", torch.tensor(refractory_steps(net)))
+        self.register_buffer("rest_steps", torch.tensor(net.refractory_steps))
         # Not in checkpoints: the caller chooses the unit anew.
         volts = np.ones(net.n) if unit is None else unit
         self.register_buffer("unit", torch.tensor(volts, dtype=dtype), persistent=False)

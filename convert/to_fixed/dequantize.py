@@ -21,7 +21,6 @@ from isotau.convert.ground.sparse import per_row, values_of, with_values
 from isotau.convert.records.fixedpoint import (
     FixedPointNetwork,
     WeightBlock,
-    u_per_volt,
 )
 from isotau.convert.records.lif import MEMORYLESS, LIFNetwork
 from isotau.convert.to_fixed.quantization_report import dense_weights, total_weights
@@ -78,7 +77,7 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
     # (F4), and (F26) field by field.
     a_mem = net.dv / chip.DECAY_UNITY
     a_syn = (net.du + float(chip.DU_OFFSET)) / chip.DECAY_UNITY
-    volt = u_per_volt(net)
+    volt = net.u_per_volt
     unit = (1 << chip.INPUT_SHIFT) / volt
     w_rec = total_weights(net, "recurrent")
     bias = chip.effective_bias(net.bias_mant, net.bias_exp)

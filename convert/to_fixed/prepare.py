@@ -25,7 +25,6 @@ from isotau.convert.ground.sparse import SparseWeights, as_scipy
 from isotau.convert.records.fixedpoint import (
     FixedPointNetwork,
     WeightBlock,
-    u_per_volt,
 )
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes, unpack
@@ -246,7 +245,7 @@ def fold_drive(
         fixed: what it was quantized to.
         loss: from `mean_loss`, of `fixed`.
     """
-    lost = _lost_drive(fixed, loss) / u_per_volt(fixed)
+    lost = _lost_drive(fixed, loss) / fixed.u_per_volt
     return dataclasses.replace(net, v_leak=net.v_leak + lost)
 
 

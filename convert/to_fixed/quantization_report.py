@@ -23,7 +23,6 @@ from isotau.convert.ground.sparse import (
 from isotau.convert.records.fixedpoint import (
     FixedPointNetwork,
     WeightBlock,
-    u_per_volt,
 )
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
 from isotau.convert.to_fixed.quantize import NOISE_SD
@@ -90,7 +89,7 @@ def report_quantization(
     # Back to volts by (F4) to (F6): what is left is rounding.
     a_mem = after.dv / chip.DECAY_UNITY
     keep_u = after.du.astype(np.int64) + chip.DU_OFFSET
-    per_volt = u_per_volt(after)
+    per_volt = after.u_per_volt
     gain = decay_fraction(before.tau_syn, before.dt) / (keep_u / chip.DECAY_UNITY)
     unit = gain * (1 << chip.INPUT_SHIFT) / per_volt
     # A weight of messages: one unit of input is input_scale of them.

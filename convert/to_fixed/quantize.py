@@ -21,7 +21,6 @@ from isotau.convert.records.lif import (
     LIFNetwork,
     Ranges,
     decay_fraction,
-    refractory_steps,
 )
 from isotau.convert.to_fixed.weight_blocks import (
     SIGNS,
@@ -123,7 +122,7 @@ def quantize(
         vth=np.rint(threshold),
         bias_mant=bias_mant,
         bias_exp=bias_exp,
-        refractory=refractory_steps(net),
+        refractory=net.refractory_steps,
         noise_exp=noise_exp,
         state_scale=scale,
         v_reset=net.v_reset,

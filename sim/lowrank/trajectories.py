@@ -22,7 +22,6 @@ from isotau.convert.records.fixedpoint import (
     FixedPointNetwork,
     WeightBlock,
     resets,
-    u_per_volt,
 )
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.spikes import Spikes, unpack
@@ -96,7 +95,7 @@ def _of_chip(
 ) -> Iterator[np.ndarray]:
     """Yield u / (state_scale · a_mem): dv/4096 of a volt's integers reach v a step."""
     du = net.du.astype(np.int64)
-    volt = u_per_volt(net)
+    volt = net.u_per_volt
     u = np.tile(net.u0.astype(np.int64), (spikes.batch, 1))
     if i0 is not None:
         # The chip decays u before it adds; where du is full, nothing is left of it.

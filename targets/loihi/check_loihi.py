@@ -11,7 +11,7 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.ground.errors import DoesNotFit, Finding, error, info, warning
 from isotau.convert.ground.sparse import Weights, values_of, with_values
 from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
+from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
 from isotau.convert.to_fixed.weight_blocks import QuantizeConfig, weight_blocks
@@ -243,7 +243,7 @@ def lif_outlook(net: LIFNetwork, chip: Chip) -> Iterator[Finding]:
     # The chip adds 1 to du and nothing to dv.
     for name, offset in (("tau_syn", arithmetic.DU_OFFSET), ("tau_mem", 0)):
         yield from _of_tau(net, name, offset)
-    steps = refractory_steps(net)
+    steps = net.refractory_steps
     beyond = steps > arithmetic.REFRACTORY_MAX
     if beyond.any():
         yield error(
@@ -292,7 +292,7 @@ def sketch(net: LIFNetwork) -> FixedPointNetwork:
         vth=np.unique(above, axis=1, return_inverse=True)[1].reshape(-1) + 1,
         bias_mant=zeros,
         bias_exp=zeros,
-        refractory=np.minimum(refractory_steps(net), arithmetic.REFRACTORY_MAX),
+        refractory=np.minimum(net.refractory_steps, arithmetic.REFRACTORY_MAX),
         noise_exp=None,
         state_scale=np.ones(net.n),
         v_reset=net.v_reset,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 
-from isotau.convert.records.lif import LIFNetwork, decay_fraction, refractory_steps
+from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.weight_form import densified
 from isotau.targets.onnx_model.float_inputs import (
     add_inputs,
@@ -142,7 +142,7 @@ class _Neurons:
         if not net.noise_std:
             del values["noise_lift"]
         self.constants = {k: graph.parameter(k, v, dtype) for k, v in values.items()}
-        steps = refractory_steps(net)
+        steps = net.refractory_steps
         self.constants["rest_steps"] = graph.parameter("rest_steps", steps)
         self.w_in, self.w_rec, self.w_out = (
             graph.op("Transpose", graph.parameter(k, getattr(net, k), dtype))

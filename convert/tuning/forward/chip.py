@@ -15,7 +15,7 @@ from torch import Tensor
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.fixedpoint import FixedPointNetwork, u_per_volt
+from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
 from isotau.convert.simulate.norse_module import LIFModule, to_network
 from isotau.convert.simulate.trainable import TRAINABLE
@@ -181,7 +181,7 @@ def _clipped(net: LIFNetwork, fixed: FixedPointNetwork) -> Clipped:
     # the gain by which `quantize` makes up for the rounding of τ_syn
     loss = (fixed.du + float(arithmetic.DU_OFFSET)) / arithmetic.DECAY_UNITY
     gain = loss / decay_fraction(net.tau_syn, net.dt)
-    per_volt = (u_per_volt(fixed) * gain / (1 << arithmetic.INPUT_SHIFT))[:, None]
+    per_volt = (fixed.u_per_volt * gain / (1 << arithmetic.INPUT_SHIFT))[:, None]
     return Clipped(
         clipped("input", fixed.blocks, net.w_in * per_volt / fixed.input_scale),
         clipped("recurrent", fixed.blocks, net.w_rec * per_volt),

@@ -3,7 +3,7 @@ import re
 
 import numpy as np
 
-from isotau.convert.records import content
+from isotau.convert.records.content import RecordContent
 from isotau.convert.records.spikes import Spikes
 
 SPIKES = Spikes(
@@ -14,7 +14,7 @@ SPIKES = Spikes(
 def test_a_fingerprint_is_made_once_and_anew_for_a_changed_copy(monkeypatch):
     record = dataclasses.replace(SPIKES)
     first = record.fingerprint
-    monkeypatch.setattr(content, "flatten", None)  # a second hash would need it
+    monkeypatch.setattr(RecordContent, "flatten", None)  # a second hash would need it
     assert record.fingerprint == first
     monkeypatch.undo()
     assert dataclasses.replace(record, engine="another").fingerprint != first

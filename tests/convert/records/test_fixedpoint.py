@@ -8,7 +8,7 @@ import pytest
 
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.ground.errors import DoesNotFit
-from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock, u_per_volt
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 
 BLOCK = {
     "source": "recurrent",
@@ -154,7 +154,7 @@ def test_it_is_frozen_and_its_blocks_are_a_tuple():
 
 
 def test_a_volt_of_current_is_as_much_of_u_as_reaches_v_in_a_step():
-    per_volt = u_per_volt(FixedPointNetwork(**NETWORK))
+    per_volt = FixedPointNetwork(**NETWORK).u_per_volt
     assert per_volt.tolist() == [0, 1e7 * 100 / 4096, 1e7 * 4095 / 4096]
 
 

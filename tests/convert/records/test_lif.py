@@ -12,7 +12,6 @@ from isotau.convert.records.lif import (
     MEMORYLESS,
     LIFNetwork,
     decay_fraction,
-    refractory_steps,
 )
 
 FIELDS = {
@@ -102,8 +101,8 @@ def test_without_a_start_trials_begin_at_rest():
 def test_refractory_steps_survive_rounding_errors():
     times = np.array([0.003 - 1e-16, 0.1 + 0.2])
     net = LIFNetwork(**FIELDS | {"refractory": times})
-    assert refractory_steps(net).tolist() == [3, 300]
-    assert refractory_steps(net).dtype == np.int64
+    assert net.refractory_steps.tolist() == [3, 300]
+    assert net.refractory_steps.dtype == np.int64
 
 
 def test_decay_fraction_is_what_an_exponential_loses():
