@@ -20,3 +20,6 @@ $pip install --quiet --constraint constraints.txt --editable '.[dev]'
 if "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     $pip install --quiet --no-deps --ignore-requires-python lava-nc==0.10.0
 fi
+
+# So that the first `isotau run` on this machine need not wait for numba.
+"$venv/bin/python" -m isotau.jobs.compile_kernels

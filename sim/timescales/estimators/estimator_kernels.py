@@ -47,7 +47,10 @@ def sum_of_squares(y, a, k, b):
 @inline
 def normal_equations(y, a, k, b, h, g):
     """Fill h with JᵀJ (upper triangle) and g with −Jᵀr of the same sum."""
-    h[:], g[:] = 0.0, 0.0
+    for row in range(3):
+        g[row] = 0.0
+        for column in range(3):
+            h[row, column] = 0.0
     # The lower triangle is never read: `damped_step` knows that h is symmetric.
     for i in range(y.shape[0]):
         x = i + 1.0
@@ -123,7 +126,9 @@ def fit_columns(y, start, fits):
     for j in range(y.shape[1]):
         if start[j] >= 0:
             # Contiguous: strided sums might round differently.
-            fits[:, j] = levenberg_marquardt(y[start[j] :, j].copy())
+            column = y[start[j] :, j].copy()
+            # One by one: numba compiles seconds of messages for a slice of a tuple.
+            fits[0, j], fits[1, j], fits[2, j] = levenberg_marquardt(column)
 
 
 @inline

@@ -59,7 +59,7 @@ def memory_code(clusters=True):
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def code(carried):
     codes = {"rate": memory_code(), "lif": memory_code(), "fixed": memory_code(False)}
     quiet = {name: stage.quiet.timescales for name, stage in carried.stages.items()}
@@ -67,9 +67,10 @@ def code(carried):
     return NetworkCode(carried, quiet, codes, ratios)
 
 
-@pytest.fixture
-def written(code, tmp_path):
-    path = code_report.write(code, CONFIG, tmp_path / "out", {"input": "net.mat"})
+@pytest.fixture(scope="module")
+def written(code, tmp_path_factory):
+    out = tmp_path_factory.mktemp("code") / "out"
+    path = code_report.write(code, CONFIG, out, {"input": "net.mat"})
     return path, json.loads(path.read_text())
 
 
