@@ -6,6 +6,7 @@ absolute weights of a neuron sum to less than 2^24. It stays exact at reduced pr
 significant bits fit either format, and sums are kept in float32.
 """
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,14 @@ from torch.nn.functional import embedding_bag
 
 from isotau.convert.chip import arithmetic
 from isotau.convert.chip.torch_step import ChipTensors
-from isotau.convert.ground.sparse import dense
+from isotau.convert.ground.sparse import (
+    SparseWeights,
+    added,
+    as_scipy,
+    dense,
+    sparse_weights,
+    spread,
+)
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 
 EXACT_FLOAT32 = 1 << 24
@@ -32,7 +40,7 @@ class Connection(NamedTuple):
     pre: Tensor | slice
     """Which channels of the source; a slice, which copies nothing, where it can be."""
     weights: Tensor
-    """Pre × post; float32 where that is exact."""
+    """Pre × post; float32 where that is exact. Sparse ones are post × pre, as CSR."""
     exponent: int
     """By which the sum has yet to be shifted."""
 
@@ -87,6 +95,8 @@ def sum_spikes(link: Connection, raster: Tensor) -> Tensor:
         raster: batch × neuron, of any type; nonzero where a neuron spiked.
     """
     source = raster[:, link.pre]
+    if link.weights.layout == torch.sparse_csr:
+        return (link.weights @ source.to(link.weights.dtype).T).T
     if source.device.type == "cpu":
         trial, pre = source.nonzero().T.contiguous()
         if len(pre) * SPARSE < source.numel():
@@ -125,8 +135,17 @@ def _connect(blocks: list[WeightBlock], n: int, device: torch.device) -> Connect
     first = blocks[0]
     recurrent = first.source == "recurrent"
     pre = np.unique(np.concatenate([block.pre for block in blocks]))
-    weights = np.zeros((len(pre), n))
     together = len(blocks) > 1
+    if recurrent and any(isinstance(b.weights, SparseWeights) for b in blocks):
+        return Connection(
+            source=first.source,
+            binary=first.binary,
+            delay=first.delay,
+            pre=pick(np.arange(n), device),
+            weights=_sparse(blocks, n, device, together=together),
+            exponent=0 if together else first.weight_exp,
+        )
+    weights = np.zeros((len(pre), n))
     for block in blocks:
         rows = np.searchsorted(pre, block.pre)
         mantissas = dense(block.weights, "torch tensors")
@@ -143,3 +162,25 @@ def _connect(blocks: list[WeightBlock], n: int, device: torch.device) -> Connect
         ),
         exponent=0 if together else first.weight_exp,
     )
+
+
+def _sparse(
+    blocks: list[WeightBlock], n: int, device: torch.device, *, together: bool
+) -> Tensor:
+    """Return blocks, shifted if they are several, as one sparse matrix, post × pre.
+
+    In float64, which holds every sum of weights exactly, in any order.
+    """
+    parts = []
+    for block in blocks:
+        own = sparse_weights(block.weights)
+        weights = own.data * 2.0 ** (together * block.weight_exp)
+        parts.append(spread(own, weights, block.pre, n))
+    rows = as_scipy(added(parts), np.float64).tocsr()
+    starts, columns, values = map(torch.tensor, (rows.indptr, rows.indices, rows.data))
+    with warnings.catch_warnings():
+        # That their interface may change.
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support")
+        return torch.sparse_csr_tensor(
+            starts, columns, values, (n, n), device=device, check_invariants=True
+        )
