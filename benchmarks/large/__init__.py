@@ -1,0 +1,1 @@
+"""Sparse networks of many neurons: time, memory and bits."""
