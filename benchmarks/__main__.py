@@ -16,6 +16,7 @@ from benchmarks.conversion.page import conversion_page
 from benchmarks.damage.page import damage_page
 from benchmarks.foreign.page import foreign_page
 from benchmarks.house.page import house_page
+from benchmarks.large.page import large_page
 from benchmarks.page import MarkdownTable, PageSection, plain_table
 from benchmarks.repository import RESULTS
 from benchmarks.results import PageOf, read_figures, write_page
@@ -33,6 +34,7 @@ COMMANDS = {
     "benchmarks.chain.ratios": "stages beside plain loops, to see regressions",
     "benchmarks.engine": "what a time step costs beside others",
     "benchmarks.engine.spike_memory": "memory of many spikes",
+    "benchmarks.large": "sparse networks of many neurons: time, memory, bits",
     "benchmarks.targets.lava_identity": "bits in which Lava differs",
     "benchmarks.targets.onnx_graph": "bits in which the ONNX graph differs, its cost",
     "benchmarks.targets.nir_importers": "what other frameworks make of .nir files",
@@ -53,6 +55,7 @@ PAGES: dict[str, PageOf] = {
     "chain": chain_page,
     "conversion": conversion_page,
     "house": _house_page,
+    "large": large_page,
     "targets-damaged": damage_page,
     "targets-foreign": foreign_page,
     "targets-onnx": onnx_page,

@@ -20,12 +20,15 @@ import numpy as np
 from numba import njit
 
 from benchmarks.large.networks import large_chip, large_lif
+from benchmarks.large.page import FLOOR_BYTES, STATE_BYTES, SUM_BYTES, SYNAPSE_BYTES
 from isotau.convert.ground.errors import Severity, of_severity
 from isotau.convert.records import storage
+from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.weight_form import densified
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_fixed.quantize import messages
 from isotau.sim.engines import compiled, reference
+from isotau.sim.engines.synapses import pays
 from isotau.targets.loihi.limits import LOIHI1, LOIHI2
 from isotau.targets.loihi.place import place
 from isotau.targets.onnx_model.check_onnx import check_onnx
@@ -33,10 +36,6 @@ from isotau.targets.onnx_model.check_onnx import check_onnx
 SECONDS = 0.3
 """That a timed run takes, about."""
 REPEATS = 5
-STATE_BYTES = 4 * (7 + 3 + 3)
-"""Of a neuron in a step: seven rows read and three written, and three of rest."""
-SYNAPSE_BYTES, SUM_BYTES = 4, 8
-"""Of a synapse of a neuron that spiked: its word, and the sum it is added to."""
 COMPARED = 20
 """Steps that the reference engine runs."""
 
@@ -67,6 +66,28 @@ def bandwidth(size: int) -> float:
     return 3 * x.nbytes * count / (time.process_time() - start)
 
 
+def traffic(net: FixedPointNetwork, share: float) -> float:
+    """Return the seconds that what a step reads and writes takes in plain loops.
+
+    Each part has the speed of what lies as far away as it does.
+
+    Args:
+        net: the network.
+        share: of its neurons that spike in a step.
+    """
+    recurrent = [block for block in net.blocks if block.source == "recurrent"]
+    sparse = [block for block in recurrent if pays(block)]
+    floored = sum(block.weight_exp < 0 for block in sparse)
+    size = STATE_BYTES * net.n
+    seconds = (size + FLOOR_BYTES * floored * net.n) / bandwidth(size)
+    if sparse:
+        synapses = sum(block.weights.synapses for block in sparse)
+        read = SYNAPSE_BYTES * share * synapses / bandwidth(SYNAPSE_BYTES * synapses)
+        return seconds + read + SUM_BYTES * share * synapses / bandwidth(4 * net.n)
+    # Rows of a small network are floored in passing.
+    return seconds + share * net.n * net.n / bandwidth(net.n * net.n)
+
+
 def engine(case: dict[str, Any]) -> dict[str, Any]:
     """Return what a step of a trial costs, and whether its spikes are right."""
     base = memory_mib()
@@ -75,7 +96,8 @@ def engine(case: dict[str, Any]) -> dict[str, Any]:
         case["batch"],
         case["threads"],
     )
-    synapses = sum(b.weights.synapses for b in net.blocks if b.source == "recurrent")
+    recurrent = [block for block in net.blocks if block.source == "recurrent"]
+    synapses = sum(block.weights.synapses for block in recurrent)
 
     def sent(steps: int) -> np.ndarray:
         return np.zeros((steps, batch, net.n_in), np.int64)
@@ -90,17 +112,11 @@ def engine(case: dict[str, Any]) -> dict[str, Any]:
     steps = max(COMPARED, int(SECONDS / (run(COMPARED)[0] / COMPARED)))
     fired = compiled.run(net, sent(steps), threads=threads).spikes
     share = float(np.unpackbits(fired.bits).sum()) / (steps * batch * net.n)
-    events = share * synapses
     times: list[np.ndarray] = []
     floors: list[float] = []
     for _ in range(REPEATS):
         times.append(run(steps) / (steps * batch))
-        # Each part at the speed of what lies as far away as it does.
-        floors.append(
-            STATE_BYTES * net.n / bandwidth(STATE_BYTES * net.n)
-            + SYNAPSE_BYTES * events / bandwidth(SYNAPSE_BYTES * synapses)
-            + SUM_BYTES * events / bandwidth(4 * net.n)
-        )
+        floors.append(traffic(net, share))
     peak = memory_mib()
     ratios = [cpu / floor for (_, cpu), floor in zip(times, floors, strict=True)]
     few = compiled.run(net, sent(COMPARED)[:, :1]).spikes
@@ -145,7 +161,9 @@ def chain(case: dict[str, Any]) -> dict[str, Any]:
     run = timed("engine", lambda: compiled.run(fixed, messages(fixed, inputs)))
     cores = {}
     for chip in (LOIHI1, LOIHI2):
-        placed = timed(f"place, {chip.name}", lambda c=chip: place(fixed, c, chips=None))
+        placed = timed(
+            f"place, {chip.name}", lambda c=chip: place(fixed, c, chips=None)
+        )
         cores[chip.name] = [placed.cores, placed.chips]
     errors = of_severity(check_onnx(fixed), Severity.ERROR)
     return case | {
