@@ -1,9 +1,9 @@
 """Deliveries of sparse weights: a spike adds what it sends where that ends.
 
-A synapse is one word of 32 bits, as `isotau.sim.engines.synapses` makes it: the neuron
-that it ends at above, the weight below. Words of one source lie together, so that a
-spike reads one piece of memory; where they end the sums are scattered over a row that
-stays in cache. Sums are those of int32, which wraps: (H14).
+A synapse is one word of 32 bits, as `isotau.sim.engines.synapses` makes it: the weight
+above, with its sign, and below the neuron that it ends at. Words of one source lie
+together, so that a spike reads one piece of memory; where they end the sums are
+scattered over a row that stays in cache. Sums are those of int32, which wraps: (H14).
 """
 
 import numpy as np
@@ -13,9 +13,8 @@ from numba.extending import intrinsic
 
 from isotau.convert.chip import compiled_step as chip
 
-WEIGHT_BITS = 9
-"""Of a word: of the weight, plus `OFFSET` so that it has no sign."""
-OFFSET = 1 << (WEIGHT_BITS - 1)
+TARGET_BITS = 23
+"""Of a word; nine are left for −256 … 255, every weight that there is."""
 LINE = 16
 """Words of a cache line."""
 AHEAD = 4
@@ -49,7 +48,7 @@ def send_synapses(target, sums, words, starts, block, source_list, sources, expo
         target: row that is added to, int32.
         sums: room for the sums before they are floored, int32, as long; all 0, before
             and after.
-        words: synapses, uint32, source after source; None if there are none.
+        words: synapses, int32, source after source; None if there are none.
         starts: block × source, where each source's begin, and the end, int64.
         block: number of the block.
         source_list: those that spiked.
@@ -76,21 +75,20 @@ def send_synapses(target, sums, words, starts, block, source_list, sources, expo
 @chip.kernel
 def add_synapses(total, words, starts, source_list, sources, up):
     """Add the weights of some sources, shifted left, to where they end."""
-    mask, offset = np.uint32(2 * OFFSET - 1), np.int32(OFFSET)
-    # Numbers without a sign: numba would look at each whether it counts from the end.
-    shift = np.uint32(WEIGHT_BITS)
+    mask, shift = np.int32((1 << TARGET_BITS) - 1), np.int32(TARGET_BITS)
     for k in range(sources):
         later = source_list[min(k + AHEAD, sources - 1)]
         for place in range(starts[later], starts[later + 1], LINE):
             prefetch(words, place)
         source = source_list[k]
+        # Numbers without a sign: numba would look at each whether it counts from the
+        # end.
         first, last = np.uint64(starts[source]), np.uint64(starts[source + 1])
         if up == 0:
             for place in range(first, last):
                 word = words[place]
-                total[np.uint64(word >> shift)] += np.int32(word & mask) - offset
+                total[np.uint32(word & mask)] += word >> shift
             continue
         for place in range(first, last):
             word = words[place]
-            weight = np.int32(word & mask) - offset
-            total[np.uint64(word >> shift)] += np.int32(weight << np.int32(up))
+            total[np.uint32(word & mask)] += (word >> shift) << np.int32(up)

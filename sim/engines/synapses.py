@@ -11,7 +11,7 @@ import numpy as np
 
 from isotau.convert.ground.sparse import column_counts, sparse_weights
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
-from isotau.sim.engines.sparse_kernels import OFFSET, WEIGHT_BITS
+from isotau.sim.engines.sparse_kernels import TARGET_BITS
 
 SMALL = 1 << 20
 """Rows of so many bytes stay in a core's cache, and rows are as fast as any."""
@@ -19,7 +19,7 @@ CROWDED = 0.05
 """Share of weights that are not 0 from which rows are added faster than synapses."""
 LARGE = 1 << 28
 """Bytes that rows of a block may take at most."""
-MOST_NEURONS = 1 << (32 - WEIGHT_BITS)
+MOST_NEURONS = 1 << TARGET_BITS
 """That a word can name."""
 
 
@@ -27,7 +27,7 @@ class Synapses(NamedTuple):
     """The blocks of a network that are held as synapses.
 
     Attributes:
-        words: synapses of all these blocks, one block after the other, uint32.
+        words: synapses of all these blocks, one block after the other, int32.
         starts: block × source and one more, int64: where each source's begin.
         place: of each block of the network, its row in `starts`; −1 for the others.
     """
@@ -57,8 +57,7 @@ def pack_synapses(net: FixedPointNetwork) -> Synapses | None:
             )
         place[k] = len(starts)
         weights = sparse_weights(block.weights)
-        lowered = (weights.data.astype(np.int32) + OFFSET).astype(np.uint32)
-        words.append(weights.indices.astype(np.uint32) << WEIGHT_BITS | lowered)
+        words.append(weights.data.astype(np.int32) << TARGET_BITS | weights.indices)
         # Neurons that the block does not listen to send nothing.
         counts = np.zeros(net.n + 1, dtype=np.int64)
         counts[block.pre + 1] = np.diff(weights.indptr)

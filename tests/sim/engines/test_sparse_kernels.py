@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.chip import arithmetic
-from isotau.sim.engines.sparse_kernels import OFFSET, WEIGHT_BITS, send_synapses
+from isotau.sim.engines.sparse_kernels import TARGET_BITS, send_synapses
 
 N = 150
 
@@ -16,9 +16,9 @@ def network(rng, fan_out):
         targets = rng.choice(N, fan_out(rng), replace=False)
         weights = rng.integers(-256, 256, len(targets))
         matrix[source, targets] = weights
-        words.append((targets << WEIGHT_BITS) | (weights + OFFSET))
+        words.append((weights << TARGET_BITS) | targets)
         starts.append(starts[-1] + len(targets))
-    return np.concatenate(words).astype(np.uint32), np.array(starts), matrix
+    return np.concatenate(words).astype(np.int32), np.array(starts), matrix
 
 
 @pytest.mark.parametrize("exponent", [-8, -3, -1, 0, 1, 7])

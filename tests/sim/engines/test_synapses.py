@@ -11,7 +11,7 @@ from isotau.convert.ground.sparse import dense, sparse_weights
 from isotau.convert.records.fixedpoint import WeightBlock
 from isotau.convert.records.weight_form import sparsified
 from isotau.sim.engines import synapses
-from isotau.sim.engines.sparse_kernels import OFFSET, WEIGHT_BITS
+from isotau.sim.engines.sparse_kernels import TARGET_BITS
 from isotau.sim.engines.synapses import pack_synapses, pays
 
 
@@ -21,7 +21,7 @@ def test_there_and_back(number, monkeypatch):
     monkeypatch.setattr(synapses, "SMALL", 0)
     monkeypatch.setattr(synapses, "CROWDED", 2)
     packed = pack_synapses(net)
-    assert packed.words.dtype == np.uint32 and packed.words.nbytes == 4 * sum(
+    assert packed.words.dtype == np.int32 and packed.words.nbytes == 4 * sum(
         b.weights.synapses for b in net.blocks if b.source == "recurrent"
     )
     for block, place in zip(net.blocks, packed.place, strict=True):
@@ -32,7 +32,8 @@ def test_there_and_back(number, monkeypatch):
         starts = packed.starts[place]
         for source in range(net.n):
             words = packed.words[starts[source] : starts[source + 1]].astype(np.int64)
-            matrix[words >> WEIGHT_BITS, source] = words % (2 * OFFSET) - OFFSET
+            targets = words & ((1 << TARGET_BITS) - 1)
+            matrix[targets, source] = words >> TARGET_BITS
         expected = np.zeros_like(matrix)
         expected[:, block.pre] = dense(block.weights, "a test")
         np.testing.assert_array_equal(matrix, expected)
