@@ -26,6 +26,9 @@ from isotau.targets.loihi.plot_placement import plot_placement
 from isotau.targets.loihi.traffic import traffic
 from isotau.targets.on_lava.profiles import findings_of_grouping, group_profiles
 
+MOST_DRAWN = 8
+"""Chips of which a picture is made, which takes seconds."""
+
 
 @short_repr
 class Placed(NamedTuple):
@@ -100,7 +103,7 @@ def write(placed: Placed, folder: Path) -> None:
     flow = None  # Without spikes only the cores are drawn.
     if placed.spikes is not None:
         flow = traffic(placed.net, placed.placement, placed.spikes)
-    for chip in range(placed.placement.chips):
+    for chip in range(min(placed.placement.chips, MOST_DRAWN)):
         axes = plot_placement(placed.placement, chip_number=chip, traffic=flow)
         name = f"chip_{chip}.png"
         with files.atomic(folder / name) as stream:
@@ -113,4 +116,9 @@ def describe(placed: Placed) -> str:
     # What was changed stands above what came of it.
     if placed.findings:
         text = f"{describe_findings(placed.findings)}\n{text}"
+    chips = placed.placement.chips
+    if chips > MOST_DRAWN:
+        text += (
+            f"\ndrawn: the first {MOST_DRAWN} of {chips} chips; all are in cores.csv"
+        )
     return text if placed.cost is None else f"{text}\n{describe_cost(placed.cost)}"

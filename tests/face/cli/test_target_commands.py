@@ -12,7 +12,10 @@ import pytest
 from isotau.convert.records import storage
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import Ranges
+from isotau.convert.records.weight_form import sparsified
 from isotau.convert.to_fixed.quantize import quantize
+from isotau.jobs import place_network
+from isotau.targets.loihi.limits import LOIHI1
 
 
 @pytest.fixture
@@ -152,6 +155,35 @@ def test_place_draws_and_counts(isotau, stored, tmp_path, chip):
     status, _, _ = isotau(*asked, "--out", "alone")
     report = json.loads((tmp_path / "alone/placement.json").read_text())
     assert status == 0 and report["cost_per_trial"] is None
+
+
+def test_a_sparse_network_goes_from_the_record_to_cores(
+    isotau, lif_net, tmp_path, monkeypatch
+):
+    few = lif_net.w_rec * (np.random.default_rng(0).random((20, 20)) < 0.3)
+    nets = {"a": dataclasses.replace(lif_net, w_rec=few)}
+    nets["b"] = sparsified(nets["a"])
+    np.savez(tmp_path / "in.npz", inputs=np.ones((50, 4, 2)))
+    # Two chips of as many small cores, of which one is drawn.
+    tiny = dataclasses.replace(LOIHI1, neurons=4, cores=4)
+    monkeypatch.setattr(place_network, "CHIPS", {"loihi1": tiny})
+    monkeypatch.setattr(place_network, "MOST_DRAWN", 1)
+    spikes, told = [], []
+    for name, net in nets.items():
+        storage.save(net, tmp_path / f"{name}.lif.npz")
+        shown = ("--inputs", "in.npz", "--out")
+        assert isotau("quantize", f"{name}.lif.npz", *shown, name)[0] == 0
+        chip = f"{name}/network.fixed.npz"
+        assert isotau("simulate", chip, *shown, f"{name}/run")[0] == 0
+        spikes.append(storage.load(tmp_path / name / "run").bits)
+        asked = ("place", chip, "--chip", "loihi1", "--chips", "2")
+        status, said, errors = isotau(*asked, *shown, f"{name}/cores")
+        assert status == 0, errors
+        told.append(said.replace(f"{name}/", ""))
+        pictures = sorted((tmp_path / name / "cores").glob("*.png"))
+        assert [path.name for path in pictures] == ["chip_0.png"]
+    np.testing.assert_array_equal(*spikes)
+    assert told[0] == told[1] and "drawn: the first 1 of 2 chips" in told[0]
 
 
 def test_place_needs_integers_and_a_folder(isotau, stored, tmp_path):
