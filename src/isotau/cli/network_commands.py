@@ -9,11 +9,11 @@ from rich.console import Console
 from isotau.cli import options
 
 if TYPE_CHECKING:
+    from isotau.convert.ground.stage_clock import StageClock
     from isotau.convert.read.conventions import Read
     from isotau.convert.records.rate import RateRNN
     from isotau.jobs.pipeline import Result
     from isotau.jobs.run_config import RunConfig
-    from isotau.jobs.stage_clock import StageClock
 
 
 @options.spread
@@ -41,8 +41,8 @@ def run(
     """
     # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
+    from isotau.convert.ground.stage_clock import StageClock
     from isotau.jobs.pipeline import run_pipeline
-    from isotau.jobs.stage_clock import StageClock
     from isotau.targets.on_lava.lava_compat import LavaMissing
     from isotau.targets.on_lava.to_lava import LavaError
 
@@ -77,8 +77,8 @@ def convert(
     and the task's accuracy; without Lava and without timescales.
     """
     from isotau.cli.progress import bars
+    from isotau.convert.ground.stage_clock import StageClock
     from isotau.jobs.pipeline import carry
-    from isotau.jobs.stage_clock import StageClock
 
     read = read_network(network, assumptions, out)
     config = configure(read.net, carrying, trials=trials)

@@ -13,6 +13,7 @@ import numpy as np
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.ground.stage_clock import StageClock
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
@@ -33,7 +34,6 @@ from isotau.jobs.compare_stages import (
     repeated_difference,
 )
 from isotau.jobs.run_config import RunConfig, how_to_convert, run_seeds
-from isotau.jobs.stage_clock import StageClock
 from isotau.jobs.stages import (
     ChipStage,
     LavaStage,

@@ -14,6 +14,7 @@ import numpy as np
 from rich.table import Table
 
 from isotau.convert.ground import files
+from isotau.convert.ground.stage_clock import StageClock
 from isotau.convert.records import storage
 from isotau.convert.records.spikes import mean_rate
 from isotau.convert.records.trials import Trials, subset
@@ -24,7 +25,6 @@ from isotau.convert.to_lif.unit_diagnostics import NUMBERS, Cause, UnitDiagnosti
 from isotau.jobs.compare_stages import KappaReading, output_difference
 from isotau.jobs.origin import versions
 from isotau.jobs.pipeline import Result
-from isotau.jobs.stage_clock import StageClock
 from isotau.jobs.stages import QuietRun, StageRun
 from isotau.sim.engines import diagnostics
 from isotau.sim.plot import draw as plot

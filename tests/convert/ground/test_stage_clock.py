@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from isotau.jobs.stage_clock import StageClock
+from isotau.convert.ground.stage_clock import StageClock
 
 
 def test_waiting_takes_time_and_no_processor():
