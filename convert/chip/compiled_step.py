@@ -25,9 +25,12 @@ that is None costs nothing. But its cache looks at the caller's file alone: afte
 change here delete the `*.nbi` files of `sim/engines` and `convert/tuning/forward`.
 """
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from isotau.convert.chip.arithmetic import INPUT_SHIFT, NOISE_MAX, STATE_LIMIT
@@ -43,7 +46,15 @@ M = STATE_LIMIT
 M0, M1 = MULTIPLIERS
 W0, W1 = WEYL
 # numba's checks of bounds would double the time; every caller sizes its arrays itself
-kernel = njit(nogil=True, cache=True, error_model="numpy", boundscheck=False)
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "boundscheck": False,
+}
+kernel = njit(cache=True, **OPTIONS)
+inlined = njit(inline="always", **OPTIONS)
+"""What a caller takes in whole, and is compiled with it, once: to hand over an array
+would mean seven numbers."""
 
 
 @intrinsic
@@ -190,6 +201,36 @@ def list_spikes(words, fired, bits, spike_list):
 
 
 @intrinsic
+def copy_row(typing, target, source):
+    """Copy a row, or the part of it that the target has room for."""
+
+    # numba compiles `target[:] = source` with all that its error could say: 3 s
+    def codegen(context, builder, signature, args):
+        to, start = (
+            context.make_array(kind)(context, builder, value)
+            for kind, value in zip(signature.args, args, strict=True)
+        )
+        size = builder.mul(to.nitems, to.itemsize)
+        cgutils.raw_memcpy(builder, to.data, start.data, size, 1)
+        return context.get_dummy_value()
+
+    return types.void(target, source), codegen
+
+
+@intrinsic
+def clear_row(typing, row):
+    """Set a row to 0."""
+
+    def codegen(context, builder, signature, args):
+        to = context.make_array(signature.args[0])(context, builder, args[0])
+        size = builder.mul(to.nitems, to.itemsize)
+        cgutils.memset(builder, to.data, size, 0)
+        return context.get_dummy_value()
+
+    return types.void(row), codegen
+
+
+@intrinsic
 def count_ones(typing, word):
     """Return how many bits of a word are 1."""
     return types.int64(types.uint64), lambda c, builder, s, args: builder.ctpop(args[0])
@@ -205,31 +246,43 @@ def lowest_one(typing, word):
     return types.int64(types.uint64), codegen
 
 
-@kernel
-def list_bits(words, places):
+@inlined
+def list_bits(words, places, before):
     """List the places of the bits that are 1, 64 to a word; return how many.
 
-    `places` has room for `SPARE_PLACES` more.
+    Args:
+        words: of 64 bits; the last is 0.
+        places: room for a place per bit and `SPARE_PLACES` more.
+        before: how many are listed before each word; set.
     """
     count = 0
     for k in range(words.shape[0]):
         word = words[k]
+        before[k] = count
         if word == 0:
             continue
         many = count_ones(word)
         # Written always, counted where they are: few words have more, so that the
         # processor seldom guesses wrong.
         for i in range(SPARE_PLACES):
-            places[count + i] = 64 * k + lowest_one(word)
+            places[np.uint64(count + i)] = 64 * k + lowest_one(word)
             word &= word - np.uint64(1)
         for i in range(SPARE_PLACES, many):
-            places[count + i] = 64 * k + lowest_one(word)
+            places[np.uint64(count + i)] = 64 * k + lowest_one(word)
             word &= word - np.uint64(1)
         count += many
     return count
 
 
-@kernel
+@inlined
+def listed_before(words, before, place):
+    """Return how many bits of a list from `list_bits` lie before a place."""
+    word, bit = place >> 6, np.uint64(place & 63)
+    below = words[word] & ((np.uint64(1) << bit) - np.uint64(1))
+    return before[word] + count_ones(below)
+
+
+@inlined
 def list_senders(messages, sender_list):
     """List the channels whose message is not 0; return how many: (H13)."""
     count = 0
@@ -243,16 +296,15 @@ def list_senders(messages, sender_list):
 def list_rows(source_list, sources, row_of, row_list, zeros):
     """List the rows of the sources that a block listens to; return how many.
 
-    After them comes `SPARE_ROWS` times the row of zeros, unless `zeros` is None.
+    After them comes `SPARE_ROWS` times the row of zeros.
     """
     count = 0
     for k in range(sources):
         row = row_of[source_list[k]]
         row_list[count] = row
         count += row >= 0
-    if zeros is not None:
-        for k in range(count, count + SPARE_ROWS):
-            row_list[k] = zeros
+    for k in range(count, count + SPARE_ROWS):
+        row_list[k] = zeros
     return count
 
 

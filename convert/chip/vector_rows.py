@@ -40,7 +40,7 @@ def in_lanes(rows: np.ndarray) -> np.ndarray:
 
 
 @intrinsic
-def add_rows(typing, panels, target, rows, row_list, first, last, less, down, up):
+def add_rows(typing, panels, target, rows, places, span, line, less, shifts):
     """Add the sums of some rows, shifted as a whole, to a row: (H12).
 
     Args:
@@ -48,30 +48,30 @@ def add_rows(typing, panels, target, rows, row_list, first, last, less, down, up
         panels: of `COLUMNS` columns that the row has.
         target: the row, int32.
         rows: bytes, from `in_lanes`, one row after the other.
-        row_list: where each row begins in them.
-        first: place in the list.
-        last: one beyond the last; at most `CHUNK` from the first.
+        places: list of rows.
+        span: first in the list, and one beyond the last, at most `CHUNK` from it.
+        line: where the row of place 0 begins, and how far it is to the next.
         less: what is taken off each sum: (H16).
-        down: places by which the difference is shifted right, below 16.
-        up: and then left.
+        shifts: places by which the difference is shifted right, below 16, then left.
     """
-    arrays, numbers = (target, rows, row_list), (first, last, less, down, up)
-    return types.void(panels, *arrays, *numbers), _add_rows_code
+    arrays = (target, rows, places)
+    return types.void(panels, *arrays, span, line, less, shifts), _add_rows_code
 
 
 def _add_rows_code(context, builder, signature, args):
     """Write the code of `add_rows`: a loop for every number of panels."""
-    target, rows, row_list = (
+    target, rows, places = (
         memory_of(context, builder, signature.args[k], args[k]) for k in (1, 2, 3)
     )
-    panels, first, last = args[0], args[4], args[5]
+    panels, less = args[0], spread(builder, builder.trunc(args[6], INT16), HALF)
+    span, line, (down, up) = (cgutils.unpack_tuple(builder, args[k]) for k in (4, 5, 7))
+    down = spread(builder, builder.trunc(down, INT16), HALF)
+    up = spread(builder, builder.trunc(up, INT32), HALF)
     word = panels.type
     most, one = ir.Constant(word, PANELS), ir.Constant(word, 1)
     # Passes of like size: two of five panels, not one of eight and one of two.
     passes = builder.udiv(builder.add(panels, builder.sub(most, one)), most)
     size = builder.udiv(builder.sub(builder.add(panels, passes), one), passes)
-    less, down = (spread(builder, builder.trunc(args[k], INT16), HALF) for k in (6, 7))
-    up = spread(builder, builder.trunc(args[8], INT32), HALF)
     with cgutils.for_range_slice(builder, ir.Constant(word, 0), panels, size) as (
         panel,
         _,
@@ -85,7 +85,7 @@ def _add_rows_code(context, builder, signature, args):
             block = builder.append_basic_block(f"panels_{number}")
             switch.add_case(ir.Constant(word, number), block)
             builder.position_at_end(block)
-            sums = _sum(builder, rows, row_list, (first, last), column, number)
+            sums = _sum(builder, rows, places, span, line, column, number)
             _deliver(builder, target, sums, column, less, down, up)
             builder.branch(done)
         builder.position_at_end(done)
@@ -93,26 +93,33 @@ def _add_rows_code(context, builder, signature, args):
 
 
 def _sum(
-    builder: Any, rows: Memory, row_list: Memory, span: Any, column: Any, panels: int
+    builder: Any,
+    rows: Memory,
+    places: Memory,
+    span: Any,
+    line: Any,
+    column: Any,
+    panels: int,
 ) -> list[tuple[Lanes, Lanes]]:
     """Return the sums of both bytes and of the upper byte of some panels' lanes."""
     # LLVM turns these places in memory into registers: nothing else points to them.
-    places = [cgutils.alloca_once(builder, PAIRS) for _ in range(2 * panels)]
-    for place in places:
-        builder.store(ir.Constant(PAIRS, [0] * HALF), place)
-    here = builder.gep(rows.pointer, [column])
+    totals = [cgutils.alloca_once(builder, PAIRS) for _ in range(2 * panels)]
+    for total in totals:
+        builder.store(ir.Constant(PAIRS, [0] * HALF), total)
     first, last = span
+    start, step = line
+    here = builder.gep(rows.pointer, [builder.add(start, column)])
     one = ir.Constant(first.type, 1)
     with cgutils.for_range_slice(builder, first, last, one) as (k, _):
-        start = builder.load(builder.gep(row_list.pointer, [k]))
+        place = builder.load(builder.gep(places.pointer, [k]))
+        start = builder.mul(place, step)
         row = Memory(builder, builder.gep(here, [start]))
         for q in range(panels):
             pairs = row.lanes(ir.Constant(start.type, q * COLUMNS), PAIRS)
             terms = (pairs, pairs.unsigned_shift(8))
-            for place, term in zip(places[2 * q :], terms, strict=False):
-                total = Lanes(builder, builder.load(place)) + term
-                builder.store(total.value, place)
-    loaded = [Lanes(builder, builder.load(place)) for place in places]
+            for total, term in zip(totals[2 * q :], terms, strict=False):
+                builder.store((Lanes(builder, builder.load(total)) + term).value, total)
+    loaded = [Lanes(builder, builder.load(total)) for total in totals]
     return list(zip(loaded[::2], loaded[1::2], strict=True))
 
 
@@ -135,34 +142,33 @@ def _deliver(
 
 
 @intrinsic
-def add_messages(typing, panels, target, rows, row_list, numbers, count, exponents):
+def add_messages(typing, panels, target, rows, row_list, numbers, count, shifts):
     """Add the sum of rows times numbers, shifted as a whole, to a row: (H12).
 
     Args:
         typing: numba's.
         panels: of `COLUMNS` columns that the row has.
         target: the row, int32; sums wrap as it does.
-        rows: int16, one row after the other.
+        rows: int16, one row after the other; None adds nothing, and is not compiled.
         row_list: where each row begins in them.
         numbers: what each row is multiplied by, int32.
         count: of rows.
-        exponents: by how many places a sum is shifted left, and then right.
+        shifts: by how many places a sum is shifted left, and then right.
     """
     arrays = (target, rows, row_list, numbers)
-    return types.void(panels, *arrays, count, exponents), _add_messages_code
+    return types.void(panels, *arrays, count, shifts), _add_messages_code
 
 
 def _add_messages_code(context, builder, signature, args):
     """Write the code of `add_messages`."""
+    if signature.args[2] == types.none:
+        return context.get_dummy_value()
     target, rows, row_list, numbers = (
         memory_of(context, builder, signature.args[k], args[k]) for k in (1, 2, 3, 4)
     )
     panels, count = args[0], args[5]
     word = panels.type
-    up, down = (
-        spread(builder, builder.trunc(x, INT32), COLUMNS)
-        for x in cgutils.unpack_tuple(builder, args[6])
-    )
+    shifted = _shifter(builder, args[6])
     kind = ir.VectorType(INT32, COLUMNS)
     # Allocated outside of the loop, in which it would take more room each time.
     place = cgutils.alloca_once(builder, kind)
@@ -178,5 +184,41 @@ def _add_messages_code(context, builder, signature, args):
             total = Lanes(builder, builder.load(place)) + product
             builder.store(total.value, place)
         total = Lanes(builder, builder.load(place))
-        target.store(column, target.lanes(column, kind) + ((total << up) >> down))
+        target.store(column, target.lanes(column, kind) + shifted(total))
     return context.get_dummy_value()
+
+
+@intrinsic
+def add_total(typing, panels, target, total, shifts):
+    """Add a row, shifted, to a row: (H12).
+
+    Args:
+        typing: numba's.
+        panels: of `COLUMNS` columns that the rows have.
+        target: the row that is added to, int32.
+        total: the row that is shifted.
+        shifts: by how many places, left, and then right.
+    """
+
+    def code(context, builder, signature, args):
+        kind = ir.VectorType(INT32, COLUMNS)
+        target, total = (
+            memory_of(context, builder, signature.args[k], args[k]) for k in (1, 2)
+        )
+        shifted = _shifter(builder, args[3])
+        with cgutils.for_range(builder, args[0]) as loop:
+            column = builder.mul(loop.index, ir.Constant(args[0].type, COLUMNS))
+            moved = shifted(total.lanes(column, kind))
+            target.store(column, target.lanes(column, kind) + moved)
+        return context.get_dummy_value()
+
+    return types.void(panels, target, total, shifts), code
+
+
+def _shifter(builder: Any, shifts: Any) -> Any:
+    """Return what shifts a panel left, and then right."""
+    up, down = (
+        spread(builder, builder.trunc(x, INT32), COLUMNS)
+        for x in cgutils.unpack_tuple(builder, shifts)
+    )
+    return lambda total: (total << up) >> down

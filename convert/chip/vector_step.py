@@ -27,6 +27,8 @@ from isotau.convert.chip.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
 
 LANES = 16
 """Neurons of a vector: 64 bytes, which LLVM halves or quarters where it must."""
+PARTS = 64 // LANES
+"""Vectors whose spikes are a word."""
 M = STATE_LIMIT
 INT16, INT32, INT64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 ROW = ir.VectorType(INT32, LANES)
@@ -91,7 +93,7 @@ def advance(
         threshold: of every neuron.
         refractory_left: None where nobody ever rests.
         refractory: not looked at then.
-        fired: a bit per neuron, set; uint16.
+        fired: a bit per neuron, set; uint64.
         counts: kind of overflow × neuron, int64, added to; None to count nothing.
     """
     rows = (u, v, arriving, drive, keep_u, keep_v, threshold)
@@ -109,6 +111,7 @@ def _advance_code(context, builder, signature, args):
     fired, counts = rows[9:]
     wide = signature.args[5].dtype == types.float64
     real = ir.VectorType(ir.DoubleType() if wide else ir.FloatType(), LANES)
+    word = cgutils.alloca_once_value(builder, ir.Constant(INT64, 0))
     with cgutils.for_range(builder, args[0]) as loop:
         j = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
         a = arriving.lanes(j, ROW)
@@ -132,7 +135,7 @@ def _advance_code(context, builder, signature, args):
         u.store(j, new_u)
         v.store(j, after)
         arriving.store(j, a ^ a)
-        builder.store(spike.bits(INT16), builder.gep(fired.pointer, [loop.index]))
+        _pack(builder, fired, word, spike, loop.index)
         if counts is not None:
             array = context.make_array(signature.args[-1])(context, builder, args[-1])
             _, width = cgutils.unpack_tuple(builder, array.shape)
@@ -141,6 +144,23 @@ def _advance_code(context, builder, signature, args):
                 outside[0] = (shifted_input >> INPUT_SHIFT).differs(a)
             _count(builder, counts, outside, j, width)
     return context.get_dummy_value()
+
+
+def _pack(builder: Any, fired: Memory, word: Any, spike: Lanes, vector: Any) -> None:
+    """Write a vector's bits, with those of the vectors before in the same word.
+
+    Words are written whole: to read one that is still under way to memory in parts, as
+    the list of spikes does at once, takes as long as twenty additions.
+    """
+    index = vector.type
+    part = builder.and_(vector, ir.Constant(index, PARTS - 1))
+    first = builder.icmp_unsigned("==", part, ir.Constant(index, 0))
+    before = builder.select(first, ir.Constant(INT64, 0), builder.load(word))
+    places = builder.mul(part, ir.Constant(index, LANES))
+    bits = builder.shl(builder.zext(spike.bits(INT16), INT64), places)
+    builder.store(builder.or_(before, bits), word)
+    at = builder.udiv(vector, ir.Constant(index, PARTS))
+    builder.store(builder.load(word), builder.gep(fired.pointer, [at]))
 
 
 def decayed(x: Lanes, keep: Lanes) -> Lanes:
@@ -171,57 +191,45 @@ def _count(
 
 
 @intrinsic
-def draw_drive(typing, drive, bias, key, step, trial, exponent):
+def draw_drive(typing, groups, drive, bias, key, step, trial, exponent):
     """Set the drive of a step, bias and noise: (H6), (P1) to (P6).
 
     Args:
         typing: numba's.
-        drive: row, a multiple of `DRAWN` long.
-        bias: row as long.
+        groups: of `DRAWN` neurons.
+        drive: row.
+        bias: row.
         key: the two halves of the seed, uint64.
         step: number of the step since power-up.
         trial: number of the trial.
         exponent: E, the network's noise_exp.
     """
-    return types.void(drive, bias, key, step, trial, exponent), _draw_drive_code
+    rows = (drive, bias, key)
+    return types.void(groups, *rows, step, trial, exponent), _draw_drive_code
 
 
 def _draw_drive_code(context, builder, signature, args):
     """Write the code of `draw_drive`: `BLOCKS` counters at a time."""
     drive, bias, key = (
-        memory_of(context, builder, signature.args[k], args[k]) for k in range(3)
+        memory_of(context, builder, signature.args[k], args[k]) for k in (1, 2, 3)
     )
-    array = context.make_array(signature.args[0])(context, builder, args[0])
-    (width,) = cgutils.unpack_tuple(builder, array.shape)
-    word, zero, seven = (
-        width.type,
-        ir.Constant(width.type, 0),
-        ir.Constant(width.type, 7),
-    )
-    keys = [
-        spread(builder, builder.load(builder.gep(key.pointer, [at])), BLOCKS)
-        for at in (zero, ir.Constant(word, 1))
-    ]
-    step, trial = (spread(builder, args[k], BLOCKS) for k in (3, 4))
-    lift = builder.sub(args[5], seven)
-    up, down = (
-        spread(builder, _positive(builder, places), 4 * BLOCKS)
-        for places in (lift, builder.neg(lift))
-    )
+    keys = []
+    for k in range(2):
+        half = builder.gep(key.pointer, [ir.Constant(INT64, k)])
+        keys.append(spread(builder, builder.load(half), BLOCKS))
+    step, trial = (spread(builder, args[k], BLOCKS) for k in (4, 5))
+    # A sample is shifted left by 16 places first, by moving it up in its lane: (P6).
+    down = builder.sub(ir.Constant(INT64, 16 + 7), args[6])
+    down = spread(builder, builder.trunc(down, INT32), LANES)
     first = Lanes(builder, ir.Constant(ir.VectorType(INT64, BLOCKS), [*range(BLOCKS)]))
-    groups = builder.udiv(width, ir.Constant(word, DRAWN))
-    with cgutils.for_range(builder, groups) as loop:
-        start = builder.mul(loop.index, ir.Constant(word, BLOCKS))
+    with cgutils.for_range(builder, args[0]) as loop:
+        start = builder.mul(loop.index, ir.Constant(INT64, BLOCKS))
         blocks = first + spread(builder, start, BLOCKS)  # (P1)
         words = philox4x32([blocks, step, trial, trial ^ trial], keys)
-        for half, sample in enumerate(_samples(words)):
-            place = builder.add(
-                builder.mul(loop.index, ir.Constant(word, DRAWN)),
-                ir.Constant(word, half * DRAWN // 2),
-            )
-            noise = (sample.signed(INT32) << up) >> down  # (P6)
-            kind = ir.VectorType(INT32, DRAWN // 2)
-            drive.store(place, bias.lanes(place, kind) + noise)
+        place = builder.mul(loop.index, ir.Constant(INT64, DRAWN))
+        for k, noise in enumerate(_noise(words, down)):
+            at = builder.add(place, ir.Constant(INT64, k * LANES))
+            drive.store(at, bias.lanes(at, ROW) + noise)
     return context.get_dummy_value()
 
 
@@ -242,22 +250,35 @@ def philox4x32(counter: list[Lanes], key: list[Lanes]) -> list[Lanes]:
     return [c0, c1, c2, c3]
 
 
-def _samples(words: list[Lanes]) -> list[Lanes]:
-    """Return samples of `BLOCKS` blocks in the order of their neurons, int16."""
-    # Two words of 32 bits to a lane of 64 are four samples of 16 bits: (P4).
-    pairs = [(low & MASK) | (high << 32) for low, high in (words[:2], words[2:])]
-    order = [k + turn * BLOCKS for k in range(BLOCKS) for turn in range(2)]
-    samples = []
-    for places in (order[:BLOCKS], order[BLOCKS:]):
-        quarter = pairs[0].shuffled(pairs[1], places)
-        halves = Lanes(quarter.builder, quarter.bits(ir.VectorType(INT16, 4 * BLOCKS)))
-        scaled = (halves.unsigned(INT32) * 255).unsigned_shift(16).signed(INT16)
-        samples.append(scaled - NOISE_MAX)  # (P5)
-    return samples
-
-
-def _positive(builder: Any, number: Any) -> Any:
-    """Return a number, or 0 for a negative one, as 32 bits."""
-    zero = ir.Constant(number.type, 0)
-    above = builder.select(builder.icmp_signed(">", number, zero), number, zero)
-    return builder.trunc(above, INT32)
+def _noise(words: list[Lanes], down: Lanes) -> list[Lanes]:
+    """Return the noise of `BLOCKS` blocks in the order of their neurons, int32."""
+    builder = words[0].builder
+    thin, thick = ir.VectorType(INT32, 2 * BLOCKS), ir.VectorType(INT64, BLOCKS)
+    halves = ir.VectorType(INT16, 4 * BLOCKS)
+    # A word is the lower half of a lane: two words of a block become one lane.
+    alternate = [p for k in range(0, 2 * BLOCKS, 2) for p in (k, k + 2 * BLOCKS)]
+    low, high = (
+        Lanes(builder, one.shuffled(other, alternate).bits(thick))
+        for one, other in (
+            [Lanes(builder, word.bits(thin)) for word in words[k : k + 2]]
+            for k in (0, 2)
+        )
+    )
+    rows = []
+    for block in (0, BLOCKS // 2):
+        # Such that neurons are in order once lower and upper halves alternate, which
+        # is fast within four numbers alone.
+        order = [block, block + 2, block + 8, block + 10]
+        order += [place + 1 for place in order]
+        samples = Lanes(builder, low.shuffled(high, order).bits(halves))
+        scaled = (samples.unsigned(INT32) * 255).unsigned_shift(16).signed(INT16)
+        numbers = Lanes(builder, (scaled - NOISE_MAX).bits(thin))  # (P4), (P5)
+        even = (numbers << 16) >> down  # (P6)
+        odd = (numbers & (MASK ^ 0xFFFF)) >> down
+        for first in (0, 2):
+            places = [
+                first + k for quarter in range(0, 16, 4) for k in (quarter, quarter + 1)
+            ]
+            mixed = [p for place in places for p in (place, place + 2 * BLOCKS)]
+            rows.append(even.shuffled(odd, mixed))
+    return rows

@@ -32,6 +32,10 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     steps, batch, _ = job.messages.shape
     # Messages fit 32 bits, so the loops read half of what int64 would cost.
     sent = np.ascontiguousarray(job.messages, dtype=np.int32)
+    if all(block.source == "recurrent" for block in net.blocks):
+        sent = sent[..., :0]  # nobody listens
+    # no sign: see `compiled_kernels.record`
+    neurons = job.neurons.astype(np.uint64)
     key = np.array(noise_key(job.seed), dtype=np.uint64)
     noise = None if net.noise_exp is None else (key, job.first_trial)
     state = tuple(pad(x) for x in start[:4])
@@ -52,7 +56,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             state,
             start.step + lo,
             recording.bits[lo:hi],
-            (recording.u[lo:hi], recording.v[lo:hi], job.neurons),
+            (recording.u[lo:hi], recording.v[lo:hi], neurons),
             noise,
             None if counts is None else counts[k],
             rooms[k],

@@ -11,79 +11,90 @@ from isotau.convert.chip import vector_rows, vector_step
 from isotau.convert.chip.vector_rows import CHUNK
 from isotau.sim.engines import sparse_kernels
 
-SPIKES, GRADED, BINARY, SYNAPSES = 0, 1, 2, 3
-"""What a block listens to: spikes, messages as numbers, messages as spikes, (H13); and
-spikes again where its weights are sparse."""
+TURN = 32
+"""Steps of a trial before the next has its turn."""
+SPIKES, NEIGHBOURS, GRADED, BINARY, SYNAPSES = 0, 1, 2, 3, 4
+"""What a block listens to: spikes, spikes of neurons without a gap between them,
+messages as numbers, messages as spikes, (H13); and spikes again where its weights are
+sparse."""
 
 
-@chip.kernel
-def copy(target, source):
-    """Copy a row, or the part of it that the target has room for."""
-    # numba compiles `target[:] = source` with all that its error could say: 3 s
-    for j in range(target.shape[0]):
-        target[j] = source[j]
-
-
-@chip.kernel
-def clear(row):
-    """Set a row to 0."""
-    for j in range(row.shape[0]):
-        row[j] = 0
-
-
-@chip.kernel
+@chip.inlined
 def record(traces, t, trial, values, neurons):
     """Keep some neurons' u or v after a step, if they are to be kept."""
     if traces.shape[0] > 0:
+        # numba looks at the sign of an index, unless its type has none
         for k in range(neurons.shape[0]):
             traces[t, trial, k] = values[neurons[k]]
 
 
-@chip.kernel
-def send_rows(target, total, rows, row_list, count, offset, exponent, panels):
+@chip.inlined
+def list_starts(source_list, sources, row_of, row_list):
+    """List where the rows of some sources begin; return how many a block has."""
+    count = 0
+    for k in range(sources):
+        row = row_of[source_list[k]]
+        # written always, counted where there is one: no branch to mispredict
+        row_list[count] = row
+        count += row >= 0
+    return count
+
+
+@chip.inlined
+def send_rows(target, total, rows, places, low, high, start, step, offset, exponent):
     """Deliver the rows of the sources that spiked: (H12), (H16).
 
     Args:
         target: the row of the ring that is added to.
         total: room for sums of more than `CHUNK` rows, int32.
         rows: bytes, see `vector_rows.in_lanes`.
-        row_list: from `list_rows`.
-        count: of rows in the list, 1 or more.
+        places: list of rows.
+        low: first in the list.
+        high: one beyond the last, and beyond the first.
+        start: where the row of place 0 begins.
+        step: how far it is to the next.
         offset: of the block's bytes.
         exponent: of the block's bytes.
-        panels: of `vector_rows.COLUMNS` neurons.
     """
-    down, up = max(-exponent, 0), max(exponent, 0)
+    panels = total.shape[0] // vector_rows.COLUMNS
+    up = exponent if exponent > 0 else 0
+    down = up - exponent
     # Nearly always so few rows spike that 16 bits hold their sum.
-    if count <= CHUNK:
+    whole = high - low <= CHUNK
+    if not whole:
+        chip.clear_row(total)
+    # written once for both cases: compiling it takes longer than all else
+    for first in range(low, high, CHUNK):
+        last = first + CHUNK if first + CHUNK < high else high
         vector_rows.add_rows(
-            panels, target, rows, row_list, 0, count, offset * count, down, up
+            panels,
+            target if whole else total,
+            rows,
+            places,
+            (first, last),
+            (start, step),
+            offset * (last - first),
+            (down if whole else 0, up if whole else 0),
         )
-        return
-    clear(total)
-    for first in range(0, count, CHUNK):
-        last = min(first + CHUNK, count)
-        vector_rows.add_rows(
-            panels, total, rows, row_list, first, last, offset * (last - first), 0, 0
-        )
-    chip.deliver(target, total, exponent)
+    if not whole:
+        vector_rows.add_total(panels, target, total, (up, down))
 
 
-@chip.kernel
-def send_messages(target, wide, row_of, senders, sent, room, exponent, panels):
+@chip.inlined
+def send_messages(
+    target, wide, row_of, sender_list, senders, sent, row_list, numbers, exponent
+):
     """Deliver weights times messages, summed as int32: (H12)."""
-    # None for a network that hears no numbers: nothing is compiled.
-    if wide is None:
-        return
     count = 0
     for k in range(senders):
-        row = row_of[room.sender_list[k]]
-        room.row_list[count] = row
-        room.numbers[count] = sent[room.sender_list[k]]
+        row = row_of[sender_list[k]]
+        row_list[count] = row
+        numbers[count] = sent[sender_list[k]]
         count += row >= 0
-    shifts = (max(exponent, 0), max(-exponent, 0))
+    panels = target.shape[0] // vector_rows.COLUMNS
+    up = exponent if exponent > 0 else 0
     vector_rows.add_messages(
-        panels, target, wide, room.row_list, room.numbers, count, shifts
+        panels, target, wide, row_list, numbers, count, (up, up - exponent)
     )
 
 
@@ -114,92 +125,99 @@ def run_trials(
     messages, bits, traces = chip.bare(messages), chip.bare(bits), chip.bare(traces)
     us, vs, lefts, rings = state
     u_traces, v_traces, neurons = traces
-    row_of, rows, wide, delays = net.row_of, net.rows, net.wide, net.delays
-    kinds, offsets, exponents = net.kinds, net.offsets, net.exponents
-    u, v, left, drive, total, ring = room[:6]
-    fired, fired_bytes, fired_words, spike_list, sender_list, row_list = room[6:12]
-    slots, panels = ring.shape[0], u.shape[0] // vector_rows.COLUMNS
+    kinds, delays, offsets = net.kinds, net.delays, net.offsets
+    exponents, spans, bases = net.exponents, net.spans, net.bases
+    row_of, rows, wide = net.row_of, net.rows, net.wide
+    words, starts, sums = net.words, net.starts, room.sums
+    keep_u, keep_v, bias, threshold = net.keep_u, net.keep_v, net.bias, net.threshold
+    refractory, interval, offset = net.refractory, net.interval, net.offset
+    u, v, left, drive, total = room.u, room.v, room.left, room.drive, room.total
+    fired, fired_bytes, before = room.fired, room.fired_bytes, room.before
+    spike_list, sender_list = room.spike_list, room.sender_list
+    row_list, numbers = room.row_list, room.numbers
     vectors = (net.n + vector_step.LANES - 1) // vector_step.LANES
-    copy(drive, net.bias)
+    width, slots, noise_exp = total.shape[0], rings.shape[0], net.noise_exp
+    chip.copy_row(drive, bias)
     vector_step.round_toward_zero()
-    # A trial goes through all steps before the next begins: its state stays in cache.
-    for trial in range(first, last):
-        copy(u, us[trial])
-        copy(v, vs[trial])
-        copy(left, lefts[trial])
-        for k in range(slots):
-            copy(ring[k], rings[k, trial])
-        slot = step % slots
-        for t in range(messages.shape[0]):
-            now = step + t
-            if net.interval > 0 and (now + 1) % net.interval == net.offset:  # (H2)
-                clear(u)
-                clear(v)
-            if noise is not None:
-                vector_step.draw_drive(
-                    drive, net.bias, noise[0], now, noise[1] + trial, net.noise_exp
+    # What some trials write lies together: it is written before it leaves the cache.
+    for start in range(0, messages.shape[0], TURN):
+        end = start + TURN if start + TURN < messages.shape[0] else messages.shape[0]
+        for trial in range(first, last):
+            chip.copy_row(u, us[trial])
+            chip.copy_row(v, vs[trial])
+            chip.copy_row(left, lefts[trial])
+            slot = (step + start) % slots
+            for t in range(start, end):
+                now = step + t
+                if interval > 0 and (now + 1) % interval == offset:  # (H2)
+                    chip.clear_row(u)
+                    chip.clear_row(v)
+                if noise is not None:
+                    vector_step.draw_drive(
+                        *(width // vector_step.DRAWN, drive, bias),
+                        *(noise[0], now, noise[1] + trial, noise_exp),
+                    )
+                vector_step.advance(
+                    *(vectors, u, v, rings[slot, trial], drive),  # (H1)
+                    *(keep_u, keep_v, threshold),
+                    *(left, refractory, fired, counts),
                 )
-            vector_step.advance(
-                vectors,
-                u,
-                v,
-                ring[slot],  # (H1)
-                drive,
-                net.keep_u,
-                net.keep_v,
-                net.threshold,
-                left,
-                net.refractory,
-                fired,
-                counts,
-            )
-            copy(bits[t, trial], fired_bytes)
-            spikes = chip.list_bits(fired_words, spike_list)
-            # What was sent and who spiked in this step arrives later: (H12), (H13).
-            sent = messages[t, trial]
-            senders = chip.list_senders(sent, sender_list)
-            slot = slot + 1 if slot + 1 < slots else 0
-            for b in range(kinds.shape[0]):
-                later = slot + delays[b]
-                target = ring[later - slots if later >= slots else later]
-                kind, exponent = kinds[b], exponents[b]
-                if kind == GRADED:
-                    send_messages(
-                        target, wide, row_of[b], senders, sent, room, exponent, panels
-                    )
-                    continue
-                if kind == SYNAPSES:
-                    # The offset of such a block is its place among its like.
-                    sparse_kernels.send_synapses(
-                        target,
-                        room.sums,
-                        net.words,
-                        net.starts,
-                        offsets[b],
-                        spike_list,
-                        spikes,
-                        exponent,
-                    )
-                    continue
-                places = spike_list if kind == SPIKES else sender_list
-                many = spikes if kind == SPIKES else senders
-                count = chip.list_rows(places, many, row_of[b], row_list, None)
-                if count > 0:
-                    send_rows(
-                        target,
-                        total,
-                        rows,
-                        row_list,
-                        count,
-                        offsets[b],
-                        exponent,
-                        panels,
-                    )
-            record(u_traces, t, trial, u, neurons)
-            record(v_traces, t, trial, v, neurons)
-        copy(us[trial], u)
-        copy(vs[trial], v)
-        copy(lefts[trial], left)
-        for k in range(slots):
-            copy(rings[k, trial], ring[k])
+                chip.copy_row(bits[t, trial], fired_bytes)
+                record(u_traces, t, trial, u, neurons)
+                record(v_traces, t, trial, v, neurons)
+                # What was sent and who spiked in this step arrives later: (H12), (H13).
+                spikes = chip.list_bits(fired, spike_list, before)
+                sent = messages[t, trial]
+                senders = chip.list_senders(sent, sender_list)
+                slot = slot + 1 if slot + 1 < slots else 0
+                for b in range(kinds.shape[0]):
+                    later = slot + delays[b]
+                    target = rings[later - slots if later >= slots else later, trial]
+                    kind, exponent, sources = kinds[b], exponents[b], row_of[b]
+                    if kind == GRADED:
+                        send_messages(
+                            target,
+                            wide,
+                            sources,
+                            sender_list,
+                            senders,
+                            sent,
+                            row_list,
+                            numbers,
+                            exponent,
+                        )
+                        continue
+                    if kind == SYNAPSES:
+                        # The offset of such a block is its place among its like.
+                        sparse_kernels.send_synapses(
+                            *(target, sums, words, starts, offsets[b]),
+                            *(spike_list, spikes, exponent),
+                        )
+                        continue
+                    places, low, row_size = row_list, 0, 1
+                    if kind == NEIGHBOURS:
+                        # Their rows need no list but that of the spikes.
+                        places, row_size = spike_list, width
+                        low = chip.listed_before(fired, before, spans[b, 0])
+                        high = chip.listed_before(fired, before, spans[b, 1])
+                    elif kind == SPIKES:
+                        high = list_starts(spike_list, spikes, sources, row_list)
+                    else:
+                        high = list_starts(sender_list, senders, sources, row_list)
+                    if low < high:
+                        send_rows(
+                            target,
+                            total,
+                            rows,
+                            places,
+                            low,
+                            high,
+                            bases[b],
+                            row_size,
+                            offsets[b],
+                            exponent,
+                        )
+            chip.copy_row(us[trial], u)
+            chip.copy_row(vs[trial], v)
+            chip.copy_row(lefts[trial], left)
     vector_step.round_to_nearest()

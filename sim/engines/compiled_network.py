@@ -31,6 +31,8 @@ class CompiledNetwork(NamedTuple):
         row_of: block × source, int64: where the source's row begins in `rows`, or in
             `wide`; −1 where the block has none.
         kinds: of each block, what it listens to: (H13).
+        spans: block × 2, int64: first source and one beyond the last, of neighbours.
+        bases: of each block: where the row of source 0 would begin, for neighbours.
         offsets: of each block's bytes: (H16).
         exponents: of each block's bytes.
         delays: of each block, in steps.
@@ -54,6 +56,8 @@ class CompiledNetwork(NamedTuple):
     n: int
     row_of: np.ndarray
     kinds: np.ndarray
+    spans: np.ndarray
+    bases: np.ndarray
     offsets: np.ndarray
     exponents: np.ndarray
     delays: np.ndarray
@@ -79,12 +83,11 @@ class Room(NamedTuple):
     left: np.ndarray
     drive: np.ndarray
     total: np.ndarray
-    ring: np.ndarray
-    """Slot × padded neuron and some more."""
     fired: np.ndarray
-    """A bit per neuron, as words of 16 bits; the same as bytes and as words of 64."""
+    """A bit per neuron, in words of 64, and as bytes."""
     fired_bytes: np.ndarray
-    fired_words: np.ndarray
+    before: np.ndarray
+    """How many spikes a list has before each of these words."""
     spike_list: np.ndarray
     sender_list: np.ndarray
     row_list: np.ndarray
@@ -117,23 +120,24 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
 def room_for(net: FixedPointNetwork) -> Room:
     """Return room for a trial of a network."""
     row = padded(net.n) + SPACE
-    rows = aligned((6 + net.slots, row), np.int32)
-    fired = aligned((padded(net.n) // 16,), np.uint16)
+    rows = aligned((6, row), np.int32)
+    # one word more than needed, which stays 0: see `list_bits`
+    fired = aligned((padded(net.n) // 64 + 1,), np.uint64)
     most = max(padded(net.n), net.n_in)
-    u, v, left, drive, total, sums = (x[: padded(net.n)] for x in rows[:6])
+    u, v, left, drive, total, sums = (x[: padded(net.n)] for x in rows)
     return Room(
         u=u,
         v=v,
         left=left,
         drive=drive,
         total=total,
-        ring=rows[6:],
         fired=fired,
         fired_bytes=fired.view(np.uint8),
-        fired_words=fired.view(np.uint64),
-        spike_list=np.zeros(most + compiled_step.SPARE_PLACES, np.int64),
-        sender_list=np.zeros(net.n_in, np.int64),
-        row_list=np.zeros(most + 1, np.int64),
+        before=np.zeros(len(fired), np.int64),
+        # no sign: see `compiled_kernels.record`
+        spike_list=np.zeros(most + compiled_step.SPARE_PLACES, np.uint64),
+        sender_list=np.zeros(net.n_in, np.uint64),
+        row_list=np.zeros(most + 1, np.uint64),
         numbers=np.zeros(net.n_in + 1, np.int32),
         sums=sums,
     )
@@ -196,12 +200,12 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
     synapses = pack_synapses(net)
     width, blocks = padded(net.n), len(net.blocks)
     row_of = np.full((blocks, max(net.n, net.n_in)), -1, dtype=np.int64)
-    table = np.zeros((4, blocks), dtype=np.int64)
+    table, spans = np.zeros((5, blocks), np.int64), np.zeros((blocks, 2), np.int64)
     rows, wide = [np.zeros((0, width), np.uint8)], [np.zeros((0, width), np.int16)]
     for k, block in enumerate(net.blocks):
         if synapses is not None and synapses.place[k] >= 0:
             place, kind = synapses.place[k], kernels.SYNAPSES
-            table[:, k] = kind, place, block.weight_exp, block.delay
+            table[:, k] = kind, place, block.weight_exp, block.delay, 0
             continue
         kind = _kind(block)
         # Blocks that listen alike share one array; a place in it is block and source.
@@ -212,10 +216,13 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
         # Messages as numbers meet the weights themselves: their sums need 32 bits.
         if kind == kernels.GRADED:
             stack.append(pad(dense(block.weights, "the compiled engine").T))
-            table[:, k] = kind, 0, block.weight_exp, block.delay
+            offset, doubled = 0, 0
         else:
             stack.append(in_lanes(pad(stored.T)))
-            table[:, k] = kind, offset, block.weight_exp + doubled, block.delay
+        base, spans[k] = 0, (block.pre[0], block.pre[-1] + 1)
+        if kind == kernels.NEIGHBOURS:
+            base = (places[0] - block.pre[0]) * width
+        table[:, k] = kind, offset, block.weight_exp + doubled, block.delay, base
     keep_u = arithmetic.DECAY_UNITY - arithmetic.DU_OFFSET - net.du.astype(np.int64)
     keep_v = arithmetic.DECAY_UNITY - net.dv.astype(np.int64)
     bias = arithmetic.effective_bias(net.bias_mant, net.bias_exp)
@@ -223,11 +230,13 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
     threshold = aligned((width,), np.int32)
     threshold[:] = arithmetic.STATE_LIMIT
     threshold[: net.n] = net.vth << arithmetic.INPUT_SHIFT
-    kinds, offsets, exponents, delays = table
+    kinds, offsets, exponents, delays, bases = table
     return CompiledNetwork(
         n=net.n,
         row_of=row_of,
         kinds=kinds,
+        spans=spans,
+        bases=bases,
         offsets=offsets,
         exponents=exponents,
         delays=delays,
@@ -248,7 +257,8 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
 
 def _kind(block: WeightBlock) -> int:
     if block.source == "recurrent":
-        return kernels.SPIKES
+        without_gap = block.pre[-1] - block.pre[0] == len(block.pre) - 1
+        return kernels.NEIGHBOURS if without_gap else kernels.SPIKES
     return kernels.BINARY if block.binary else kernels.GRADED
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numba import njit
 
 from isotau.convert.chip import compiled_step
 from isotau.convert.chip.arithmetic import scale_noise
@@ -140,3 +141,42 @@ def test_nothing_is_drawn_beyond_the_blocks():
     noise = np.full(24, -1, np.int32)
     compiled_step.fill_noise(noise, np.zeros(2, np.uint64), 1, 1, 2, 7)
     assert (noise[16:] == -1).all() and (noise[:16] != -1).any()
+
+
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.5, 1.0])
+def test_bits_are_listed_and_counted_from_any_place(density):
+    rng = np.random.default_rng(3)
+    bits = rng.random(4 * 64) < density
+    bits[3 * 64 :] = False  # the last word
+    words = np.packbits(bits, bitorder="little").view(np.uint64)
+    places = np.zeros(256 + compiled_step.SPARE_PLACES, np.uint64)
+    before = np.zeros(4, np.int64)
+
+    assert compiled_step.list_bits(words, places, before) == bits.sum()
+    np.testing.assert_array_equal(places[: bits.sum()], np.flatnonzero(bits))
+    for place in (0, 1, 63, 64, 100, 191, 192):
+        assert compiled_step.listed_before(words, before, place) == bits[:place].sum()
+
+
+def test_a_row_is_copied_as_far_as_there_is_room():
+    @njit
+    def copy_and_clear(target, source, row):
+        compiled_step.copy_row(target, source)
+        compiled_step.clear_row(row)
+
+    target, row = np.zeros(3, np.uint8), np.arange(4, dtype=np.int32)
+    copy_and_clear(target, np.arange(1, 6, dtype=np.uint8), row)
+    assert target.tolist() == [1, 2, 3]
+    assert not row.any()
+
+
+def test_bare_tuples_hold_the_same_arrays():
+    @njit
+    def write(pair):
+        bare = compiled_step.bare(pair)
+        bare[0][:] = 7
+        return bare[1]
+
+    array = np.zeros(3)
+    assert write((array, 5)) == 5
+    assert (array == 7).all()

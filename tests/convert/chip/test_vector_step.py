@@ -17,7 +17,7 @@ WIDE_EDGES = [*EDGES, 3 * LIMIT, 2**31 - 1, -(2**31), 2**30 + 12345, -(2**30) - 
 
 @njit
 def step(u, v, arriving, drive, keep_u, keep_v, threshold, left, refractory, counts):
-    fired = np.zeros(u.shape[0] // 16, np.uint16)
+    fired = np.zeros(u.shape[0] // 64, np.uint64)
     vector_step.round_toward_zero()
     vector_step.advance(
         u.shape[0] // 16,
@@ -100,7 +100,8 @@ def test_products_are_rounded_as_before_afterwards():
 
 @njit
 def draw(drive, bias, key, now, trial, exponent):
-    vector_step.draw_drive(drive, bias, key, now, trial, exponent)
+    groups = drive.shape[0] // DRAWN
+    vector_step.draw_drive(groups, drive, bias, key, now, trial, exponent)
 
 
 @pytest.mark.parametrize("exponent", [1, 6, 7, 12, 23])

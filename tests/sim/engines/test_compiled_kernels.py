@@ -19,16 +19,14 @@ def test_spikes_deliver_weights_shifted_as_a_whole(count, offset):
     for exponent in (-5, 0, 3):
         target = np.full(COLUMNS, 10, np.int32)
         kernels.send_rows(
-            *(target, total, in_lanes(rows).ravel(), places * COLUMNS, count),
-            *(offset, exponent, 1),
+            *(target, total, in_lanes(rows).ravel(), places),
+            *(0, count, 0, COLUMNS, offset, exponent),
         )
         exact = 10 + np.floor(weights.sum(axis=0) * 2.0**exponent)
         np.testing.assert_array_equal(target, exact)
 
 
-def test_a_row_is_copied_as_far_as_there_is_room():
-    target = np.zeros(3, np.uint8)
-    kernels.copy(target, np.arange(1, 6, dtype=np.uint8))
-    assert target.tolist() == [1, 2, 3]
-    kernels.clear(target)
-    assert not target.any()
+def test_a_list_has_the_rows_that_a_block_has():
+    row_of, row_list = np.array([64, -1, 0, -1]), np.full(5, 99)
+    count = kernels.list_starts(np.array([0, 1, 2, 3]), 4, row_of, row_list)
+    assert row_list[:count].tolist() == [64, 0]
