@@ -1,7 +1,5 @@
 """The readout: from spikes to outputs, the same for every stage."""
 
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,8 @@ from jaxtyping import Float32, Float64, Int64
 from isotau.convert.ground import validation
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
-from isotau.convert.records.spikes import Spikes, unpack
+from isotau.convert.records.spikes import Spikes
+from isotau.convert.simulate import filter_kernels as kernels
 
 
 def read_out(
@@ -37,8 +36,13 @@ def read_out(
     w_out = validation.floats("w_out", w_out, (n_out, spikes.n), "output × neuron")
     tau = validation.floats("tau", tau, (spikes.n,), "neuron", positive=True)
     outputs = np.empty((spikes.steps, spikes.batch, n_out))
-    for t, filtered in enumerate(_filter(spikes, tau, f0, np.float64)):
-        outputs[t] = filtered @ w_out.T + b_out  # (L13)
+    kernels.read_trials(
+        np.ascontiguousarray(spikes.bits),
+        *_filter(spikes, tau, f0, np.float64),
+        np.ascontiguousarray(w_out),
+        np.array(np.broadcast_to(b_out, n_out), dtype=np.float64),
+        outputs,
+    )
     return outputs
 
 
@@ -87,9 +91,8 @@ def filter_spikes(
         (spikes.steps // interval, spikes.batch, spikes.n), dtype=np.float32
     )
     # float32 halves what thousands of neurons and samples take.
-    trains = _filter(spikes, taus, f0, np.float32)
-    for k, filtered in enumerate(islice(trains, interval - 1, None, interval)):
-        samples[k] = filtered
+    start = _filter(spikes, taus, f0, np.float32)
+    kernels.sample_trials(np.ascontiguousarray(spikes.bits), *start, interval, samples)
     return samples
 
 
@@ -98,13 +101,8 @@ def _filter(
     tau: Float64[np.ndarray, " n"],
     f0: Float64[np.ndarray, " n"] | float,
     dtype: type[np.floating[Any]],
-) -> Iterator[np.ndarray]:
-    """Yield the filtered spike trains after each step (L12), one array that changes."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what a step keeps of f, what a spike adds to it, and f at the start."""
     loss = decay_fraction(tau, spikes.dt)
-    keep, jump = (1 - loss).astype(dtype), (loss / spikes.dt).astype(dtype)
-    filtered = np.zeros((spikes.batch, spikes.n), dtype) + np.asarray(f0, dtype)
-    # One step is unpacked at a time: all at once take eight times the packed memory.
-    for bits in spikes.bits:
-        filtered *= keep
-        filtered += unpack(bits, spikes.n) * jump
-        yield filtered
+    start = np.array(np.broadcast_to(np.asarray(f0, dtype), (spikes.n,)))
+    return (1 - loss).astype(dtype), (loss / spikes.dt).astype(dtype), start
