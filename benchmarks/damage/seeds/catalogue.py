@@ -15,6 +15,7 @@ from benchmarks.damage.seeds.onnx_model import onnx_rnn, own_model
 from benchmarks.damage.seeds.records import N_IN, N_OUT, N, records
 from benchmarks.repository import NETWORKS
 from isotau.convert.records import storage
+from isotau.convert.records.weight_form import sparsified
 
 
 class SeedFile(NamedTuple):
@@ -135,6 +136,11 @@ def record(kind: str) -> Callable[[Path], object]:
     return lambda path: storage.save(records()[kind], path)
 
 
+def sparse(kind: str) -> Callable[[Path], object]:
+    """Return what writes a record of a kind with sparse weights."""
+    return lambda path: storage.save(sparsified(records()[kind]), path)
+
+
 def copy(name: str) -> Callable[[Path], object]:
     """Return what writes a file of examples/data."""
     return lambda path: shutil.copy(NETWORKS / name, path)
@@ -142,6 +148,10 @@ def copy(name: str) -> Callable[[Path], object]:
 
 SEEDS: tuple[SeedFile, ...] = (
     *(SeedFile("npz", f"{kind}.npz", kind, record(kind)) for kind in storage.KINDS),
+    *(
+        SeedFile("npz", f"sparse-{kind}.npz", kind, sparse(kind))
+        for kind in ("LIFNetwork", "FixedPointNetwork")
+    ),
     SeedFile("npz", "plain.npz", "rate", plain),
     SeedFile("npz", "psychrnn.npz", "rate", psychrnn),
     SeedFile("npz", "own.npz", "rate", record("RateRNN")),
