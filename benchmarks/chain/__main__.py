@@ -31,6 +31,9 @@ def main() -> None:
     """Measure and write the page."""
     parser = command_parser("benchmarks.chain", __doc__)
     parser.add_argument("--against", metavar="COMMIT", help="measure this one, too")
+    parser.add_argument(
+        "--against-only", nargs="*", help="of that one; as --only if not given"
+    )
     parser.add_argument("--repeats", type=int, default=3, help="warm runs of each")
     parser.add_argument("--only", nargs="*", help="begins of the commands' names")
     add_page_options(parser)
@@ -44,25 +47,32 @@ def main() -> None:
             "provenance": provenance("benchmarks.chain"),
             "repeats": options.repeats,
             "load": os.getloadavg()[0],
-            "after": commands_of(ROOT, folder / "after", options),
+            "after": commands_of(ROOT, folder / "after", options.only, options),
             "before": None,
             "against": None,
         }
         if options.against:
             with worktree(options.against, folder / "tree") as root:
-                figures["before"] = commands_of(root, folder / "before", options)
+                figures["before"] = commands_of(
+                    root,
+                    folder / "before",
+                    options.against_only or options.only,
+                    options,
+                )
             figures["against"] = git("rev-parse", "--short", options.against)
         figures["ratios"] = {row.stage: row.ratio for row in stage_ratios()}
         figures["peers"] = peer_costs(folder / "after" / "network.lif.npz")
     write_results(options.page, "chain", figures, chain_page)
 
 
-def commands_of(root: Path, folder: Path, options: Any) -> list[dict[str, Any]]:
-    """Return the costs of a checkout's commands."""
+def commands_of(
+    root: Path, folder: Path, only: list[str] | None, options: Any
+) -> list[dict[str, Any]]:
+    """Return the costs of those of a checkout's commands whose names begin so."""
     folder.mkdir()
     # Files that commands need are made with a cache that no timed command sees.
     commands = chain_commands(folder, Machine(root, folder / "cache"))
-    wanted = tuple(options.only or [""])
+    wanted = tuple(only or [""])
     return [
         timed(command, root, folder / str(k), options.repeats)
         for k, command in enumerate(commands)
