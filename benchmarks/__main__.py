@@ -14,6 +14,7 @@ from benchmarks.chain.page import chain_page
 from benchmarks.command import command_parser
 from benchmarks.conversion.page import conversion_page
 from benchmarks.damage.page import damage_page
+from benchmarks.engine.page import engine_page
 from benchmarks.foreign.page import foreign_page
 from benchmarks.house.page import house_page
 from benchmarks.large.page import large_page
@@ -54,6 +55,7 @@ def _house_page(figures: Mapping[str, Any]) -> PageSection:
 PAGES: dict[str, PageOf] = {
     "chain": chain_page,
     "conversion": conversion_page,
+    "engine": engine_page,
     "house": _house_page,
     "large": large_page,
     "targets-damaged": damage_page,

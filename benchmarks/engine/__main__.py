@@ -1,17 +1,21 @@
 """What does a time step cost? Our engines, Lava, Norse, Brian2 and plain C.
 
-Usage: python -m benchmarks.engine [--quick] [--json FILE] [--plot FILE.png]
+Usage: python -m benchmarks.engine [--quick] [--against COMMIT] [--page FOLDER]
+                                   [--json FILE] [--plot FILE.png]
 
 All run the same networks, about 4 % of the neurons spiking in a step, interleaved;
 figures are medians. The spikes of our engines, of plain C and of Lava are compared,
 and a difference is an error. Ours always records spikes, packed. Quick takes less than
 45 s and leaves out Brian2; the plot takes half a minute more, or a minute in full.
+With a commit, its compiled engine runs too, in turns with ours, out of a worktree that
+is gone again afterwards. A page goes with the cost against activity and batch.
 """
 
 import os
 import platform
 import sys
 import tempfile
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,7 @@ from typing import Any
 from benchmarks.command import command_parser
 from benchmarks.engine.page import engine_page, ratios
 from benchmarks.page import render
-from benchmarks.repository import commit
+from benchmarks.repository import commit, worktree
 
 PACKAGES = ("numpy", "numba", "torch", "norse", "lava-nc")
 SIZES, BATCHES = (50, 200, 1000, 2000), (1, 100)
@@ -55,27 +59,40 @@ def main() -> None:
     parser.add_argument(
         "--brian2", default=sys.executable, help="the Python that has brian2, if any"
     )
+    parser.add_argument("--against", metavar="COMMIT", help="also measure its engine")
+    parser.add_argument(
+        "--page", type=Path, help="write figures and page there, as docs/results has"
+    )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="isotau-bench-") as scratch:
+    with (
+        ExitStack() as stack,
+        tempfile.TemporaryDirectory(prefix="isotau-bench-") as scratch,
+    ):
         # Before numba is imported here and in the child that times its compilation.
         os.environ["NUMBA_CACHE_DIR"] = str(Path(scratch) / "numba")
         # Only the reference engine uses it, and its threads wait in circles for long.
         os.environ["OPENBLAS_NUM_THREADS"] = "1"
         from benchmarks.engine import measure
 
+        against = None
+        if options.against:
+            folder = Path(scratch) / "earlier"
+            against = stack.enter_context(worktree(options.against, folder))
         rows = measure.everything(
             Path(scratch),
             SIZES,
             BATCHES,
             quick=options.quick,
-            growth=options.plot is not None,
+            growth=options.plot is not None or options.page is not None,
             brian2=options.brian2,
+            against=against,
         )
     figures = {
         "machine": machine(),
         "commit": commit(),
         "versions": versions(),
         "quick": options.quick,
+        "against": options.against,
         **rows,
         "ratios": ratios(rows["rows"]),
     }
@@ -83,6 +100,10 @@ def main() -> None:
         from benchmarks.results import write_figures
 
         write_figures(options.json, figures)
+    if options.page:
+        from benchmarks.results import write_results
+
+        write_results(options.page, "engine", figures, engine_page)
     if options.plot:
         from benchmarks.engine import plot
 

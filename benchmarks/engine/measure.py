@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engine import networks, rivals
+from benchmarks.engine.earlier import earlier
 from benchmarks.engine.rivals import Measure, Timed
 from isotau.convert.records.chip_state import ChipState
 from isotau.convert.records.fixedpoint import FixedPointNetwork
@@ -32,8 +34,13 @@ PAUSE_S = 0.02
 """Before a run, so that threads of the one before no longer wait in circles."""
 DETAILED = (200, 1000)
 """Sizes at which options are measured too."""
-SHARES = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
+SHARES = (0.001, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.2)
+DENSE_BATCH = 128
+"""Trials whose spikes are multiplied with all weights at once, at every activity."""
 GROWTH_BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+EARLIER = "compiled, earlier commit"
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,7 @@ def contenders(
     batch: int,
     brian2: str | None,
     quick: bool,
+    before: Callable[[FixedPointNetwork, ChipState], Measure] | None,
 ) -> list[Contender]:
     """Return all that run one network at one batch."""
     run = next(iter(engines.values())).run
@@ -131,6 +139,8 @@ def contenders(
                 True,
             ),
         ]
+    if before is not None and batch > 1 and net.n in DETAILED:
+        rows.append((EARLIER, before(net, state), True))
     if library is not None:
         rows.append(("plain C", rivals.plain_c(library, net, state), True))
     for name, measure, _ in rows:
@@ -268,7 +278,35 @@ def scaling(run: Callable[..., Any], budget_s: float) -> dict[str, Any]:
                 Contender("Norse", n, batch, rivals.norse(net, state), False),
             ]
             batches += interleaved(pair, 3, budget_s)
-    return {"against_activity": busy, "against_batch": batches}
+    dense = [
+        {"n": n, "us_per_trial_step": dense_product(n, budget_s)}
+        for n in networks.EXPONENTS
+    ]
+    return {"against_activity": busy, "against_batch": batches, "dense": dense}
+
+
+def dense_product(n: int, budget_s: float) -> float:
+    """Return what a product of all weights and spikes costs per trial, in bytes.
+
+    On one thread, of `DENSE_BATCH` trials at a time, in torch's fastest form; it is
+    the same at every activity. Neurons, shifts and packing are not in it.
+    """
+    import torch
+
+    rng = np.random.default_rng(n)
+    size = -(-n // 16) * 16
+    weights = torch.from_numpy(rng.integers(-128, 128, (size, size), dtype=np.int8))
+    spikes = torch.from_numpy(rng.integers(0, 2, (DENSE_BATCH, size), dtype=np.int8))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    times = []
+    until = time.perf_counter() + budget_s
+    while time.perf_counter() < until or len(times) < FEWEST_STEPS:
+        start = time.perf_counter()
+        torch._int_mm(spikes, weights)
+        times.append(time.perf_counter() - start)
+    torch.set_num_threads(threads)
+    return statistics.median(times) / DENSE_BATCH * 1e6
 
 
 def everything(
@@ -279,6 +317,7 @@ def everything(
     quick: bool,
     growth: bool,
     brian2: str,
+    against: Path | None = None,
 ) -> dict[str, Any]:
     """Return all rows, the networks, and how long the compiled engine takes to start.
 
@@ -289,6 +328,7 @@ def everything(
         quick: shorter runs and fewer repeats.
         growth: also measure the cost against activity and batch.
         brian2: the Python that may have brian2.
+        against: a checkout whose engine is measured too.
     """
     # First: what this process compiles would fill the cache that is to be empty.
     start = {}
@@ -310,8 +350,17 @@ def everything(
         if not networks.RANGE[0] < share < networks.RANGE[1]:
             raise SystemExit(f"N = {n}: got activity {share:.3f}, need 0.03 to 0.05")
         for batch in batches:
-            entrants = contenders(engines, library, net, batch, python, quick)
-            rows += interleaved(entrants, repeats, budget_s)
+            with ExitStack() as stack:
+
+                def before(net: FixedPointNetwork, state: ChipState) -> Measure:
+                    root = against or scratch
+                    return stack.enter_context(earlier(root, scratch, net, state))
+
+                entrants = contenders(
+                    *(engines, library, net, batch, python, quick),
+                    before if against else None,
+                )
+                rows += interleaved(entrants, repeats, budget_s)
     order = list(dict.fromkeys((r["engine"], r["batch"]) for r in rows))
     rows.sort(key=lambda r: (order.index((r["engine"], r["batch"])), r["n"]))
     growths = scaling(run, budget_s / 2) if growth else {}
