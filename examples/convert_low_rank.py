@@ -30,7 +30,7 @@ def build(rng: np.random.Generator) -> isotau.RateRNN:
 def main() -> None:
     net = build(rng := np.random.default_rng(1))
     shown, test = RDM.draw(60, rng), RDM.draw(100, rng)
-    run = isotau.simulate_rate(net, test.inputs, rng=rng, keep_x=True)
+    run = isotau.simulate_rate(net, test.inputs, seed=2, keep_x=True)
     rate = kappa(run.x, net.m_vectors, inputs=net.w_in, offset=net.bias)
     print(f"rate network: accuracy {RDM.score_strict(run.outputs, test).mean():.2f}")
     fine = isotau.refine(test, 1e-3)

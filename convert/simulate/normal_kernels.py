@@ -31,22 +31,27 @@ exact = njit(nogil=True, cache=True, error_model="numpy")
 
 @intrinsic
 def bits_of(typing, x):
-    """Return a float32 read as an int32."""
+    """Return a float read as an integer of its width."""
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(32))
+        return builder.bitcast(args[0], ir.IntType(x.bitwidth))
 
-    return types.int32(types.float32), codegen
+    return (types.int32 if x == types.float32 else types.int64)(x), codegen
 
 
 @intrinsic
 def float_of(typing, bits):
-    """Return an int32 read as a float32."""
+    """Return an integer read as a float of its width."""
+    kind, real = (
+        (ir.FloatType(), types.float32)
+        if bits == types.int32
+        else (ir.DoubleType(), types.float64)
+    )
 
     def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.FloatType())
+        return builder.bitcast(args[0], kind)
 
-    return types.float32(types.int32), codegen
+    return real(bits), codegen
 
 
 @exact

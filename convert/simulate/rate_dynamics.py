@@ -1,14 +1,25 @@
-"""Running a `RateRNN`: batches of trials in numpy, in the order of spikeRNN's step."""
+"""Running a `RateRNN`: batches of trials in compiled loops, in spikeRNN's order."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Float64
 
+from isotau.convert.chip.philox import noise_key
 from isotau.convert.ground import validation
+from isotau.convert.ground.progress import silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.neuron.activation import activate
+from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.simulate import rate_kernels as kernels
+from isotau.convert.simulate.normal_kernels import draw
+from isotau.convert.simulate.normals import RATE_START, Place
+from isotau.convert.simulate.shares import share_trials, strides
+from isotau.convert.simulate.tile_kernels import in_panels, padded
+
+SAME = 1e-12
+"""Relative difference to W_rec up to which its factors are run in its place."""
 
 
 @short_repr
@@ -27,58 +38,110 @@ def simulate_rate(
     net: RateRNN,
     inputs: Float64[np.ndarray, "steps batch n_in"],
     *,
-    rng: np.random.Generator,
+    seed: int,
+    first_trial: int = 0,
     noise: bool = True,
     x0: Float64[np.ndarray, "batch n"] | None = None,
     keep_x: bool = False,
+    threads: int | None = None,
 ) -> RateRun:
     """Return the rates and outputs of a batch of trials, by equations (R2) to (R5).
 
     Element t of the result is the state after input t was taken, x_{t+1}: as for the
     spikes of the other stages, and as in spikeRNN's training, which compares it with
-    target t. The state before the first step is not returned.
+    target t. The state before the first step is not returned. What is drawn is decided
+    by the seed and a trial's number alone: (P8) to (P11), float32 numbers in float64.
+    A network whose factors give its weights (to `SAME`) runs without the N × N product.
     Source: Kim, Li & Sejnowski 2019, doi:10.1073/pnas.1905926116, and their code.
 
     Args:
         net: the network.
         inputs: one per step of the network's own dt.
-        rng: source of x_0 and of the noise.
+        seed: of x_0 and of the noise, 0 ≤ seed < 2^64.
+        first_trial: number of the first trial: a run of trials 5 to 9 has the start
+            states and the noise that these have in a run of trials 0 to 9.
         noise: whether the noise of the steps is added.
-        x0: state before the first step; drawn from N(net.x0, net.x0_std²) where None.
+        x0: state before the first step; that of `draw_start` where None.
         keep_x: whether the states are kept, too.
+        threads: how many share the trials; as many as there are cores if None.
 
     Raises:
-        ValueError: inputs or x0 of another shape, or not finite.
+        ValueError: inputs or x0 of another shape, or not finite; numbers out of range.
     """
     steps, batch = validation.length("inputs", inputs, ndim=3), np.shape(inputs)[1]
     inputs = validation.floats(
         "inputs", inputs, (steps, batch, net.n_in), "steps × batch × input"
     )
+    seed, first_trial = validation.noise_counter(seed, first_trial, batch)
     if x0 is None:
-        # (R5)
-        x = rng.normal(net.x0, net.x0_std, (batch, net.n))
+        x0 = draw_start(net, seed, batch, first_trial)
     else:
-        x = validation.floats("x0", x0, (batch, net.n), "batch × unit")
-    # dt/τ goes into the weights once; what depends on inputs alone is one product.
-    gain = net.dt / net.tau
-    drive = inputs @ (net.w_in * gain[:, None]).T + net.bias * gain
-    recurrent = np.ascontiguousarray((net.w_rec * gain[:, None]).T)
+        x0 = validation.floats("x0", x0, (batch, net.n), "batch × unit")
+    # Copies: the loops are compiled for one kind of array, contiguous and writable.
+    shown, states = np.array(inputs, order="C"), padded(x0)
+    arrays, curve = _arrange(net), _curve(net)
+    key = tuple(np.uint64(half) for half in noise_key(seed))
     amplitude = net.noise_std if noise else 0.0
     rates = np.empty((steps, batch, net.n))
-    shifted = net.readout_bias.any()
-    states = np.empty((steps, batch, net.n)) if keep_x or shifted else None
-    r = activate(x, net.activation, net.ceiling)
-    for t in range(steps):
-        # (R2), its noise last, then (R3)
-        x = (1.0 - gain) * x + r @ recurrent + drive[t]
-        if amplitude:
-            x += amplitude * rng.standard_normal((batch, net.n))
-        r = rates[t] = activate(x, net.activation, net.ceiling)
-        if states is not None:
-            states[t] = x
-    # (R4); without a readout bias the rates that recur are the rates that are read.
-    readable = rates
-    if states is not None and shifted:
-        readable = activate(states + net.readout_bias, net.activation, net.ceiling)
-    outputs = readable @ net.w_out.T + net.b_out
-    return RateRun(rates, outputs, states if keep_x else None)
+    traces = np.empty((steps * keep_x, batch, net.n))
+    outputs = np.empty((steps, batch, net.n_out))
+    with share_trials(batch, threads) as share:
+        for lo, hi in strides(0, steps, batch, "rate network", silent):
+            records = tuple(part[lo:hi] for part in (rates, traces, outputs))
+            drawn = (amplitude, key, lo, first_trial)
+            arguments = (shown[lo:hi], arrays, curve, drawn, states, records)
+            share(lambda first, last: kernels.run_trials(first, last, *arguments))  # noqa: B023
+    return RateRun(rates, outputs, traces if keep_x else None)
+
+
+def draw_start(
+    net: RateRNN, seed: int, batch: int, first_trial: int = 0
+) -> Float64[np.ndarray, "batch n"]:
+    """Return the states that `simulate_rate` starts trials from: (R5).
+
+    Args:
+        net: the network.
+        seed: 0 ≤ seed < 2^64.
+        batch: number of trials.
+        first_trial: number of the first.
+    """
+    normal = draw(Place(seed, RATE_START, 0), (1, batch, net.n), first_trial)[0]
+    return net.x0 + net.x0_std * normal.astype(np.float64)
+
+
+def _arrange(net: RateRNN) -> tuple[Any, ...]:
+    """Return a network's numbers as the loops take them."""
+    # dt/τ goes into the weights once.
+    gain = net.dt / net.tau
+    product = net.m_vectors @ net.n_vectors.T / net.n
+    error, size = np.abs(product - net.w_rec).max(), np.abs(net.w_rec).max()
+    if net.rank and error <= SAME * size:
+        towards = (net.m_vectors * gain[:, None]).T
+        factors = in_panels(net.n_vectors / net.n), in_panels(towards)
+    else:
+        whole = in_panels(net.w_rec.T * gain)
+        factors = whole, np.zeros((0, 0, whole.shape[2]))
+    return (
+        padded((net.w_in * gain[:, None]).T),
+        padded(net.bias * gain),
+        padded(1.0 - gain),
+        factors,
+        in_panels(net.w_out.T),
+        net.b_out.copy(),
+        padded(net.readout_bias) if net.readout_bias.any() else np.empty(0),
+    )
+
+
+def _curve(
+    net: RateRNN,
+) -> tuple[int, float, tuple[float, float, npt.NDArray[np.float64]]]:
+    """Return the activation as the loops take it."""
+    table = (0.0, 1.0, np.zeros(2))
+    if net.activation == "lif":
+        # scipy, which the curve needs, is for those that use it
+        from isotau.convert.neuron.fi_curve import lif_table
+
+        lif = lif_table()
+        table = (float(lif.start), 1 / float(lif.step), lif.values.copy())
+    ceiling = np.inf if net.ceiling is None else float(net.ceiling)
+    return ACTIVATIONS.index(net.activation), ceiling, table

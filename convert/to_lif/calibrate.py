@@ -28,7 +28,7 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.simulate.lif_dynamics import respond, simulate_lif
-from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.simulate.rate_dynamics import draw_start, simulate_rate
 from isotau.convert.to_lif.teacher import CalibrateConfig, Teacher
 
 USUAL = CalibrateConfig()
@@ -88,9 +88,8 @@ def calibrate(
             f"trials: got steps of {trials.dt} s, need the network's {rate.dt} s"
         )
     # drawn here, as the fit needs the states from the first on (R5)
-    rng = np.random.default_rng(seed)
-    x0 = rng.normal(rate.x0, rate.x0_std, (trials.batch, rate.n))
-    example = simulate_rate(rate, trials.inputs, rng=rng, x0=x0, keep_x=True)
+    x0 = draw_start(rate, seed, trials.batch)
+    example = simulate_rate(rate, trials.inputs, seed=seed, x0=x0, keep_x=True)
     assert example.x is not None
     x, outputs = np.concatenate([x0[None], example.x]), example.outputs
     del example  # states of all steps fill the memory: no more than one set of them

@@ -3,8 +3,6 @@
 import dataclasses
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.neuron.lif_constants import LIFConstants
@@ -117,8 +115,7 @@ def _calibrated(
     fit_trials, judged = (
         subset(trials, part) for part in (slice(0, fitted), slice(fitted, None))
     )
-    rng = np.random.default_rng(seed)
-    outputs = simulate_rate(rate, judged.inputs, rng=rng).outputs
+    outputs = simulate_rate(rate, judged.inputs, seed=seed).outputs
     # a share of what the rate network itself can do, which may be little
     enough = config.good_enough * float(score(outputs, judged).mean())
     attempts: list[tuple[Candidate, Calibration]] = []

@@ -228,9 +228,7 @@ def _start(
     rate: RateRNN, trials: Trials, constants: LIFConstants, seed: int
 ) -> tuple[LIFConstants, np.ndarray]:
     """Return the neuron's constants and the values of 1/λ to try first."""
-    run = simulate_rate(
-        rate, trials.inputs, rng=np.random.default_rng(seed), keep_x=True
-    )
+    run = simulate_rate(rate, trials.inputs, seed=seed, keep_x=True)
     assert run.x is not None
     # the published neuron suits these two alone, and its drive no bias
     if rate.activation in ("sigmoid", "lif") and not rate.bias.any():

@@ -35,7 +35,7 @@ def main() -> int:
     rng = np.random.default_rng([chosen.seed, 1])
     trials = GO_NOGO.draw(TRIALS, rng)
     outputs = isotau.simulate_rate(
-        isotau.read_rate(path).net, trials.inputs, rng=rng
+        isotau.read_rate(path).net, trials.inputs, seed=chosen.seed
     ).outputs
     right = GO_NOGO.score(outputs, trials).mean()
     sys.stdout.write(

@@ -64,7 +64,7 @@ def score(path: Path, task: str) -> float:
     rng = np.random.default_rng([SEED, 1])
     trials = isotau.TASKS[task].draw(TRIALS, rng)
     outputs = isotau.simulate_rate(
-        isotau.read_rate(path).net, trials.inputs, rng=rng
+        isotau.read_rate(path).net, trials.inputs, seed=SEED
     ).outputs
     return float(isotau.TASKS[task].score_strict(outputs, trials).mean())
 

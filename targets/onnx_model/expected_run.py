@@ -12,8 +12,10 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import FloatNetwork, Network
+from isotau.convert.simulate.normal_kernels import draw
+from isotau.convert.simulate.normals import RATE, Place
 from isotau.convert.simulate.norse_module import LIFModule
-from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.simulate.rate_dynamics import draw_start, simulate_rate
 from isotau.convert.simulate.readout import network_outputs
 from isotau.targets.onnx_model import lif_to_onnx, rate_to_onnx
 from isotau.targets.onnx_model.float_inputs import INPUTS, NOISE
@@ -112,12 +114,13 @@ def _fixed(
 def _rate(net: RateRNN, inputs: npt.NDArray[np.float64], seed: int) -> ExpectedRun:
     """Return what a rate network makes of inputs, with start state and noise drawn."""
     steps, batch, _ = inputs.shape
-    start = np.random.default_rng([seed, 1])
-    x0 = start.normal(net.x0, net.x0_std, (batch, net.n))
-    feeds = {INPUTS: inputs, "x": x0} | _noise(net, steps, batch, seed)
-    # It draws from the same source what `_noise` drew at once.
-    rng = np.random.default_rng([seed, 2])
-    run = simulate_rate(net, inputs, rng=rng, x0=x0, keep_x=True)
+    x0 = draw_start(net, seed, batch)
+    feeds = {INPUTS: inputs, "x": x0}
+    if net.noise_std:
+        # The samples that `simulate_rate` has.
+        samples = draw(Place(seed, RATE, 0), (steps, batch, net.n))
+        feeds |= {NOISE: samples.astype(np.float64)}
+    run = simulate_rate(net, inputs, seed=seed, x0=x0, keep_x=True)
     x = np.asarray(run.x)
     return ExpectedRun(
         feeds=feeds,

@@ -30,7 +30,7 @@ from isotau.convert.simulate.lif_kernels import (
     list_flagged,
     list_spikes,
 )
-from isotau.convert.tuning.forward.tile_kernels import multiply
+from isotau.convert.simulate.tile_kernels import multiply
 
 SUPER, TANH, TRIANGLE, HEAVI_ERFC, CIRC = range(5)
 """Places in `trainable.SURROGATES`."""

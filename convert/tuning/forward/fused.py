@@ -8,6 +8,7 @@ from torch import Tensor
 
 from isotau.convert.chip.philox import noise_key
 from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.tile_kernels import padded
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward import fused_kernels as kernels
 from isotau.convert.tuning.forward.dynamics import ForwardState, start
@@ -19,7 +20,6 @@ from isotau.convert.tuning.forward.tape import (
     as_array,
     backward,
     over_trials,
-    padded,
 )
 
 DTYPES = (torch.float32, torch.float64)

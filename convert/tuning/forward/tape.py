@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isotau.convert.simulate.tile_kernels import TRIALS, in_panels
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward import adjoint_kernels
-from isotau.convert.tuning.forward.tile_kernels import TRIALS, lanes
 
 WANTED = ("w_in", "w_rec", "v_leak", "v_th", "a_mem", "a_syn", "z0", "v0", "i0")
 """What a gradient may be asked for: parameters, and the state before the first step."""
@@ -185,20 +185,6 @@ def _room(trials: int, panels: np.ndarray) -> tuple[np.ndarray, ...]:
 def as_array(tensor: Tensor) -> np.ndarray:
     """Return a tensor's numbers, contiguous; a copy only if they are not."""
     return tensor.detach().contiguous().numpy()
-
-
-def padded(array: np.ndarray) -> np.ndarray:
-    """Return an array with its last axis filled up with zeros to whole panels."""
-    width = lanes(array.dtype)
-    missing = -array.shape[-1] % width
-    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
-
-
-def in_panels(weights: np.ndarray) -> np.ndarray:
-    """Return a matrix cut into panels of a few columns, as `multiply` wants it."""
-    whole = padded(weights)
-    cut = whole.reshape(len(weights), -1, lanes(weights.dtype))
-    return np.ascontiguousarray(cut.transpose(1, 0, 2))
 
 
 def over_trials(work: Callable[[int, int], Any], batch: int) -> list[Any]:

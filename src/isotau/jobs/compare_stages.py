@@ -62,9 +62,8 @@ def repeated_difference(rate: RateRNN, plan: TrialPlan, stage: StageRun) -> floa
     What a spiking stage cannot be expected to fall below.
     """
     # A seed of its own: the same noise would give the same outputs.
-    rng = np.random.default_rng(plan.seeds.rate_again)
     trials = subset(plan.test, slice(0, MOST_TRIALS))
-    run = simulate_rate(rate, plan.shown(trials, rate.dt), rng=rng)
+    run = simulate_rate(rate, plan.shown(trials, rate.dt), seed=plan.seeds.rate_again)
     return _difference(run.outputs[plan.lead(rate.dt) :], trials, stage)
 
 
@@ -80,10 +79,9 @@ def compare_units(
     as beyond the fit.
     """
     trials, spikes = _compared_trials(conversion.rate.n, plan, lif)
-    rng = np.random.default_rng(plan.seeds.rate)
     inputs = plan.shown(trials, rate.dt)
     # Without noise: no neuron could follow what is drawn anew in every step.
-    run = simulate_rate(rate, inputs, rng=rng, noise=False, keep_x=True)
+    run = simulate_rate(rate, inputs, seed=plan.seeds.rate, noise=False, keep_x=True)
     hz = unit_rates(rate, conversion, run)
     constants, units = conversion.constants, conversion.rate
     unit_rate, volts = conversion.chosen.inverse_lambda, constants.unit
@@ -132,8 +130,8 @@ def read_kappa(
     # Where inputs lie along the modes they cannot be told apart, and are left in.
     inputs = rate.w_in if _apart(m_vectors, rate.w_in) else None
     trials, _ = _compared_trials(conversion.rate.n, plan, stages["lif"])
-    rng = np.random.default_rng(plan.seeds.rate)
-    run = simulate_rate(rate, plan.shown(trials, rate.dt), rng=rng, keep_x=True)
+    shown = plan.shown(trials, rate.dt)
+    run = simulate_rate(rate, shown, seed=plan.seeds.rate, keep_x=True)
     assert run.x is not None
     x = run.x[plan.lead(rate.dt) :]
     traces = {"rate": (kappa(x, m_vectors, inputs=inputs, offset=rate.bias), rate.dt)}

@@ -254,8 +254,7 @@ def _quiet_spikes(stage: str, result: Result, silence: Trials, seed: int) -> Spi
     """Return one stage's spikes, without what stands before the trials."""
     plan = result.plan
     if stage == "rate":
-        rng = np.random.default_rng(seed)
-        return observe_rate(result.rate, result.conversion, plan, silence, rng)[0]
+        return observe_rate(result.rate, result.conversion, plan, silence, seed)[0]
     if stage == "lif":
         lif = result.conversion.network
         return window(lif_spikes(lif, plan, silence, seed), plan.lead(lif.dt))

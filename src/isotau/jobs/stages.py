@@ -156,12 +156,12 @@ def rate_stage(rate: RateRNN, conversion: Conversion, plan: TrialPlan) -> StageR
     The observer sees, of every unit, as many Poisson neurons as there are LIF neurons,
     each with the rate in Hz that stands for the unit's x at that time.
     """
-    # The observer draws from the same stream as the noise of x: one seed, one stage.
-    rng = np.random.default_rng(plan.seeds.rate)
-    spikes, outputs = observe_rate(rate, conversion, plan, plan.test, rng)
+    seed, counted = plan.seeds.rate, plan.test.batch
+    spikes, outputs = observe_rate(rate, conversion, plan, plan.test, seed)
     quiet = None
     if plan.quiet is not None:
-        alone, _ = observe_rate(rate, conversion, plan, plan.quiet, rng)
+        # Quiet trials go on counting: other noise, and no seed of their own.
+        alone, _ = observe_rate(rate, conversion, plan, plan.quiet, seed, counted)
         quiet = measure_quiet(alone, plan)
     return score_stage(spikes, 0, outputs, plan.test, plan.task, quiet)
 
@@ -171,9 +171,20 @@ def observe_rate(
     conversion: Conversion,
     plan: TrialPlan,
     trials: Trials,
-    rng: np.random.Generator,
+    seed: int,
+    first_trial: int = 0,
 ) -> tuple[Spikes, np.ndarray]:
-    """Return the observer's spikes and the network's outputs, without the lead."""
+    """Return the observer's spikes and the network's outputs, without the lead.
+
+    Args:
+        rate: the network.
+        conversion: says what of a unit the observer sees.
+        plan: of the run.
+        trials: shown to the network.
+        seed: of the network's start and noise, and of the observer.
+        first_trial: number of the first trial.
+    """
+    rng = np.random.default_rng([seed, first_trial])
     lead = plan.lead(rate.dt)
     # A few trials at a time: x of all of them may not fit the memory.
     size = max(1, MOST_STATES // ((lead + trials.steps) * conversion.rate.n))
@@ -181,7 +192,13 @@ def observe_rate(
     for start in range(0, trials.batch, size):
         part = subset(trials, slice(start, start + size))
         # x is kept: a Poisson neuron is drawn from every step of it.
-        run = simulate_rate(rate, plan.shown(part, rate.dt), rng=rng, keep_x=True)
+        run = simulate_rate(
+            rate,
+            plan.shown(part, rate.dt),
+            seed=seed,
+            first_trial=first_trial + start,
+            keep_x=True,
+        )
         outputs.append(run.outputs[lead:])
         spikes.append(
             observe(

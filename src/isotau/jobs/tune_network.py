@@ -311,11 +311,12 @@ def _curves_of_conversion(
     rng = np.random.default_rng([config.seed, REFERENCE_SEED])
     silence = refine(task.draw(tuning.reference_trials, rng), rate.dt)
     # Through the observer: the loss looks at counts, which the rate network lacks.
+    seed = int(rng.integers(1 << 62))
     if tuning.reference == "rate":
-        spikes = observe_rate(rate, conversion, plan, silence, rng)[0]
+        spikes = observe_rate(rate, conversion, plan, silence, seed)[0]
     else:
         net = conversion.network
-        whole = lif_spikes(net, plan, silence, int(rng.integers(1 << 62)))
+        whole = lif_spikes(net, plan, silence, seed)
         spikes = window(whole, plan.lead(net.dt))
     return reference_curves(
         window(spikes, round(settle / spikes.dt)),

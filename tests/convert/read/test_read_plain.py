@@ -78,9 +78,7 @@ def test_all_that_a_file_may_hold_gives_its_own_output(write):
         drive = w_rec @ phi(x) + file["w_in"] @ u + file["bias"]
         x = x + 0.02 / file["tau"] * (drive - x)
         rows.append(file["w_out"] @ phi(x + file["readout_bias"]) + file["b_out"])
-    run = simulate_rate(
-        net, inputs, rng=np.random.default_rng(3), noise=False, x0=net.x0[None]
-    )
+    run = simulate_rate(net, inputs, seed=3, noise=False, x0=net.x0[None])
     assert run.outputs[:, 0] == pytest.approx(np.array(rows), abs=1e-12)
     assert (net.rank, net.noise_std, net.x0_std) == (2, 0.1, 0.2)
     assert said.find("tau").value == "0.05 to 0.2 s"

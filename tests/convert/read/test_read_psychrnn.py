@@ -73,8 +73,7 @@ def inputs():
 
 
 def own_outputs(net, inputs):
-    rng = np.random.default_rng(1)
-    return simulate_rate(net, inputs, rng=rng, noise=False).outputs
+    return simulate_rate(net, inputs, seed=0, noise=False).outputs
 
 
 def test_without_dale_a_file_gives_the_networks_own_output(write, inputs):

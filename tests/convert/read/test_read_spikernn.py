@@ -175,7 +175,7 @@ def test_a_file_gives_the_networks_own_output(
     run = simulate_rate(
         net,
         inputs,
-        rng=np.random.default_rng(7),
+        seed=7,
         noise=False,
         x0=np.full((1, N), 0.01),
     )

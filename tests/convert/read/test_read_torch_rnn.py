@@ -34,8 +34,7 @@ class Model(nn.Module):
 
 
 def own_outputs(net, inputs):
-    rng = np.random.default_rng(1)
-    return simulate_rate(net, inputs, rng=rng, noise=False).outputs
+    return simulate_rate(net, inputs, seed=0, noise=False).outputs
 
 
 def outputs_of(model, inputs):

@@ -143,7 +143,7 @@ def test_bounds_hold_and_the_rest_adapts(net):
 def test_match_makes_the_network_that_was_matched(rate_net):
     """At constant rates the neurons' drive is the one that was fitted."""
     inputs = np.zeros((20, 4, 2))
-    run = simulate_rate(rate_net, inputs, rng=np.random.default_rng(0), keep_x=True)
+    run = simulate_rate(rate_net, inputs, seed=0, keep_x=True)
     match = analytic_inverse_lambda(rate_net, run.x, fit_gain=True, fit_offset=True)
     net = rate_to_lif(
         rate_net,

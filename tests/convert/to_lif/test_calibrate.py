@@ -103,8 +103,7 @@ def compare(net, lif, trials, seed=99):
         spikes, w_out=lif.w_out, b_out=lif.b_out, tau=lif.tau_syn, f0=lif.f0
     )
     every = round(net.dt / lif.dt)
-    rng = np.random.default_rng(0)
-    expected = simulate_rate(net, trials.inputs, rng=rng, noise=False).outputs
+    expected = simulate_rate(net, trials.inputs, seed=0, noise=False).outputs
     poisson = (lif.w_out**2 * mean_rate(spikes) / (2 * lif.tau_syn)).sum()
     return outputs[every - 1 :: every], expected, float(np.sqrt(poisson))
 
@@ -198,7 +197,7 @@ def test_trials_start_without_a_transient():
     run = simulate_rate(
         net,
         np.zeros((2000, 1, 1)),
-        rng=np.random.default_rng(0),
+        seed=0,
         x0=net.m_vectors.T,
         keep_x=True,
     )

@@ -61,7 +61,7 @@ def stepping(activation: str, *, dale: bool = False) -> RateRNN:
         ceiling=20.0 if activation in ("relu", "softplus") else None,
     )
     shown = trials(40, 7)
-    rates = simulate_rate(net, shown.inputs, rng=rng).rates[shown.mask]
+    rates = simulate_rate(net, shown.inputs, seed=0).rates[shown.mask]
     ones = np.ones((len(rates), 1))
     both = np.hstack([rates, ones])
     gram = both.T @ both + 0.05 * len(both) * np.eye(n + 1) / n
@@ -84,7 +84,7 @@ def test_every_activation_is_calibrated(activation, dale):
     if activation == "tanh" and dale:
         pytest.skip("rates below 0 and Dale's law exclude each other")
     net, fresh = stepping(activation, dale=dale), trials(40, 99)
-    outputs = simulate_rate(net, fresh.inputs, rng=np.random.default_rng(1)).outputs
+    outputs = simulate_rate(net, fresh.inputs, seed=1).outputs
     assert score(outputs, fresh).mean() == 1.0
     found = convert_rate(net, trials(30), score=score, seed=0, config=CALIBRATED)
     assert found.method == "calibrate" and found.rate is net

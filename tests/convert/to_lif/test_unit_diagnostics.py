@@ -183,7 +183,7 @@ def test_a_converted_network_and_one_unit_broken(rate_net):
     """Whole runs: most of the error is noise; a unit held down is silent."""
     rng = np.random.default_rng(3)
     inputs = np.repeat(rng.standard_normal((4, 40, 2)), 50, axis=0)
-    rates = simulate_rate(rate_net, inputs, rng=rng).rates
+    rates = simulate_rate(rate_net, inputs, seed=0).rates
     net = rate_to_lif(rate_net, inverse_lambda=45.0)
     held = np.array(net.v_leak)
     held[4] -= 0.03

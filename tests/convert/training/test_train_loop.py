@@ -31,7 +31,7 @@ def test_small_networks_learn_go_nogo_from_chance() -> None:
         assert trained.losses[-1] < 0.5 * trained.losses[0]
         net, rng = trained.net, np.random.default_rng(1)
         trials = GO_NOGO.draw(200, rng)
-        outputs = simulate_rate(net, trials.inputs, rng=rng).outputs
+        outputs = simulate_rate(net, trials.inputs, seed=0).outputs
         assert GO_NOGO.score(outputs, trials).mean() >= 0.98
         assert not (net.w_rec * net.dale < 0).any()
         assert 0.020 < net.tau.min() < net.tau.max() < 0.100
@@ -70,7 +70,7 @@ def test_low_rank_networks_learn_to_decide() -> None:
         assert trained.converged and trained.net.rank == 1
         rng = np.random.default_rng(1)
         trials = RDM.draw(200, rng)
-        outputs = simulate_rate(trained.net, trials.inputs, rng=rng).outputs
+        outputs = simulate_rate(trained.net, trials.inputs, seed=0).outputs
         assert RDM.score(outputs, trials).mean() >= 0.95
 
 

@@ -89,7 +89,7 @@ def test_the_loss_is_that_of_the_simulated_network(
     run = simulate_rate(
         as_rate_rnn(stack, config, TRIALS.dt),
         TRIALS.inputs,
-        rng=np.random.default_rng(0),
+        seed=0,
         noise=False,
         x0=start,
     )
@@ -110,8 +110,7 @@ def test_steps_that_do_not_count_do_not_enter_the_loss(few: Any) -> None:
     batch = as_batch([one], chance(), stack.fixed["x0"], config)
     loss = float(losses_of(stack, config, batch, one.dt)[0])
     net = as_rate_rnn(stack, config, one.dt)
-    rng = np.random.default_rng(0)
-    outputs = simulate_rate(net, one.inputs, rng=rng, noise=False).outputs
+    outputs = simulate_rate(net, one.inputs, seed=0, noise=False).outputs
     assert loss == pytest.approx(np.abs(outputs[10]).mean(), rel=1e-3)
 
 
@@ -128,8 +127,7 @@ def test_slopes_are_those_of_finite_differences(few: Any) -> None:
         moved[name][place] += shift
         fixed = {key: part.double() for key, part in stack.fixed.items()}
         net = as_rate_rnn(Stack(moved, fixed), config, TRIALS.dt)
-        rng = np.random.default_rng(0)
-        run = simulate_rate(net, TRIALS.inputs, rng=rng, noise=False)
+        run = simulate_rate(net, TRIALS.inputs, seed=0, noise=False)
         return float(np.sqrt(((run.outputs - TRIALS.targets) ** 2).sum(axis=0)).mean())
 
     strongest = tuple(np.argwhere(grads["w"].numpy() > 0)[5])
@@ -233,7 +231,7 @@ def test_evaluations_are_those_of_the_simulated_network(few: Any) -> None:
         stack, config, GO_NOGO.score_strict, [TRIALS], chance()
     )
     net = as_rate_rnn(stack, config, TRIALS.dt)
-    outputs = simulate_rate(net, TRIALS.inputs, rng=np.random.default_rng(0)).outputs
+    outputs = simulate_rate(net, TRIALS.inputs, seed=0).outputs
     expected = np.sqrt(((outputs - TRIALS.targets) ** 2).sum(axis=(0, 2))).mean()
     assert loss == pytest.approx(expected, rel=1e-4)
     assert accuracy == GO_NOGO.score_strict(outputs, TRIALS).mean()

@@ -269,7 +269,7 @@ def test_there_is_no_input(scaled):
     found = run_quiet(scaled, trials=40, length=LENGTH, settle=SETTLE, seed=0)["rate"]
     steps = round((LENGTH + SETTLE) / scaled.rate.dt)
     silence = np.zeros((steps, 40, scaled.rate.n_in))
-    run = simulate_rate(scaled.rate, silence, rng=np.random.default_rng(1), keep_x=True)
+    run = simulate_rate(scaled.rate, silence, seed=1, keep_x=True)
     hz = unit_rates(scaled.rate, scaled.conversion, run)[-20:].mean(axis=(0, 1))
     got = count(found.first, width=found.first.steps)[0].mean(axis=0) / LENGTH
     error = np.sqrt(hz / (40 * LENGTH))

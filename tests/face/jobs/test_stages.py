@@ -35,7 +35,7 @@ def test_calibrated_units_are_heard_at_their_neurons_own_rate(carried):
     """The f–I curve at unit·x + v_leak − v_th, worked out without the table."""
     rate, conversion = carried.rate, carried.conversion
     inputs = carried.plan.test.inputs
-    run = simulate_rate(rate, inputs, rng=np.random.default_rng(0), keep_x=True)
+    run = simulate_rate(rate, inputs, seed=0, keep_x=True)
     hz = unit_rates(rate, conversion, run)
     constants = conversion.constants
     x = run.x[::20, ::4, ::8]
@@ -47,7 +47,7 @@ def test_calibrated_units_are_heard_at_their_neurons_own_rate(carried):
 def test_scaled_units_are_heard_at_r_over_lambda(scaled):
     rate, conversion = scaled.rate, scaled.conversion
     inputs = scaled.plan.test.inputs
-    run = simulate_rate(rate, inputs, rng=np.random.default_rng(0), keep_x=True)
+    run = simulate_rate(rate, inputs, seed=0, keep_x=True)
     hz = unit_rates(rate, conversion, run)
     logistic = 1 / (1 + np.exp(-2 * run.x))
     np.testing.assert_allclose(hz, conversion.chosen.inverse_lambda * logistic)
@@ -81,7 +81,7 @@ def test_the_observer_hears_the_rates(carried, monkeypatch):
     run = simulate_rate(
         carried.rate,
         carried.plan.test.inputs,
-        rng=np.random.default_rng(5),
+        seed=5,
         keep_x=True,
     )
     expected = unit_rates(carried.rate, carried.conversion, run).mean(axis=(0, 1))

@@ -36,7 +36,7 @@ def relaxed(net, start, steps=800):
     found = factors(net, canonical=False)
     x0 = (found.m_vectors @ start)[None]
     still = np.zeros((steps, 1, net.n_in))
-    run = simulate_rate(net, still, rng=RNG, noise=False, x0=x0, keep_x=True)
+    run = simulate_rate(net, still, seed=0, noise=False, x0=x0, keep_x=True)
     return kappa(run.x, found.m_vectors)[:, 0]
 
 
@@ -60,7 +60,7 @@ def test_rank_one_relaxes_with_tau_over_one_minus_overlap(rank_one):
         / (rank_one.n_vectors**2).sum()
     )
     run = simulate_rate(
-        rank_one, np.zeros((100, 1, 1)), rng=RNG, x0=SMALL * other, keep_x=True
+        rank_one, np.zeros((100, 1, 1)), seed=0, x0=SMALL * other, keep_x=True
     )
     size = np.abs(run.x[:, 0]).mean(axis=1)
     np.testing.assert_allclose(-DT / np.log(size[1:] / size[:-1]), TAU, rtol=0.02)
@@ -125,7 +125,7 @@ def test_full_modes_are_the_derivative_of_the_network(full_rank):
     x = RNG.standard_normal(40)
     h, quiet = 1e-6, np.zeros((1, 80, 2))
     shifted = np.concatenate([x + h * np.eye(40), x - h * np.eye(40)])
-    after = simulate_rate(full_rank, quiet, rng=RNG, x0=shifted, keep_x=True).x[0]
+    after = simulate_rate(full_rank, quiet, seed=0, x0=shifted, keep_x=True).x[0]
     rows = (after[:40] - after[40:]) / (2 * h)
     of_a_step = np.linalg.eigvals(rows.T)
     found = 1 + full_rank.dt * full_modes(full_rank, x).eigenvalues
@@ -189,7 +189,7 @@ def test_input_moves_the_fixed_point(rank_one):
     reduced = exact(net, found, inputs=[0.8])
     (point,) = fixed_points(reduced, [[0.0], [1.0]])
     drive = np.full((4000, 1, 1), 0.8)
-    run = simulate_rate(net, drive, rng=RNG, keep_x=True)
+    run = simulate_rate(net, drive, seed=0, keep_x=True)
     settled = kappa(run.x[-1, 0], found.m_vectors, inputs=net.w_in)
     np.testing.assert_allclose(point.kappa, settled, atol=1e-8)
     assert abs(point.kappa[0]) > 0.1
@@ -229,7 +229,7 @@ def test_fixed_points_do_not_depend_on_tau(full_rank):
     slow = replace(full_rank, w_rec=0.5 * full_rank.w_rec)
     found = factors(slow, 40)
     (point,) = fixed_points(exact(slow, found, tau=1.0), np.zeros((1, 40)))
-    run = simulate_rate(slow, np.zeros((2000, 1, 2)), rng=RNG, keep_x=True)
+    run = simulate_rate(slow, np.zeros((2000, 1, 2)), seed=0, keep_x=True)
     x = found.m_vectors @ point.kappa + slow.bias
     np.testing.assert_allclose(run.x[-1, 0], x, atol=1e-8)
 

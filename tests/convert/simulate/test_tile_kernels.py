@@ -5,8 +5,7 @@ import pytest
 from numba import njit
 
 from isotau.convert.chip.compiled_step import bare
-from isotau.convert.tuning.forward.tape import in_panels
-from isotau.convert.tuning.forward.tile_kernels import TRIALS, lanes, multiply
+from isotau.convert.simulate.tile_kernels import TRIALS, in_panels, lanes, multiply
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -29,6 +29,20 @@ def lanes(dtype: Any) -> int:
     return VECTORS * VECTOR_BYTES // np.dtype(dtype).itemsize
 
 
+def padded(array: np.ndarray) -> np.ndarray:
+    """Return an array with its last axis filled up with zeros to whole panels."""
+    width = lanes(array.dtype)
+    missing = -array.shape[-1] % width
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)])
+
+
+def in_panels(weights: np.ndarray) -> np.ndarray:
+    """Return a matrix cut into panels of a few columns, as `multiply` wants it."""
+    whole = padded(weights)
+    cut = whole.reshape(len(weights), -1, lanes(weights.dtype))
+    return np.ascontiguousarray(cut.transpose(1, 0, 2))
+
+
 @intrinsic
 def tile(typing, g, row, panels, at, out, column, n):
     """Set TRIALS × lanes of a product; all arrays are contiguous.
@@ -37,7 +51,7 @@ def tile(typing, g, row, panels, at, out, column, n):
         typing: numba's.
         g: trials × padded.
         row: first of the trials.
-        panels: from `tape.in_panels`.
+        panels: from `in_panels`.
         at: where a panel begins in them.
         out: trials × padded.
         column: of `out` where the panel goes.
