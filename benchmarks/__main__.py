@@ -21,6 +21,7 @@ from benchmarks.large.page import large_page
 from benchmarks.page import MarkdownTable, PageSection, plain_table
 from benchmarks.repository import RESULTS
 from benchmarks.results import PageOf, read_figures, write_page
+from benchmarks.stages.page import stages_page
 from benchmarks.targets.onnx_page import onnx_page
 from benchmarks.timescales.page import timescales_page
 from benchmarks.tuning.page import tuning_page
@@ -36,6 +37,7 @@ COMMANDS = {
     "benchmarks.engine": "what a time step costs beside others",
     "benchmarks.engine.spike_memory": "memory of many spikes",
     "benchmarks.large": "sparse networks of many neurons: time, memory, bits",
+    "benchmarks.stages": "what a step of the float stages costs beside plain loops",
     "benchmarks.targets.lava_identity": "bits in which Lava differs",
     "benchmarks.targets.onnx_graph": "bits in which the ONNX graph differs, its cost",
     "benchmarks.targets.nir_importers": "what other frameworks make of .nir files",
@@ -58,6 +60,7 @@ PAGES: dict[str, PageOf] = {
     "engine": engine_page,
     "house": _house_page,
     "large": large_page,
+    "stages": stages_page,
     "targets-damaged": damage_page,
     "targets-foreign": foreign_page,
     "targets-onnx": onnx_page,
