@@ -36,28 +36,8 @@ def some_net(rank=0, **changed):
     return RateRNN(**(fields | factors | changed))
 
 
-class Repeating(np.random.Generator):
-    """Draws as for `N` units and gives every unit's number to each of its copies."""
-
-    def __new__(cls, seed, copies):
-        made = super().__new__(cls, np.random.PCG64(seed))
-        made.copies = copies
-        return made
-
-    def __init__(self, seed, copies):
-        super().__init__(np.random.PCG64(seed))
-
-    def standard_normal(self, size):
-        narrow = super().standard_normal((size[0], size[1] // self.copies))
-        return np.repeat(narrow, self.copies, axis=1)
-
-    def normal(self, loc, scale, size):
-        return loc + scale * self.standard_normal(size)
-
-
-def run(net, *, noise=True, rng=None, x0=None):
+def run(net, *, noise=True, x0=None):
     inputs = np.random.default_rng(9).standard_normal((60, 4, 2))
-    rng = np.random.default_rng(7) if rng is None else rng
     return simulate_rate(net, inputs, seed=0, noise=noise, x0=x0, keep_x=True)
 
 
@@ -110,10 +90,23 @@ def test_copies_without_noise_run_as_their_unit(rank, copies):
 
 
 def test_copies_with_their_units_noise_run_as_their_unit():
-    ours = run(some_net(), rng=Repeating(3, 1))
-    theirs = run(replicate(some_net(), 4), rng=Repeating(3, 4))
-    np.testing.assert_allclose(theirs.outputs, ours.outputs, atol=1e-10)
-    assert np.abs(ours.outputs - run(some_net(), noise=False).outputs).max() > 0.1
+    """Noise comes in through a channel for each unit, which its copies hear, too."""
+    net = some_net()
+    w_in = np.hstack([net.w_in, np.diag(net.tau / net.dt)])
+    net = dataclasses.replace(net, w_in=w_in)
+    rng = np.random.default_rng(3)
+    inputs = rng.standard_normal((60, 4, 2 + N))
+    inputs[..., 2:] *= 0.1
+    x0 = rng.standard_normal((4, N))
+    outputs = []
+    for copies in (1, 4):
+        wide, start = replicate(net, copies), np.repeat(x0, copies, axis=1)
+        made = simulate_rate(wide, inputs, seed=0, noise=False, x0=start)
+        outputs.append(made.outputs)
+    np.testing.assert_allclose(*outputs, atol=1e-10)
+    inputs[..., 2:] = 0
+    still = simulate_rate(net, inputs, seed=0, noise=False, x0=x0)
+    assert np.abs(outputs[0] - still.outputs).max() > 0.1
 
 
 def test_copies_average_noise_of_their_own():
