@@ -117,7 +117,7 @@ def _simulations(rate: RateRNN) -> list[StageRatio]:
         compared(
             "rate stage, with noise",
             "numpy loop",
-            lambda: simulate_rate(rate, inputs, rng=np.random.default_rng(1)),
+            lambda: simulate_rate(rate, inputs, seed=1, threads=1),
             lambda: plain_rate(rate, inputs, np.random.default_rng(1)),
         ),
     ]

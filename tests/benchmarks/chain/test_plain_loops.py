@@ -22,8 +22,8 @@ def test_lif_rasters_are_the_stages(lif_net):
 
 
 def test_outputs_are_the_stages(rate_net):
-    net = replace(rate_net, noise_std=0.0)
+    net = replace(rate_net, noise_std=0.0, x0_std=0.0)
     inputs = np.random.default_rng(0).standard_normal((50, 3, net.n_in))
-    expected = simulate_rate(net, inputs, rng=np.random.default_rng(1)).outputs
+    expected = simulate_rate(net, inputs, seed=1).outputs
     outputs = plain_rate(net, inputs, np.random.default_rng(1))
     np.testing.assert_allclose(outputs, expected, atol=1e-12)
