@@ -1,18 +1,18 @@
 """The float stages beside plain loops: Norse's step in torch, matrix products in numpy.
 
-Rivals run in turn in one process, and a ratio is that of a round: what else the machine
-does slows both down.
+Rivals run in turn in one process, by one thread each, and CPU time is counted: what
+else the machine does changes it little. A ratio is that of a round.
 """
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import product
 from statistics import median
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from isotau.convert.neuron.activation import activate
 from isotau.convert.records.lif import LIFNetwork
@@ -22,7 +22,7 @@ from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 
-ROUNDS = 3
+ROUNDS = 5
 EVERY = 5
 """Steps between two recorded currents."""
 SIZES = {50: 200, 200: 100, 1000: 20}
@@ -100,26 +100,25 @@ def numpy_loop(net: RateRNN, inputs: np.ndarray) -> np.ndarray:
     return rates @ net.w_out.T + net.b_out
 
 
-def in_turn(rivals: Mapping[str, Callable[[], object]], units: int) -> dict[str, Any]:
-    """Return µs per unit of work of each, and medians of the ratios to the first."""
-    seconds: dict[str, list[float]] = {name: [] for name in rivals}
-    for call in rivals.values():
-        call()  # compiled, cached, in memory
-    for _ in range(ROUNDS):
-        for name, call in rivals.items():
-            start = perf_counter()
-            call()
-            seconds[name].append(perf_counter() - start)
-    first, *others = rivals
-    return {
-        "microseconds": {k: 1e6 * median(v) / units for k, v in seconds.items()},
-        "ratios": {
-            name: median(
-                a / b for a, b in zip(seconds[first], seconds[name], strict=True)
-            )
-            for name in others
-        },
-    }
+def in_turn(
+    plain: Callable[[], object], stage: Callable[[], object], units: int
+) -> dict[str, float]:
+    """Return µs of CPU time per unit of work of each, and the median of their ratios."""
+    seconds: dict[str, list[float]] = {"plain": [], "stage": []}
+    # torch has threads of its own, which only it can hold back.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        for k in range(ROUNDS + 1):
+            for name, call in (("plain", plain), ("stage", stage)):
+                start = process_time()
+                call()
+                if k:  # the first round compiles and fills caches
+                    seconds[name].append(process_time() - start)
+    torch.set_num_threads(threads)
+    ratios = [a / b for a, b in zip(seconds["plain"], seconds["stage"], strict=True)]
+    times = {name: 1e6 * median(values) / units for name, values in seconds.items()}
+    return times | {"ratio": median(ratios)}
 
 
 def lif_speed(n: int, batch: int, *, noisy: bool) -> dict[str, Any]:
@@ -130,11 +129,8 @@ def lif_speed(n: int, batch: int, *, noisy: bool) -> dict[str, Any]:
     if noisy:
         options = {"seed": 0, "record": ("i",), "every": EVERY}
     figures = in_turn(
-        {
-            "norse": lambda: norse_loop(net, inputs, noisy=noisy),
-            "one thread": lambda: simulate_lif(net, inputs, threads=1, **options),
-            "all threads": lambda: simulate_lif(net, inputs, **options),
-        },
+        lambda: norse_loop(net, inputs, noisy=noisy),
+        lambda: simulate_lif(net, inputs, threads=1, **options),
         steps * batch,
     )
     return {"n": n, "batch": batch, "noise": noisy} | figures
@@ -145,11 +141,8 @@ def rate_speed(n: int, rank: int) -> dict[str, Any]:
     net, steps = rate_network(n, rank), SIZES[n]
     inputs = np.random.default_rng(1).normal(size=(steps, 100, 2))
     figures = in_turn(
-        {
-            "numpy": lambda: numpy_loop(net, inputs),
-            "one thread": lambda: simulate_rate(net, inputs, seed=0, threads=1),
-            "all threads": lambda: simulate_rate(net, inputs, seed=0),
-        },
+        lambda: numpy_loop(net, inputs),
+        lambda: simulate_rate(net, inputs, seed=0, threads=1),
         steps * 100,
     )
     return {"n": n, "rank": rank} | figures
@@ -185,8 +178,6 @@ def agreement() -> list[dict[str, Any]]:
 def measure() -> dict[str, Any]:
     """Return all figures of the page."""
     return {
-        "load": os.getloadavg()[0],
-        "threads": os.cpu_count(),
         "agreement": agreement(),
         "lif": [
             lif_speed(n, batch, noisy=noisy)
