@@ -103,7 +103,7 @@ def numpy_loop(net: RateRNN, inputs: np.ndarray) -> np.ndarray:
 def in_turn(
     plain: Callable[[], object], stage: Callable[[], object], units: int
 ) -> dict[str, float]:
-    """Return µs of CPU time per unit of work of each, and the median of their ratios."""
+    """Return µs of CPU time per unit of work, and the median of the ratios."""
     seconds: dict[str, list[float]] = {"plain": [], "stage": []}
     # torch has threads of its own, which only it can hold back.
     threads = torch.get_num_threads()
