@@ -38,6 +38,9 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     neurons = job.neurons.astype(np.uint64)
     key = np.array(noise_key(job.seed), dtype=np.uint64)
     noise = None if net.noise_exp is None else (key, job.first_trial)
+    synapses = None
+    if compiled.words is not None and compiled.starts is not None:
+        synapses = (compiled.words, compiled.starts)
     state = tuple(pad(x) for x in start[:4])
     # Neighbouring trials share a thread: what they read lies together.
     edges = np.linspace(0, batch, min(workers, batch) + 1).astype(int).tolist()
@@ -52,6 +55,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             edges[k],
             edges[k + 1],
             compiled,
+            synapses,
             sent[lo:hi],
             state,
             start.step + lo,

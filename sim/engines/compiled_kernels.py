@@ -100,7 +100,7 @@ def send_messages(
 
 @chip.kernel
 def run_trials(
-    first, last, net, messages, state, step, bits, traces, noise, counts, room
+    first, last, net, synapses, messages, state, step, bits, traces, noise, counts, room
 ):
     """Run some trials, each through all steps.
 
@@ -108,6 +108,7 @@ def run_trials(
         first: trial.
         last: trial, not included.
         net: a `compiled_network.CompiledNetwork`.
+        synapses: its `words` and `starts`; None if no block is sparse.
         messages: steps × trial × channel, int32.
         state: u, v, steps left at reset, trial × padded, and the ring, slot × trial ×
             padded, int32; changed in place.
@@ -128,7 +129,6 @@ def run_trials(
     kinds, delays, offsets = net.kinds, net.delays, net.offsets
     exponents, spans, bases = net.exponents, net.spans, net.bases
     row_of, rows, wide = net.row_of, net.rows, net.wide
-    words, starts, sums = net.words, net.starts, room.sums
     keep_u, keep_v, bias, threshold = net.keep_u, net.keep_v, net.bias, net.threshold
     refractory, interval, offset = net.refractory, net.interval, net.offset
     u, v, left, drive, total = room.u, room.v, room.left, room.drive, room.total
@@ -187,13 +187,15 @@ def run_trials(
                             exponent,
                         )
                         continue
-                    if kind == SYNAPSES:
-                        # The offset of such a block is its place among its like.
-                        sparse_kernels.send_synapses(
-                            *(target, sums, words, starts, offsets[b]),
-                            *(spike_list, spikes, exponent),
-                        )
-                        continue
+                    # Of an argument that is None numba leaves the branch out.
+                    if synapses is not None:
+                        if kind == SYNAPSES:
+                            # The offset of such a block is its place among its like.
+                            sparse_kernels.send_synapses(
+                                *(target, room.sums, synapses[0], synapses[1]),
+                                *(offsets[b], spike_list, spikes, exponent),
+                            )
+                            continue
                     places, low, row_size = row_list, 0, 1
                     if kind == NEIGHBOURS:
                         # Their rows need no list but that of the spikes.
