@@ -161,15 +161,21 @@ def stays_narrow(job: EngineJob) -> bool:
     back within 2M whatever it was within 2M before. v is cut in every step.
     """
     limit, state = 2 * arithmetic.STATE_LIMIT, job.state
-    if any(np.abs(x.astype(np.int64)).max(initial=0) > limit for x in state[:2]):
+    if any(_largest(x) > limit for x in state[:2]):
         return False
     payload = np.maximum(
         job.messages.max(axis=(0, 1), initial=0),
         -job.messages.min(axis=(0, 1), initial=0),
     )
     spikes, channels = _reach(job.net)
-    under_way = np.abs(state.ring.astype(np.int64)).max(initial=0)
-    return bool(under_way + spikes + channels @ payload.astype(float) <= REACH)
+    return bool(
+        _largest(state.ring) + spikes + channels @ payload.astype(float) <= REACH
+    )
+
+
+def _largest(x: np.ndarray) -> int:
+    """Return the largest magnitude."""
+    return max(int(x.max(initial=0)), -int(x.min(initial=0)))
 
 
 @lru_cache(maxsize=8)
