@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chain.children import ChildCost, Machine, cost_of
-from benchmarks.chain.commands import ChainCommand, chain_commands
+from benchmarks.chain.commands import ChainCommand, chain_commands, make_inputs
 from benchmarks.chain.page import chain_page
 from benchmarks.chain.peers import peer_costs
 from benchmarks.chain.ratios import stage_ratios
@@ -70,12 +70,12 @@ def commands_of(
 ) -> list[dict[str, Any]]:
     """Return the costs of those of a checkout's commands whose names begin so."""
     folder.mkdir()
-    # Files that commands need are made with a cache that no timed command sees.
-    commands = chain_commands(folder, Machine(root, folder / "cache"))
+    # With a cache that no timed command sees.
+    make_inputs(folder, Machine(root, folder / "cache"))
     wanted = tuple(only or [""])
     return [
         timed(command, root, folder / str(k), options.repeats)
-        for k, command in enumerate(commands)
+        for k, command in enumerate(chain_commands(folder))
         if command.name.startswith(wanted)
     ]
 

@@ -14,7 +14,7 @@ from isotau.sim.tasks import GO_NOGO
 
 GO_NOGO_NETWORK = NETWORKS / "go_nogo_N200.mat"
 DMS_NETWORK = NETWORKS / "dms_750_N200.rate.npz"
-TRIALS = 200
+TRIALS = UNITS = 200
 
 
 class ChainCommand(NamedTuple):
@@ -31,24 +31,22 @@ class ChainCommand(NamedTuple):
     goal: tuple[float | None, float | None] = (None, None)
 
 
-def chain_commands(folder: Path, machine: Machine) -> list[ChainCommand]:
-    """Return what is timed; a converted network and inputs for it are left in `folder`.
+def make_inputs(folder: Path, machine: Machine) -> None:
+    """Leave a converted network, inputs for it and spikes in a folder."""
+    words = ("convert", str(GO_NOGO_NETWORK), "--trials", "20", "--out", str(folder))
+    cost_of(words, machine)
+    trials = GO_NOGO.draw(TRIALS, np.random.default_rng(0))
+    fine = np.repeat(trials.inputs, round(trials.dt / 1e-3), axis=0)
+    with atomic(folder / "inputs.npz") as stream:
+        np.savez(stream, inputs=fine, labels=trials.labels)
+    raster = np.random.default_rng(1).random((1050, 50, UNITS)) < 0.02
+    spikes = Spikes(bits=pack(raster), n=UNITS, dt=1e-3, engine="recorded")
+    storage.save(spikes, folder / "spikes.npz")
 
-    Args:
-        folder: for both.
-        machine: converts the network.
-    """
+
+def chain_commands(folder: Path) -> list[ChainCommand]:
+    """Return what is timed, on the files of `make_inputs` in a folder."""
     network = folder / "network.lif.npz"
-    if not network.exists():
-        cost_of(("convert", str(GO_NOGO_NETWORK), "--out", str(folder)), machine)
-        trials = GO_NOGO.draw(TRIALS, np.random.default_rng(0))
-        fine = np.repeat(trials.inputs, round(trials.dt / 1e-3), axis=0)
-        with atomic(folder / "inputs.npz") as stream:
-            np.savez(stream, inputs=fine, labels=trials.labels)
-        rng = np.random.default_rng(1)
-        raster = rng.random((1050, 50, TRIALS)) < 0.02
-        spikes = Spikes(bits=pack(raster), n=TRIALS, dt=1e-3, engine="recorded")
-        storage.save(spikes, folder / "spikes.npz")
     dms = ("--task", "dms-750", "--method", "scale")
     few = ("--trials", "50", "--score-trials", "100")
     return [

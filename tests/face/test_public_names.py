@@ -16,6 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 STUB = ROOT / "src/isotau/__init__.pyi"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+UNREAD = """
+[[tool.mypy.overrides]]
+module = ["torch.*", "matplotlib.*", "rich.*", "sympy.*"]
+follow_imports = "skip"
+"""
 FAR = 3
 """Folders down from `isotau` from which no example imports."""
 
@@ -95,22 +100,21 @@ def test_examples_do_not_reach_far_down():
 def test_type_checkers_see_every_name(tmp_path):
     """No name is Any to mypy, and one that is not there is an error."""
     lines = ["import isotau", *(f"reveal_type(isotau.{name})" for name in dir(isotau))]
-    script = tmp_path / "names.py"
+    script, config = tmp_path / "names.py", tmp_path / "pyproject.toml"
     script.write_text("\n".join([*lines, "isotau.no_such"]) + "\n")
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--config-file",
-        str(ROOT / "pyproject.toml"),
-    ]
+    settings = (ROOT / "pyproject.toml").read_text()
+    # A kind of record or function is known without what torch's own sources say, which
+    # are half of all that there is to check; `make lint` reads them.
+    config.write_text(settings.replace("$MYPY_CONFIG_FILE_DIR", str(ROOT)) + UNREAD)
+    command = [sys.executable, "-m", "mypy", "--config-file", str(config)]
     done = subprocess.run(
-        [*command, str(script)], capture_output=True, text=True, cwd=ROOT, timeout=300
-    )
+        [*command, "--cache-dir", str(tmp_path / "cache"), str(script)],
+        capture_output=True, text=True, cwd=ROOT, timeout=300,
+    )  # fmt: skip
     revealed = re.findall(r'Revealed type is "(.*)"', done.stdout)
     assert len(revealed) == len(dir(isotau)), done.stdout
     assert "Any" not in revealed
-    assert re.findall(r"error: (.*)", done.stdout) == [
+    assert re.findall(r"names\.py.*error: (.*)", done.stdout) == [
         'Module has no attribute "no_such"  [attr-defined]'
     ]
 
