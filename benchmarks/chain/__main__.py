@@ -19,8 +19,6 @@ from typing import Any
 from benchmarks.chain.children import ChildCost, Machine, cost_of
 from benchmarks.chain.commands import ChainCommand, chain_commands, make_inputs
 from benchmarks.chain.page import chain_page
-from benchmarks.chain.peers import peer_costs
-from benchmarks.chain.ratios import stage_ratios
 from benchmarks.command import add_page_options, command_parser
 from benchmarks.provenance import provenance
 from benchmarks.repository import ROOT, git, worktree
@@ -60,6 +58,11 @@ def main() -> None:
                     options,
                 )
             figures["against"] = git("rev-parse", "--short", options.against)
+        # Not before: a child begins with the memory of what starts it, which counts as
+        # its own peak, and these load torch.
+        from benchmarks.chain.peers import peer_costs
+        from benchmarks.chain.ratios import stage_ratios
+
         figures["ratios"] = {row.stage: row.ratio for row in stage_ratios()}
         figures["peers"] = peer_costs(folder / "after" / "network.lif.npz")
     write_results(options.page, "chain", figures, chain_page)
