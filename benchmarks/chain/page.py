@@ -14,7 +14,7 @@ from benchmarks.page import (
 )
 
 METHOD = """\
-Every command runs in a process of its own. Warm: the median of so many runs; new: the
+Every command runs in a process of its own. Warm: the median of the runs; new: the
 first one, whose numba cache is empty. CPU counts all threads and child processes, Lava
 among them; the memory is the largest resident set of one process. The network is
 `examples/data/go_nogo_N200.mat` with the defaults of each command, where nothing else
@@ -25,8 +25,8 @@ def chain_page(figures: Mapping[str, Any]) -> PageSection:
     """Return the page."""
     options = f" --against {figures['against']}" if figures["against"] else ""
     notes = [
-        f"{figures['repeats']} warm runs of each",
-        f"the machine's load was {figures['load']:.1f} before",
+        f"{figures['repeats']} warm run{'s' * (figures['repeats'] > 1)} of each",
+        f"at a load of {figures['load']:.1f} by other work before the first",
     ]
     return PageSection(
         "The chain: figures",

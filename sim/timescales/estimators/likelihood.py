@@ -339,10 +339,12 @@ def inflation(
     squares = [np.sum(weighted * (slope @ weighted), axis=0) for slope in slopes]
     scores = 0.5 * (np.array(squares) - np.array(expected)[:, None])
     # (T34)
-    whitened = [inverse @ slope for slope in slopes]
-    information = (
-        0.5 * trials * np.array([[np.sum(a * b.T) for b in whitened] for a in whitened])
-    )
+    whitened = inverse @ np.array(slopes)
+    count = len(slopes)
+    # tr(AB) = Σ A_ij B_ji: of all pairs, one product.
+    rows = whitened.reshape(count, -1)
+    columns = whitened.transpose(0, 2, 1).reshape(count, -1)
+    information = 0.5 * trials * (rows @ columns.T)
     try:
         row = np.linalg.inv(information)[0]
     except np.linalg.LinAlgError:  # two parameters do the same here

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from scipy.linalg import toeplitz
 
 RHOS = np.array([0.0, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85])
@@ -61,7 +61,14 @@ def correlation_matrix(
     kind: str, tau: float, bin_width: float, bins: int
 ) -> Float64[np.ndarray, "bins bins"]:
     """Return the correlation between all pairs of bins."""
-    return toeplitz(CORRELATIONS[kind](tau, bin_width, bins))
+    return CORRELATIONS[kind](tau, bin_width, bins)[_lags(bins)]
+
+
+@lru_cache(maxsize=8)
+def _lags(bins: int) -> Int64[np.ndarray, "bins bins"]:
+    """Return how far apart all pairs of bins are."""
+    bin_of = np.arange(bins)
+    return np.abs(bin_of[:, None] - bin_of)
 
 
 class Grid(NamedTuple):
