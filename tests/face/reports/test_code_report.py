@@ -132,7 +132,7 @@ def test_the_command_leaves_it_all(isotau, delay_net, tmp_path):
     storage.save(delay_net, tmp_path / "delay.rate.npz")
     status, said, errors = isotau(
         "code", "delay.rate.npz", "--task", "dms-750", "--trials", 24,
-        "--search-trials", 9, "--quiet-trials", 12,
+        "--search-trials", 9, "--quiet-trials", 24,
     )  # fmt: skip
     assert status == 0, errors
     assert "fixed: off over on the diagonal" in said
