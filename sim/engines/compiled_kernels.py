@@ -202,10 +202,11 @@ def run_trials(
                         places, row_size = spike_list, width
                         low = chip.listed_before(fired, before, spans[b, 0])
                         high = chip.listed_before(fired, before, spans[b, 1])
-                    elif kind == SPIKES:
-                        high = list_starts(spike_list, spikes, sources, row_list)
                     else:
-                        high = list_starts(sender_list, senders, sources, row_list)
+                        # one call for both, which is compiled into its place
+                        listed = spike_list if kind == SPIKES else sender_list
+                        count = spikes if kind == SPIKES else senders
+                        high = list_starts(listed, count, sources, row_list)
                     if low < high:
                         send_rows(
                             target,
