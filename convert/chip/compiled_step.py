@@ -1,6 +1,8 @@
-"""The chip's time step in compiled loops: the engine and tuning run this one.
+"""The chip's time step in compiled loops, as tuning runs it; lists for the engine too.
 
 Each function does a part of the step for one trial; a caller's loop inlines them all.
+The engine takes neurons and sums of rows in vectors, from `vector_step` and
+`vector_rows`; tests hold both to the same rules.
 The rules are those of `isotau.convert.chip.arithmetic`. Index j runs over neurons, and
 a row is one number per neuron:
 
