@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import nnls
+from threadpoolctl import threadpool_limits
 
 from isotau.convert.ground import validation
 from isotau.convert.neuron.activation import activate
@@ -233,11 +234,13 @@ class Teacher:
         matrix = rate.n_vectors / rate.n if rate.rank else rate.w_rec.T
         target, y = np.empty((steps, x.shape[1], matrix.shape[1])), start @ matrix
         loss = float(decay_fraction(np.array(self.filter), rate.dt))
-        # Step by step, as rates of all steps at once would fill the memory.
-        for t in range(steps):
-            r = activate(0.5 * (x[t] + x[t + 1]), rate.activation, rate.ceiling)
-            y = y + loss * (r @ matrix - y)
-            target[t] = y
+        # Step by step, as rates of all steps at once would fill the memory; by one
+        # thread, as others would wait for each other at every step.
+        with threadpool_limits(1, "blas"):
+            for t in range(steps):
+                r = activate(0.5 * (x[t] + x[t + 1]), rate.activation, rate.ceiling)
+                y = y + loss * (r @ matrix - y)
+                target[t] = y
         # the outputs' filters are the neurons' own (C24), as `read_out` has them
         f = self._filtered(spikes, self.filter)
         g = f if np.all(self.tau == self.filter) else self._filtered(spikes, self.tau)
@@ -255,7 +258,9 @@ class Teacher:
         drives = pool([lesson.drive for lesson in lessons])
         prior = rate.n_vectors.T / rate.n if rate.rank else rate.w_rec
         solve = signed_ridge if self.signed else ridge
-        drive = solve(drives, prior=self.gain * prior, strength=strength)
+        # Row by row the systems are small: one thread is faster than several.
+        with threadpool_limits(1 if self.signed else None, "blas"):
+            drive = solve(drives, prior=self.gain * prior, strength=strength)
         outputs = pool([lesson.output for lesson in lessons])
         output = ridge(outputs, prior=self.gain * rate.w_out, strength=strength)
         return drive, output, left_over(drives, drive)

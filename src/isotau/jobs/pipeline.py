@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
@@ -139,7 +140,9 @@ def run_pipeline(
     loads = lava_loads(ready.sent, ready.plan)
     # From now on beside all other stages: it is slowest, and none waits for it.
     with lava_running(ready.fixed, list(loads.values())) as job:
-        result = _run_stages(ready, clock)
+        # A thread that waits for a core of Lava's keeps the others waiting in circles.
+        with threadpool_limits(1, "blas"):
+            result = _run_stages(ready, clock)
         with clock("waiting for Lava"):
             spikes = [run.spikes for run in job.finish(progress)]
     with clock("lava"):
