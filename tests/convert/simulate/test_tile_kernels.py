@@ -5,7 +5,13 @@ import pytest
 from numba import njit
 
 from isotau.convert.chip.compiled_step import bare
-from isotau.convert.simulate.tile_kernels import TRIALS, in_panels, lanes, multiply
+from isotau.convert.simulate.tile_kernels import (
+    TRIALS,
+    in_panels,
+    lanes,
+    multiply,
+    padded,
+)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -32,3 +38,13 @@ def test_rows_of_a_bare_array_are_those_of_the_array():
     array = np.zeros((4, 3))
     write(array)
     np.testing.assert_array_equal(array, np.arange(4)[:, None] * np.ones(3))
+
+
+def test_panels_hold_a_matrix_columns_in_order():
+    matrix = np.arange(35.0).reshape(5, 7)
+    panels = in_panels(matrix)
+    assert panels.shape[1] == 5
+    rows = np.concatenate(list(panels), axis=1)
+    np.testing.assert_array_equal(rows[:, :7], matrix)
+    assert not rows[:, 7:].any()
+    np.testing.assert_array_equal(padded(matrix), rows)

@@ -11,9 +11,7 @@ from isotau.convert.tuning.forward.tape import (
     StepCoefficients,
     Tape,
     backward,
-    in_panels,
     over_trials,
-    padded,
 )
 
 EVERYTHING = frozenset(WANTED)
@@ -148,16 +146,6 @@ def test_unknown_names_and_a_missing_current():
     with pytest.raises(ValueError, match=r"tape: got no current, need J of each step"):
         short = made._replace(current=None)
         backward(short, coefficients(), None, None, frozenset(["a_syn"]))
-
-
-def test_panels_hold_a_matrix_columns_in_order():
-    matrix = np.arange(35.0).reshape(5, 7)
-    panels = in_panels(matrix)
-    assert panels.shape[1] == 5
-    rows = np.concatenate(list(panels), axis=1)
-    np.testing.assert_array_equal(rows[:, :7], matrix)
-    assert not rows[:, 7:].any()
-    np.testing.assert_array_equal(padded(matrix), rows)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
