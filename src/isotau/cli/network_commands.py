@@ -37,7 +37,7 @@ def run(
     point, simulates every stage, runs some of the trials through Lava and checks
     them spike by spike, and estimates the neurons' timescales at every stage.
 
-    Needs about 10 s on two cores for 200 units.
+    Needs about 17 s on two cores for 200 units.
     """
     # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
