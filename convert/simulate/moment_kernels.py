@@ -33,8 +33,10 @@ def add_samples(first, last, chunk, history, seen, lags, total, products, heads)
             add_row(totals[b], x)
             for k in range(lags.shape[0]):
                 lag = lags[k]
+                # No pair yet: its earlier sample would stand before the first of all.
                 if seen + s < lag:
                     add_row(starts[b, k], x)
+                # The earlier sample came with a chunk before this one.
                 elif s < lag:
                     add_products(sums[b, k], x, before[before.shape[0] + s - lag, b])
                 else:
@@ -51,6 +53,7 @@ def add_row(total, x):
 @exact
 def add_products(total, x, y):
     """Add the products of two rows."""
+    # Sums of many float32 products would lose their small ones.
     wide = total.dtype.type
     for j in range(x.shape[0]):
         total[j] += wide(x[j]) * wide(y[j])

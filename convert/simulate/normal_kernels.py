@@ -115,19 +115,23 @@ def fill_pairs(radius, angle, first, second):
     """Set 16 samples and 16 more from the words of 16 blocks: (P10), (P11)."""
     for lane in range(LANES):
         bits = np.int32(bits_of(np.float32(radius[lane]) + ONE) + LIFT)
+        # (P10): the exponent of the radius' word, and its mantissa about 1.
         left = np.int32(OCTAVES - np.int32(bits >> np.int32(23)))
         mantissa = np.int32(np.int32(bits & MANTISSA) + SQRT_HALF_BITS)
         x = float_of(mantissa) - ONE
         p = ((((L8 * x + L7) * x + L6) * x + L5) * x + L4) * x + L3
         p = ((p * x + L2) * x + L1) * x + L0
+        # x itself is added last: near 1 its digits are the logarithm's.
         log = x + (x * x) * p
         length = np.sqrt(TWO * (np.float32(left) * LN2 - log))
+        # (P11): two bits of the word choose sign and order, the others an angle.
         word = angle[lane]
         y = np.float32(np.int32(np.uint32(word << np.uint32(2)))) * PER_WORD
         square = y * y
         sine = y * (((S3 * square + S2) * square + S1) * square + S0)
         cosine = ONE + square * (((C3 * square + C2) * square + C1) * square + C0)
         length = -length if np.int32(word) < 0 else length
+        # A choice of numbers, no branch: 16 lanes go together.
         swapped = np.int32(np.uint32(word << np.uint32(1))) < 0
         first[lane] = length * (sine if swapped else cosine)
         second[lane] = length * (cosine if swapped else sine)
@@ -145,6 +149,7 @@ def fill_normals(row, words, key, step, trial, stream):
         trial: its number.
         stream: of `normals`.
     """
+    # Rows are taken for every group, without counting references.
     row, words = bare(row), bare(words)
     w0, w1, w2, w3 = words[0], words[1], words[2], words[3]
     fill_words(w0, w1, w2, w3, key, step & MASK, trial, stream)
@@ -152,6 +157,7 @@ def fill_normals(row, words, key, step, trial, stream):
         at, b = g * GROUP, g * LANES
         r0, r1 = row[at : at + LANES], row[at + LANES : at + 2 * LANES]
         fill_pairs(w0[b : b + LANES], w1[b : b + LANES], r0, r1)
+        # Words 2 and 3 make the other half of the group.
         at += 2 * LANES
         r0, r1 = row[at : at + LANES], row[at + LANES : at + 2 * LANES]
         fill_pairs(w2[b : b + LANES], w3[b : b + LANES], r0, r1)

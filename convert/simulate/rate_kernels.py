@@ -130,6 +130,7 @@ def fill_drive(inputs, w_in, bias, row):
 def move(x, keep, total, drive):
     """Set the states to those one step later, without noise: (R2)."""
     for j in range(x.shape[0]):
+        # (R2); in this order, which decides the last bit
         x[j] = (keep[j] * x[j] + total[j]) + drive[j]
 
 
@@ -143,6 +144,7 @@ def add_noise(x, amplitude, normal):
 @exact
 def send(r, factors, between, total):
     """Set what recurrence sends: by the weights, or by their factors (R9)."""
+    # 2·N·rank products in the place of N²
     if factors[1].shape[0] > 0:
         multiply(r, factors[0], between)
         multiply(between, factors[1], total)
@@ -191,6 +193,7 @@ def run_trials(first, last, inputs, net, curve, noise, states, records):
         count = min(TOGETHER, last - start)
         # The product takes whole tiles of trials; what is beyond the last is not read.
         tiles = -(-count // TRIALS) * TRIALS
+        # Rates are no part of the state: they follow from it, by (R3).
         for b in range(count):
             fill_rates(x[start + b], curve[0], curve[1], curve[2], bare(r)[b])
         for t in range(shown.shape[0]):
@@ -200,6 +203,7 @@ def run_trials(first, last, inputs, net, curve, noise, states, records):
                 state, rate = x[k], bare(r)[b]
                 fill_drive(shown[t, k], weights, bias, drive)
                 move(state, keep, bare(total)[b], drive)
+                # Samples depend on the trial's number, not on its place here.
                 if amplitude > 0:
                     fill_normals(normal, room, key, step + t, first_trial + k, RATE)
                     add_noise(state, amplitude, normal)
@@ -207,6 +211,7 @@ def run_trials(first, last, inputs, net, curve, noise, states, records):
                 copy(rate, rates[t, k])
                 if len(traces) > 0:
                     copy(state, traces[t, k])
+                # Read apart from r, which recurrence goes on with.
                 if len(shift) > 0:
                     shifted_rates(state, shift, curve, bare(read)[b])
             heard = read if len(shift) > 0 else r
