@@ -209,10 +209,15 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     readers_by_name = readers()
-    gc.collect()
-    gc.freeze()  # what is imported need not be looked through for every file
+    imported = 0
     for line in sys.stdin:
         number = int(line)
+        # What is imported, much of it for the first file of its kind, need not be
+        # looked through for every file.
+        if len(sys.modules) > imported:
+            gc.collect()
+            gc.freeze()
+            imported = len(sys.modules)
         # The limit is for reading; making the damage may take what it needs.
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY,) * 2)
         case = make_case(options.seed, number, options.seeds)

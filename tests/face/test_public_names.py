@@ -18,8 +18,14 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 UNREAD = """
 [[tool.mypy.overrides]]
-module = ["torch.*", "matplotlib.*", "rich.*", "sympy.*"]
+module = [
+  "PIL.*", "google.*", "matplotlib.*", "ml_dtypes.*", "numba.*", "onnx.*", "rich.*",
+  "sympy.*", "torch.*",
+]
 follow_imports = "skip"
+[[tool.mypy.overrides]]
+module = ["isotau.*"]
+ignore_errors = true
 """
 FAR = 3
 """Folders down from `isotau` from which no example imports."""
@@ -103,8 +109,9 @@ def test_type_checkers_see_every_name(tmp_path):
     script, config = tmp_path / "names.py", tmp_path / "pyproject.toml"
     script.write_text("\n".join([*lines, "isotau.no_such"]) + "\n")
     settings = (ROOT / "pyproject.toml").read_text()
-    # A kind of record or function is known without what torch's own sources say, which
-    # are half of all that there is to check; `make lint` reads them.
+    # A kind of record or function is known without what other libraries' sources
+    # say, and without what functions do inside, which mypy leaves unread where it is to
+    # ignore errors; `make lint` reads both.
     config.write_text(settings.replace("$MYPY_CONFIG_FILE_DIR", str(ROOT)) + UNREAD)
     command = [sys.executable, "-m", "mypy", "--config-file", str(config)]
     done = subprocess.run(

@@ -88,14 +88,14 @@ def fit_exponential(
     # (T12); the level is the term beside the decay.
     decay, level = exponentials(tau, times), np.ones((1, times.size))
     heavy = weights.astype(np.float64)
-    free = fit_shapes(y, heavy, Shapes(tau, decay, level))
     if offset == "free":
-        return free
+        return fit_shapes(y, heavy, Shapes(tau, decay, level))
     flat = fit_shapes(y, heavy, Shapes(tau, decay, level[:0]))
     # A B that is not fitted is 0, not missing; unless there is no fit at all.
     flat = flat._replace(offset=np.where(np.isnan(flat.tau), np.nan, 0.0))
     if offset == "none":
         return flat
+    free = fit_shapes(y, heavy, Shapes(tau, decay, level))
     below = free.offset < 0
     return NeuronFits(
         *(np.where(below, *pair) for pair in zip(flat, free, strict=True))
