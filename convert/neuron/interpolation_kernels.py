@@ -17,13 +17,14 @@ def interpolate(x, start, density, values, out):
     """Fill out with the table's values at x; NaN where x is."""
     last = values.shape[0] - 1
     for k in range(x.shape[0]):
+        # Choices of numbers, no branches: places in turn lie on either side of any.
         place = (x[k] - start) * density
-        # NaN is neither: it stays in the sum below, and the index within the table.
-        if place < 0.0:
-            place = 0.0
-        elif place > last:
-            place = float(last)
-        below = min(int(place), last - 1) if place == place else 0
+        place = 0.0 if place < 0.0 else place
+        place = float(last) if place > last else place
+        # NaN stays in the sum below, and the index within the table.
+        within = place if place == place else 0.0
+        below = np.int64(within)
+        below = below if below < last - 1 else last - 1
         low = values[below]
         out[k] = low + (place - below) * (values[below + 1] - low)
 

@@ -18,6 +18,13 @@ BIN_WIDTH = 0.05
 doi:10.1038/s41593-020-00753-w."""
 LAGS = 14
 """Such bins that autocorrelations reach, from the same source."""
+MOST_BYTES = 1 << 17
+"""Of packed spikes that are counted at a time."""
+PAIRS, FOURS, EIGHTS, BYTES = (
+    *(np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)),
+    *(np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)),
+)
+"""The lower half of every two, four and eight bits of a word; bit 0 of every byte."""
 
 
 @short_repr
@@ -114,14 +121,25 @@ def select(spikes: Spikes, trials: slice) -> Spikes:
 
 def mean_rate(spikes: Spikes) -> float:
     """Return the mean firing rate over neurons and trials, in Hz."""
-    # Step by step: counting turns every byte into eight.
-    held = np.zeros(256, dtype=np.int64)
-    for bits in spikes.bits:
-        held += np.bincount(bits.ravel(), minlength=256)
-    events = int(
-        held @ np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], 1).sum(1)
+    # Some steps at a time: what they are copied to stays in the cache.
+    together = max(1, MOST_BYTES // max(1, spikes.bits[0].size))
+    events = sum(
+        _set_bits(np.ascontiguousarray(spikes.bits[k : k + together]).reshape(-1))
+        for k in range(0, spikes.steps, together)
     )
     return events / (spikes.n * spikes.batch * spikes.steps * spikes.dt)
+
+
+def _set_bits(packed: UInt8[np.ndarray, " bytes"]) -> int:
+    """Return how many bits are set."""
+    whole = packed.size // 8 * 8
+    words = packed[:whole].view(np.uint64)
+    # Of pairs, fours and eights of bits in their place; the product adds eight bytes.
+    words = words - ((words >> np.uint64(1)) & PAIRS)
+    words = (words & FOURS) + ((words >> np.uint64(2)) & FOURS)
+    words = (words + (words >> np.uint64(4))) & EIGHTS
+    rest = int(np.unpackbits(packed[whole:]).sum())
+    return int(((words * BYTES) >> np.uint64(56)).sum()) + rest
 
 
 @short_repr

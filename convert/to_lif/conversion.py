@@ -36,6 +36,8 @@ class Candidate:
         accuracy: fraction of trials right, with the gain.
         accuracy_ungained: fraction right with the gain at 1, as published.
         error: mean squared difference to the target where it counts, with the gain.
+        trials: on how many trials these figures stand; fewer than there are for one
+            that was given up early.
     """
 
     inverse_lambda: float
@@ -47,6 +49,7 @@ class Candidate:
     accuracy: float = 0.0
     accuracy_ungained: float = 0.0
     error: float = np.inf
+    trials: int = 0
 
 
 @short_repr
@@ -75,9 +78,12 @@ class Conversion:
     residual: tuple[float, ...] = ()
 
 
-def merit(candidate: Candidate) -> tuple[float, float]:
-    """Return what candidates are ordered by: accuracy, then the smaller error."""
-    return candidate.accuracy, -candidate.error
+def merit(candidate: Candidate) -> tuple[int, float, float]:
+    """Return what candidates are ordered by: accuracy, then the smaller error.
+
+    Those that were given up early come last: their figures flatter by fewer trials.
+    """
+    return candidate.trials, candidate.accuracy, -candidate.error
 
 
 def answer_amplitude(

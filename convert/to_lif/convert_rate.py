@@ -14,7 +14,8 @@ from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_lif.calibrate import Calibration, calibrate
 from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.conversion import METHODS, Candidate, Conversion, merit
-from isotau.convert.to_lif.search_lambda import judge, search_lambda
+from isotau.convert.to_lif.race_candidates import judge
+from isotau.convert.to_lif.search_lambda import search_lambda
 from isotau.convert.to_lif.teacher import CalibrateConfig
 
 FITTED = 2 / 3

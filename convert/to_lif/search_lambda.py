@@ -2,27 +2,22 @@
 
 A unit's rate r is stood for by λ times the firing rate of a neuron; so recurrent and
 output weights are scaled by λ, input weights and τ are kept (Kim, Li & Sejnowski 2019,
-doi:10.1073/pnas.1905926116). The search has an analytic start; then candidates run in
+doi:10.1073/pnas.1905926116). The search has an analytic start; then candidates race in
 batches, with noise in common.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.neuron.activation import activate
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.spikes import Spikes, select
 from isotau.convert.records.trials import Score, Trials, refine
-from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_lif.analytic_lambda import (
     analytic_inverse_lambda,
     candidate_constants,
@@ -33,9 +28,9 @@ from isotau.convert.to_lif.change_variables import tanh_to_sigmoid
 from isotau.convert.to_lif.conversion import (
     Candidate,
     Conversion,
-    answer_amplitude,
     merit,
 )
+from isotau.convert.to_lif.race_candidates import Attempt, Racecourse
 
 
 def rate_to_lif(
@@ -141,7 +136,8 @@ def search_lambda(
     the states visited (for other activations than sigmoid and lif the neuron's own
     constants, unit and offset are fitted as well). Further batches divide the interval
     around the best, the first of them with every drive. Every candidate has the same
-    trials and the same noise. The best has the highest accuracy, and among equals the
+    trials and the same noise, and leaves out what remains of them once it is far behind
+    (`race_candidates`). The best has the highest accuracy, and among equals the
     smallest output error. Report its accuracy on other trials: the choice was made on
     these.
 
@@ -172,56 +168,50 @@ def search_lambda(
     else:
         constants, values = _start(rate, trials, constants, seed)
     fine = refine(trials, constants.dt)
-    bench = _Bench(rate, fine, score, seed, match_output, lag, constants, progress)
-    candidates = bench.attempt([(float(value), 0.0) for value in values])
+
+    def network(candidate: Candidate) -> LIFNetwork:
+        return rate_to_lif(
+            rate,
+            inverse_lambda=candidate.inverse_lambda,
+            output_gain=candidate.output_gain,
+            drive=candidate.drive,
+            lag=lag,
+            # a burn-in leads to a start of its own
+            from_x0=constants.burn_in == 0,
+            constants=constants,
+        )
+
+    course = Racecourse(
+        network, fine, score, seed, constants.burn_in_steps, match_output, progress
+    )
+
+    def blank(value: float, drive: float) -> Candidate:
+        return Candidate(inverse_lambda=value, drive=drive, unit=constants.unit)
+
+    attempts = course.race([blank(float(value), 0.0) for value in values])
     for turn in range(1 if grid is not None else REFINEMENTS):
-        levels = np.unique([c.inverse_lambda for c in candidates])
-        best = max(candidates, key=merit)
+        best = max(attempts, key=_merit)
+        middle = best.candidate.inverse_lambda
+        levels = np.unique([a.candidate.inverse_lambda for a in attempts])
         # drives matter little beside λ: they are tried once it is nearly known
-        extra = drives if turn == 0 else (best.drive,)
-        pairs = [(v, d) for v in _around(best.inverse_lambda, levels) for d in extra]
-        old = {(c.inverse_lambda, c.drive) for c in candidates}
-        candidates += bench.attempt([pair for pair in pairs if pair not in old])
-    best = max(candidates, key=merit)
+        extra = drives if turn == 0 else (best.candidate.drive,)
+        pairs = [(v, d) for v in _around(middle, levels) for d in extra]
+        old = {(a.candidate.inverse_lambda, a.candidate.drive) for a in attempts}
+        new = [blank(*pair) for pair in pairs if pair not in old]
+        attempts += course.race(new, best)
+    chosen = max(attempts, key=_merit).candidate
     return Conversion(
-        network=bench.network(best),
+        network=network(chosen),
         rate=rate,
         constants=constants,
         method="scale",
-        chosen=best,
-        candidates=tuple(candidates),
+        chosen=chosen,
+        candidates=tuple(attempt.candidate for attempt in attempts),
     )
 
 
-def judge(
-    raw: Float64[np.ndarray, "steps batch n_out"],
-    b_out: Float64[np.ndarray, " n_out"],
-    trials: Trials,
-    score: Score,
-    candidate: Candidate,
-    *,
-    match_output: bool,
-) -> Candidate:
-    """Return the candidate with its figures for outputs raw + b_out.
-
-    Args:
-        raw: outputs before gain and constant part.
-        b_out: constant part.
-        trials: what the network was shown, at the outputs' dt.
-        score: the task's rule.
-        candidate: its figures are replaced.
-        match_output: whether a gain is fitted.
-    """
-    gain = _gain(raw, trials, b_out) if match_output else 1.0
-    outputs = gain * raw + b_out
-    return dataclasses.replace(
-        candidate,
-        output_gain=gain,
-        amplitude=answer_amplitude(raw + b_out, trials),
-        accuracy=float(score(outputs, trials).mean()),
-        accuracy_ungained=float(score(raw + b_out, trials).mean()),
-        error=float(((outputs - trials.targets)[trials.mask] ** 2).mean()),
-    )
+def _merit(attempt: Attempt) -> tuple[int, float, float]:
+    return merit(attempt.candidate)
 
 
 def _start(
@@ -239,65 +229,6 @@ def _start(
     return constants, match.inverse_lambda * SPREAD
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bench:
-    """The trials, in the neurons' steps, on which candidates run, many in one batch."""
-
-    rate: RateRNN
-    trials: Trials
-    score: Score
-    seed: int
-    match_output: bool
-    lag: float
-    constants: LIFConstants
-    progress: Progress
-
-    def network(self, candidate: Candidate) -> LIFNetwork:
-        """Return a candidate's network."""
-        return rate_to_lif(
-            self.rate,
-            inverse_lambda=candidate.inverse_lambda,
-            output_gain=candidate.output_gain,
-            drive=candidate.drive,
-            lag=self.lag,
-            # a burn-in leads to a start of its own
-            from_x0=self.constants.burn_in == 0,
-            constants=self.constants,
-        )
-
-    def attempt(self, pairs: Sequence[tuple[float, float]]) -> list[Candidate]:
-        """Return what came of pairs of 1/λ and drive, run in one batch."""
-        if not pairs:
-            return []
-        # the network of λ = 1 Hz⁻¹: `scalings` multiply its recurrent weights
-        blank = Candidate(inverse_lambda=1.0, unit=self.constants.unit)
-        spikes = simulate_lif(
-            self.network(blank),
-            self.trials.inputs,
-            seed=self.seed,
-            burn_in=self.constants.burn_in_steps,
-            scalings=[(1.0 / value, drive) for value, drive in pairs],
-            progress=self.progress,
-        ).spikes
-        batch = self.trials.batch
-        return [
-            self._judge(
-                dataclasses.replace(blank, inverse_lambda=value, drive=drive),
-                select(spikes, slice(k * batch, (k + 1) * batch)),
-            )
-            for k, (value, drive) in enumerate(pairs)
-        ]
-
-    def _judge(self, candidate: Candidate, spikes: Spikes) -> Candidate:
-        network = self.network(candidate)
-        raw = network_outputs(network, spikes, biased=False)
-        # With a constant output, as after a change from tanh, a gain would shift it.
-        free = self.match_output and not np.abs(network.b_out).max() > 0.5
-        return judge(
-            raw, network.b_out, self.trials, self.score, candidate, match_output=free
-        )
-
-
 def _around(best: float, levels: np.ndarray) -> list[float]:
     """Return `best` and the middles between it and its neighbours."""
     below, above = levels[levels < best], levels[levels > best]
@@ -305,17 +236,3 @@ def _around(best: float, levels: np.ndarray) -> list[float]:
     near += [float(below[-1] + best) / 2] if below.size else []
     near += [float(above[0] + best) / 2] if above.size else []
     return sorted(near)
-
-
-def _gain(
-    raw: Float64[np.ndarray, "steps batch n_out"],
-    trials: Trials,
-    b_out: Float64[np.ndarray, " n_out"],
-) -> float:
-    """Return the factor g > 0 with g·raw + b_out nearest the target, or 1."""
-    targets = (trials.targets - b_out)[trials.mask]
-    outputs = raw[trials.mask]
-    power = float((outputs**2).sum())
-    gain = float((outputs * targets).sum()) / power if power > 0 else 1.0  # (C7)
-    # a gain of the wrong sign would answer the opposite
-    return gain if gain > 0 else 1.0

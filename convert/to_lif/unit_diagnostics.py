@@ -15,11 +15,12 @@ import os
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
+from scipy.sparse import csr_array
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.files import write_table
@@ -96,21 +97,45 @@ def bin_units(
     binned = np.zeros((4, bins, spikes.batch, net.n))
     keep = 1 - decay_fraction(net.tau_syn, net.dt)
     leak, groups = net.v_leak - net.v_th, _curves(net)
-    z, w_rec = np.zeros((spikes.batch, net.n)), transposed(net.w_rec)
-    i = z + net.i0
-    for t in progress(range(bins * per_bin), "drives from spikes"):
-        fired, drives, rates, phi = binned[:, t // per_bin]
-        i += inputs[t] @ net.w_in.T + z @ w_rec  # (L1)
-        drive = i + leak
-        z = unpack(spikes.bits[t], net.n).astype(np.float64)
-        fired += z / net.dt
-        drives += drive
-        # (C27): taken at every step, as curve and activation bend within a bin
-        for neurons, fi in groups:
-            rates[:, neurons] += evaluate(fi, drive[:, neurons])
-        phi += activate((drive - offset) / unit, rate.activation, rate.ceiling)
-        i *= keep  # (L3)
+    w_rec, z = transposed(net.w_rec), np.zeros((spikes.batch, net.n))
+    i, arriving = z + net.i0, z
+    for k in progress(range(bins), "drives from spikes"):
+        fired, drives, rates, phi = binned[:, k]
+        steps = slice(k * per_bin, (k + 1) * per_bin)
+        raster = unpack(spikes.bits[steps], net.n)
+        fired += raster.sum(axis=0) / net.dt
+        sent = _send(raster, w_rec)
+        for t, x in enumerate(inputs[steps]):
+            i += x @ net.w_in.T + arriving  # (L1)
+            arriving = sent[t]
+            drive = i + leak
+            drives += drive
+            # (C27): taken at every step, as curve and activation bend within a bin
+            for neurons, fi in groups:
+                rates[:, neurons] += evaluate(fi, drive[:, neurons])
+            phi += activate((drive - offset) / unit, rate.activation, rate.ceiling)
+            i *= keep  # (L3)
     return BinnedUnits(*(binned / per_bin))
+
+
+def _send(
+    raster: Bool[np.ndarray, "steps batch n"], w_rec: Any
+) -> Float64[np.ndarray, "steps batch n"]:
+    """Return what the spikes of each step send, W_rec being pre × post."""
+    steps, batch, n = raster.shape
+    # Few neurons spike: a product of whole matrices would mostly add zeros.
+    counts = raster.reshape(-1, n).sum(axis=1)
+    spikes = csr_array(
+        (
+            np.ones(counts.sum()),
+            np.nonzero(raster.reshape(-1, n))[1],
+            np.concatenate([[0], np.cumsum(counts)]),
+        ),
+        shape=(steps * batch, n),
+    )
+    sent = spikes @ w_rec
+    whole: np.ndarray = sent if isinstance(sent, np.ndarray) else sent.toarray()
+    return whole.reshape(raster.shape)
 
 
 def bin_rates(

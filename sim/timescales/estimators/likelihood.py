@@ -29,10 +29,11 @@ the degrees of freedom after Satterthwaite 1946, doi:10.2307/3002019).
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int64
 
 from isotau.sim.timescales.estimators.likelihood_grid import (
     RHOS,
@@ -48,8 +49,10 @@ SPREAD = 0.7
 """SD of log d about the Poisson value, where d is free."""
 ODDS = np.log([0.9, 0.1])
 """Log prior of Poisson and of other noise."""
-MOST_TERMS = 1 << 22
-"""Neurons × τ × g × bins that are worked on at once: about 100 MB."""
+MOST_TERMS = 1 << 17
+"""Neurons × ρ × bins that are worked on at once: what they fill stays in the cache."""
+FACTORS = 32
+"""Of 1 + g λ in one product: each is below 10^9."""
 REFINED = np.linspace(-1, 1, 5)
 """Where the peak over log g is looked for again, in steps; twice."""
 STEP = 1e-3
@@ -93,8 +96,8 @@ def evaluate(grids: tuple[Grid, ...], moments: TrialMoments) -> ProfileFit:
     All moments must be finite and every neuron must vary.
     """
     chunks = []
-    taus, _, bins = grids[0].values.shape
-    size = max(1, MOST_TERMS // (taus * REFINED.size * bins))
+    _, rhos, bins = grids[0].values.shape
+    size = max(1, MOST_TERMS // (rhos * bins))
     for k in range(0, moments.trials.size, size):
         part = TrialMoments(*(field[k : k + size] for field in moments))
         fits = [_fit_grid(grid, part, len(grids)) for grid in grids]
@@ -115,84 +118,84 @@ def _highest(fits: list[ProfileFit]) -> ProfileFit:
 
 def _fit_grid(grid: Grid, moments: TrialMoments, choices: int) -> ProfileFit:
     """Return the profile likelihood of some neurons for one c of several."""
-    n, (taus, _, bins) = moments.trials.size, grid.values.shape
-    r, g = np.empty((2, n, taus), dtype=np.intp)
-    power, noise = np.empty((n, taus, bins)), np.empty(n)
+    n, taus = moments.trials.size, grid.taus.size
+    neuron = np.arange(n)
+    r = np.empty((taus, n), dtype=np.intp)
+    profile, gain, information, white = np.empty((4, taus, n))
+    free, noise = np.empty((taus, n), dtype=bool), np.empty(n)
     along = _power(grid, moments.covariance)
     # One τ at a time: what all of them would fill is read from no cache.
     for t, (variances, values) in enumerate(zip(along, grid.values, strict=True)):
         scaled = 1 + grid.gains[:, None] * values[:, None]
         total, _ = _log_likelihood(
-            (variances @ (1 / scaled).transpose(0, 2, 1)).transpose(1, 0, 2),
-            np.log(scaled).sum(axis=-1),
+            (1 / scaled) @ variances,
+            np.log(scaled).sum(axis=-1)[..., None],
             grid,
             moments,
             choices,
         )
-        total += RHO_PRIOR[:, None]
+        total += RHO_PRIOR[:, None, None]
         # At each τ the best ρ, and there the best g between the grid's.
-        flat = total.reshape(n, -1).argmax(axis=1)
-        r[:, t], g[:, t] = np.unravel_index(flat, total.shape[1:])
-        power[:, t] = variances[r[:, t], np.arange(n)]
-        noise = total[:, 0, 0]  # without any g, whatever τ
-    values = grid.values[np.arange(taus), r]
-    profile, gain, information = _refine(grid, moments, choices, power, values, g)
-    profile = profile + RHO_PRIOR[r]
+        flat = total.reshape(-1, n).argmax(axis=0)
+        r[t], g = np.unravel_index(flat, total.shape[:2])
+        noise = total[0, 0]  # without any g, whatever τ
+        power, value = variances[r[t], :, neuron].T, values[r[t]].T
+        peak = _refine(grid, moments, choices, power, value, g)
+        profile[t] = peak.height + RHO_PRIOR[r[t]]
+        gain[t], information[t], white[t], free[t] = peak[1:]
     # g = 0 is noise at any τ; with R_τ left out, drift is what remains.
     drift, _ = _log_likelihood(*_drift(grid, moments), grid, moments, choices)
     prior = np.log1p(-np.exp(RHO_PRIOR[0]))
-    # d at the peak, and whether it was free there.
-    t, neuron = profile.argmax(axis=1), np.arange(n)
-    r_peak, gain_peak = r[neuron, t], gain[neuron, t]
-    scaled = 1 + gain_peak[:, None] * grid.values[t, r_peak]
-    white = (power[neuron, t] / scaled).mean(axis=1)
-    sums = white[:, None] * bins, np.log(scaled).sum(axis=1)[:, None]
-    _, free = _log_likelihood(*sums, grid, moments, choices)
+    top = profile.argmax(axis=0), neuron
     return ProfileFit(
-        profile=profile,
-        adjusted=profile - 0.5 * np.log(information),  # (T28)
-        null=np.maximum(noise, drift.max(axis=1) + prior),
-        tau=grid.taus[t],
-        rho=RHOS[r_peak],
-        gain=gain_peak,
-        white=np.where(free[:, 0], white, moments.shot),
+        profile=profile.T,
+        adjusted=(profile - 0.5 * np.log(information)).T,  # (T28)
+        null=np.maximum(noise, drift.max(axis=0) + prior),
+        tau=grid.taus[top[0]],
+        rho=RHOS[r[top]],
+        gain=gain[top],
+        white=np.where(free[top], white[top], moments.shot),
         regularity=np.full(n, grid.regularity),
-        free=free[:, 0].astype(np.float64),
+        free=free[top].astype(np.float64),
     )
 
 
 def _power(
     grid: Grid, covariance: Float64[np.ndarray, "n bins bins"]
-) -> Iterator[Float64[np.ndarray, "rhos n bins"]]:
+) -> Iterator[Float64[np.ndarray, "rhos bins n"]]:
     """Yield for each τ the neurons' variance along each eigenvector: (Vᵀ C V)_bb."""
     n, (_, rhos, bins) = len(covariance), grid.values.shape
-    even, odd = (_packed(half) for half in halves(covariance))
+    even, odd = (_packed(half).T for half in halves(covariance))
     half = grid.even.shape[-1]
     for even_vectors, odd_vectors in zip(grid.even, grid.odd, strict=True):
-        power = np.empty((rhos, n, bins))
+        power = np.empty((rhos, bins, n))
         # vᵀCv is linear in C: all neurons and vectors are one product of matrices.
         columns = even_vectors.transpose(1, 0, 2).reshape(half, -1)
-        along = even @ _pairs(columns)
-        power[..., :half] = along.reshape(n, rhos, half).transpose(1, 0, 2)
-        power[..., half:] = odd @ _pairs(odd_vectors)  # of any ρ
+        power[:, :half] = (_pairs(columns).T @ even).reshape(rhos, half, n)
+        power[:, half:] = _pairs(odd_vectors).T @ odd  # of any ρ
         yield power
 
 
 def _packed(matrices: Float64[np.ndarray, "n size size"]) -> np.ndarray:
     """Return the upper triangles of symmetric matrices, doubled off the diagonal."""
-    size = matrices.shape[-1]
-    row, column = np.triu_indices(size)
+    row, column = _triangle(matrices.shape[-1])
     return matrices[:, row, column] * np.where(row == column, 1.0, 2.0)
 
 
 def _pairs(vectors: Float64[np.ndarray, "size many"]) -> np.ndarray:
     """Return v_i v_j of columns, in the order of `_packed`."""
-    row, column = np.triu_indices(len(vectors))
+    row, column = _triangle(len(vectors))
     return vectors.take(row, axis=0) * vectors.take(column, axis=0)
 
 
+@lru_cache(maxsize=8)
+def _triangle(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of the upper triangle."""
+    return np.triu_indices(size)
+
+
 def _drift(grid: Grid, moments: TrialMoments) -> tuple[np.ndarray, np.ndarray]:
-    """Return the squares and log determinants of noise and drift alone, n × g."""
+    """Return the squares and log determinants of noise and drift alone, g × n."""
     bins = moments.covariance.shape[-1]
     noise = noise_matrix(grid.regularity, bins)
     inverse = np.linalg.inv(noise)
@@ -201,54 +204,75 @@ def _drift(grid: Grid, moments: TrialMoments) -> tuple[np.ndarray, np.ndarray]:
     trace = np.einsum("nbc,cb->n", moments.covariance, inverse)
     part = np.einsum("nbc,b,c->n", moments.covariance, along, along)
     # (T27), Sherman–Morrison: (N + g 11ᵀ)⁻¹ = N⁻¹ − g N⁻¹11ᵀN⁻¹ / (1 + g 1ᵀN⁻¹1).
-    shrinkage = grid.gains / (1 + grid.gains * size)
-    return trace[:, None] - part[:, None] * shrinkage, np.log1p(grid.gains * size)
+    gains = grid.gains[:, None]
+    return trace - part * (gains / (1 + gains * size)), np.log1p(gains * size)
+
+
+class _GainPeak(NamedTuple):
+    """Where the likelihood is highest over g, of each neuron at one τ and ρ."""
+
+    height: Float64[np.ndarray, " n"]
+    gain: Float64[np.ndarray, " n"]
+    information: Float64[np.ndarray, " n"]
+    """On log g."""
+    white: Float64[np.ndarray, " n"]
+    """d, if it is free."""
+    free: Bool[np.ndarray, " n"]
 
 
 def _refine(
     grid: Grid,
     moments: TrialMoments,
     choices: int,
-    power: np.ndarray,
-    values: np.ndarray,
-    g: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the peak over g at each τ, g there, and the information on log g.
+    power: Float64[np.ndarray, "bins n"],
+    values: Float64[np.ndarray, "bins n"],
+    g: Int64[np.ndarray, " n"],
+) -> _GainPeak:
+    """Return the peak over g at one τ, searched for from the grid's best g on.
 
-    The search goes on from the grid's best g. `power` and `values` are n × τ × bin.
     g = 0 stays: it is not on the log scale.
     """
-    step = np.log(grid.gains[2] / grid.gains[1])
+    bins, step = len(power), np.log(grid.gains[2] / grid.gains[1])
     centre = np.log(grid.gains[np.maximum(g, 1)])
     for _ in range(2):
-        around = centre[..., None] + step * REFINED
-        scaled = 1 + np.exp(around)[..., None] * values[..., None, :]
-        total, free = _log_likelihood(
-            (power[..., None, :] / scaled).sum(axis=-1),
-            np.log(scaled).sum(axis=-1),
-            grid,
-            moments,
-            choices,
-        )
-        best = total.argmax(axis=-1)[..., None]
-        centre = np.take_along_axis(around, best, -1)[..., 0]
+        around = centre + step * REFINED[:, None]
+        scaled = np.exp(around) * values[:, None]
+        scaled += 1
+        logs = _log_product(scaled)
+        squares = np.divide(power[:, None], scaled, out=scaled).sum(axis=0)
+        total, free = _log_likelihood(squares, logs, grid, moments, choices)
+        best = total.argmax(axis=0)[None]
+        centre = np.take_along_axis(around, best, 0)[0]
         step *= REFINED[1] - REFINED[0]
     gain = np.where(g > 0, np.exp(centre), 0.0)
-    share = 1 - 1 / (1 + gain[..., None] * values)
-    information = (share**2).sum(axis=-1)
+    scaled = 1 + gain * values
+    white = (power / scaled).mean(axis=0)  # (T24)
+    share = 1 - 1 / scaled
+    information = (share**2).sum(axis=0)
+    free = np.take_along_axis(free, best, 0)[0]
     # What is known of g beyond d, where d is free.
-    information -= np.take_along_axis(free, best, -1)[..., 0] * (
-        share.sum(axis=-1) ** 2 / share.shape[-1]
-    )
-    information *= 0.5 * (moments.trials[:, None] - 1)
+    information -= free * (share.sum(axis=0) ** 2 / bins)
+    information *= 0.5 * (moments.trials - 1)
     span = np.log(grid.gains[-1] / grid.gains[1])
     # The grid's own: a number anywhere on it has the variance span²/12.
-    return total.max(axis=-1), gain, information + 12 / span**2
+    information += 12 / span**2
+    return _GainPeak(total.max(axis=0), gain, information, white, free)
+
+
+def _log_product(
+    factors: Float64[np.ndarray, "factors points n"],
+) -> Float64[np.ndarray, "points n"]:
+    """Return the logarithm of products over the first axis."""
+    # Fewer logarithms; products of so many factors stay below the largest float.
+    total = np.zeros(factors.shape[1:])
+    for k in range(0, len(factors), FACTORS):
+        total += np.log(factors[k : k + FACTORS].prod(axis=0))
+    return total
 
 
 def _log_likelihood(
-    squares: np.ndarray,
-    logs: np.ndarray,
+    squares: Float64[np.ndarray, "*many n"],
+    logs: Float64[np.ndarray, "*many n"],
     grid: Grid,
     moments: TrialMoments,
     choices: int,
@@ -256,8 +280,8 @@ def _log_likelihood(
     """Return the log likelihood, and whether it is that of a free d.
 
     Args:
-        squares: tr(C (N + g M)⁻¹), neurons first.
-        logs: log |1 + g λ|, of the same shape or without neurons.
+        squares: tr(C (N + g M)⁻¹), neurons last.
+        logs: log |1 + g λ|, of the same shape or of one neuron for all.
         grid: gives c and |N_c|.
         moments: of the neurons.
         choices: of c, among which the prior is spread.
@@ -265,33 +289,35 @@ def _log_likelihood(
     Terms that are the same for all parameters are left out.
     """
     bins = moments.covariance.shape[-1]
-    shape = (-1, *(1,) * (squares.ndim - 1))
-    half = (0.5 * (moments.trials - 1)).reshape(shape)
-    shot = moments.shot.reshape(shape)
-    logs = logs + grid.log_det
-    shot = np.log(shot)
-    log_white = np.log(squares)
-    log_white -= np.log(bins)  # (T24)
-    # (T23) at that d
-    free = bins * log_white
-    free += logs + bins
-    free *= -half
-    free -= np.log(choices)
+    half = 0.5 * (moments.trials - 1)
+    determinant = half * (logs + grid.log_det)
+    # As few passes as there can be: they take most of the time of an estimate.
     if np.isnan(moments.shot).all():
+        # (T23) at the d of (T24)
+        free = np.log(squares)
+        free *= -half * bins
+        free += half * bins * (np.log(bins) - 1) - np.log(choices)
+        free -= determinant
         return free, np.ones_like(free, dtype=bool)
-    # (T25). Laplace: log d is known to SD √(1/(half · bins)) given all else.
-    free += ODDS[1] - 0.5 * np.log(half * bins * SPREAD**2)
-    log_white -= shot
-    log_white *= log_white
-    log_white *= 0.5 / SPREAD**2
-    free -= log_white
+    # (T25), y = log d less its Poisson value. Laplace: log d is known to SD
+    # √(1/(half · bins)) given all else.
+    shot = np.log(moments.shot)
+    y = np.log(squares)
+    y -= np.log(bins) + shot
+    level = ODDS[1] - np.log(choices) - 0.5 * np.log(half * bins * SPREAD**2)
+    free = y * (0.5 / SPREAD**2)
+    free += half * bins
+    free *= y
+    np.subtract(level - half * bins * (shot + 1), free, out=free)
     if grid.regularity:
+        free -= determinant
         return free, np.ones_like(free, dtype=bool)
-    poisson = squares * (-half / np.exp(shot))
-    poisson -= half * logs
+    poisson = np.multiply(squares, -half / moments.shot, out=y)
     poisson += ODDS[0] - half * bins * shot
     wins = free >= poisson
-    return np.maximum(poisson, free, out=poisson), wins
+    np.maximum(poisson, free, out=poisson)
+    poisson -= determinant
+    return poisson, wins
 
 
 class Inflation(NamedTuple):
@@ -335,11 +361,11 @@ def inflation(
     centred = values - values.mean(axis=1, keepdims=True)
     weighted = inverse @ centred
     # (T33): the mean that was taken away takes a share of the variance with it.
-    expected = [np.sum(inverse * slope) * (trials - 1) / trials for slope in slopes]
-    squares = [np.sum(weighted * (slope @ weighted), axis=0) for slope in slopes]
-    scores = 0.5 * (np.array(squares) - np.array(expected)[:, None])
+    expected = (slopes * inverse).sum(axis=(1, 2)) * ((trials - 1) / trials)
+    squares = ((slopes @ weighted) * weighted).sum(axis=1)
+    scores = 0.5 * (squares - expected[:, None])
     # (T34)
-    whitened = inverse @ np.array(slopes)
+    whitened = inverse @ slopes
     count = len(slopes)
     # tr(AB) = Σ A_ij B_ji: of all pairs, one product.
     rows = whitened.reshape(count, -1)
@@ -363,22 +389,27 @@ def inflation(
 
 def _slopes(
     kind: str, bin_width: float, bins: int, at: Point
-) -> tuple[list[np.ndarray], np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return dS/dp for log τ, log g, and log d and ρ where free; and S⁻¹."""
-
-    def shared(log_tau: float, rho: float) -> np.ndarray:
-        return (1 - rho) * correlation_matrix(
-            kind, np.exp(log_tau), bin_width, bins
-        ) + rho
-
-    x = np.log(at.tau)
-    mixed = shared(x, at.rho)
+    correlation, change = _correlation_slope(kind, float(at.tau), bin_width, bins)
+    mixed = (1 - at.rho) * correlation + at.rho
     scale = at.white * at.gain
     covariance = at.white * noise_matrix(at.regularity, bins) + scale * mixed
-    up, down = shared(x + STEP, at.rho), shared(x - STEP, at.rho)
-    slopes = [scale * (up - down) / (2 * STEP), scale * mixed]
+    slopes = [scale * (1 - at.rho) * change, scale * mixed]
     if at.free:
         slopes.append(covariance)
     if at.rho > 0:
-        slopes.append(scale * (1.0 - correlation_matrix(kind, at.tau, bin_width, bins)))
-    return slopes, np.linalg.inv(covariance)
+        slopes.append(scale * (1.0 - correlation))
+    return np.array(slopes), np.linalg.inv(covariance)
+
+
+@lru_cache(maxsize=64)
+def _correlation_slope(
+    kind: str, tau: float, bin_width: float, bins: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return R_τ and its derivative by log τ; neurons share the grid's τ."""
+    up, down = (
+        correlation_matrix(kind, tau * factor, bin_width, bins)
+        for factor in (np.exp(STEP), np.exp(-STEP))
+    )
+    return correlation_matrix(kind, tau, bin_width, bins), (up - down) / (2 * STEP)

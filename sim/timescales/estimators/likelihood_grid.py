@@ -166,6 +166,7 @@ def _relative(
     return values, inverse.T @ vectors
 
 
+@lru_cache(maxsize=8)
 def noise_matrix(c: float, bins: int) -> Float64[np.ndarray, "bins bins"]:
     """Return N_c: 1 on the diagonal, −c beside it."""
     # (T22)

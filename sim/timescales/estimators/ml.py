@@ -38,7 +38,7 @@ RATIO = 1.14
 FINE = 32
 """Points per step of the grid after interpolation."""
 MIN_TRIALS = 3
-GROUP = 192
+GROUP = 384
 """Neurons between two reports of progress."""
 MAX_BINS = 400
 RHYTHM = 2.0
@@ -245,12 +245,16 @@ def usable(data: Series, min_spikes: int) -> np.ndarray:
         spikes = np.einsum("ibn,bn->n", data.values, data.recorded)
         # A neuron without a spike has no mean count for d.
         enough &= spikes >= max(min_spikes, 1)
-    for k in np.flatnonzero(enough).tolist():
-        values = series.of_neuron(data, k)
-        spread = values.std(axis=1).max()
-        # Relative to a signal's size less is rounding.
-        enough[k] = spread > 1e-12 * max(1.0, np.abs(values).max())
-    return enough
+    recorded, trials = data.recorded, np.maximum(data.recorded.sum(axis=0), 1)
+    centred = (
+        data.values - np.where(recorded, data.values, 0).sum(axis=1)[:, None] / trials
+    )
+    centred[:, ~recorded] = 0
+    spread = np.sqrt(np.einsum("ibn,ibn->in", centred, centred) / trials).max(axis=0)
+    largest = np.abs(data.values).max(axis=(0, 1), where=recorded, initial=1.0)
+    # Relative to a signal's size less is rounding.
+    usable: np.ndarray = enough & (spread > 1e-12 * largest)
+    return usable
 
 
 def _moments(data: Series, rows: list[int]) -> TrialMoments:

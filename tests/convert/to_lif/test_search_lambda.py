@@ -9,8 +9,7 @@ from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.readout import read_out
-from isotau.convert.to_lif.conversion import Candidate
-from isotau.convert.to_lif.search_lambda import judge, rate_to_lif, search_lambda
+from isotau.convert.to_lif.search_lambda import rate_to_lif, search_lambda
 
 
 def trials(batch: int, seed: int = 0) -> Trials:
@@ -140,34 +139,6 @@ def test_matched_gain_is_the_least_squares_one(rate_net):
     assert plain.output_gain == 1.0
     assert matched.error <= plain.error
     assert plain.accuracy == matched.accuracy_ungained == plain.accuracy_ungained
-
-
-def test_judging_fits_the_gain_where_it_counts():
-    """Against numpy's own least squares over the steps of the mask."""
-    rng = np.random.default_rng(3)
-    shown = trials(4)
-    mask = rng.random((60, 4)) < 0.5
-    shown = dataclasses.replace(shown, mask=mask)
-    raw, b_out = rng.random((60, 4, 1)) * shown.targets + 0.1, np.array([0.05])
-    blank = Candidate(
-        inverse_lambda=30.0,
-        drive=0.0,
-        output_gain=1.0,
-        unit=1e-3,
-        amplitude=None,
-        accuracy=0.0,
-        accuracy_ungained=0.0,
-        error=np.inf,
-    )
-    judged = judge(raw, b_out, shown, score, blank, match_output=True)
-    a, b = raw[mask], (shown.targets - b_out)[mask]
-    (gain,), (left,), *_ = np.linalg.lstsq(a, b[:, 0], rcond=None)
-    assert judged.output_gain == pytest.approx(gain)
-    assert judged.error == pytest.approx(left / mask.sum())
-    plain = judge(raw, b_out, shown, score, blank, match_output=False)
-    assert plain.output_gain == 1.0 and plain.amplitude == judged.amplitude
-    upside_down = judge(-raw, b_out, shown, score, blank, match_output=True)
-    assert upside_down.output_gain == 1.0
 
 
 def test_a_constant_output_is_not_scaled(rate_net):

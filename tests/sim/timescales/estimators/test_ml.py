@@ -216,7 +216,7 @@ def test_progress_is_told():
         told.append((len(steps), what))
         return steps
 
-    counts = np.random.default_rng(0).poisson(1, (8, 9, 200))
+    counts = np.random.default_rng(0).poisson(1, (8, 9, 400))
     ml(Series(values=counts, bin_width=WIDTH), progress=track)
     assert told == [(2, "timescales")]
 
