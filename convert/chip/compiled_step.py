@@ -11,7 +11,7 @@ a row is one number per neuron:
 | u, v | the state, integers of the chip | int32 |
 | arriving | a, what connections hand over in this step, in units of 2^6 | int32 |
 | peak | v′, v before spikes and reset | int32 |
-| drive, bias, noise | what is added to v, integers of v | int32 |
+| drive, bias | what is added to v, integers of v | int32 |
 | keep_u, keep_v | what a decay leaves: 1 − (du + 1)/4096, 1 − dv/4096 | float64 |
 | threshold | 2^6 · vth | int32 |
 | refractory, refractory_left | steps at reset: of each spike, still to come | int32 |
@@ -20,11 +20,12 @@ a row is one number per neuron:
 | row_of | place in `rows` of each source, −1 where a block has none | int64 |
 | total | sums of weights before the shift | int16, int32 |
 
-A step is: `fill_noise` and `add_noise` (H6), `integrate` (H3 to H5, H7), `fire` (H8 to
-H11), `list_spikes`; then for each block `list_rows` and `add_rows`, or `sum_messages`,
-and `deliver` (H12, H13). numba types each function anew for every caller: an argument
-that is None costs nothing. But its cache looks at the caller's file alone: after a
-change here delete the `*.nbi` files of `sim/engines` and `convert/tuning/forward`.
+A step is: `add_noise` (H6) of what `vector_noise` drew, `integrate` (H3 to H5, H7),
+`fire` (H8 to H11), `list_spikes`; then for each block `list_rows` and `add_rows`, or
+`sum_messages`, and `deliver` (H12, H13). numba types each function anew for every
+caller: an argument that is None costs nothing. But its cache looks at the caller's file
+alone: after a change here delete the `*.nbi` files of `sim/engines` and
+`convert/tuning/forward`.
 """
 
 from typing import Any
@@ -35,8 +36,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from isotau.convert.chip.arithmetic import INPUT_SHIFT, NOISE_MAX, STATE_LIMIT
-from isotau.convert.chip.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
+from isotau.convert.chip.arithmetic import INPUT_SHIFT, STATE_LIMIT
+from isotau.convert.chip.vector_noise import PAIR
 
 GATHER = np.uint64(0x0102040810204080)
 """Times eight bytes of 0 or 1, as a word: the same as eight bits, in the top byte."""
@@ -45,8 +46,6 @@ SPARE_PLACES = 8
 SPARE_ROWS = 3
 """Places that a list of rows needs beyond the last: `add_rows` takes four at a time."""
 M = STATE_LIMIT
-M0, M1 = MULTIPLIERS
-W0, W1 = WEYL
 # numba's checks of bounds would double the time; every caller sizes its arrays itself
 OPTIONS: dict[str, Any] = {
     "nogil": True,
@@ -139,43 +138,23 @@ def fire(v, refractory_left, peak, fired, threshold, refractory):
 
 
 @kernel
-def fill_noise(noise, key, step, trial, blocks, exponent):
-    """Set the noise of one step, that of `isotau.convert.chip.philox`: (P1) to (P6).
+def add_noise(drive, bias, samples, step, exponent):
+    """Set the drive of a step, bias and noise: (H6), (P6).
 
     Args:
-        noise: row of eight numbers per block or longer.
-        key: the two halves of the seed, uint64.
-        step: number of the step since power-up.
-        trial: number of the trial.
-        blocks: of eight neurons that get noise.
+        drive: row.
+        bias: row.
+        samples: pair of blocks × step × neuron of the pair, int8, from `vector_noise`.
+        step: which of the steps that were drawn.
         exponent: E, the network's noise_exp.
     """
     up, down = max(exponent - 7, 0), max(7 - exponent, 0)
-    # Words of 32 bits are held in 64: their products need these, masks cut the rest.
-    low, half = np.uint64(MASK), np.uint64(0xFFFF)
-    bits, middle = np.uint64(32), np.uint64(16)
-    for block in range(blocks):
-        c0, c1 = np.uint64(block), np.uint64(step)  # (P1)
-        c2, c3 = np.uint64(trial), np.uint64(0)
-        k0, k1 = key[0], key[1]
-        for _ in range(ROUNDS):
-            p0, p1 = c0 * np.uint64(M0), c2 * np.uint64(M1)  # (P2)
-            c0, c1 = (p1 >> bits) ^ c1 ^ k0, p1 & low
-            c2, c3 = (p0 >> bits) ^ c3 ^ k1, p0 & low
-            k0, k1 = (k0 + np.uint64(W0)) & low, (k1 + np.uint64(W1)) & low  # (P3)
-        j = 8 * block
-        for word in (c0, c1, c2, c3):
-            for h in (word & half, word >> middle):  # (P4)
-                sample = np.int32((np.int32(h) * 255) >> 16) - NOISE_MAX  # (P5)
-                noise[j] = np.int32((sample << up) >> down)  # (P6)
-                j += 1
-
-
-@kernel
-def add_noise(drive, bias, noise, n):
-    """Set the drive of the first n neurons in a step: (H6)."""
-    for j in range(n):
-        drive[j] = np.int32(bias[j] + noise[j])
+    n = drive.shape[0]
+    for first in range(0, n, PAIR):
+        pair = samples[first // PAIR, step]
+        for k in range(min(PAIR, n - first)):
+            noise = (np.int32(pair[k]) << up) >> down
+            drive[first + k] = np.int32(bias[first + k] + noise)
 
 
 @kernel

@@ -18,7 +18,8 @@ class Lanes:
     """A vector of integers or floats while code is written, or of bits.
 
     Operators are those of numpy: `>>` floors, comparisons are signed. A Python number
-    on the right stands for a vector of it.
+    on the right stands for a vector of it, and a vector of one lane for one of as many
+    as the other has.
     """
 
     def __init__(self, builder: Any, value: Any) -> None:
@@ -104,16 +105,18 @@ class Lanes:
     def _binary(self, operation: str, other: Any) -> Lanes:
         real = isinstance(self.value.type.element, ir.FloatType | ir.DoubleType)
         write = getattr(self.builder, ("f" if real else "") + operation)
-        return Lanes(self.builder, write(self.value, self._like(other).value))
+        right = self._like(other)
+        return Lanes(self.builder, write(right._like(self).value, right.value))
 
     def _compare(self, relation: str, other: Any) -> Lanes:
         value = self.builder.icmp_signed(relation, self.value, self._like(other).value)
         return Lanes(self.builder, value)
 
     def _like(self, other: Any) -> Lanes:
-        if isinstance(other, Lanes):
-            return other
         kind = self.value.type
+        if isinstance(other, Lanes):
+            alone = other.value.type.count == 1 and kind.count > 1
+            return other.shuffled(other, [0] * kind.count) if alone else other
         return Lanes(self.builder, ir.Constant(kind, [other] * kind.count))
 
     def _converted(self, number: Any, extend: str, to_float: str) -> Lanes:

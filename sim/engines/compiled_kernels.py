@@ -7,7 +7,7 @@ of types, so that what is None in the arguments costs neither time nor compilati
 """
 
 from isotau.convert.chip import compiled_step as chip
-from isotau.convert.chip import vector_rows, vector_step
+from isotau.convert.chip import vector_noise, vector_rows, vector_step
 from isotau.convert.chip.vector_rows import CHUNK
 from isotau.sim.engines import sparse_kernels
 
@@ -131,13 +131,15 @@ def run_trials(
     row_of, rows, wide = net.row_of, net.rows, net.wide
     keep_u, keep_v, bias, threshold = net.keep_u, net.keep_v, net.bias, net.threshold
     refractory, interval, offset = net.refractory, net.interval, net.offset
-    u, v, left, drive, total = room.u, room.v, room.left, room.drive, room.total
+    u, v, left, total, samples = room.u, room.v, room.left, room.total, room.samples
     fired, fired_bytes, before = room.fired, room.fired_bytes, room.before
     spike_list, sender_list = room.spike_list, room.sender_list
     row_list, numbers = room.row_list, room.numbers
     vectors = (net.n + vector_step.LANES - 1) // vector_step.LANES
     width, slots, noise_exp = total.shape[0], rings.shape[0], net.noise_exp
-    chip.copy_row(drive, bias)
+    # (P6)
+    up, down = max(noise_exp - 7, 0), max(7 - noise_exp, 0)
+    pairs = (net.n + vector_noise.PAIR - 1) // vector_noise.PAIR
     vector_step.round_toward_zero()
     # What some trials write lies together: it is written before it leaves the cache.
     for start in range(0, messages.shape[0], TURN):
@@ -152,14 +154,15 @@ def run_trials(
                 if interval > 0 and (now + 1) % interval == offset:  # (H2)
                     chip.clear_row(u)
                     chip.clear_row(v)
+                drawn = (t - start) % vector_noise.STEPS
                 if noise is not None:
-                    vector_step.draw_drive(
-                        *(width // vector_step.DRAWN, drive, bias),
-                        *(noise[0], now, noise[1] + trial, noise_exp),
-                    )
+                    if drawn == 0:
+                        vector_noise.draw_samples(
+                            *(samples, pairs, noise[0], now, noise[1] + trial)
+                        )
                 vector_step.advance(
-                    *(vectors, u, v, rings[slot, trial], drive),  # (H1)
-                    *(keep_u, keep_v, threshold),
+                    *(vectors, u, v, rings[slot, trial], bias, samples),  # (H1)
+                    *((drawn, up, down), keep_u, keep_v, threshold),
                     *(left, refractory, fired, counts),
                 )
                 chip.copy_row(bits[t, trial], fired_bytes)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isotau.convert.chip import arithmetic, compiled_step
+from isotau.convert.chip import arithmetic, compiled_step, vector_noise
 from isotau.convert.chip.arithmetic import SignMode
 from isotau.convert.chip.vector_rows import COLUMNS, in_lanes
 from isotau.convert.ground.sparse import dense, row_sums, values_of
@@ -81,8 +81,9 @@ class Room(NamedTuple):
     u: np.ndarray
     v: np.ndarray
     left: np.ndarray
-    drive: np.ndarray
     total: np.ndarray
+    samples: np.ndarray | None
+    """Of the noise in some steps, see `vector_noise`; None for no noise."""
     fired: np.ndarray
     """A bit per neuron, in words of 64, and as bytes."""
     fired_bytes: np.ndarray
@@ -120,17 +121,20 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
 def room_for(net: FixedPointNetwork) -> Room:
     """Return room for a trial of a network."""
     row = padded(net.n) + SPACE
-    rows = aligned((6, row), np.int32)
+    rows = aligned((5, row), np.int32)
     # one word more than needed, which stays 0: see `list_bits`
     fired = aligned((padded(net.n) // 64 + 1,), np.uint64)
     most = max(padded(net.n), net.n_in)
-    u, v, left, drive, total, sums = (x[: padded(net.n)] for x in rows)
+    u, v, left, total, sums = (x[: padded(net.n)] for x in rows)
+    samples = None
+    if net.noise_exp is not None:
+        samples = aligned((padded(net.n) * vector_noise.STEPS,), np.int8)
     return Room(
         u=u,
         v=v,
         left=left,
-        drive=drive,
         total=total,
+        samples=samples,
         fired=fired,
         fired_bytes=fired.view(np.uint8),
         before=np.zeros(len(fired), np.int64),

@@ -10,6 +10,7 @@ layers (`chip_pass.Layers`), since they change with every update of the paramete
 import numpy as np
 
 from isotau.convert.chip import compiled_step as chip
+from isotau.convert.chip.vector_noise import PAIR, STEPS, draw_samples
 from isotau.convert.simulate.lif_kernels import RESTED, SPIKED
 
 TURN = 16
@@ -86,7 +87,8 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
     row_list = np.zeros(max(words_n, channels) + chip.SPARE_ROWS, np.int64)
     arriving, total = np.zeros(n, np.int32), np.zeros(n, np.int32)
     drive, peak = bias.copy(), np.zeros(n, np.int32)
-    noise = np.zeros(words_n, np.int32)  # whole blocks of eight neurons
+    pairs = (n + PAIR - 1) // PAIR
+    samples = np.zeros((pairs, STEPS, PAIR), np.int8)
     for start in range(0, messages.shape[0], TURN):
         for trial in range(first, last):
             u, v, fired = us[trial], vs[trial], zs[trial]
@@ -113,8 +115,10 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
                     total,
                 )
                 if exponent > 0:
-                    chip.fill_noise(noise, key, step + t, trial, words_n // 8, exponent)
-                    chip.add_noise(drive, bias, noise, n)
+                    drawn = (t - start) % STEPS
+                    if drawn == 0:
+                        draw_samples(samples, pairs, key, step + t, trial)
+                    chip.add_noise(drive, bias, samples, drawn, exponent)
                 chip.integrate(u, v, peak, arriving, drive, keep_u, keep_v)
                 # between the two: `fire` counts the steps of rest down
                 if x.shape[0] > 0:

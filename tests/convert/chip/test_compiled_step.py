@@ -6,7 +6,7 @@ from numba import njit
 
 from isotau.convert.chip import compiled_step
 from isotau.convert.chip.arithmetic import scale_noise
-from isotau.convert.chip.philox import MASK, membrane_samples
+from isotau.convert.chip.vector_noise import PAIR, STEPS
 
 EDGES = [0, 1, -1, 4095, 4096, -4097, 2**23, -(2**23), 2**23 - 1, 3 * 2**23]
 EDGES += [2**31 - 1, -(2**31), 2**30 + 12345, -(2**30) - 1]
@@ -126,21 +126,15 @@ def test_rows_of_32_bits_wrap():
     assert total[0] == -(2**31)
 
 
+@pytest.mark.parametrize("n", [1, 16, 37])
 @pytest.mark.parametrize("exponent", [1, 6, 7, 12, 23])
-@pytest.mark.parametrize("seed", [0, 12345, 2**64 - 1])
-def test_every_sample_is_that_of_philox(seed, exponent):
-    key = np.array([seed & MASK, seed >> 32], dtype=np.uint64)
-    noise = np.full(24, -1, np.int32)
-    for step, trial in ((0, 0), (7, 3), (2**32 - 1, 2**32 - 1)):
-        compiled_step.fill_noise(noise, key, step, trial, 3, exponent)
-        samples = membrane_samples(seed, step, np.array([trial]), 24)[0]
-        np.testing.assert_array_equal(noise, scale_noise(samples, exponent))
-
-
-def test_nothing_is_drawn_beyond_the_blocks():
-    noise = np.full(24, -1, np.int32)
-    compiled_step.fill_noise(noise, np.zeros(2, np.uint64), 1, 1, 2, 7)
-    assert (noise[16:] == -1).all() and (noise[:16] != -1).any()
+def test_noise_is_added_to_the_bias(exponent, n):
+    rng = np.random.default_rng(n)
+    samples = rng.integers(-127, 128, (3, STEPS, PAIR)).astype(np.int8)
+    bias, drive = rng.integers(-1000, 1000, (2, n)).astype(np.int32)
+    compiled_step.add_noise(drive, bias, samples, 6, exponent)
+    noise = scale_noise(samples[:, 6].ravel()[:n].astype(int), exponent)
+    np.testing.assert_array_equal(drive, bias + noise)
 
 
 @pytest.mark.parametrize("density", [0.0, 0.02, 0.5, 1.0])

@@ -104,3 +104,12 @@ def test_lanes_change_places_and_spread():
     number = ir.Constant(ir.IntType(32), 7)
     spread_out = compute(lambda a: a + spread(a.builder, number, COUNT), a)
     np.testing.assert_array_equal(spread_out, a + 7)
+
+
+def test_one_lane_stands_for_many():
+    def formula(a, b):
+        alone = Lanes(a.builder, ir.Constant(ir.VectorType(ir.IntType(32), 1), [3]))
+        return (alone - a) * (b + alone * alone)
+
+    a, b = np.array(EDGES, np.int32), np.array(EDGES[::-1], np.int32)
+    np.testing.assert_array_equal(compute(formula, a, b), (3 - a) * (b + 9))

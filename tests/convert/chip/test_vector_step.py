@@ -1,12 +1,12 @@
-"""The step in vectors against the integer rules, and its noise against Philox."""
+"""The step in vectors against the integer rules."""
 
 import numpy as np
 import pytest
 from numba import njit
 
 from isotau.convert.chip import arithmetic, vector_step
-from isotau.convert.chip.philox import MASK, membrane_samples
-from isotau.convert.chip.vector_step import DRAWN, LANES
+from isotau.convert.chip.vector_noise import STEPS
+from isotau.convert.chip.vector_step import LANES
 
 N = 64 * 200
 LIMIT = arithmetic.STATE_LIMIT
@@ -16,12 +16,12 @@ WIDE_EDGES = [*EDGES, 3 * LIMIT, 2**31 - 1, -(2**31), 2**30 + 12345, -(2**30) - 
 
 
 @njit
-def step(u, v, arriving, drive, keep_u, keep_v, threshold, left, refractory, counts):
+def step(u, v, arriving, noise, keep_u, keep_v, threshold, left, refractory, counts):
     fired = np.zeros(u.shape[0] // 64, np.uint64)
     vector_step.round_toward_zero()
     vector_step.advance(
         u.shape[0] // 16,
-        *(u, v, arriving, drive, keep_u, keep_v, threshold, left, refractory),
+        *(u, v, arriving, *noise, keep_u, keep_v, threshold, left, refractory),
         fired,
         counts,
     )
@@ -33,6 +33,22 @@ def states(rng, edges, most):
     """Return numbers of which half are edges."""
     anywhere = rng.integers(-most, most + 1, N)
     return np.where(rng.random(N) < 0.5, rng.choice(edges, N), anywhere)
+
+
+@pytest.mark.parametrize("exponent", [None, 1, 6, 7, 12, 23])
+def test_noise_is_added_to_the_bias(exponent):
+    rng = np.random.default_rng(9)
+    zeros, one = np.zeros((5, N), np.int32), np.ones(N, np.float32)
+    bias = rng.integers(-1000, 1000, N).astype(np.int32)
+    samples, noise, turn = None, 0, (0, 0, 0)
+    if exponent is not None:
+        samples = rng.integers(-127, 128, (N // LANES, STEPS, LANES)).astype(np.int8)
+        noise = arithmetic.scale_noise(samples[:, 5].ravel().astype(int), exponent)
+        turn = (5, max(exponent - 7, 0), max(7 - exponent, 0))
+    v, (u, arriving, left, *_) = zeros[0], zeros[1:]
+    high = np.full(N, 2**30, np.int32)
+    step(u, v, arriving, (bias, samples, turn), one, one, high, left, None, None)
+    np.testing.assert_array_equal(v, arithmetic.clip_v(bias + noise))
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -73,7 +89,8 @@ def test_a_step_is_exact_at_every_edge(wide, resting, counting):
     rest = left.astype(np.int32)
     counts = np.full((4, N), 5)
     fired = step(
-        *ours,
+        *ours[:3],
+        (ours[3], None, (0, 0, 0)),
         *keeps,
         threshold.astype(np.int32),
         rest,
@@ -96,23 +113,3 @@ def test_products_are_rounded_as_before_afterwards():
     before = float((tenth * 3)[0])
     test_a_step_is_exact_at_every_edge(False, False, False)
     assert float((tenth * 3)[0]) == before
-
-
-@njit
-def draw(drive, bias, key, now, trial, exponent):
-    groups = drive.shape[0] // DRAWN
-    vector_step.draw_drive(groups, drive, bias, key, now, trial, exponent)
-
-
-@pytest.mark.parametrize("exponent", [1, 6, 7, 12, 23])
-@pytest.mark.parametrize("seed", [0, 12345, 2**64 - 1])
-def test_every_sample_is_that_of_philox(seed, exponent):
-    key = np.array([seed & MASK, seed >> 32], dtype=np.uint64)
-    n = 3 * DRAWN
-    bias = np.arange(n, dtype=np.int32) - 70
-    drive = np.zeros(n, np.int32)
-    for now, trial in ((0, 0), (7, 3), (2**32 - 1, 2**32 - 1)):
-        draw(drive, bias, key, now, trial, exponent)
-        samples = membrane_samples(seed, now, np.array([trial]), n)[0]
-        noise = arithmetic.scale_noise(samples, exponent)
-        np.testing.assert_array_equal(drive, bias + noise)
