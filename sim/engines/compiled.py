@@ -6,6 +6,7 @@ on the first call and then kept in numba's cache.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from isotau.sim.engines.compiled_network import pad, padded, room_for, variant
 from isotau.sim.engines.engine import Engine
 from isotau.sim.engines.run import EngineJob, Recording
 
+PAGED = 32
+"""Neurons that are recorded on a page at most; more fill the lines of memory that they
+are written to."""
 STRIDE, TRIALS = 256, 100
 """Steps between two reports of progress, for as many trials or more; fewer trials take
 more steps, since every report costs some 0.1 ms."""
@@ -34,7 +38,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     sent = np.ascontiguousarray(job.messages, dtype=np.int32)
     if all(block.source == "recurrent" for block in net.blocks):
         sent = sent[..., :0]  # nobody listens
-    # no sign: see `compiled_kernels.record`
+    # places in memory: numba would look at the sign of others
     neurons = job.neurons.astype(np.uint64)
     key = np.array(noise_key(job.seed), dtype=np.uint64)
     noise = None if net.noise_exp is None else (key, job.first_trial)
@@ -45,6 +49,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     # Neighbouring trials share a thread: what they read lies together.
     edges = np.linspace(0, batch, min(workers, batch) + 1).astype(int).tolist()
     rooms = [room_for(net) for _ in edges[1:]]
+    pages = [_pages(recording, hi - lo) for lo, hi in pairwise(edges)]
     # Threads count apart, so that they do not write to the same numbers.
     counts = None
     if recording.counts is not None:
@@ -60,7 +65,7 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             state,
             start.step + lo,
             recording.bits[lo:hi],
-            (recording.u[lo:hi], recording.v[lo:hi], neurons),
+            (recording.u[lo:hi], recording.v[lo:hi], neurons, *pages[k]),
             noise,
             None if counts is None else counts[k],
             rooms[k],
@@ -80,6 +85,17 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
         recording.counts[:] = counts.sum(axis=0)[:, : net.n]
     u, v, refractory_left, ring = (x[..., : net.n].copy() for x in state)
     return ChipState(u, v, refractory_left, ring, start.step + steps)
+
+
+def _pages(recording: Recording, trials: int) -> list[np.ndarray]:
+    """Return a page for each of a thread's traces, without steps if they need none."""
+    return [
+        np.empty(
+            (kernels.TURN * (0 < x.size and width <= PAGED), trials, width), x.dtype
+        )
+        for x in recording[1:3]
+        for width in x.shape[2:]
+    ]
 
 
 run = Engine("compiled", simulate, options=("threads",))

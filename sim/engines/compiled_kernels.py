@@ -9,7 +9,7 @@ of types, so that what is None in the arguments costs neither time nor compilati
 from isotau.convert.chip import compiled_step as chip
 from isotau.convert.chip import vector_noise, vector_rows, vector_step
 from isotau.convert.chip.vector_rows import CHUNK
-from isotau.sim.engines import sparse_kernels
+from isotau.sim.engines import recording_kernels, sparse_kernels
 
 TURN = 32
 """Steps of a trial before the next has its turn."""
@@ -17,15 +17,6 @@ SPIKES, NEIGHBOURS, GRADED, BINARY, SYNAPSES = 0, 1, 2, 3, 4
 """What a block listens to: spikes, spikes of neurons without a gap between them,
 messages as numbers, messages as spikes, (H13); and spikes again where its weights are
 sparse."""
-
-
-@chip.inlined
-def record(traces, t, trial, values, neurons):
-    """Keep some neurons' u or v after a step, if they are to be kept."""
-    if traces.shape[0] > 0:
-        # numba looks at the sign of an index, unless its type has none
-        for k in range(neurons.shape[0]):
-            traces[t, trial, k] = values[neurons[k]]
 
 
 @chip.inlined
@@ -115,7 +106,9 @@ def run_trials(
         step: number of the first step since power-up.
         bits: spikes, steps × trial × byte; filled.
         traces: u and v, steps × trial × recorded neuron, filled, each without steps
-            where it is not recorded; places of the recorded neurons.
+            where it is not recorded; places of the recorded neurons; and a page for
+            each of both, `TURN` × trial of these × recorded neuron, both without steps
+            where rows are written in place.
         noise: the two halves of the seed, uint64, and number of the first trial; None
             for no noise.
         counts: kind of overflow × padded, int64, added to; None to count nothing.
@@ -125,7 +118,9 @@ def run_trials(
     net, room, state = chip.bare(net), chip.bare(room), chip.bare(state)
     messages, bits, traces = chip.bare(messages), chip.bare(bits), chip.bare(traces)
     us, vs, lefts, rings = state
-    u_traces, v_traces, neurons = traces
+    u_traces, v_traces, neurons, u_page, v_page = traces
+    paged = u_page.shape[0] > 0 or v_page.shape[0] > 0
+    u_kept, v_kept = (u_page, v_page) if paged else (u_traces, v_traces)
     kinds, delays, offsets = net.kinds, net.delays, net.offsets
     exponents, spans, bases = net.exponents, net.spans, net.bases
     row_of, rows, wide = net.row_of, net.rows, net.wide
@@ -144,6 +139,7 @@ def run_trials(
     # What some trials write lies together: it is written before it leaves the cache.
     for start in range(0, messages.shape[0], TURN):
         end = start + TURN if start + TURN < messages.shape[0] else messages.shape[0]
+        step_0, row_0 = (start, first) if paged else (0, 0)
         for trial in range(first, last):
             chip.copy_row(u, us[trial])
             chip.copy_row(v, vs[trial])
@@ -166,8 +162,9 @@ def run_trials(
                     *(left, refractory, fired, counts),
                 )
                 chip.copy_row(bits[t, trial], fired_bytes)
-                record(u_traces, t, trial, u, neurons)
-                record(v_traces, t, trial, v, neurons)
+                row = trial - row_0
+                recording_kernels.record(u_kept, t - step_0, row, u, neurons)
+                recording_kernels.record(v_kept, t - step_0, row, v, neurons)
                 # What was sent and who spiked in this step arrives later: (H12), (H13).
                 spikes = chip.list_bits(fired, spike_list, before)
                 sent = messages[t, trial]
@@ -226,4 +223,8 @@ def run_trials(
             chip.copy_row(us[trial], u)
             chip.copy_row(vs[trial], v)
             chip.copy_row(lefts[trial], left)
+        if paged:
+            for t in range(start, end):
+                recording_kernels.move_rows(u_traces, t, first, u_page, t - start)
+                recording_kernels.move_rows(v_traces, t, first, v_page, t - start)
     vector_step.round_to_nearest()

@@ -138,7 +138,7 @@ def room_for(net: FixedPointNetwork) -> Room:
         fired=fired,
         fired_bytes=fired.view(np.uint8),
         before=np.zeros(len(fired), np.int64),
-        # no sign: see `compiled_kernels.record`
+        # places in memory: numba would look at the sign of others
         spike_list=np.zeros(most + compiled_step.SPARE_PLACES, np.uint64),
         sender_list=np.zeros(net.n_in, np.uint64),
         row_list=np.zeros(most + 1, np.uint64),

@@ -87,8 +87,7 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
     row_list = np.zeros(max(words_n, channels) + chip.SPARE_ROWS, np.int64)
     arriving, total = np.zeros(n, np.int32), np.zeros(n, np.int32)
     drive, peak = bias.copy(), np.zeros(n, np.int32)
-    pairs = (n + PAIR - 1) // PAIR
-    samples = np.zeros((pairs, STEPS, PAIR), np.int8)
+    samples = np.zeros(((n + PAIR - 1) // PAIR, STEPS, PAIR), np.int8)
     for start in range(0, messages.shape[0], TURN):
         for trial in range(first, last):
             u, v, fired = us[trial], vs[trial], zs[trial]
@@ -117,7 +116,7 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
                 if exponent > 0:
                     drawn = (t - start) % STEPS
                     if drawn == 0:
-                        draw_samples(samples, pairs, key, step + t, trial)
+                        draw_samples(samples, samples.shape[0], key, step + t, trial)
                     chip.add_noise(drive, bias, samples, drawn, exponent)
                 chip.integrate(u, v, peak, arriving, drive, keep_u, keep_v)
                 # between the two: `fire` counts the steps of rest down

@@ -98,3 +98,20 @@ def test_an_empty_network_runs():
     np.testing.assert_array_equal(
         compiled.run(net, sent).spikes.bits, reference.run(net, sent).spikes.bits
     )
+
+
+@pytest.mark.parametrize("record", [("u",), ("v",), ("u", "v")])
+@pytest.mark.parametrize("count", [1, compiled.PAGED, compiled.PAGED + 1])
+def test_some_neurons_are_recorded_as_all_are(record, count):
+    """On pages and in place: more than two turns of five trials, on two threads."""
+    net = busy(100)
+    steps = 2 * kernels.TURN + 5
+    sent = np.zeros((steps, 5, net.n_in), dtype=np.int64)
+    places = np.random.default_rng(count).permutation(net.n)[:count]
+    ours = compiled.run(net, sent, record=record, neurons=places, threads=2)
+    theirs = reference.run(net, sent, record=record)
+    for name in ("u", "v"):
+        assert (getattr(ours, name) is None) == (name not in record)
+        if name in record:
+            expected = getattr(theirs, name)[..., places]
+            np.testing.assert_array_equal(getattr(ours, name), expected)
