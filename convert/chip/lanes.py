@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from llvmlite import ir
+from numba.core import cgutils
 
 BIT = ir.IntType(1)
 
@@ -17,20 +18,29 @@ BIT = ir.IntType(1)
 class Lanes:
     """A vector of integers or floats while code is written, or of bits.
 
-    Operators are those of numpy: `>>` floors, comparisons are signed. A Python number
-    on the right stands for a vector of it, and a vector of one lane for one of as many
-    as the other has.
+    Operators are those of numpy: `>>` floors, comparisons are signed, and false of what
+    is no number. A Python number on the right stands for a vector of it, and a vector
+    of one lane for one of as many as the other has. Each operation rounds: a product
+    and a sum are not made one.
     """
 
     def __init__(self, builder: Any, value: Any) -> None:
         """Take what an LLVM builder has made."""
         self.builder, self.value = builder, value
 
+    @property
+    def real(self) -> bool:
+        """Whether the lanes are floats."""
+        return isinstance(self.value.type.element, ir.FloatType | ir.DoubleType)
+
     def __add__(self, other: Any) -> Lanes:
         return self._binary("add", other)
 
     def __sub__(self, other: Any) -> Lanes:
         return self._binary("sub", other)
+
+    def __rsub__(self, other: Any) -> Lanes:
+        return self._like(other) - self
 
     def __mul__(self, other: Any) -> Lanes:
         return self._binary("mul", other)
@@ -43,6 +53,9 @@ class Lanes:
 
     def __xor__(self, other: Any) -> Lanes:
         return self._binary("xor", other)
+
+    def __truediv__(self, other: Any) -> Lanes:
+        return self._binary("div", other)
 
     def __lshift__(self, other: Any) -> Lanes:
         return self._binary("shl", other)
@@ -90,6 +103,14 @@ class Lanes:
         """Return the lanes as other numbers; integers have no sign."""
         return self._converted(number, "zext", "uitofp")
 
+    def root(self) -> Lanes:
+        """Return the square root of floats."""
+        return self._called("llvm.sqrt")
+
+    def size(self) -> Lanes:
+        """Return the absolute value of floats."""
+        return self._called("llvm.fabs")
+
     def bits(self, kind: Any) -> Any:
         """Return the bits of the whole vector as a number or a vector of LLVM."""
         return self.builder.bitcast(self.value, kind)
@@ -102,15 +123,36 @@ class Lanes:
             self.builder, self.builder.shuffle_vector(self.value, other.value, mask)
         )
 
+    def followed_by(self, other: Lanes) -> Lanes:
+        """Return the lanes of this vector, and then those of another."""
+        return self.shuffled(other, [*range(2 * self.value.type.count)])
+
+    def part(self, first: int, count: int) -> Lanes:
+        """Return some neighbouring lanes."""
+        return self.shuffled(self, [*range(first, first + count)])
+
     def _binary(self, operation: str, other: Any) -> Lanes:
-        real = isinstance(self.value.type.element, ir.FloatType | ir.DoubleType)
-        write = getattr(self.builder, ("f" if real else "") + operation)
+        write = getattr(self.builder, ("f" if self.real else "") + operation)
         right = self._like(other)
         return Lanes(self.builder, write(right._like(self).value, right.value))
 
     def _compare(self, relation: str, other: Any) -> Lanes:
-        value = self.builder.icmp_signed(relation, self.value, self._like(other).value)
-        return Lanes(self.builder, value)
+        if not self.real:
+            write = self.builder.icmp_signed
+        elif relation == "!=":
+            write = self.builder.fcmp_unordered
+        else:
+            write = self.builder.fcmp_ordered
+        return Lanes(self.builder, write(relation, self.value, self._like(other).value))
+
+    def _called(self, name: str) -> Lanes:
+        kind = self.value.type
+        double = isinstance(kind.element, ir.DoubleType)
+        full = f"{name}.v{kind.count}f{64 if double else 32}"
+        function = cgutils.get_or_insert_function(
+            self.builder.module, ir.FunctionType(kind, [kind]), full
+        )
+        return Lanes(self.builder, self.builder.call(function, [self.value]))
 
     def _like(self, other: Any) -> Lanes:
         kind = self.value.type
@@ -122,8 +164,13 @@ class Lanes:
     def _converted(self, number: Any, extend: str, to_float: str) -> Lanes:
         builder, kind = self.builder, self.value.type
         target = ir.VectorType(number, kind.count)
-        real = isinstance(kind.element, ir.FloatType | ir.DoubleType)
-        if real:
+        if self.real and not isinstance(number, ir.IntType):
+            if number == kind.element:
+                return self
+            wider = isinstance(number, ir.DoubleType)
+            write = builder.fpext if wider else builder.fptrunc
+            return Lanes(builder, write(self.value, target))
+        if self.real:
             return Lanes(builder, builder.fptosi(self.value, target))
         if not isinstance(number, ir.IntType):
             return Lanes(builder, getattr(builder, to_float)(self.value, target))

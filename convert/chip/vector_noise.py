@@ -17,7 +17,7 @@ from numba.extending import intrinsic
 
 from isotau.convert.chip.arithmetic import NOISE_MAX
 from isotau.convert.chip.lanes import Lanes, memory_of
-from isotau.convert.chip.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
+from isotau.convert.chip.vector_philox import philox4x32
 
 STEPS = 8
 """Whose samples are drawn at once: lanes of 64 bits, cut by LLVM as machines need."""
@@ -61,11 +61,8 @@ def _draw_samples_code(context, builder, signature, args):
     with cgutils.for_range(builder, args[1]) as loop:
         first = builder.mul(loop.index, ir.Constant(INT64, 2))
         blocks = [_alone(builder, first), _alone(builder, first) + 1]
-        one, other = (
-            # (P1)
-            _samples(philox4x32([block, steps, trial, trial ^ trial], key), thick)
-            for block in blocks
-        )
+        counters = [[block, steps, trial, trial ^ trial] for block in blocks]  # (P1)
+        one, other = (_samples(words, thick) for words in philox4x32(counters, key))
         place = builder.mul(loop.index, ir.Constant(INT64, STEPS * PAIR))
         for k, order in enumerate(orders):
             at = builder.add(place, ir.Constant(INT64, k * STEPS * BLOCK))
@@ -76,35 +73,6 @@ def _draw_samples_code(context, builder, signature, args):
 def _alone(builder: Any, number: Any) -> Lanes:
     """Return a number as a vector of one lane, which stands for as many as it meets."""
     return Lanes(builder, builder.bitcast(number, ir.VectorType(INT64, 1)))
-
-
-def philox4x32(counter: list[Lanes], key: list[Lanes]) -> list[Lanes]:
-    """Return the four output words of some counters, as `philox.philox4x32` does.
-
-    Words are in lanes of 64 bits, which have room for the product of two; what is in
-    their upper halves says nothing. What is the same for all blocks LLVM takes out of
-    the loop.
-    """
-    c0, c1, c2, c3 = counter
-    k0, k1 = key
-    for _ in range(ROUNDS):
-        p0, p1 = (c0 & MASK) * MULTIPLIERS[0], (c2 & MASK) * MULTIPLIERS[1]  # (P2)
-        # Only the lower 32 bits of a word count: the key's sums may carry beyond.
-        c0, c1 = _upper(p1) ^ c1 ^ k0, p1
-        c2, c3 = _upper(p0) ^ c3 ^ k1, p0
-        k0, k1 = k0 + WEYL[0], k1 + WEYL[1]  # (P3)
-    return [c0, c1, c2, c3]
-
-
-def _upper(products: Lanes) -> Lanes:
-    """Return the upper halves of lanes in the place of the lower ones."""
-    count = products.value.type.count
-    if count == 1:
-        return products.unsigned_shift(32)
-    # Moved, not shifted: on many processors shifts wait for what multiplies.
-    halves = Lanes(products.builder, products.bits(ir.VectorType(INT32, 2 * count)))
-    moved = halves.shuffled(halves, [k | 1 for k in range(2 * count)])
-    return Lanes(products.builder, moved.bits(products.value.type))
 
 
 def _samples(words: list[Lanes], kind: Any) -> Lanes:

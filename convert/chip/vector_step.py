@@ -143,7 +143,7 @@ def _advance_code(context, builder, signature, args):
         u.store(j, new_u)
         v.store(j, after)
         arriving.store(j, a ^ a)
-        _pack(builder, fired, word, spike, loop.index)
+        pack(builder, fired, word, spike, loop.index)
         if counts is not None:
             array = context.make_array(signature.args[-1])(context, builder, args[-1])
             _, width = cgutils.unpack_tuple(builder, array.shape)
@@ -168,7 +168,7 @@ def _noise_of(builder: Any, samples: Memory, turn: Any) -> Any:
     return noise
 
 
-def _pack(builder: Any, fired: Memory, word: Any, spike: Lanes, vector: Any) -> None:
+def pack(builder: Any, fired: Memory, word: Any, spike: Lanes, vector: Any) -> None:
     """Write a vector's bits, with those of the vectors before in the same word.
 
     Words are written whole: to read one that is still under way to memory in parts, as

@@ -6,7 +6,7 @@ Norse itself, for gradients and as what the loops are tested against.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64, Int64, UInt8
 
+from isotau.convert.chip.compiled_step import SPARE_PLACES
 from isotau.convert.chip.philox import noise_key
+from isotau.convert.chip.vector_step import LANES
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.sparse import SparseWeights
@@ -35,14 +37,15 @@ from isotau.convert.records.lif import (
 from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate import lif_kernels as kernels
 from isotau.convert.simulate.moments import Moments, MomentSums, check_lags
-from isotau.convert.simulate.normals import MAX_STEPS
 from isotau.convert.simulate.shares import LONGEST, Share, share_trials, strides
+from isotau.convert.simulate.vectors.normals import GROUP, MAX_STEPS
+from isotau.convert.simulate.vectors.rows import blank, filled_up, tiled
 
 NAME = "lif"
 SIGNALS = ("i", "v", "f")
 """What can be recorded, by the names of `LIFRun`."""
-PAD = 16
-"""Rows are filled up to a multiple of so many neurons, a vector register of float32."""
+WORD = 64
+"""Neurons whose spikes are a word."""
 PLAIN = ((1.0, 0.0),)
 HELD = 1 << 22
 """Numbers of a signal that are held at once for its moments."""
@@ -324,7 +327,7 @@ def arrange(net: LIFNetwork, dtype: np.dtype[Any]) -> LIFArrays:
 
     Each is rounded to the type as `LIFModule` has it, so that spikes are the same.
     """
-    padded = -(-net.n // PAD) * PAD
+    padded = -(-net.n // LANES) * LANES
     a_mem, loss = _loss(net.tau_mem, net.dt, dtype), _loss(net.tau_out, net.dt, dtype)
     power = decay_fraction(net.tau_mem.astype(dtype).astype(float) / 2, net.dt)
 
@@ -332,7 +335,7 @@ def arrange(net: LIFNetwork, dtype: np.dtype[Any]) -> LIFArrays:
     rest = np.minimum(net.refractory_steps, 2**31 - 1)
 
     def row(x: npt.ArrayLike, fill: float = 0.0) -> Reals:
-        return _pad(np.asarray(x, dtype), padded, fill)
+        return filled_up(np.asarray(x, dtype), padded, fill)
 
     rows, synapses = _weights(net, dtype)
     return LIFArrays(
@@ -343,7 +346,7 @@ def arrange(net: LIFNetwork, dtype: np.dtype[Any]) -> LIFArrays:
         a_syn=row(_loss(net.tau_syn, net.dt, dtype)),
         v_reset=row(net.v_reset),
         v_th=row(net.v_th, np.inf),  # never reached
-        rest_steps=_pad(rest.astype(np.int32), padded, 0),
+        rest_steps=filled_up(rest.astype(np.int32), padded, 0),
         v_leak=row(net.v_leak),
         per_step=row(net.noise_std * np.sqrt(power)),  # (L8)
         keep_f=row(1 - loss),
@@ -352,6 +355,34 @@ def arrange(net: LIFNetwork, dtype: np.dtype[Any]) -> LIFArrays:
         v0=row(net.v0),
         f0=row(net.f0),
         synapses=synapses,
+    )
+
+
+class Room(NamedTuple):
+    """What the loops of a thread write to and nobody reads afterwards."""
+
+    normal: Reals
+    arriving: Reals
+    lifted: Reals
+    returning: Reals
+    unread: Reals
+    channels: npt.NDArray[np.int64]
+    spike_list: npt.NDArray[np.int64]
+    before: npt.NDArray[np.int64]
+
+
+def _room(net: LIFNetwork, dtype: npt.DTypeLike) -> Room:
+    """Return room for the steps of a network."""
+    padded, words = (-(-net.n // size) * size for size in (LANES, GROUP))
+    return Room(
+        normal=blank((words,), np.float32),
+        arriving=blank((padded,), dtype),
+        lifted=blank((padded,), dtype),
+        returning=blank((1, padded), dtype),
+        unread=blank((padded,), float),
+        channels=blank((net.n_in + 1,), np.int64),
+        spike_list=blank((words + SPARE_PLACES,), np.int64),
+        before=blank((words // WORD,), np.int64),
     )
 
 
@@ -382,15 +413,14 @@ class _Batch:
         filters = (arrays.keep_f[wanted], arrays.gain_f[wanted])
         self.constants = (*arrays[:7], leaks, gains, *filters, arrays.synapses)
         rows, padded = len(gains) * batch, len(arrays.v_th)
-        self.state = (
-            *(np.tile(row, (rows, 1)) for row in (arrays.i0, arrays.v0, arrays.f0)),
-            np.zeros((rows, padded), np.int32),
-            np.zeros((rows, padded + 1), np.int64),
-            np.zeros(rows, np.int64),
-        )
         shape = (rows, padded)
-        peaks, lows = np.zeros(shape, kind), np.zeros(shape, kind)
-        self.extents = (peaks, lows, np.zeros(shape))
+        fired = blank((rows, -(-padded // WORD)), np.uint64)
+        self.state = (
+            *(tiled(row, rows) for row in (arrays.i0, arrays.v0, arrays.f0)),
+            blank(shape, np.int32),
+            *(fired, fired.view(np.uint8)),
+        )
+        self.extents = (blank(shape, kind), blank(shape, kind), blank(shape, float))
 
     def advance(
         self,
@@ -428,7 +458,8 @@ class _Batch:
             (*(traces.get(name, none) for name in SIGNALS), *at, step // at.every),
             np.empty((0, rows, 0), np.uint8) if bits is None else bits,
         )
-        share(lambda first, last: kernels.run_trials(first, last, *arguments))
+        room = partial(_room, self.net, dtype)
+        share(lambda first, last: kernels.run_trials(first, last, *arguments, room()))
 
     def ranges(self, steps: int) -> Ranges:
         """Return how far the states went, with the mean square over so many steps."""
@@ -457,13 +488,6 @@ def _loss(tau: Float64[np.ndarray, " n"], dt: float, dtype: np.dtype[Any]) -> Re
     # Norse is handed inverse time constants and multiplies them by dt again.
     step = dtype.type(dt)
     return (loss / step) * step
-
-
-def _pad(x: npt.NDArray[Any], padded: int, fill: float) -> npt.NDArray[Any]:
-    """Return x filled up after its last axis, contiguous and writable."""
-    out = np.full((*x.shape[:-1], padded), fill, dtype=x.dtype)
-    out[..., : x.shape[-1]] = x
-    return out
 
 
 def _spikes(net: LIFNetwork, bits: UInt8[np.ndarray, "steps batch bytes"]) -> Spikes:

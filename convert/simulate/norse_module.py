@@ -13,8 +13,8 @@ from isotau.convert.ground.validation import choice, number
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.weight_form import densified
 from isotau.convert.simulate.normal_kernels import draw
-from isotau.convert.simulate.normals import MEMBRANE, Place
 from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE, WEIGHTS
+from isotau.convert.simulate.vectors.normals import MEMBRANE, Place
 
 CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
 OPTIONAL = ("i0", "v0", "f0", "tau_out")

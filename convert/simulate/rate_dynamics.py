@@ -14,9 +14,9 @@ from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate import rate_kernels as kernels
 from isotau.convert.simulate.normal_kernels import draw
-from isotau.convert.simulate.normals import RATE_START, Place
 from isotau.convert.simulate.shares import share_trials, strides
 from isotau.convert.simulate.tile_kernels import in_panels, padded
+from isotau.convert.simulate.vectors.normals import RATE_START, Place
 
 SAME = 1e-12
 """Relative difference to W_rec up to which its factors are run in its place."""

@@ -20,14 +20,10 @@ from isotau.convert.chip.compiled_step import bare
 from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.neuron.interpolation_kernels import interpolate
 from isotau.convert.simulate.lif_kernels import copy, exact
-from isotau.convert.simulate.normal_kernels import (
-    bits_of,
-    fill_normals,
-    float_of,
-    noise_room,
-)
-from isotau.convert.simulate.normals import RATE
+from isotau.convert.simulate.normal_kernels import bits_of, float_of
 from isotau.convert.simulate.tile_kernels import TRIALS, multiply
+from isotau.convert.simulate.vectors.normals import GROUP, LANES, RATE
+from isotau.convert.simulate.vectors.vector_normals import fill_normals
 
 SIGMOID, TANH, RELU, SOFTPLUS, LIF = range(len(ACTIVATIONS))
 """Places in `ACTIVATIONS`."""
@@ -188,7 +184,8 @@ def run_trials(first, last, inputs, net, curve, noise, states, records):
     r, read, total = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     between = np.zeros((TOGETHER, factors[0].shape[0] * factors[0].shape[2]))
     answers, drive = np.zeros((TOGETHER, width)), np.empty(padded)
-    normal, room = noise_room(padded)
+    normal = np.empty(-(-padded // GROUP) * GROUP, np.float32)
+    vectors = padded // LANES
     for start in range(first, last, TOGETHER):
         count = min(TOGETHER, last - start)
         # The product takes whole tiles of trials; what is beyond the last is not read.
@@ -205,7 +202,7 @@ def run_trials(first, last, inputs, net, curve, noise, states, records):
                 move(state, keep, bare(total)[b], drive)
                 # Samples depend on the trial's number, not on its place here.
                 if amplitude > 0:
-                    fill_normals(normal, room, key, step + t, first_trial + k, RATE)
+                    fill_normals(vectors, normal, key, step + t, first_trial + k, RATE)
                     add_noise(state, amplitude, normal)
                 fill_rates(state, curve[0], curve[1], curve[2], rate)
                 copy(rate, rates[t, k])

@@ -13,10 +13,10 @@ from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import FloatNetwork, Network
 from isotau.convert.simulate.normal_kernels import draw
-from isotau.convert.simulate.normals import RATE, Place
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.rate_dynamics import draw_start, simulate_rate
 from isotau.convert.simulate.readout import network_outputs
+from isotau.convert.simulate.vectors.normals import RATE, Place
 from isotau.targets.onnx_model import lif_to_onnx, rate_to_onnx
 from isotau.targets.onnx_model.float_inputs import INPUTS, NOISE
 

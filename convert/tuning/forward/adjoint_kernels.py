@@ -24,13 +24,9 @@ import numpy as np
 from numba import njit
 
 from isotau.convert.chip.compiled_step import bare
-from isotau.convert.simulate.lif_kernels import (
-    RESTED,
-    copy,
-    list_flagged,
-    list_spikes,
-)
+from isotau.convert.simulate.lif_kernels import copy, list_flagged, list_spikes
 from isotau.convert.simulate.tile_kernels import multiply
+from isotau.convert.simulate.vectors.vector_lif import RESTED
 
 SUPER, TANH, TRIANGLE, HEAVI_ERFC, CIRC = range(5)
 """Places in `trainable.SURROGATES`."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from isotau.convert.chip import compiled_step as chip
 from isotau.convert.chip.vector_noise import PAIR, STEPS, draw_samples
-from isotau.convert.simulate.lif_kernels import RESTED, SPIKED
+from isotau.convert.simulate.vectors.vector_lif import RESTED, SPIKED
 
 TURN = 16
 """Steps of a trial before the next has its turn: what is written stays in the cache."""

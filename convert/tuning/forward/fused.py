@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isotau.convert.chip.compiled_step import SPARE_PLACES
 from isotau.convert.chip.philox import noise_key
+from isotau.convert.chip.vector_step import LANES
 from isotau.convert.simulate.norse_module import LIFModule
-from isotau.convert.simulate.tile_kernels import padded
 from isotau.convert.simulate.trainable import SURROGATES
+from isotau.convert.simulate.vectors.rows import filled_up
 from isotau.convert.tuning.forward import fused_kernels as kernels
 from isotau.convert.tuning.forward.dynamics import ForwardState, start
 from isotau.convert.tuning.forward.tape import (
@@ -136,14 +138,14 @@ class _FusedPass(torch.autograd.Function):
         taped = gradient and any(differentiable.values())
         with_current = taped and (differentiable["a_mem"] or differentiable["a_syn"])
         net = tuple(
-            padded(as_array(part))
+            _row(part)
             for part in (w_in.T, w_rec.T, a_mem, a_syn, module.v_reset, v_th, v_leak)
         )
         # The loops count in 32 bits: longer periods than that are never over.
-        rest_steps = padded(as_array(module.rest_steps).astype(np.int32))
+        rest_steps = _row(module.rest_steps.clamp(max=2**31 - 1).to(torch.int32))
         resting = rest.clamp(max=2**31 - 1).to(torch.int32)
         # A copy: the loops leave the state after the last step in it.
-        state = tuple(_filled(part, net[1].shape[1]) for part in (z, v, i, resting))
+        state = tuple(_row(part) for part in (z, v, i, resting))
         steps, (batch, n), dtype = len(inputs), z.shape, net[0].dtype
         # What is not kept has no steps.
         records = (
@@ -152,7 +154,7 @@ class _FusedPass(torch.autograd.Function):
             np.empty((steps * taped, batch, n), np.uint8),
             np.empty((steps * with_current, batch, n), dtype),
         )
-        room = np.empty((batch, net[1].shape[1] + 1), np.int64)
+        room = np.empty((batch, -(-n // 64) * 64 + SPARE_PLACES), np.int64)
         drives = (as_array(inputs), *_noise(module, *noise))
         net = (*net[:6], rest_steps, net[6])
         arguments = (drives, net, state, records, room)
@@ -189,12 +191,12 @@ def _noise(
 ) -> tuple[np.ndarray, tuple[np.uint64, np.uint64], int]:
     """Return what the loops draw the membrane noise from: (U4)."""
     quiet = seed is None or module.noise_std == 0
-    per_step = padded(as_array(module.noise_per_step()))[: 0 if quiet else None]
+    per_step = _row(module.noise_per_step())[: 0 if quiet else None]
     low, high = noise_key(seed or 0)
     return per_step, (np.uint64(low), np.uint64(high)), step
 
 
-def _filled(part: Tensor, width: int) -> np.ndarray:
-    """Return a copy of some of the state, with zeros up to a width."""
+def _row(part: Tensor) -> np.ndarray:
+    """Return a copy of some of the network or state, filled up to whole vectors."""
     array = as_array(part)
-    return np.pad(array, [(0, 0), (0, width - array.shape[1])])
+    return filled_up(array, -(-array.shape[-1] // LANES) * LANES)

@@ -7,21 +7,17 @@ voltages are in the module's units. Indices are b trial, t step, c channel.
 
 import numpy as np
 
-from isotau.convert.chip.compiled_step import bare
-from isotau.convert.simulate.lif_kernels import (
+from isotau.convert.chip.compiled_step import bare, list_bits, list_senders
+from isotau.convert.chip.vector_step import LANES
+from isotau.convert.simulate.lif_kernels import copy, exact, list_spikes
+from isotau.convert.simulate.vectors.normals import GROUP, MEMBRANE
+from isotau.convert.simulate.vectors.vector_lif import (
     SPIKED,
-    add_rows,
-    add_scaled,
-    copy,
-    exact,
-    jump,
+    advance,
     lift_leak,
-    list_spikes,
-    pack_flagged,
-    settle,
 )
-from isotau.convert.simulate.normal_kernels import fill_normals, noise_room
-from isotau.convert.simulate.normals import MEMBRANE
+from isotau.convert.simulate.vectors.vector_normals import fill_normals
+from isotau.convert.simulate.vectors.vector_sums import jump, weigh
 
 
 @exact
@@ -45,11 +41,11 @@ def forward(first, last, drives, net, state, records, room):
         state: z, v, i, rest, batch × padded; left as after the last step.
         records: spikes, x, flags, J, steps × batch × neuron, filled; of x with the
             flags, and of J, there may be no steps.
-        room: for a list of neurons, batch × (padded + 1).
+        room: for a list of neurons, batch × (padded + `SPARE_PLACES`).
     """
     inputs, per_step, key, step = bare(drives[0]), drives[1], drives[2], drives[3]
     w_in, w_rec = bare(net[0]), bare(net[1])
-    a_mem, v_leak = net[2], net[7]
+    v_leak = net[7]
     z, v, i, pauses = bare(state[0]), bare(state[1]), bare(state[2]), bare(state[3])
     spikes, tape_x, tape_flags = bare(records[0]), bare(records[1]), bare(records[2])
     tape_current, spike_lists = bare(records[3]), bare(room)
@@ -59,11 +55,12 @@ def forward(first, last, drives, net, state, records, room):
         len(tape_x) > 0,
         len(tape_current) > 0,
     )
-    arriving, returning = np.empty_like(v_leak), np.empty_like(v_leak)
-    lifted, x = v_leak.copy(), np.empty_like(v_leak)
-    flags, unpacked = np.zeros(len(v_leak), np.uint8), np.empty(0, np.uint8)
-    words = flags.view(np.uint64)
-    normal, words_of_noise = noise_room(len(v_leak))
+    vectors, constants = len(v_leak) // LANES, (net[2], net[3], net[4], net[5], net[6])
+    arriving, lifted, x = np.empty_like(v_leak), v_leak.copy(), np.empty_like(v_leak)
+    flags, channels = np.zeros(len(v_leak), np.uint8), np.empty(len(w_in) + 1, np.int64)
+    groups = -(-len(v_leak) // GROUP)
+    normal = np.empty(groups * GROUP, np.float32)
+    fired, before = np.zeros(groups, np.uint64), np.empty(groups, np.int64)
     counts = np.zeros(last, np.int64)
     for b in range(first, last):
         counts[b] = list_spikes(z[b], spike_lists[b], n)
@@ -71,16 +68,22 @@ def forward(first, last, drives, net, state, records, room):
     # in the cache.
     for t in range(steps):
         for b in range(first, last):
-            add_scaled(arriving, w_in, inputs[t, b])
-            add_rows(returning, w_rec, spike_lists[b], counts[b])
-            jump(i[b], arriving, returning)
+            shown = inputs[t, b]
+            weigh(
+                *(vectors, arriving, w_in),
+                *(channels, list_senders(shown, channels), shown),
+            )
+            jump(vectors, i[b], w_rec, spike_lists[b], counts[b], arriving, 1.0)
             if with_current:
                 copy(i[b], tape_current[t, b])
             if noisy:  # else `lifted` stays v_leak
-                fill_normals(normal, words_of_noise, key, step + t, b, MEMBRANE)
-                lift_leak(v_leak, per_step, normal, a_mem, lifted)
-            settle(v[b], i[b], lifted, net, pauses[b], x, flags)
-            counts[b] = pack_flagged(words, spike_lists[b], unpacked)
+                fill_normals(vectors, normal, key, step + t, b, MEMBRANE)
+                lift_leak(vectors, v_leak, per_step, normal, net[2], lifted)
+            advance(
+                *(vectors, (v[b], i[b], pauses[b]), constants, lifted, fired),
+                *(None, (x, flags)),
+            )
+            counts[b] = list_bits(fired, spike_lists[b], before)
             put_spikes(flags, spikes[t, b])
             if taped:
                 copy(x, tape_x[t, b])

@@ -113,3 +113,66 @@ def test_one_lane_stands_for_many():
 
     a, b = np.array(EDGES, np.int32), np.array(EDGES[::-1], np.int32)
     np.testing.assert_array_equal(compute(formula, a, b), (3 - a) * (b + 9))
+
+
+def compute_floats(formula, *arrays):
+    """Return what a formula gives for arrays of `COUNT` floats of one width."""
+    kind = ir.FloatType() if arrays[0].dtype == np.float32 else ir.DoubleType()
+    vector = ir.VectorType(kind, COUNT)
+
+    @intrinsic
+    def write(typing, out, inputs):
+        def code(context, builder, signature, args):
+            target = memory_of(context, builder, signature.args[0], args[0])
+            zero = ir.Constant(ir.IntType(64), 0)
+            lanes = [
+                memory_of(
+                    context, builder, each, builder.extract_value(args[1], k)
+                ).lanes(zero, vector)
+                for k, each in enumerate(signature.args[1])
+            ]
+            target.store(zero, formula(*lanes))
+            return context.get_dummy_value()
+
+        return types.void(out, inputs), code
+
+    @njit
+    def run(out, inputs):
+        write(out, inputs)
+
+    out = np.zeros(COUNT, arrays[0].dtype)
+    run(out, arrays)
+    return out
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_are_computed_as_numpys(dtype):
+    a = np.array([0, -0.0, 1, 3, np.nan, np.inf, 1e-40, 0.1], dtype)
+    b = np.array([1, 5, -2, 3, 1, -2, 3, 0.7], dtype)
+    formulas = {
+        "quotient": (lambda x, y: x / y, a / b),
+        "root of the size": (lambda x, _: x.size().root(), np.sqrt(abs(a))),
+        "reversed": (lambda x, y: 2.0 - x * y, 2 - a * b),
+        "above": (
+            lambda x, y: (x > y).pick(1.0, x - y),
+            np.where(a > b, dtype(1), a - b),
+        ),
+        "other": (lambda x, y: x.differs(y).pick(x, y), np.where(a != b, a, b)),
+        "larger": (lambda x, y: x.at_least(y), np.where(a < b, b, a)),
+    }
+    for name, (formula, expected) in formulas.items():
+        got = compute_floats(formula, a, b)
+        np.testing.assert_array_equal(got, expected, err_msg=name)
+
+
+def test_the_width_of_floats_changes():
+    a = np.array([0.1, 1 / 3, 2, 3, 4, 5, 6, 7])
+    thin = ir.FloatType()
+    got = compute_floats(lambda x: x.signed(thin).signed(ir.DoubleType()), a)
+    np.testing.assert_array_equal(got, a.astype(np.float32).astype(float))
+
+
+def test_vectors_are_joined_and_cut():
+    a, b = np.arange(8.0), np.arange(8.0, 16.0)
+    got = compute_floats(lambda x, y: x.followed_by(y).part(5, COUNT), a, b)
+    np.testing.assert_array_equal(got, np.arange(5.0, 13.0))

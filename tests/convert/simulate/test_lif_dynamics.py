@@ -10,9 +10,9 @@ from isotau.convert.ground.sparse import sparse_weights
 from isotau.convert.records.spikes import unpack
 from isotau.convert.simulate import shares
 from isotau.convert.simulate.lif_dynamics import respond, simulate_lif
-from isotau.convert.simulate.normals import MEMBRANE, Place, normals
 from isotau.convert.simulate.norse_module import LIFModule
 from isotau.convert.simulate.readout import filter_spikes
+from isotau.convert.simulate.vectors.normals import MEMBRANE, Place, normals
 
 
 def eventful(net, n=70):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.simulate.normal_kernels import draw
-from isotau.convert.simulate.normals import RATE, Place, normals
+from isotau.convert.simulate.vectors.normals import RATE, Place, normals
 
 SEED = (1 << 63) + 12345
 

@@ -12,8 +12,8 @@ from isotau.convert.neuron.activation import activate
 from isotau.convert.read.read_spikernn import read_spikernn
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate import shares
-from isotau.convert.simulate.normals import RATE, RATE_START, Place, normals
 from isotau.convert.simulate.rate_dynamics import draw_start, simulate_rate
+from isotau.convert.simulate.vectors.normals import RATE, RATE_START, Place, normals
 
 SHIPPED = Path(__file__).resolve().parents[3] / "examples/data/go_nogo_N200.mat"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isotau.convert.simulate.lif_kernels import RESTED
+from isotau.convert.simulate.vectors.vector_lif import RESTED
 from isotau.convert.tuning.forward import chip_kernels
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from isotau.convert.simulate.lif_kernels import RESTED, SPIKED
+from isotau.convert.simulate.vectors.vector_lif import RESTED, SPIKED
 from isotau.convert.tuning.forward.tape import (
     WANTED,
     StateGradients,

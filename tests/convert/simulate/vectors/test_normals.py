@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from isotau.convert.simulate.normal_kernels import draw
-from isotau.convert.simulate.normals import (
+from isotau.convert.simulate.vectors.normals import (
     GROUP,
     MEMBRANE,
     RATE,

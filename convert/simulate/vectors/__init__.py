@@ -1,0 +1,1 @@
+"""Normal numbers, and passes over neurons in vector registers."""
