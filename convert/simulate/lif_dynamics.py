@@ -363,7 +363,6 @@ class Room(NamedTuple):
 
     normal: Reals
     arriving: Reals
-    lifted: Reals
     returning: Reals
     unread: Reals
     channels: npt.NDArray[np.int64]
@@ -377,7 +376,6 @@ def _room(net: LIFNetwork, dtype: npt.DTypeLike) -> Room:
     return Room(
         normal=blank((words,), np.float32),
         arriving=blank((padded,), dtype),
-        lifted=blank((padded,), dtype),
         returning=blank((1, padded), dtype),
         unread=blank((padded,), float),
         channels=blank((net.n_in + 1,), np.int64),

@@ -9,14 +9,13 @@ steps of rest (int32):
 |---|---|
 | i, v | synaptic current and potential: of the step before, then of this one |
 | arriving, returning | parts of the jump: inputs; spikes of the step before |
-| lifted | v_leak with the noise of the step |
 | x | v′ − v_th |
 | flags | `SPIKED`: the neuron spiked; `RESTED`: it was within its refractory period |
 | refractory_left, rest_steps | steps at reset: still to come, of each spike |
 | fired | who spiked, a bit per neuron, in words of 64 |
 
-A step is `weigh` and `jump` (L1), `fill_normals` and `lift_leak` (L8, L9), `advance`
-(L2 to L6), `list_bits`: Norse's operations in Norse's order, since in floats the order
+A step is `weigh` and `jump` (L1), `fill_normals` (L8), `advance` (L2 to L6, L9),
+`list_bits`: Norse's operations in Norse's order, since in floats the order
 decides the bits. numba types each function anew for every caller. Its cache looks at
 the caller's file alone: after a change here or in `vectors` delete the `*.nbi` files of
 this folder and of `convert/tuning/forward`.
@@ -31,7 +30,6 @@ from isotau.convert.simulate.vectors.vector_lif import (
     SPIKED,
     advance,
     filter_spikes,
-    lift_leak,
 )
 from isotau.convert.simulate.vectors.vector_normals import fill_normals
 from isotau.convert.simulate.vectors.vector_sums import jump, weigh
@@ -147,7 +145,7 @@ def run_trials(
     places, every, sample = bare(traces[3]), traces[4], traces[5]
     steps, batch, _ = inputs.shape
     variants, vectors = len(leaks), leaks.shape[1] // LANES
-    constants = (net[2], net[3], net[4], net[5], net[6])
+    constants, samples = (net[2], net[3], net[4], net[5], net[6]), room.normal
     noisy, laid, filtering = len(per_step) > 0, len(currents) > 0, len(keep_f) > 0
     # What some trials write lies together: it is written before it leaves the cache.
     for start in range(0, steps, TURN):
@@ -158,7 +156,7 @@ def run_trials(
                 place = (now + 1) // every - 1 - sample
                 if noisy:  # variants of a trial share it
                     trial = first_trial + b
-                    fill_normals(vectors, room.normal, key, now, trial, MEMBRANE)
+                    fill_normals(vectors, samples, key, now, trial, MEMBRANE)
                 shown = inputs[t, b]
                 channels = list_senders(shown, room.channels)
                 weigh(vectors, room.arriving, net[0], room.channels, channels, shown)
@@ -175,17 +173,21 @@ def run_trials(
                         )
                     if sampled and len(trace_i) > 0:
                         pick(i, places, trace_i[place, row])
-                    if noisy:
-                        lift_leak(
-                            vectors, leak, per_step, room.normal, net[2], room.lifted
-                        )
-                        leak = room.lifted
                     # J² of a step that does not count is added to what nobody reads.
                     power = powers[row] if counting else room.unread
-                    advance(
-                        *(vectors, (v, i, pauses[row]), constants, leak, fired),
-                        *((peaks[row], lows[row], power), None),
-                    )
+                    neurons = (v, i, pauses[row])
+                    extent = (peaks[row], lows[row], power)
+                    if noisy:
+                        noises = (per_step, samples)
+                        advance(
+                            *(vectors, neurons, constants, leak, noises),
+                            *(fired, extent, None),
+                        )
+                    else:
+                        advance(
+                            *(vectors, neurons, constants, leak, None),
+                            *(fired, extent, None),
+                        )
                     if len(raster) > 0:
                         copy_row(raster[t, row], words_bytes[row])
                     if sampled and len(trace_v) > 0:

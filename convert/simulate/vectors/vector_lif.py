@@ -39,7 +39,7 @@ def memories_of(context, builder, kind, group):
 
 
 @intrinsic
-def advance(typing, vectors, state, net, leak, fired, ranges, tape):
+def advance(typing, vectors, state, net, leak, noise, fired, ranges, tape):
     """Update a trial's neurons by one step, once i is J: (L2) to (L6).
 
     Args:
@@ -47,31 +47,36 @@ def advance(typing, vectors, state, net, leak, fired, ranges, tape):
         vectors: of `LANES` neurons, int64.
         state: v, i, and steps left at reset, int32; changed.
         net: a_mem, a_syn, v_reset, v_th; steps of rest, int32.
-        leak: the resting potential, with the noise of the step.
+        leak: the resting potential.
+        noise: SD of what it adds to v in a step; standard normal numbers, float32.
+            None for no noise.
         fired: a bit per neuron, set; uint64.
         ranges: of |J| and v_reset − v, widened, and sums of J², float64, added to:
             (L16); None where nobody asks.
         tape: v′ − v_th and flags, uint8, set; None where nobody asks.
     """
-    parts = (state, net, leak, fired, ranges, tape)
+    parts = (state, net, leak, noise, fired, ranges, tape)
     return types.void(types.int64, *parts), _advance_code
 
 
 def _advance_code(context, builder, signature, args):
     """Write the code of `advance`."""
     kinds, leak_kind = signature.args, signature.args[3]
-    state, net, ranges, tape = (
-        memories_of(context, builder, kinds[k], args[k]) for k in (1, 2, 5, 6)
+    state, net, noise, ranges, tape = (
+        memories_of(context, builder, kinds[k], args[k]) for k in (1, 2, 4, 6, 7)
     )
     v_row, i_row, left_row = state
-    a_mem, a_syn, v_reset, v_th, rest_steps = net
-    leak, fired = (memory_of(context, builder, kinds[k], args[k]) for k in (3, 4))
+    a_row, a_syn, v_reset, v_th, rest_steps = net
+    leak_row, fired = (memory_of(context, builder, kinds[k], args[k]) for k in (3, 5))
     real, whole = vector_of(context, leak_kind), ir.VectorType(INT32, LANES)
     word = cgutils.alloca_once_value(builder, ir.Constant(INT64, 0))
     with cgutils.for_range(builder, args[0]) as loop:
         j = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
         v, current, start = (row.lanes(j, real) for row in (v_row, i_row, v_reset))
-        risen = v + a_mem.lanes(j, real) * ((leak.lanes(j, real) - v) + current)  # (L2)
+        leak, a_mem = leak_row.lanes(j, real), a_row.lanes(j, real)
+        if noise is not None:
+            leak = _lifted(noise, j, leak, a_mem)
+        risen = v + a_mem * ((leak - v) + current)  # (L2)
         # (L3), not (1 − a_syn) i: other bits
         i_row.store(j, current - a_syn.lanes(j, real) * current)
         x = risen - v_th.lanes(j, real)
@@ -102,36 +107,13 @@ def _widen(ranges: list[Memory], j: Any, current: Lanes, depth: Lanes) -> None:
     power.store(j, total + wide * wide)
 
 
-@intrinsic
-def lift_leak(typing, vectors, leak, per_step, normal, a_mem, lifted):
-    """Set the resting potential that brings the noise along, as `LIFModule` does.
-
-    Args:
-        typing: numba's.
-        vectors: of `LANES` neurons, int64.
-        leak: row.
-        per_step: SD of what the noise adds to v in a step.
-        normal: standard normal numbers, float32.
-        a_mem: row.
-        lifted: row, set.
-    """
-
-    def code(context, builder, signature, args):
-        rows = [
-            memory_of(context, builder, *each)
-            for each in zip(signature.args[1:], args[1:], strict=True)
-        ]
-        real, thin = (vector_of(context, signature.args[k]) for k in (1, 3))
-        with cgutils.for_range(builder, args[0]) as loop:
-            j = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
-            base, deviation, a = (rows[k].lanes(j, real) for k in (0, 1, 3))
-            # (L8), (L9); the module's noise is a tensor, and rounded here as well
-            noise = deviation * rows[2].lanes(j, thin).signed(real.element)
-            rows[4].store(j, base + noise / a)
-        return context.get_dummy_value()
-
-    rows = (leak, per_step, normal, a_mem, lifted)
-    return types.void(types.int64, *rows), code
+def _lifted(noise: list[Memory], j: Any, leak: Lanes, a_mem: Lanes) -> Lanes:
+    """Return the resting potential that brings the noise along, as `LIFModule` does."""
+    per_step, normal = noise
+    samples = normal.lanes(j, ir.VectorType(ir.FloatType(), LANES))
+    # (L8), (L9); the module's noise is a tensor, and so it is rounded here as well.
+    added = per_step.lanes(j, leak.value.type) * samples.signed(leak.value.type.element)
+    return leak + added / a_mem
 
 
 @intrinsic

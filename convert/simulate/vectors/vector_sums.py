@@ -43,17 +43,16 @@ def weigh(typing, vectors, total, rows, row_list, count, factors):
         total = memory_of(context, builder, kinds[1], args[1])
         factors = memory_of(context, builder, kinds[5], args[5])
         source = _Rows(context, builder, kinds, args)
-        place = cgutils.alloca_once(builder, source.vector)
-        # Few rows, one per input: a vector at a time will do.
-        with cgutils.for_range(builder, args[0]) as loop:
-            column = builder.mul(loop.index, ir.Constant(INT64, LANES))
-            builder.store(ir.Constant(source.vector, [0.0] * LANES), place)
-            with source.each() as (number, row):
-                factor = builder.load(builder.gep(factors.pointer, [number]))
-                term = spread(builder, factor, LANES) * row.lanes(column, source.vector)
-                sums = Lanes(builder, builder.load(place)) + term
-                builder.store(sums.value, place)
-            total.store(column, Lanes(builder, builder.load(place)))
+        # Few rows, one per input: four vectors at a time will do, and then the rest.
+        zero, four = ir.Constant(INT64, 0), ir.Constant(INT64, 4)
+        whole = builder.sub(args[0], builder.urem(args[0], four))
+        for start, stop, number in ((zero, whole, 4), (whole, args[0], 1)):
+            size = ir.Constant(INT64, number)
+            with cgutils.for_range_slice(builder, start, stop, size) as (vector, _):
+                column = builder.mul(vector, ir.Constant(INT64, LANES))
+                sums = _sums(builder, source, column, number, factors)
+                for k, lanes in enumerate(sums):
+                    total.store(_later(builder, column, k), lanes)
         return context.get_dummy_value()
 
     arrays = (total, rows, row_list)
@@ -155,14 +154,25 @@ def _in_registers(
         builder.position_at_end(done)
 
 
-def _sums(builder: Any, source: _Rows, column: Any, number: int) -> list[Lanes]:
-    """Return the sums of some vectors' columns."""
+def _sums(
+    builder: Any,
+    source: _Rows,
+    column: Any,
+    number: int,
+    factors: Memory | None = None,
+) -> list[Lanes]:
+    """Return the sums of some vectors' columns, of each row times its factor."""
     # LLVM turns these places in memory into registers: nothing else points to them.
     totals = [cgutils.alloca_once(builder, source.vector) for _ in range(number)]
     for total in totals:
         builder.store(ir.Constant(source.vector, [0.0] * LANES), total)
-    with source.each() as (_, row):
+    with source.each() as (place, row):
+        if factors is not None:
+            value = builder.load(builder.gep(factors.pointer, [place]))
+            factor = spread(builder, value, LANES)
         for k, total in enumerate(totals):
             term = row.lanes(_later(builder, column, k), source.vector)
+            if factors is not None:
+                term = factor * term
             builder.store((Lanes(builder, builder.load(total)) + term).value, total)
     return [Lanes(builder, builder.load(total)) for total in totals]

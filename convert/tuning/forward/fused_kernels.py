@@ -14,7 +14,6 @@ from isotau.convert.simulate.vectors.normals import GROUP, MEMBRANE
 from isotau.convert.simulate.vectors.vector_lif import (
     SPIKED,
     advance,
-    lift_leak,
 )
 from isotau.convert.simulate.vectors.vector_normals import fill_normals
 from isotau.convert.simulate.vectors.vector_sums import jump, weigh
@@ -56,7 +55,7 @@ def forward(first, last, drives, net, state, records, room):
         len(tape_current) > 0,
     )
     vectors, constants = len(v_leak) // LANES, (net[2], net[3], net[4], net[5], net[6])
-    arriving, lifted, x = np.empty_like(v_leak), v_leak.copy(), np.empty_like(v_leak)
+    arriving, x = np.empty_like(v_leak), np.empty_like(v_leak)
     flags, channels = np.zeros(len(v_leak), np.uint8), np.empty(len(w_in) + 1, np.int64)
     groups = -(-len(v_leak) // GROUP)
     normal = np.empty(groups * GROUP, np.float32)
@@ -76,13 +75,19 @@ def forward(first, last, drives, net, state, records, room):
             jump(vectors, i[b], w_rec, spike_lists[b], counts[b], arriving, 1.0)
             if with_current:
                 copy(i[b], tape_current[t, b])
-            if noisy:  # else `lifted` stays v_leak
+            neurons = (v[b], i[b], pauses[b])
+            if noisy:
                 fill_normals(vectors, normal, key, step + t, b, MEMBRANE)
-                lift_leak(vectors, v_leak, per_step, normal, net[2], lifted)
-            advance(
-                *(vectors, (v[b], i[b], pauses[b]), constants, lifted, fired),
-                *(None, (x, flags)),
-            )
+                noises = (per_step, normal)
+                advance(
+                    *(vectors, neurons, constants, v_leak, noises),
+                    *(fired, None, (x, flags)),
+                )
+            else:
+                advance(
+                    *(vectors, neurons, constants, v_leak, None),
+                    *(fired, None, (x, flags)),
+                )
             counts[b] = list_bits(fired, spike_lists[b], before)
             put_spikes(flags, spikes[t, b])
             if taped:

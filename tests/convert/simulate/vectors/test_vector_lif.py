@@ -14,13 +14,9 @@ N = 5 * LANES
 
 
 @njit
-def advance(state, net, leak, fired, ranges, tape):
-    vector_lif.advance(len(leak) // LANES, state, net, leak, fired, ranges, tape)
-
-
-@njit
-def lift(leak, per_step, normal, a_mem, lifted):
-    vector_lif.lift_leak(len(leak) // LANES, leak, per_step, normal, a_mem, lifted)
+def advance(state, net, leak, noise, fired, ranges, tape):
+    vectors = len(leak) // LANES
+    vector_lif.advance(vectors, state, net, leak, noise, fired, ranges, tape)
 
 
 @njit
@@ -53,7 +49,7 @@ def run(dtype, *, ranges=False):
     extents = (np.full(N, 0.6, dtype), np.zeros(N, dtype), np.ones(N))
     net = (a_mem, a_syn, v_reset, v_th, rest_steps)
     wanted = extents if ranges else None
-    advance((v, i, left), net, leak, fired, wanted, (x, flags))
+    advance((v, i, left), net, leak, None, fired, wanted, (x, flags))
     return before, (v, i, left), net, leak, fired, x, flags, extents
 
 
@@ -96,9 +92,8 @@ def test_at_threshold_there_is_no_spike():
     v_th = np.zeros(LANES, np.float32)
     v_th[1] = -(2.0**-149)
     fired = np.zeros(1, np.uint64)
-    advance(
-        (v, zeros, left), (zeros, zeros, zeros, v_th, left), zeros, fired, None, None
-    )
+    net = (zeros, zeros, zeros, v_th, left)
+    advance((v, zeros, left), net, zeros, None, fired, None, None)
     assert fired[0] == 2
 
 
@@ -113,11 +108,15 @@ def test_ranges_are_widened_and_squares_summed(dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_noise_is_divided_by_what_it_will_be_multiplied_with(dtype):
-    leak, per_step, a_mem = rows(3, dtype)
+    v, i, a_mem, leak, per_step = rows(5, dtype)
     normal = rows(1, np.float32, -3, 3)[0]
-    lifted = np.empty(N, dtype)
-    lift(leak, per_step, normal, a_mem, lifted)
-    np.testing.assert_array_equal(lifted, leak + (per_step * normal) / a_mem)
+    lifted = leak + (per_step * normal) / a_mem  # (L9)
+    expected = v + a_mem * ((lifted - v) + i)
+    never, left = np.full(N, np.inf, dtype), np.zeros(N, np.int32)
+    net = (a_mem, a_mem, leak, never, left)
+    fired = np.zeros(2, np.uint64)
+    advance((v, i, left), net, leak, (per_step, normal), fired, None, None)
+    np.testing.assert_array_equal(v, expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
