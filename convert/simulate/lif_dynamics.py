@@ -232,6 +232,11 @@ class Sampling(NamedTuple):
     places: Int64[np.ndarray, " places"]
     every: int
 
+    def chosen(self, n: int) -> Int64[np.ndarray, " places"]:
+        """Return the places, or none if they are those of all n neurons in order."""
+        everywhere = np.array_equal(self.places, np.arange(n))
+        return self.places[: 0 if everywhere else None]
+
     def span(self, lo: int, hi: int) -> slice:
         """Return which samples steps `lo` to `hi` take."""
         return slice(lo // self.every, hi // self.every)
@@ -453,7 +458,10 @@ class _Batch:
             (per_step, key, step, first_trial),
             self.state,
             self.extents,
-            (*(traces.get(name, none) for name in SIGNALS), *at, step // at.every),
+            (
+                *(traces.get(name, none) for name in SIGNALS),
+                *(at.chosen(self.net.n), at.every, step // at.every),
+            ),
             np.empty((0, rows, 0), np.uint8) if bits is None else bits,
         )
         room = partial(_room, self.net, dtype)

@@ -23,7 +23,13 @@ this folder and of `convert/tuning/forward`.
 
 from numba import njit
 
-from isotau.convert.chip.compiled_step import bare, copy_row, list_bits, list_senders
+from isotau.convert.chip.compiled_step import (
+    bare,
+    copy_row,
+    inlined,
+    list_bits,
+    list_senders,
+)
 from isotau.convert.chip.vector_step import LANES
 from isotau.convert.simulate.vectors.normals import MEMBRANE
 from isotau.convert.simulate.vectors.vector_lif import (
@@ -87,11 +93,26 @@ def copy(source, target):
         target[j] = source[j]
 
 
-@exact
-def pick(source, places, target):
-    """Copy some places of a row."""
-    for j in range(places.shape[0]):
-        target[j] = source[places[j]]
+@inlined
+def record(trace, place, row, values, places):
+    """Keep a row of values, or those at some places, if they are to be kept."""
+    if len(trace) > 0:
+        target = trace[place, row]
+        if len(places) == 0:
+            copy_row(target, values)
+        for j in range(len(places)):
+            target[j] = values[places[j]]
+
+
+@inlined
+def settle(vectors, neurons, net, leak, noises, noisy, fired, ranges, tape):
+    """Do what follows the jump, with noise or without: `advance`."""
+    constants = (net[2], net[3], net[4], net[5], net[6])
+    # What is None is not compiled, and what is compiled in has no question to ask.
+    if noisy:
+        advance(vectors, neurons, constants, leak, noises, fired, ranges, tape)
+    else:
+        advance(vectors, neurons, constants, leak, None, fired, ranges, tape)
 
 
 @exact
@@ -131,7 +152,8 @@ def run_trials(
             word, and the same as bytes. All are left as after the last step.
         ranges: of |J| and v_reset − v, float; sums of J², float64: row × padded.
         traces: of J, v and f, samples × row × place, each with no samples if unwanted;
-            places that are sampled; interval; sample that trace 0 stands for.
+            places that are sampled, none for all; interval; sample that trace 0 stands
+            for.
         bits: steps × row × byte, or no steps.
         room: a `Room`, of this call alone.
     """
@@ -145,8 +167,8 @@ def run_trials(
     places, every, sample = bare(traces[3]), traces[4], traces[5]
     steps, batch, _ = inputs.shape
     variants, vectors = len(leaks), leaks.shape[1] // LANES
-    constants, samples = (net[2], net[3], net[4], net[5], net[6]), room.normal
-    noisy, laid, filtering = len(per_step) > 0, len(currents) > 0, len(keep_f) > 0
+    noises, noisy = (per_step, room.normal), len(per_step) > 0
+    laid, filtering = len(currents) > 0, len(keep_f) > 0
     # What some trials write lies together: it is written before it leaves the cache.
     for start in range(0, steps, TURN):
         for b in range(first, last):
@@ -156,7 +178,7 @@ def run_trials(
                 place = (now + 1) // every - 1 - sample
                 if noisy:  # variants of a trial share it
                     trial = first_trial + b
-                    fill_normals(vectors, samples, key, now, trial, MEMBRANE)
+                    fill_normals(vectors, room.normal, key, now, trial, MEMBRANE)
                 shown = inputs[t, b]
                 channels = list_senders(shown, room.channels)
                 weigh(vectors, room.arriving, net[0], room.channels, channels, shown)
@@ -171,28 +193,21 @@ def run_trials(
                             *(vectors, i, room.arriving, net, gains[k]),
                             *(room.spike_list, count, room.returning),
                         )
-                    if sampled and len(trace_i) > 0:
-                        pick(i, places, trace_i[place, row])
+                    if sampled:
+                        record(trace_i, place, row, i, places)
                     # J² of a step that does not count is added to what nobody reads.
                     power = powers[row] if counting else room.unread
-                    neurons = (v, i, pauses[row])
-                    extent = (peaks[row], lows[row], power)
-                    if noisy:
-                        noises = (per_step, samples)
-                        advance(
-                            *(vectors, neurons, constants, leak, noises),
-                            *(fired, extent, None),
-                        )
-                    else:
-                        advance(
-                            *(vectors, neurons, constants, leak, None),
-                            *(fired, extent, None),
-                        )
+                    neurons, extent = (
+                        (v, i, pauses[row]),
+                        (peaks[row], lows[row], power),
+                    )
+                    settle(
+                        vectors, neurons, net, leak, noises, noisy, fired, extent, None
+                    )
                     if len(raster) > 0:
                         copy_row(raster[t, row], words_bytes[row])
-                    if sampled and len(trace_v) > 0:
-                        pick(v, places, trace_v[place, row])
                     if filtering and counting:  # (L14): f0 is that of the trial
                         filter_spikes(vectors, all_f[row], keep_f, gain_f, fired)
-                    if sampled and len(trace_f) > 0:
-                        pick(all_f[row], places, trace_f[place, row])
+                    if sampled:
+                        record(trace_v, place, row, v, places)
+                        record(trace_f, place, row, all_f[row], places)

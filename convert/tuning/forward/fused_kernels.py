@@ -7,13 +7,12 @@ voltages are in the module's units. Indices are b trial, t step, c channel.
 
 import numpy as np
 
-from isotau.convert.chip.compiled_step import bare, list_bits, list_senders
+from isotau.convert.chip.compiled_step import bare, copy_row, list_bits, list_senders
 from isotau.convert.chip.vector_step import LANES
-from isotau.convert.simulate.lif_kernels import copy, exact, list_spikes
+from isotau.convert.simulate.lif_kernels import exact, list_spikes, settle
 from isotau.convert.simulate.vectors.normals import GROUP, MEMBRANE
 from isotau.convert.simulate.vectors.vector_lif import (
     SPIKED,
-    advance,
 )
 from isotau.convert.simulate.vectors.vector_normals import fill_normals
 from isotau.convert.simulate.vectors.vector_sums import jump, weigh
@@ -43,7 +42,8 @@ def forward(first, last, drives, net, state, records, room):
         room: for a list of neurons, batch × (padded + `SPARE_PLACES`).
     """
     inputs, per_step, key, step = bare(drives[0]), drives[1], drives[2], drives[3]
-    w_in, w_rec = bare(net[0]), bare(net[1])
+    net = bare(net)
+    w_in, w_rec = net[0], net[1]
     v_leak = net[7]
     z, v, i, pauses = bare(state[0]), bare(state[1]), bare(state[2]), bare(state[3])
     spikes, tape_x, tape_flags = bare(records[0]), bare(records[1]), bare(records[2])
@@ -54,11 +54,12 @@ def forward(first, last, drives, net, state, records, room):
         len(tape_x) > 0,
         len(tape_current) > 0,
     )
-    vectors, constants = len(v_leak) // LANES, (net[2], net[3], net[4], net[5], net[6])
     arriving, x = np.empty_like(v_leak), np.empty_like(v_leak)
-    flags, channels = np.zeros(len(v_leak), np.uint8), np.empty(len(w_in) + 1, np.int64)
+    vectors, flags = len(v_leak) // LANES, np.zeros(len(v_leak), np.uint8)
+    channels = np.empty(len(w_in) + 1, np.int64)
     groups = -(-len(v_leak) // GROUP)
     normal = np.empty(groups * GROUP, np.float32)
+    noises, tape = (per_step, normal), (x, flags)
     fired, before = np.zeros(groups, np.uint64), np.empty(groups, np.int64)
     counts = np.zeros(last, np.int64)
     for b in range(first, last):
@@ -74,25 +75,16 @@ def forward(first, last, drives, net, state, records, room):
             )
             jump(vectors, i[b], w_rec, spike_lists[b], counts[b], arriving, 1.0)
             if with_current:
-                copy(i[b], tape_current[t, b])
-            neurons = (v[b], i[b], pauses[b])
+                copy_row(tape_current[t, b], i[b])
             if noisy:
                 fill_normals(vectors, normal, key, step + t, b, MEMBRANE)
-                noises = (per_step, normal)
-                advance(
-                    *(vectors, neurons, constants, v_leak, noises),
-                    *(fired, None, (x, flags)),
-                )
-            else:
-                advance(
-                    *(vectors, neurons, constants, v_leak, None),
-                    *(fired, None, (x, flags)),
-                )
+            neurons = (v[b], i[b], pauses[b])
+            settle(vectors, neurons, net, v_leak, noises, noisy, fired, None, tape)
             counts[b] = list_bits(fired, spike_lists[b], before)
             put_spikes(flags, spikes[t, b])
             if taped:
-                copy(x, tape_x[t, b])
-                copy(flags, tape_flags[t, b])
+                copy_row(tape_x[t, b], x)
+                copy_row(tape_flags[t, b], flags)
     # Spikes are the one part of the state that is not updated in place.
     for b in range(first, last):
-        copy(spikes[steps - 1, b], z[b, :n])
+        copy_row(z[b, :n], spikes[steps - 1, b])
