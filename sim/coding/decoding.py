@@ -10,16 +10,16 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
+from scipy.optimize import isotonic_regression
 from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn import config_context
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.isotonic import isotonic_regression
 from sklearn.linear_model import LogisticRegression
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.sim.coding.responses import Responses, choose
+from isotau.sim.coding.shrinkage_lda import ShrinkageLDA
 
 CHANCE = 0.5
 FOLDS = 5
@@ -27,22 +27,13 @@ FOLDS = 5
 
 @runtime_checkable
 class Classifier(Protocol):
-    """What scikit-learn's classifiers of two classes can do."""
+    """What a classifier of two classes can do, scikit-learn's for one."""
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> Any:
         """Learn to tell y from x, trial × unit."""
 
     def decision_function(self, x: np.ndarray) -> np.ndarray:
         """Return a number per row of x, above 0 for class 1."""
-
-
-def shrinkage_lda() -> Classifier:
-    """Return linear discriminant analysis with Ledoit and Wolf's covariance.
-
-    doi:10.1016/S0047-259X(03)00096-4; it needs no choice of a penalty and does with
-    fewer trials than units.
-    """
-    return LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
 
 
 def logistic() -> Classifier:
@@ -95,7 +86,7 @@ def decode(
     folds: int = FOLDS,
     repeats: int = 1,
     train: tuple[float, float] = (-np.inf, np.inf),
-    classifier: Callable[[], Classifier] = shrinkage_lda,
+    classifier: Callable[[], Classifier] = ShrinkageLDA,
 ) -> Decoding:
     """Return how rightly the condition of held-out trials is decoded.
 
@@ -110,7 +101,9 @@ def decode(
         folds: at least 2.
         repeats: with other folds each.
         train: first and last time of training (not included), in seconds.
-        classifier: makes a fresh one.
+        classifier: makes a fresh one; by default linear discriminant analysis with
+            Ledoit and Wolf's covariance, which needs no choice of a penalty and does
+            with fewer trials than units.
 
     Raises:
         ValueError: fewer trials of a condition than folds; no unit; no sample in
@@ -370,7 +363,7 @@ def _ends(level: float, rows: int) -> np.ndarray:
 
 def _falling(curve: np.ndarray) -> np.ndarray:
     """Return the curve nearest to this one (least squares) that never rises."""
-    return np.asarray(isotonic_regression(curve, increasing=False), dtype=np.float64)
+    return np.asarray(isotonic_regression(curve, increasing=False).x, dtype=np.float64)
 
 
 def _crossing(fitted: np.ndarray, lags: np.ndarray, chance: float) -> float:

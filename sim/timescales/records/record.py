@@ -108,7 +108,9 @@ class Timescales:
         names = [status.value for status in Status]
         fields: dict[str, Any] = {
             "status": tuple(
-                Status(validation.choice(f"status[{k}]", status, names))
+                status
+                if isinstance(status, Status)
+                else Status(validation.choice(f"status[{k}]", status, names))
                 for k, status in enumerate(self.status)
             ),
             "method": str(self.method),
@@ -129,13 +131,15 @@ class Timescales:
         """Refuse τ that contradict their status or their interval."""
         assert self.low is not None
         assert self.high is not None
-        # A NaN is not greater than 0.
-        for k, (tau, status) in enumerate(zip(self.tau, self.status, strict=True)):
-            if (status is Status.OK) != (tau > 0):
-                raise ValueError(
-                    f"tau: got {tau} at [{k}] with status {status.value!r}, need a "
-                    "number greater than 0 where the status is 'ok' and NaN elsewhere"
-                )
+        settled = np.fromiter((s is Status.OK for s in self.status), bool, self.n)
+        wrong = settled != (self.tau > 0)  # a NaN is not greater than 0
+        if wrong.any():
+            (k,) = validation.first(wrong)
+            raise ValueError(
+                f"tau: got {self.tau[k]} at [{k}] with status "
+                f"{self.status[k].value!r}, need a number greater than 0 where the "
+                "status is 'ok' and NaN elsewhere"
+            )
         crossed = self.low > self.high  # never with a NaN
         if crossed.any():
             (k,) = validation.first(crossed)

@@ -18,9 +18,9 @@ from isotau.sim.coding.decoding import (
     decode,
     half_life,
     logistic,
-    shrinkage_lda,
 )
 from isotau.sim.coding.responses import Responses
+from isotau.sim.coding.shrinkage_lda import ShrinkageLDA
 
 SPEED = np.pi
 """Radians per second by which the code turns."""
@@ -37,7 +37,7 @@ def turning(rng, trials=1500, samples=6, noise=1.0, size=1.0, dt=0.1):
     return Responses(rates=rates, condition=condition, dt=dt)
 
 
-@pytest.mark.parametrize("classifier", [shrinkage_lda, logistic])
+@pytest.mark.parametrize("classifier", [ShrinkageLDA, logistic])
 def test_accuracy_of_a_turning_code(classifier):
     """A decoder trained at t₁ is right at t₂ with Φ(S cos(ω (t₁ − t₂))/σ)."""
     rng = np.random.default_rng(0)
