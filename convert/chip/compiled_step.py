@@ -23,21 +23,20 @@ a row is one number per neuron:
 A step is: `add_noise` (H6) of what `vector_noise` drew, `integrate` (H3 to H5, H7),
 `fire` (H8 to H11), `list_spikes`; then for each block `list_rows` and `add_rows`, or
 `sum_messages`, and `deliver` (H12, H13). numba types each function anew for every
-caller: an argument that is None costs nothing. But its cache looks at the caller's file
-alone: after a change here delete the `*.nbi` files of `sim/engines` and
-`convert/tuning/forward`.
+caller: an argument that is None costs nothing.
 """
 
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from isotau.convert.chip.arithmetic import INPUT_SHIFT, STATE_LIMIT
 from isotau.convert.chip.vector_noise import PAIR
+from isotau.convert.ground.compilation import njit
 
 GATHER = np.uint64(0x0102040810204080)
 """Times eight bytes of 0 or 1, as a word: the same as eight bits, in the top byte."""

@@ -9,7 +9,8 @@ A pass in numpy for each of these operations would read and write all of x anew.
 """
 
 import numpy as np
-from numba import njit
+
+from isotau.convert.ground.compilation import njit
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

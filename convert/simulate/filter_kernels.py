@@ -12,7 +12,8 @@ wide, and f of all trials fits no cache.
 """
 
 import numpy as np
-from numba import njit
+
+from isotau.convert.ground.compilation import njit
 
 exact = njit(nogil=True, cache=True, error_model="numpy")
 

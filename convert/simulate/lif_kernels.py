@@ -16,12 +16,8 @@ steps of rest (int32):
 
 A step is `weigh` and `jump` (L1), `fill_normals` (L8), `advance` (L2 to L6, L9),
 `list_bits`: Norse's operations in Norse's order, since in floats the order
-decides the bits. numba types each function anew for every caller. Its cache looks at
-the caller's file alone: after a change here or in `vectors` delete the `*.nbi` files of
-this folder and of `convert/tuning/forward`.
+decides the bits. numba types each function anew for every caller.
 """
-
-from numba import njit
 
 from isotau.convert.chip.compiled_step import (
     bare,
@@ -31,6 +27,7 @@ from isotau.convert.chip.compiled_step import (
     list_senders,
 )
 from isotau.convert.chip.vector_step import LANES
+from isotau.convert.ground.compilation import njit
 from isotau.convert.simulate.vectors.normals import MEMBRANE
 from isotau.convert.simulate.vectors.vector_lif import (
     SPIKED,

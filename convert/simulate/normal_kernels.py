@@ -3,11 +3,12 @@
 import numpy as np
 from jaxtyping import Float32
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from isotau.convert.chip.compiled_step import bare
 from isotau.convert.chip.philox import noise_key
+from isotau.convert.ground.compilation import njit
 from isotau.convert.simulate.vectors import normals
 from isotau.convert.simulate.vectors.vector_normals import fill_normals
 

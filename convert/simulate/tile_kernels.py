@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from isotau.convert.ground.compilation import njit
 
 # The tile must fit the registers: one more sum, and all are kept in memory.
 WIDE = bool(binding.get_host_cpu_features().get("avx512f"))

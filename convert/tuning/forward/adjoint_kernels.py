@@ -21,9 +21,9 @@ A step is `surrogate` (U2), `through_threshold` (U3, U5), `through_membrane` (U6
 """
 
 import numpy as np
-from numba import njit
 
 from isotau.convert.chip.compiled_step import bare
+from isotau.convert.ground.compilation import njit
 from isotau.convert.simulate.lif_kernels import copy, list_flagged, list_spikes
 from isotau.convert.simulate.tile_kernels import multiply
 from isotau.convert.simulate.vectors.vector_lif import RESTED

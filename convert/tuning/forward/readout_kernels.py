@@ -15,9 +15,9 @@ is, for each output, `through_weights` and `through_filter`, then `scale`: (U14)
 """
 
 import numpy as np
-from numba import njit
 
 from isotau.convert.chip.compiled_step import bare
+from isotau.convert.ground.compilation import njit
 
 exact = njit(nogil=True, cache=True, error_model="numpy")
 free = njit(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -230,7 +230,13 @@ class _Run:
         tensors = (chunk.inputs, noise, chunk.targets, mask)
         arrays = [t.detach().to(module.w_rec).contiguous().numpy() for t in tensors]
         kind = SURROGATES.index(module.surrogate)
-        arguments = (net, kind, self.carried, *arrays, task == "labels")
+        arguments: tuple[Any, ...] = (
+            net,
+            kind,
+            self.carried,
+            *arrays,
+            task == "labels",
+        )
         # trials do not share a sum, so the result does not depend on the threads
         threads = min(torch.get_num_threads(), batch)
         edges = [batch * k // threads for k in range(threads + 1)]

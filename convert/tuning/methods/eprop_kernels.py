@@ -21,7 +21,8 @@ from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from isotau.convert.ground.compilation import njit
 
 inline = njit(nogil=True, cache=True, error_model="numpy")
 

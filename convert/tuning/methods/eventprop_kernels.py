@@ -20,7 +20,8 @@ takes them (`run_trial`).
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from isotau.convert.ground.compilation import njit
 
 ROUNDS = 200
 """Steps of the root search: bisection alone would need about 60."""

@@ -20,7 +20,8 @@ room for the lag, then the six sums. Of it
 """
 
 import numpy as np
-from numba import njit
+
+from isotau.convert.ground.compilation import njit
 
 EVALUATIONS = 600
 """Of the curve, after which the published fit ends where it is."""
