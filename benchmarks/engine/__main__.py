@@ -1,4 +1,4 @@
-"""What does a time step cost? Our engines, Lava, Norse, Brian2 and plain C.
+"""What does a time step cost? Our engines, Lava, Norse, Brian2, nengo-loihi, plain C.
 
 Usage: python -m benchmarks.engine [--quick] [--against COMMIT] [--page FOLDER]
                                    [--json FILE] [--plot FILE.png]
@@ -6,9 +6,11 @@ Usage: python -m benchmarks.engine [--quick] [--against COMMIT] [--page FOLDER]
 All run the same networks, about 4 % of the neurons spiking in a step, interleaved;
 figures are medians. The spikes of our engines, of plain C and of Lava are compared,
 and a difference is an error. Ours always records spikes, packed. Quick takes less than
-45 s and leaves out Brian2; the plot takes half a minute more, or a minute in full.
-With a commit, its compiled engine runs too, in turns with ours, out of a worktree that
-is gone again afterwards. A page goes with the cost against activity and batch.
+45 s and leaves out Brian2 and nengo-loihi, which may have interpreters of their own:
+nengo-loihi 1.1.0 needs numpy < 2, as a virtual environment of Python 3.10 has it. The
+plot takes half a minute more, or a minute in full. With a commit, its compiled engine
+runs too, in turns with ours, out of a worktree that is gone again afterwards. A page
+goes with the cost against activity and batch.
 """
 
 import os
@@ -56,9 +58,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="under 45 s")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--plot", type=Path, help="also measure and draw the growth")
-    parser.add_argument(
-        "--brian2", default=sys.executable, help="the Python that has brian2, if any"
-    )
+    for option, package in (("--brian2", "brian2"), ("--nengo", "nengo-loihi")):
+        text = f"the Python that has {package}, if any"
+        parser.add_argument(option, default=sys.executable, help=text)
     parser.add_argument("--against", metavar="COMMIT", help="also measure its engine")
     parser.add_argument(
         "--page", type=Path, help="write figures and page there, as docs/results has"
@@ -84,7 +86,7 @@ def main() -> None:
             BATCHES,
             quick=options.quick,
             growth=options.plot is not None or options.page is not None,
-            brian2=options.brian2,
+            pythons={"Brian2": options.brian2, "nengo-loihi": options.nengo},
             against=against,
         )
     figures = {

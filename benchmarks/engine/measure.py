@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +41,12 @@ GROWTH_BATCHES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 EARLIER = "compiled, earlier commit"
+OTHERS = {
+    "Brian2": ("brian2", "run_brian", 10000, 1000),
+    "nengo-loihi": ("nengo_loihi", "run_nengo", 1000, 200),
+}
+"""Simulators for interpreters of their own: what is imported, the module that runs
+there, and steps of a run, up to N = 200 and beyond."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ def contenders(
     library: Any,
     net: FixedPointNetwork,
     batch: int,
-    brian2: str | None,
+    others: dict[str, str],
     quick: bool,
     before: Callable[[FixedPointNetwork, ChipState], Measure] | None,
 ) -> list[Contender]:
@@ -148,15 +154,16 @@ def contenders(
             require_same(name, measure(CHECKED).bits, expected)
     rows.append(("Norse", rivals.norse(net, state), False))
     entrants = [Contender(name, net.n, batch, m, reads) for name, m, reads in rows]
-    # Lava and Brian2 know no batches.
+    # Lava and the others know no batches.
     if batch > 1:
         return entrants
     if importlib.util.find_spec("lava") is not None:
         entrants += lava(run, net, quick)
-    if brian2 is not None:
-        measure = rivals.brian(net, brian2)
-        steps = 10000 if net.n <= 200 else 1000
-        entrants.append(Contender("Brian2", net.n, 1, measure, False, steps, 1))
+    for name, python in others.items():
+        _, module, many, few = OTHERS[name]
+        measure = rivals.elsewhere(net, python, module)
+        steps = many if net.n <= 200 else few
+        entrants.append(Contender(name, net.n, 1, measure, False, steps, 1))
     return entrants
 
 
@@ -316,7 +323,7 @@ def everything(
     *,
     quick: bool,
     growth: bool,
-    brian2: str,
+    pythons: Mapping[str, str],
     against: Path | None = None,
 ) -> dict[str, Any]:
     """Return all rows, the networks, and how long the compiled engine takes to start.
@@ -327,7 +334,7 @@ def everything(
         batches: numbers of trials.
         quick: shorter runs and fewer repeats.
         growth: also measure the cost against activity and batch.
-        brian2: the Python that may have brian2.
+        pythons: for each of `OTHERS`, the interpreter that may have it.
         against: a checkout whose engine is measured too.
     """
     # First: what this process compiles would fill the cache that is to be empty.
@@ -336,7 +343,7 @@ def everything(
         start = first_calls(scratch, networks.network(50, 150))
     engines = modules()
     run = next(iter(engines.values())).run
-    python = brian2 if not quick and has_brian2(brian2) else None
+    others = {} if quick else {k: x for k, x in pythons.items() if has_package(k, x)}
     library = rivals.compile_c(scratch)
     repeats, budget_s = (3, 0.06) if quick else (5, 0.4)
     rows, activities = [], []
@@ -357,7 +364,7 @@ def everything(
                     return stack.enter_context(earlier(root, scratch, net, state))
 
                 entrants = contenders(
-                    *(engines, library, net, batch, python, quick),
+                    *(engines, library, net, batch, others, quick),
                     before if against else None,
                 )
                 rows += interleaved(entrants, repeats, budget_s)
@@ -367,9 +374,9 @@ def everything(
     return {"networks": activities, "rows": rows, "start": start, **growths}
 
 
-def has_brian2(python: str) -> bool:
-    """Return whether an interpreter can import brian2."""
+def has_package(name: str, python: str) -> bool:
+    """Return whether an interpreter can import one of `OTHERS`."""
     process = subprocess.run(
-        [python, "-c", "import brian2"], capture_output=True, check=False
+        [python, "-c", f"import {OTHERS[name][0]}"], capture_output=True, check=False
     )
     return process.returncode == 0

@@ -1,4 +1,4 @@
-"""What the engines are measured against: Lava, Norse, Brian2, and a loop in plain C.
+"""What the engines are measured against: Lava, Norse and others, a loop in plain C.
 
 Every maker returns a function that runs some steps and says how long they took.
 """
@@ -180,15 +180,23 @@ def lava(net: FixedPointNetwork, warm_up: int, *, read: bool) -> Measure:
     return measure
 
 
-def brian(net: FixedPointNetwork, python: str) -> Measure:
-    """Return the measurement of Brian2 standalone, run only, one trial."""
+def elsewhere(net: FixedPointNetwork, python: str, module: str) -> Measure:
+    """Return the measurement of a simulator that another interpreter has, one trial.
+
+    Its construction and compilation are not counted.
+
+    Args:
+        net: the network.
+        python: the interpreter, which need not know of this checkout.
+        module: of this folder, that runs there: `run_brian` or `run_nengo`.
+    """
     job = {"loss_u": LOSS_U, "loss_v": LOSS_V, "threshold": THRESHOLD}
 
     def measure(steps: int) -> Timed:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             np.savez(folder / "floats.npz", **floats(net))
-            result = child(python, "run_brian", folder, {**job, "steps": steps})
+            result = child(python, module, folder, {**job, "steps": steps})
         return Timed(result["run_us"], result["activity"])
 
     return measure

@@ -14,7 +14,15 @@ from benchmarks.results import read_figures
 MARK = re.compile(r"([-+*>]|\d+[.)]|#+) ")
 COMMITTED = sorted(path.stem for path in RESULTS.glob("*.md"))
 # Modules that run in processes of another, by no command of their own.
-CHILDREN = {"worker", "first_call", "run_lava", "run_brian", "walk", "chips"}
+CHILDREN = {
+    "worker",
+    "first_call",
+    "run_lava",
+    "run_brian",
+    "run_nengo",
+    "walk",
+    "chips",
+}
 CHILDREN |= {"run_earlier"}
 
 
