@@ -218,7 +218,7 @@ def _numbers(pairs: Sequence[Pair]) -> dict[str, float]:
     # Pictures of nothing are drawn too, and say so.
     if not pairs:
         return defaultdict(lambda: np.nan)
-    sums = totals(pairings.levels(pairs, guarded=False))
+    sums = totals(pairings.levels(pairs))
     numbers = agreement.numbers(sums[None])
     return {name: float(value[0]) for name, value in numbers.items()}
 

@@ -61,9 +61,9 @@ def compare(
     # Without a network that has a say the comparison still tells why.
     by_network: tuple[NetworkResult, ...] = ()
     if saying:
-        levels = pairings.levels(saying, guarded=False)
+        levels = pairings.levels(saying)
         # Draws are of guarded networks: their guards count for the loss alone.
-        guarded = pairings.levels(saying, guarded=True)
+        guarded = pairings.guard(levels)
         fixed = len(saying) < config.min_networks
         draws = resample(guarded, config.draws, rng, fixed=fixed)
         decided = endpoints(levels, guarded, draws, config)

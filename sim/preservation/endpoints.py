@@ -59,8 +59,8 @@ def endpoints(
     """Return shift, scatter and loss of networks that have a say.
 
     Args:
-        levels: the networks, from `pairings.levels`, not guarded.
-        guarded: the networks with the guards of the loss.
+        levels: the networks, from `pairings.levels`.
+        guarded: the same with the guards of the loss, from `pairings.guard`.
         resampled: draws of the guarded ones, from `bootstrap.resample`.
         config: margins and error rates.
     """

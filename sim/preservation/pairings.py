@@ -8,7 +8,7 @@ of a with the runs of b; this halves the noise of one run and uses no neuron les
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 from scipy import stats
 
 from isotau.sim.preservation.bootstrap import (
@@ -33,15 +33,10 @@ _END = _WIDTH * len(PAIRINGS)
 """Where the sums of who is identified begin."""
 
 
-def levels(pairs: Sequence[Pair], *, guarded: bool) -> list[Level]:
+def levels(pairs: Sequence[Pair]) -> list[Level]:
     """Return what to resample of every network.
 
     A neuron's deviations count by the share of pairings of a with b that it is in.
-
-    Guarded ones have two neurons more that count for the loss alone: both identified in
-    both runs of a, one lost in b only and one lost in the repeats of a only. Without
-    them, intervals would shrink to a point where nothing was lost among few neurons.
-    Source: Agresti & Min 2005, doi:10.1002/sim.1781.
     """
     runs = [log_tau(pair) for pair in pairs]
     bounds = np.cumsum([0, *(pair.n for pair in pairs)])
@@ -53,8 +48,6 @@ def levels(pairs: Sequence[Pair], *, guarded: bool) -> list[Level]:
         pairs, runs, bounds[:-1], bounds[1:], strict=True
     ):
         rows = np.concatenate([compared[start:stop], _kept(run)], axis=1)
-        if guarded:
-            rows = np.concatenate([rows, _guards()])
         identified = np.isfinite(run)
         paired = [identified[i] & identified[j] for i, j in PAIRINGS[CROSS]]
         # A neuron in half of the pairings adds half of its deviation to their mean.
@@ -62,6 +55,20 @@ def levels(pairs: Sequence[Pair], *, guarded: bool) -> list[Level]:
         a, b = trial_deviations(pair)
         networks.append(Level(rows, a * share, b * share))
     return networks
+
+
+def guard(networks: Sequence[Level]) -> list[Level]:
+    """Return networks with two neurons more each, that count for the loss alone.
+
+    Both are identified in both runs of a; one is lost in b only and one in the repeats
+    of a only. Without them, intervals would shrink to a point where nothing was lost
+    among few neurons. Source: Agresti & Min 2005, doi:10.1002/sim.1781.
+    """
+    guards = _guards()
+    return [
+        level._replace(features=np.concatenate([level.features, guards]))
+        for level in networks
+    ]
 
 
 def logs(sums: Float64[np.ndarray, "*lead sums"]) -> RunMoments:
@@ -106,28 +113,20 @@ def _compared(
     x: Float64[np.ndarray, " n"], y: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, "n width"]:
     """Return the features of one pairing, over the neurons of all networks."""
-    defined = np.isfinite(x) & np.isfinite(y)
-    x_ranks, y_ranks = np.full((2, x.size), np.nan)
-    x_ranks[defined] = stats.rankdata(x[defined])
-    y_ranks[defined] = stats.rankdata(y[defined])
+    both = np.stack([x, y])
+    defined = np.isfinite(both).all(axis=0)
     # Of the negated numbers the upper quartile is the lower one.
-    groups = []
-    for sign in (1, -1):
-        in_x, in_y = _upper(sign * x, defined), _upper(sign * y, defined)
-        groups += [in_x, in_y, in_x & in_y]
+    signed = np.concatenate([both, -both])
+    rank_rows, outer = np.full(both.shape, np.nan), np.zeros(signed.shape, dtype=bool)
+    if defined.any():
+        rank_rows[:, defined] = stats.rankdata(both[:, defined], axis=1)
+        inside = signed[:, defined]
+        outer[:, defined] = inside > np.quantile(inside, 0.75, axis=1, keepdims=True)
+    groups = [
+        g for one, other in (outer[:2], outer[2:]) for g in (one, other, one & other)
+    ]
     indicators = np.stack(groups, axis=-1).astype(float)
-    return np.concatenate([features(x, y), features(x_ranks, y_ranks), indicators], 1)
-
-
-def _upper(
-    x: Float64[np.ndarray, " n"], defined: Bool[np.ndarray, " n"]
-) -> Bool[np.ndarray, " n"]:
-    """Return which of the neurons that are in both lie above the upper quartile."""
-    if not defined.any():
-        return defined
-    inside = np.zeros(x.size, dtype=bool)
-    inside[defined] = x[defined] > np.quantile(x[defined], 0.75)
-    return inside
+    return np.concatenate([features(x, y), features(*rank_rows), indicators], 1)
 
 
 def _kept(run: Float64[np.ndarray, "runs n"]) -> Float64[np.ndarray, "n 7"]:

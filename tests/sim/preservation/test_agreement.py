@@ -90,9 +90,7 @@ def test_kappa_against_its_definition():
 
 def test_numbers_find_the_truth(make_pairs):
     # Spread 0.5, noise 0.3: reliability 0.25/0.34; scatter s: ρ = √(0.25/(0.25 + s²)).
-    sums = totals(
-        pairings.levels(make_pairs(2, 4, 20_000, scatter=0.3, shift=0.1), guarded=False)
-    )
+    sums = totals(pairings.levels(make_pairs(2, 4, 20_000, scatter=0.3, shift=0.1)))
     found = {name: float(value) for name, value in agreement.numbers(sums).items()}
     assert found["reliability_a"] == pytest.approx(0.25 / 0.34, abs=0.01)
     assert found["reliability_b"] == pytest.approx(0.34 / 0.43, abs=0.01)
@@ -126,7 +124,7 @@ def test_deming_finds_a_slope_under_noise(make_timescales, make_pair):
         )
     }
     pair = type(make_pair(rng, 3))(name="line", **runs)
-    found = agreement.numbers(totals(pairings.levels([pair], guarded=False)))
+    found = agreement.numbers(totals(pairings.levels([pair])))
     assert found["deming_slope"] == pytest.approx(0.7, abs=0.02)
     assert found["deming_intercept"] == pytest.approx(0.1, abs=0.04)
     r = np.corrcoef(log_tau(pair)[[0, 2]])[0, 1]
@@ -156,7 +154,7 @@ def test_networks_of_different_mean_do_not_correlate(make_pairs):
                 lags=run.lags,
             )
         moved.append(type(pair)(name=str(k), **fields))
-    found = agreement.numbers(totals(pairings.levels(moved, guarded=False)))
+    found = agreement.numbers(totals(pairings.levels(moved)))
     assert found["spearman"] > 0.8
     assert abs(found["correlation"]) < 0.05
 
@@ -170,7 +168,7 @@ def test_unreliable_stages_have_no_disattenuated_correlation(
     pair = type(make_pair(rng, 3))(
         name="odd", **{name: make_timescales(values) for name, values in runs.items()}
     )
-    found = agreement.numbers(totals(pairings.levels([pair], guarded=False)))
+    found = agreement.numbers(totals(pairings.levels([pair])))
     assert found["reliability_a"] == pytest.approx(-1)
     assert np.isnan(found["disattenuated"])
     assert found["permuted_sd"] == 0

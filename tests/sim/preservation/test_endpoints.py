@@ -18,8 +18,8 @@ CONFIG = PreservationConfig(draws=200)
 
 
 def measure(pairs, rng, config=CONFIG):
-    guarded = pairings.levels(pairs, guarded=True)
-    found = pairings.levels(pairs, guarded=False)
+    found = pairings.levels(pairs)
+    guarded = pairings.guard(found)
     fixed = len(pairs) < config.min_networks
     drawn = resample(guarded, config.draws, rng, fixed=fixed)
     return endpoints(found, guarded, drawn, config)
@@ -136,7 +136,7 @@ def test_one_network_s_shift_covers(make_pairs, replicates):
     hits = 0
     for seed in range(REPEATS):
         pair = together(make_pairs, seed, 0.07, replicates, shift=0.3)
-        (one,) = pairings.levels([pair], guarded=False)
+        (one,) = pairings.levels([pair])
         found = network_shift(one, 0.9)
         hits += found.low < 0.3 < found.high
     assert hits / REPEATS >= 0.9 - (WRONG - 0.05)

@@ -67,7 +67,7 @@ def test_kept(pairs, sums):
 
 
 def test_guards_count_for_the_loss_alone(pairs, sums):
-    guarded = totals(pairings.levels(pairs, guarded=True))
+    guarded = totals(pairings.guard(pairings.levels(pairs)))
     more = pairings.kept(guarded) - pairings.kept(sums)
     np.testing.assert_array_equal(more, [[2, 2, 1, 1, 1, 1, 1]] * 3)
     np.testing.assert_array_equal(pairings.logs(guarded).size, pairings.logs(sums).size)
@@ -75,26 +75,26 @@ def test_guards_count_for_the_loss_alone(pairs, sums):
 
 
 def test_no_neuron_at_all(make_pairs):
-    sums = totals(pairings.levels(make_pairs(0, 2, 5, kept=0.0), guarded=False))
+    sums = totals(pairings.levels(make_pairs(0, 2, 5, kept=0.0)))
     np.testing.assert_array_equal(sums, 0)
 
 
 def test_deviations_count_as_often_as_their_neurons(make_pairs):
     # The same deviation of all compared neurons moves the mean by just that.
     pairs = make_pairs(1, 2, 40, kept=0.6, b_replicates=np.full((1, 40), 0.0))
-    level = pairings.levels(pairs, guarded=False)[0]
+    level = pairings.levels(pairs)[0]
     np.testing.assert_array_equal(level.trials_b, 0)
     (one,) = make_pairs(
         1, 1, 40, kept=0.6, b_replicates=np.eye(2)[:, :1] + np.zeros(40)
     )
-    (level,) = pairings.levels([one], guarded=False)
+    (level,) = pairings.levels([one])
     size = pairings.logs(totals([level])).size[0, :4].mean()
     moved = level.trials_b.sum(axis=1) / size
     np.testing.assert_allclose(moved, np.array([0.5, -0.5]) / np.sqrt(2))
 
 
 def sums_of(pairs):
-    return totals(pairings.levels(pairs, guarded=False))
+    return totals(pairings.levels(pairs))
 
 
 def test_against_plain_numpy(make_pairs):
