@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as DrawnPath
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 from isotau.convert.ground.files import atomic
 from isotau.convert.records.spikes import Spikes, unpack
@@ -44,6 +45,8 @@ from isotau.sim.timescales.records.record import Status, Timescales
 Target = str | os.PathLike[str]
 
 DPI = 200
+LEVEL = 4
+"""Of the files' compression: a fifth larger than by the usual 6, in half its time."""
 MOST_TICKS = 1 << 11
 """Of one line: matplotlib's renderer refuses very long ones."""
 TAU_TICKS = (5, 10, 20, 50, 100, 200, 500)
@@ -94,8 +97,8 @@ def picture(
     with matplotlib.rc_context(STYLE):
         # A figure of its own, not pyplot's: nothing stays open, no setting is changed.
         layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08)
-        figure = Figure(figsize=size, layout=layout)
-        FigureCanvasAgg(figure)
+        figure = Figure(figsize=size, dpi=DPI, layout=layout)
+        canvas = FigureCanvasAgg(figure)
         yield figure.subplots(
             rows,
             columns,
@@ -104,9 +107,11 @@ def picture(
             squeeze=False,
             height_ratios=heights,
         )
-        # Without matplotlib's version in it the same picture is the same file.
+        # Once: `savefig` would lay it out, draw it without ink, and do both again.
+        canvas.draw()
+        pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
         with atomic(path) as stream:
-            figure.savefig(stream, format="png", dpi=DPI, metadata={"Software": None})
+            pixels.save(stream, format="png", dpi=(DPI, DPI), compress_level=LEVEL)
 
 
 def rasters(
