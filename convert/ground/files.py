@@ -5,10 +5,14 @@ import io
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+_ASKING = threading.Lock()
+"""Held while the umask is asked for: two threads at once would leave it at 0."""
 
 
 @contextmanager
@@ -23,8 +27,9 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             yield stream
         # mkstemp lets the owner alone read; a usual file has what the umask leaves,
         # which can be asked for only by setting it.
-        umask = os.umask(0)
-        os.umask(umask)
+        with _ASKING:
+            umask = os.umask(0)
+            os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, target)
     except BaseException:  # an interrupt, too, leaves nothing behind

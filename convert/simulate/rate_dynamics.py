@@ -13,10 +13,9 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate import rate_kernels as kernels
-from isotau.convert.simulate.normal_kernels import draw
 from isotau.convert.simulate.shares import share_trials, strides
 from isotau.convert.simulate.tile_kernels import in_panels, padded
-from isotau.convert.simulate.vectors.normals import RATE_START, Place
+from isotau.convert.simulate.vectors.normals import RATE_START, Place, normals
 
 SAME = 1e-12
 """Relative difference to W_rec up to which its factors are run in its place."""
@@ -105,7 +104,9 @@ def draw_start(
         batch: number of trials.
         first_trial: number of the first.
     """
-    normal = draw(Place(seed, RATE_START, 0), (1, batch, net.n), first_trial)[0]
+    # In numpy: for one step of the samples a loop of its own would be compiled.
+    trials = first_trial + np.arange(batch)
+    normal = normals(Place(seed, RATE_START, 0), trials, net.n)
     return net.x0 + net.x0_std * normal.astype(np.float64)
 
 

@@ -4,6 +4,7 @@ Lava starts a process for every population and connection, and may hang where it
 raise. It is therefore kept in a process group that can be ended.
 """
 
+import importlib
 import os
 import signal
 import sys
@@ -29,7 +30,14 @@ RESULTS = {"spikes": "spikes.npy", "u": "u.npy", "v": "v.npy"}
 """Files that a finished job leaves there; each appears whole or not."""
 FAILED, MISSING = 1, 3
 """Exit status after an error, and when lava-nc cannot be imported."""
+PRELOADED = (
+    "lava.proc.lif.process",
+    "lava.magma.core.run_conditions",
+    "lava.magma.core.run_configs",
+)
 ORPHAN_CHECK_S = 1.0
+JOB_CHECK_S = 0.02
+"""How often to look for the job, in seconds."""
 REASON_S = 0.5
 """How long to wait for the reason of a failure, in seconds."""
 
@@ -81,7 +89,15 @@ def _by_name(record: Any) -> dict[str, Any]:
 
 
 def main(folder: Path) -> None:
-    """Run the job in `folder` and leave its results there."""
+    """Run the job that comes into `folder` and leave its results there."""
+    # Before there is a job: these imports are most of what Lava takes to start.
+    for name in PRELOADED:
+        load(name)
+    importlib.import_module("isotau.targets.on_lava.lava_script.wiring")
+    importlib.import_module("isotau.targets.on_lava.lava_lif.recorders")
+    # The counter of steps stands there from the start: without it no job will come.
+    while (folder / PASSED).exists() and not (folder / JOB).exists():
+        time.sleep(JOB_CHECK_S)
     net = storage.load(folder / NETWORK, FixedPointNetwork)
     job = npz.read_npz(folder / JOB, max_bytes=storage.MAX_BYTES)
     steps, copies, _ = job["messages"].shape

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Int32, Integer
 
 from isotau.convert.ground import validation
+from isotau.convert.ground.files import atomic
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.ground.supervision import RunningCommand, Unfinished, running
@@ -75,25 +76,44 @@ class LavaLoad(NamedTuple):
         return int(self.messages.shape[1])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LavaJob:
-    """Lava at work in child processes; see `lava_running`.
+class LavaWork(NamedTuple):
+    """What Lava is to do, checked; from `lava_work`.
 
     Attributes:
         net: the network.
-        loads: what it runs on, the messages checked.
+        loads: what it runs on, with messages of int32.
+        chip: a key of `CHIPS`.
         record: the variables that are recorded.
-        folder: where it leaves its results.
-        command: the running processes.
         limit_s: seconds after which Lava is ended.
     """
 
     net: FixedPointNetwork
     loads: list[LavaLoad]
+    chip: str
     record: tuple[str, ...]
+    limit_s: float
+
+    @property
+    def steps(self) -> int:
+        """Of the longest load."""
+        return max(len(load.messages) for load in self.loads)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LavaJob:
+    """Lava at work in child processes; see `lava_running`.
+
+    Attributes:
+        work: what it does.
+        folder: where it leaves its results.
+        command: the running processes.
+        started: when it was given its work, by the monotonic clock.
+    """
+
+    work: LavaWork
     folder: Path
     command: RunningCommand
-    limit_s: float
+    started: float
 
     def finish(self, progress: Progress = silent) -> list[LavaRun]:
         """Return the run of each load once Lava has ended.
@@ -102,32 +122,33 @@ class LavaJob:
             LavaMissing: lava-nc is not installed.
             LavaError: Lava failed, died or hung.
         """
-        steps = max(len(load.messages) for load in self.loads)
+        work = self.work
+        net, steps = work.net, work.steps
         passing = iter(progress(range(steps), "Lava"))
         follow = _follow(passing, self.folder / lava_child.PASSED)
-        wall_s = _watch(self.command, self.limit_s, follow)
+        wall_s = _watch(self.command, self.started, work.limit_s, follow)
         for _ in passing:  # those that passed since the last look at the counter
             continue
         results = {
             name: np.load(self.folder / lava_child.RESULTS[name], allow_pickle=False)
-            for name in ("spikes", *self.record)
+            for name in ("spikes", *work.record)
         }
         # Lava has the trials side by side in one population.
-        shape = (steps, -1, self.net.n)
-        for name in self.record:
+        shape = (steps, -1, net.n)
+        for name in work.record:
             results[name] = results[name].reshape(shape)
         runs, start = [], 0
-        for load in self.loads:
+        for load in work.loads:
             part = slice(len(load.messages)), slice(start, start + load.batch)
             start += load.batch
             spikes = Spikes(
                 bits=np.ascontiguousarray(results["spikes"][part]),
-                n=self.net.n,
-                dt=self.net.dt,
+                n=net.n,
+                dt=net.dt,
                 engine=NAME,
-                network=self.net.fingerprint,
+                network=net.fingerprint,
             )
-            states = {name: results[name][part] for name in self.record}
+            states = {name: results[name][part] for name in work.record}
             runs.append(LavaRun(spikes, states.get("u"), states.get("v"), wall_s))
         return runs
 
@@ -190,37 +211,79 @@ def lava_running(
     the longest of them; the time limit counts from here. Arguments and errors are those
     of `run_lava`, but that Lava's own errors come when the job is finished.
     """
+    work = lava_work(net, loads, chip=chip, record=record, timeout_s=timeout_s)
+    with lava_waiting() as lava:
+        yield lava.start(work)
+
+
+def lava_work(
+    net: FixedPointNetwork,
+    loads: Sequence[LavaLoad],
+    *,
+    chip: str = "loihi2",
+    record: Sequence[str] = (),
+    timeout_s: float | None = None,
+) -> LavaWork:
+    """Return what Lava is to do; arguments and errors are those of `run_lava`."""
     # Checked here, where an error names the argument, not in the child.
     validation.choice("chip", chip, list(CHIPS))
     for name in record:
         validation.choice("record", name, RECORDABLE)
     checked = [_checked(net, load) for load in loads]
     steps = max(len(load.messages) for load in checked)
-    sizes = [load.batch for load in checked]
     limit = (
-        time_limit(net, steps, sum(sizes))
+        time_limit(net, steps, sum(load.batch for load in checked))
         if timeout_s is None
         else validation.number("timeout_s", timeout_s, positive=True)
     )
+    return LavaWork(net, checked, chip, tuple(record), limit)
+
+
+@contextmanager
+def lava_waiting() -> Iterator["WaitingLava"]:
+    """Start Lava's imports, which take a second; the context's end is Lava's.
+
+    For work that is not known yet: it is given by `start`, once.
+    """
     with tempfile.TemporaryDirectory(prefix="isotau-lava-") as scratch:
-        folder = Path(scratch)
-        storage.save(densified(net, "Lava"), folder / lava_child.NETWORK)
-        np.savez(
-            folder / lava_child.JOB,
-            messages=_side_by_side([load.messages for load in checked], steps),
-            chip=np.array(chip),
-            seeds=np.repeat(
-                np.array([load.seed for load in checked], np.uint64), sizes
-            ),
-            trials=np.concatenate(
-                [load.first_trial + np.arange(load.batch) for load in checked]
-            ),
-            record=np.array(list(record), dtype=np.str_),
-        )
         # One int64, which the child maps.
-        (folder / lava_child.PASSED).write_bytes(bytes(8))
+        (Path(scratch) / lava_child.PASSED).write_bytes(bytes(8))
         with running([sys.executable, "-m", lava_child.__name__, scratch]) as command:
-            yield LavaJob(net, checked, tuple(record), folder, command, limit)
+            yield WaitingLava(Path(scratch), command)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WaitingLava:
+    """Lava in a child process, without work; see `lava_waiting`.
+
+    Attributes:
+        folder: where it looks for its work.
+        command: the running process.
+    """
+
+    folder: Path
+    command: RunningCommand
+
+    def start(self, work: LavaWork) -> LavaJob:
+        """Return the job that Lava now begins."""
+        net, loads = work.net, work.loads
+        storage.save(densified(net, "Lava"), self.folder / lava_child.NETWORK)
+        sizes = [load.batch for load in loads]
+        # Last, and whole: the child begins when it is there.
+        with atomic(self.folder / lava_child.JOB) as stream:
+            np.savez(
+                stream,
+                messages=_side_by_side([load.messages for load in loads]),
+                chip=np.array(work.chip),
+                seeds=np.repeat(
+                    np.array([load.seed for load in loads], np.uint64), sizes
+                ),
+                trials=np.concatenate(
+                    [load.first_trial + np.arange(load.batch) for load in loads]
+                ),
+                record=np.array(list(work.record), dtype=np.str_),
+            )
+        return LavaJob(work, self.folder, self.command, time.monotonic())
 
 
 def time_limit(net: FixedPointNetwork, steps: int, batch: int) -> float:
@@ -248,18 +311,20 @@ def _checked(net: FixedPointNetwork, load: LavaLoad) -> LavaLoad:
     )
 
 
-def _side_by_side(parts: list[np.ndarray], steps: int) -> np.ndarray:
+def _side_by_side(parts: list[np.ndarray]) -> np.ndarray:
     """Return messages of all trials; shorter ones are followed by none."""
+    steps = max(map(len, parts))
     longer = [np.pad(part, ((0, steps - len(part)), (0, 0), (0, 0))) for part in parts]
     return np.concatenate(longer, axis=1)
 
 
 def _watch(
-    command: RunningCommand, limit: float, meanwhile: Callable[[], None]
+    command: RunningCommand, started: float, limit: float, meanwhile: Callable[[], None]
 ) -> float:
-    """Wait for Lava's end and return how long it took, with its imports."""
+    """Wait for Lava's end and return how long it took, with what it imported since."""
     try:
-        command.wait(limit, meanwhile=meanwhile)
+        # The command counts from its own start, when there was no work yet.
+        command.wait(limit + started - command.started, meanwhile=meanwhile)
     except Unfinished as end:
         # The child alone imports Lava, and so it is the first to miss it.
         if end.status == lava_child.MISSING:
@@ -269,7 +334,7 @@ def _watch(
         if end.status is None:
             outcome = f"got no result after {limit:g} s, need one; raise timeout_s"
         raise LavaError(f"Lava: {outcome}\n{end.tail}") from end
-    return time.monotonic() - command.started
+    return time.monotonic() - started
 
 
 def _follow(passing: Iterator[int], counter: Path) -> Callable[[], None]:

@@ -1,5 +1,6 @@
 """The commands that take a network: read it, carry it, say what came of it."""
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,9 @@ def run(
     # Lava runs last and in child processes: its failures say what to install or change.
     try:
         clock = StageClock()
-        result = run_pipeline(read.net, config, progress=bars, clock=clock)
+        result = run_pipeline(
+            read.net, config, progress=bars, clock=clock, meanwhile=_import_reports
+        )
     except (LavaError, LavaMissing) as error:
         raise typer.TyperException(str(error)) from error
     _leave(result, network, read, out, clock)
@@ -126,6 +129,12 @@ def read_network(
     # Before the long steps: a wrong assumption is worth an interrupt.
     typer.echo(read.conventions.describe())
     return read
+
+
+def _import_reports() -> None:
+    """Import what a result is written and drawn by."""
+    importlib.import_module("isotau.reports.report")
+    importlib.import_module("isotau.sim.plot.draw")
 
 
 def _leave(

@@ -83,6 +83,7 @@ def compare_units(
     # Without noise: no neuron could follow what is drawn anew in every step.
     run = simulate_rate(rate, inputs, seed=plan.seeds.rate, noise=False, keep_x=True)
     hz = unit_rates(rate, conversion, run)
+    del run  # the states of all steps fill the memory
     constants, units = conversion.constants, conversion.rate
     unit_rate, volts = conversion.chosen.inverse_lambda, constants.unit
     offset = constants.v_leak - constants.v_th + conversion.chosen.drive

@@ -1,25 +1,40 @@
 """Compiles what `isotau run` needs, so that no run has to: `python -m` this module.
 
-numba keeps what it has compiled beside the code, or where NUMBA_CACHE_DIR says. A
-network of random weights goes through every stage but Lava, on few trials: the compiled
-loops are chosen by what a network has, noise or delays, and not by its weights.
+numba keeps what it has compiled beside the code, or where NUMBA_CACHE_DIR says. Each of
+`PARTS` makes one loop or two run on next to nothing: the compiled loops are chosen by
+what a network has, noise or delays, and not by its weights or its size.
+
+numba compiles one loop at a time in a process. Where a run finds its cache empty,
+`compiling_beside` has half of the loops compiled by a child process meanwhile.
 """
 
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from isotau.convert.ground.supervision import RunningCommand, running
+from isotau.convert.neuron.fi_curve import curve, evaluate
+from isotau.convert.neuron.lif_constants import PUBLISHED
+from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.jobs.pipeline import carry
-from isotau.jobs.run_config import RunConfig
+from isotau.convert.records.spikes import Spikes
+from isotau.convert.simulate import lif_kernels
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.simulate.readout import filter_spikes, network_outputs
+from isotau.convert.to_fixed.quantize import messages, quantize
+from isotau.convert.to_lif.search_lambda import rate_to_lif
+from isotau.sim.timescales.estimators.kim import fit_published
 
 UNITS, EXCITATORY = 200, 160
 DENSITY, GAIN = 0.2, 1.5
-CONFIG = RunConfig(
-    task="go-nogo", trials=6, search_trials=6, timescale_trials=3, lava_trials=1
-)
-"""As few trials as there may be."""
+POLL_S = 0.02
 
 
 def random_network(seed: int = 0) -> RateRNN:
@@ -44,13 +59,118 @@ def random_network(seed: int = 0) -> RateRNN:
     )
 
 
-def main() -> None:
-    """Compile, and say how long it took."""
+INPUTS = np.ones((8, 2, 1))
+"""Steps × trials × channel: as few as there may be."""
+
+
+def _network() -> LIFNetwork:
+    return rate_to_lif(random_network(), inverse_lambda=30.0)
+
+
+def _rate() -> None:
+    evaluate(curve(PUBLISHED), np.zeros(1))
+    simulate_rate(random_network(), INPUTS, seed=0, keep_x=True)
+
+
+def _readout() -> None:
+    lif = _network()
+    bits = np.zeros((8, 2, UNITS // 8), np.uint8)
+    spikes = Spikes(bits=bits, n=UNITS, dt=lif.dt, engine="none")
+    filter_spikes(spikes, tau=lif.tau_syn)
+    network_outputs(lif, spikes)
+
+
+def _published_fit() -> None:
+    fit_published(np.exp(-np.arange(1.0, 15.0))[:, None], 0.05, 0.5)
+
+
+def _lif() -> None:
+    simulate_lif(_network(), INPUTS, seed=0)
+
+
+def _chip() -> None:
+    from isotau.sim.engines import compiled
+
+    lif = _network()
+    fixed = quantize(lif, simulate_lif(lif, INPUTS, seed=0).ranges, input_peak=1.0)
+    compiled.run(fixed, messages(fixed, INPUTS), seed=0, count_overflow=True)
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    "rate": _rate,
+    "readout": _readout,
+    "published fit": _published_fit,
+    "lif": _lif,
+    "chip": _chip,
+}
+HERE, BESIDE = ("rate", "readout", "published fit"), ("lif", "chip")
+"""Who compiles what where the cache is empty: about half of the time each."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiling:
+    """Loops that a child process compiles.
+
+    Attributes:
+        folder: in which it leaves a file for each part that is done.
+        command: the process; None where nothing is to be compiled.
+    """
+
+    folder: Path
+    command: RunningCommand | None = None
+
+    def wait(self, part: str) -> None:
+        """Return once a part is in the cache, or will not come there.
+
+        A child that failed is no error: what it leaves out is compiled where it is
+        first called, as it would be without a child.
+        """
+        if self.command is None:
+            return
+        while not (self.folder / part).exists():
+            if self.command.leader.poll() is not None:
+                return
+            time.sleep(POLL_S)
+
+
+@contextmanager
+def compiling_beside() -> Iterator[Compiling]:
+    """Compile what a run needs, if nothing of it is in the cache, and give the rest.
+
+    `HERE` is done when the context begins, `BESIDE` when it is waited for.
+    """
+    kernel = lif_kernels.run_trials
+    cache, function = kernel.stats.cache_path, kernel.py_func
+    # Without a place for a cache a child could not hand over anything.
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}-*.nbi"
+    if cache is None or any(Path(cache).glob(name)):
+        yield Compiling(Path())
+        return
+    with tempfile.TemporaryDirectory(prefix="isotau-compile-") as scratch:
+        with running([sys.executable, "-m", __name__, scratch, *BESIDE]) as command:
+            for part in HERE:
+                PARTS[part]()
+            yield Compiling(Path(scratch), command)
+
+
+def compile_parts(names: Sequence[str], folder: Path | None = None) -> None:
+    """Compile some of `PARTS`, and leave a file of each one's name in a folder."""
+    for name in names:
+        PARTS[name]()
+        if folder is not None:
+            (folder / name).touch()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Compile everything, or, for a folder and names, what a run asks for."""
+    if arguments:
+        compile_parts(arguments[1:], Path(arguments[0]))
+        return
     start = time.perf_counter()
-    carry(random_network(), CONFIG, timescales=True)
+    compile_parts(list(PARTS))
     seconds = time.perf_counter() - start
     sys.stdout.write(f"isotau: its loops are compiled ({seconds:.0f} s)\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

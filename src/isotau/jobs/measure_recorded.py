@@ -17,8 +17,6 @@ from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.kinds import find_reader
 from isotau.convert.records.spikes import SpikeTimes
-from isotau.sim.plot import draw as plot
-from isotau.sim.plot.draw import identified, picture
 from isotau.sim.recorded.read_arrays import cut_window
 from isotau.sim.recorded.read_spike_times import GROUP, READERS, read_spike_times
 from isotau.sim.timescales import ESTIMATORS
@@ -154,7 +152,10 @@ def write(measured: Sequence[MeasuredFile], request: MeasureRequest, out: Path) 
 
 def draw(timescales: Mapping[str, Timescales], out: Path, stem: str) -> None:
     """Draw how the τ of each method are distributed, and why neurons have none."""
-    plot.tau_histograms(out / f"{stem}.tau.png", timescales)
+    # Imported here: of other jobs, which take names alone, none waits for matplotlib.
+    from isotau.sim.plot.draw import identified, picture, tau_histograms
+
+    tau_histograms(out / f"{stem}.tau.png", timescales)
     size = 6.4, 1.8 + 0.45 * len(timescales)
     with picture(out / f"{stem}.statuses.png", size=size) as grid:
         identified(grid[0, 0], timescales)

@@ -5,6 +5,9 @@ then runs at every stage (`carry`, `run_pipeline`), or both ways (`tune_rate`). 
 stages did is compared in `compare_stages`.
 """
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +37,7 @@ from isotau.jobs.compare_stages import (
     read_kappa,
     repeated_difference,
 )
+from isotau.jobs.compile_kernels import Compiling, compiling_beside
 from isotau.jobs.run_config import RunConfig, how_to_convert, run_seeds
 from isotau.jobs.stages import (
     ChipStage,
@@ -49,7 +53,7 @@ from isotau.jobs.stages import (
 )
 from isotau.sim.tasks import Task, fixation
 from isotau.sim.tasks.choose_task import choose_task
-from isotau.targets.on_lava.to_lava import lava_running
+from isotau.targets.on_lava.to_lava import lava_waiting, lava_work
 
 if TYPE_CHECKING:
     from isotau.convert.tuning.tune_loop import Tuned
@@ -121,6 +125,7 @@ def run_pipeline(
     *,
     progress: Progress = silent,
     clock: StageClock | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Result:
     """Return a network at every stage, with timescales, and with some trials in Lava.
 
@@ -129,6 +134,7 @@ def run_pipeline(
         config: what to do.
         progress: is given the steps as they pass.
         clock: is told what the stages cost.
+        meanwhile: called before Lava is waited for.
 
     Raises:
         ValueError: the network does not fit the task.
@@ -136,23 +142,32 @@ def run_pipeline(
         LavaError: Lava failed.
     """
     clock = clock or StageClock()
-    ready = _make_ready(rate, config, timescales=True, progress=progress, clock=clock)
-    loads = lava_loads(ready.sent, ready.plan)
-    # From now on beside all other stages: it is slowest, and none waits for it.
-    with lava_running(ready.fixed, list(loads.values())) as job:
-        # A thread that waits for a core of Lava's keeps the others waiting in circles.
-        with threadpool_limits(1, "blas"):
-            result = _run_stages(ready, clock)
+    # Its imports take a second, in a process of its own.
+    with lava_waiting() as lava, _compiling(clock) as compiling:
+        ready = _make_ready(
+            rate,
+            config,
+            timescales=True,
+            progress=progress,
+            clock=clock,
+            compiling=compiling,
+        )
+        loads = lava_loads(ready.sent, ready.plan)
+        # From now on beside all other stages: it is slowest, and none waits for it.
+        job = lava.start(lava_work(ready.fixed, list(loads.values())))
+        result = _run_stages(ready, clock, compiling)
+        meanwhile()
         with clock("waiting for Lava"):
             spikes = [run.spikes for run in job.finish(progress)]
     with clock("lava"):
-        lava = lava_stage(
+        compared = lava_stage(
             result.fixed,
             result.chip,
             dict(zip(loads, spikes, strict=True)),
             result.plan,
         )
-    return replace(result, stages=result.stages | {"lava": lava.stage}, lava=lava)
+    stages = result.stages | {"lava": compared.stage}
+    return replace(result, stages=stages, lava=compared)
 
 
 def carry(
@@ -181,15 +196,26 @@ def carry(
         DoesNotFit: it does not fit the chip.
     """
     clock = clock or StageClock()
-    ready = _make_ready(
-        rate,
-        config,
-        timescales=timescales,
-        progress=progress,
-        clock=clock,
-        checkpoint=checkpoint,
-    )
-    return _run_stages(ready, clock)
+    with _compiling(clock) as compiling:
+        ready = _make_ready(
+            rate,
+            config,
+            timescales=timescales,
+            progress=progress,
+            clock=clock,
+            compiling=compiling,
+            checkpoint=checkpoint,
+        )
+        return _run_stages(ready, clock, compiling)
+
+
+@contextmanager
+def _compiling(clock: StageClock) -> Iterator[Compiling]:
+    """Compile what is in no cache, as `compiling_beside` does, on the clock."""
+    with ExitStack() as stack:
+        with clock("compile"):
+            compiling = stack.enter_context(compiling_beside())
+        yield compiling
 
 
 @short_repr
@@ -216,11 +242,13 @@ def _make_ready(
     timescales: bool,
     progress: Progress,
     clock: StageClock,
+    compiling: Compiling,
     checkpoint: Path | None = None,
 ) -> _ReadyNetwork:
     """Return a network converted, tuned if asked, and quantized; as `carry` does."""
     # Everything before tuning once, also where a tuned and an untuned chip are wanted.
     with clock("convert and quantize"):
+        compiling.wait("lif")
         converted = convert_for(rate, config, timescales=timescales, progress=progress)
     conversion, plan, tuned = converted.conversion, converted.plan, None
     fixed, quality = converted.prepared.fixed, converted.prepared.report
@@ -232,21 +260,29 @@ def _make_ready(
     return _ReadyNetwork(config, plan, rate, conversion, tuned, fixed, quality, sent)
 
 
-def _run_stages(ready: _ReadyNetwork, clock: StageClock) -> Result:
+def _run_stages(
+    ready: _ReadyNetwork, clock: StageClock, compiling: Compiling
+) -> Result:
     """Return how a network does in rates, in LIF neurons and in fixed point."""
     rate, conversion, plan = ready.rate, ready.conversion, ready.plan
     fixed, quality = ready.fixed, ready.quality
-    with clock("fixed"):
-        chip = chip_stage(fixed, quality, plan, ready.sent)
-    with clock("rate"):
-        rate_run = rate_stage(rate, conversion, plan)
-    with clock("lif"):
-        lif_run = lif_stage(conversion.network, plan)
-    stages = {"rate": rate_run, "lif": lif_run, "fixed": chip.stage}
-    with clock("compare"):
-        units = compare_units(rate, conversion, plan, lif_run)
-        reading = read_kappa(rate, conversion, fixed, plan, stages)
-        repeated = repeated_difference(rate, plan, rate_run)
+    # A thread that waits for a core keeps the others waiting in circles; and where
+    # stages run side by side the cores have enough to do.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(1) as pool:
+        rate_task = pool.submit(rate_stage, rate, conversion, plan)
+        with clock("fixed, beside rate"):
+            compiling.wait("chip")
+            chip = chip_stage(fixed, quality, plan, ready.sent)
+        with clock("lif, beside rate"):
+            lif_run = lif_stage(conversion.network, plan)
+        with clock("units, beside rate"):
+            units = compare_units(rate, conversion, plan, lif_run)
+        with clock("waiting for rate"):
+            rate_run = rate_task.result()
+        stages = {"rate": rate_run, "lif": lif_run, "fixed": chip.stage}
+        with clock("compare"):
+            reading = read_kappa(rate, conversion, fixed, plan, stages)
+            repeated = repeated_difference(rate, plan, rate_run)
     return Result(
         config=ready.config,
         plan=plan,

@@ -6,6 +6,7 @@ the sentences are written from them, so that they say what the file says.
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,6 @@ from isotau.jobs.origin import versions
 from isotau.jobs.pipeline import Result
 from isotau.jobs.stages import QuietRun, StageRun
 from isotau.sim.engines import diagnostics
-from isotau.sim.plot import draw as plot
-from isotau.sim.plot import plot_lowrank
-from isotau.sim.plot.draw import picture
 from isotau.sim.tasks.accuracy import accuracy_reach
 from isotau.sim.timescales.records import record
 from isotau.sim.timescales.records.record import summary
@@ -215,21 +213,27 @@ def write(
 
 def _write_numbers(result: Result, out: Path, source: Mapping[str, Any]) -> Path:
     """Write all but the pictures."""
-    storage.save(result.rate, out / "network.rate.npz")
-    storage.save(result.conversion.network, out / "network.lif.npz")
-    storage.save(result.fixed, out / "network.fixed.npz")
+    records: dict[str, Any] = {
+        "network.rate.npz": result.rate,
+        "network.lif.npz": result.conversion.network,
+        "network.fixed.npz": result.fixed,
+    }
     unit_diagnostics.write_csv(result.units, out / "units.csv")
     name = "conversion.json"
     if result.lava is not None:
         # Lava runs in whole runs alone, which are those that measure timescales.
         name = "report.json"
-        storage.save(result.plan.test, out / "trials.npz")
+        records["trials.npz"] = result.plan.test
         for stage_name, stage in result.stages.items():
-            storage.save(stage.spikes, out / f"{stage_name}.spikes.npz")
+            records[f"{stage_name}.spikes.npz"] = stage.spikes
             if stage.quiet is not None:
                 quiet = stage.quiet
-                storage.save(quiet.spikes, out / f"{stage_name}.spontaneous.npz")
+                records[f"{stage_name}.spontaneous.npz"] = quiet.spikes
                 record.write_csv(quiet.timescales, out / f"{stage_name}.timescales.csv")
+    # Compression takes most of the time, and releases the lock of the interpreter.
+    with ThreadPoolExecutor() as pool:
+        paths = [out / file for file in records]
+        list(pool.map(storage.save, records.values(), paths))
     text = json.dumps(summarize_run(result) | dict(source), indent=2, allow_nan=False)
     return files.write_text(out / name, text + "\n")
 
@@ -386,6 +390,9 @@ def draw(result: Result, out: Path) -> None:
     rasters.png where Lava ran, tau_histograms.png and tau_rate_against_fixed.png where
     timescales were measured.
     """
+    # Imported here: the stages need not wait for matplotlib.
+    from isotau.sim.plot import draw as plot
+
     names = result.plan.task.conditions
     longest = max(len(name) for name in names.values())
     # Long names need more of the legend's room, so that fewer conditions fit.
@@ -401,7 +408,7 @@ def draw(result: Result, out: Path) -> None:
         modes = min(result.kappa.traces["rate"][0].shape[2], MOST_COLUMNS)
         stages = len(result.kappa.traces)
         size = 1.0 + 2.7 * stages, 1.0 + 2.1 * modes
-        with picture(out / "kappa.png", modes, stages, size=size) as grid:
+        with plot.picture(out / "kappa.png", modes, stages, size=size) as grid:
             draw_kappa(grid, result.kappa, labels, names)
     if "lava" in result.stages:
         _draw_rasters(result, out / "rasters.png")
@@ -421,6 +428,8 @@ def draw(result: Result, out: Path) -> None:
 
 
 def _draw_rasters(result: Result, path: Path) -> None:
+    from isotau.sim.plot import draw as plot
+
     trials = result.stages["lava"].trials
     names = result.plan.task.conditions
     examples = {
@@ -457,6 +466,8 @@ def draw_kappa(
         conditions: labels of those to draw.
         names: what labels mean.
     """
+    from isotau.sim.plot import plot_lowrank
+
     labels = reading.trials.labels
     keep = np.isin(labels, conditions)
     stages = {

@@ -249,7 +249,7 @@ def test_conditions_that_have_no_room_are_left_out(
     def outputs(path, stages, *, names, rule):
         seen.update({name: trials.labels for name, (_, trials) in stages.items()})
 
-    monkeypatch.setattr("isotau.reports.report.plot.outputs", outputs)
+    monkeypatch.setattr("isotau.sim.plot.draw.outputs", outputs)
     labels = np.arange(12) * 10 % (10 * count)
     conditions = {int(label): str(label) for label in labels}
 
