@@ -232,8 +232,7 @@ def _write_numbers(result: Result, out: Path, source: Mapping[str, Any]) -> Path
                 record.write_csv(quiet.timescales, out / f"{stage_name}.timescales.csv")
     # Compression takes most of the time, and releases the lock of the interpreter.
     with ThreadPoolExecutor() as pool:
-        paths = [out / file for file in records]
-        list(pool.map(storage.save, records.values(), paths))
+        list(pool.map(storage.save, records.values(), map(out.joinpath, records)))
     text = json.dumps(summarize_run(result) | dict(source), indent=2, allow_nan=False)
     return files.write_text(out / name, text + "\n")
 

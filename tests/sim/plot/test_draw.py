@@ -135,13 +135,13 @@ def test_tau_against(after, tmp_path):
 def words_of(monkeypatch, draw):
     """Return every text that a picture has, without writing it."""
     kept = []
-    savefig = matplotlib.figure.Figure.savefig
+    ink = matplotlib.figure.Figure.draw
 
-    def keep(figure, *args, **kwargs):
-        savefig(figure, *args, **kwargs)
+    def keep(figure, renderer):
+        ink(figure, renderer)
         kept.extend(t.get_text() for t in figure.findobj(matplotlib.text.Text))
 
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", keep)
+    monkeypatch.setattr(matplotlib.figure.Figure, "draw", keep)
     draw()
     return [text for text in kept if text]
 
