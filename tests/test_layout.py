@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections import Counter
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -43,16 +44,22 @@ def package_of(folder: Path) -> str:
     return ".".join(("isotau", *(parts[2:] if parts[0] == "src" else parts)))
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             found.add(node.module or "")
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def test_every_package_is_listed():
@@ -111,10 +118,9 @@ def test_matplotlib_is_used_where_pictures_are_drawn():
 def test_files_and_functions_are_short():
     for path in SOURCES:
         place = path.relative_to(ROOT).as_posix()
-        text = path.read_text()
         if place not in LONG_FILES:
-            assert text.count("\n") <= MOST_LINES, f"{place} is long"
-        for node in ast.walk(ast.parse(text)):
+            assert path.read_text().count("\n") <= MOST_LINES, f"{place} is long"
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body
                 first = body[1] if ast.get_docstring(node) and body[1:] else body[0]
