@@ -25,6 +25,7 @@ def stages_page(figures: Mapping[str, Any]) -> PageSection:
             "some 256 steps; torch's meet in every operation.",
             _lif(parts["lif"]),
             _rate(parts["rate"]),
+            *([_shared(parts["two threads"])] if "two threads" in parts else []),
             _agreement(parts["agreement"]),
         ],
     )
@@ -61,6 +62,25 @@ def _rate(rows: Sequence[Mapping[str, Any]]) -> PageSection:
         "numpy does as fast."
     )
     return PageSection("Rate stage", [text, MarkdownTable(head, cells)])
+
+
+def _shared(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> PageSection:
+    head = ["stage", "N", "rank", "plain loop", "stage", "ratio"]
+    cells = [
+        [
+            *(name, str(row["n"])),
+            "–" if "rank" not in row else str(row["rank"] or "full"),
+            *_cells(row),
+        ]
+        for name, of_stage in (("LIF", rows["lif"]), ("rate", rows["rate"]))
+        for row in of_stage
+    ]
+    text = (
+        "Time on the wall in µs per step and trial, two threads each, 100 trials; the "
+        "LIF stage with noise and recorded currents. Here it counts, too, how well a "
+        "second core is used."
+    )
+    return PageSection("Two threads", [text, MarkdownTable(head, cells)])
 
 
 def _agreement(rows: Sequence[Mapping[str, Any]]) -> PageSection:

@@ -2,9 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float32
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 from isotau.convert.chip.compiled_step import bare
 from isotau.convert.chip.philox import noise_key
@@ -15,31 +12,6 @@ from isotau.convert.simulate.vectors.vector_normals import fill_normals
 LANES, GROUP = normals.LANES, normals.GROUP
 exact = njit(nogil=True, cache=True, error_model="numpy")
 """Each operation rounds: a product and a sum are not made one."""
-
-
-@intrinsic
-def bits_of(typing, x):
-    """Return a float read as an integer of its width."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(x.bitwidth))
-
-    return (types.int32 if x == types.float32 else types.int64)(x), codegen
-
-
-@intrinsic
-def float_of(typing, bits):
-    """Return an integer read as a float of its width."""
-    kind, real = (
-        (ir.FloatType(), types.float32)
-        if bits == types.int32
-        else (ir.DoubleType(), types.float64)
-    )
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], kind)
-
-    return real(bits), codegen
 
 
 def draw(

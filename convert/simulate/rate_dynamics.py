@@ -7,6 +7,7 @@ import numpy.typing as npt
 from jaxtyping import Float64
 
 from isotau.convert.chip.philox import noise_key
+from isotau.convert.chip.vector_step import LANES
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import silent
 from isotau.convert.ground.representation import short_repr
@@ -14,9 +15,12 @@ from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate import rate_kernels as kernels
 from isotau.convert.simulate.shares import share_trials, strides
-from isotau.convert.simulate.tile_kernels import in_panels, padded
+from isotau.convert.simulate.tile_kernels import in_panels
 from isotau.convert.simulate.vectors.normals import RATE_START, Place, normals
+from isotau.convert.simulate.vectors.rows import filled_up
 
+FEW = 8
+"""Units for every rank at least, where factors are run in the place of W_rec."""
 SAME = 1e-12
 """Relative difference to W_rec up to which its factors are run in its place."""
 
@@ -77,7 +81,7 @@ def simulate_rate(
     else:
         x0 = validation.floats("x0", x0, (batch, net.n), "batch × unit")
     # Copies: the loops are compiled for one kind of array, contiguous and writable.
-    shown, states = np.array(inputs, order="C"), padded(x0)
+    shown, states = np.array(inputs, order="C"), _rows(x0)
     arrays, curve = _arrange(net), _curve(net)
     key = tuple(np.uint64(half) for half in noise_key(seed))
     amplitude = net.noise_std if noise else 0.0
@@ -116,21 +120,29 @@ def _arrange(net: RateRNN) -> tuple[Any, ...]:
     gain = net.dt / net.tau
     product = net.m_vectors @ net.n_vectors.T / net.n
     error, size = np.abs(product - net.w_rec).max(), np.abs(net.w_rec).max()
-    if net.rank and error <= SAME * size:
+    rank = net.rank or 0
+    # Beyond that the product of N × N weights is faster, which takes trials in tiles.
+    if 0 < FEW * rank <= net.n and error <= SAME * size:
         towards = (net.m_vectors * gain[:, None]).T
-        factors = in_panels(net.n_vectors / net.n), in_panels(towards)
+        factors = _rows(net.n_vectors.T / net.n), _rows(towards)
+        panels = np.zeros((0, 0, 1))
     else:
-        whole = in_panels(net.w_rec.T * gain)
-        factors = whole, np.zeros((0, 0, whole.shape[2]))
+        panels = in_panels(net.w_rec.T * gain)
+        factors = _rows(np.zeros((0, net.n))), _rows(np.zeros((0, net.n)))
     return (
-        padded((net.w_in * gain[:, None]).T),
-        padded(net.bias * gain),
-        padded(1.0 - gain),
+        _rows(np.vstack([net.bias * gain, (net.w_in * gain[:, None]).T])),
+        _rows(1.0 - gain),
+        panels,
         factors,
-        in_panels(net.w_out.T),
+        _rows(net.w_out),
         net.b_out.copy(),
-        padded(net.readout_bias) if net.readout_bias.any() else np.empty(0),
+        _rows(net.readout_bias) if net.readout_bias.any() else np.empty(0),
     )
+
+
+def _rows(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return numbers of units, filled up to whole vectors."""
+    return filled_up(x, -(-x.shape[-1] // LANES) * LANES)
 
 
 def _curve(

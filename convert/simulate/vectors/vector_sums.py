@@ -93,6 +93,46 @@ def jump(typing, vectors, i, rows, row_list, count, arriving, gain):
     return types.void(types.int64, *arrays, types.int64, arriving, gain), code
 
 
+@intrinsic
+def project(typing, vectors, x, rows, out):
+    """Set numbers to the products of some rows with one: a few outputs, a low rank.
+
+    Every lane adds up its own products, and then halves are added to halves: one order
+    for all machines.
+
+    Args:
+        typing: numba's.
+        vectors: of `LANES` columns, int64.
+        x: the row.
+        rows: see above, as many as there are numbers.
+        out: the numbers.
+    """
+
+    def code(context, builder, signature, args):
+        kinds = signature.args
+        x, out = (memory_of(context, builder, kinds[k], args[k]) for k in (1, 3))
+        array = context.make_array(kinds[2])(context, builder, args[2])
+        count, width = cgutils.unpack_tuple(builder, array.shape)
+        vector = ir.VectorType(context.get_value_type(kinds[2].dtype), LANES)
+        place = cgutils.alloca_once(builder, vector)
+        with cgutils.for_range(builder, count) as number:
+            start = builder.mul(number.index, width)
+            row = Memory(builder, builder.gep(array.data, [start]))
+            builder.store(ir.Constant(vector, [0.0] * LANES), place)
+            with cgutils.for_range(builder, args[0]) as loop:
+                j = builder.mul(loop.index, ir.Constant(INT64, LANES))
+                product = row.lanes(j, vector) * x.lanes(j, vector)
+                total = Lanes(builder, builder.load(place)) + product
+                builder.store(total.value, place)
+            total, half = Lanes(builder, builder.load(place)), LANES // 2
+            while half:
+                total, half = total.part(0, half) + total.part(half, half), half // 2
+            out.store(number.index, total)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, x, rows, out), code
+
+
 class _Rows:
     """Rows that are summed, while code is written."""
 

@@ -21,6 +21,11 @@ def weigh(total, rows, row_list, count, factors):
     vector_sums.weigh(len(total) // LANES, total, rows, row_list, count, factors)
 
 
+@njit
+def project(x, rows, out):
+    vector_sums.project(len(x) // LANES, x, rows, out)
+
+
 def in_turn(rows):
     total = np.zeros_like(rows[0])
     for row in rows:
@@ -52,3 +57,19 @@ def test_weighed_rows_are_added_in_order(dtype):
         weigh(total, rows, chosen, count, factors)
         terms = [factors[k] * rows[k] for k in chosen[:count]]
         np.testing.assert_array_equal(total, in_turn([np.zeros_like(total), *terms]))
+
+
+@pytest.mark.parametrize("vectors", [1, 2, 13])
+def test_products_with_rows_are_added_lane_by_lane(vectors):
+    rng = np.random.default_rng(vectors)
+    rows, x = (
+        rng.standard_normal((3, vectors * LANES)),
+        rng.standard_normal(vectors * LANES),
+    )
+    out = np.empty(3)
+    project(x, rows, out)
+    for row, number in zip(rows, out, strict=True):
+        sums = in_turn([np.zeros(LANES), *(row * x).reshape(vectors, LANES)])
+        while len(sums) > 1:
+            sums = sums[: len(sums) // 2] + sums[len(sums) // 2 :]
+        assert number == sums[0]
