@@ -115,8 +115,9 @@ def _stages(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
             PageSection(
                 f"Stages of `isotau {row['name']}`, warm",
                 [
-                    "Of the last run, from its `timing.json`. CPU without child "
-                    "processes; MB: the peak so far.",
+                    "Of the last run, from its `timing.json`, one after another; what "
+                    "runs beside a stage is in its CPU time, child processes are not. "
+                    "MB: the peak so far.",
                     MarkdownTable(["stage", "s", "CPU, s", "MB"], lines),
                 ],
             )

@@ -142,7 +142,8 @@ def compiling_beside() -> Iterator[Compiling]:
     kernel = lif_kernels.run_trials
     cache, function = kernel.stats.cache_path, kernel.py_func
     # Without a place for a cache a child could not hand over anything.
-    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}-*.nbi"
+    place = f"{function.__name__}-{function.__code__.co_firstlineno}"
+    name = f"{function.__module__.rpartition('.')[2]}.{place}.*nbi"
     if cache is None or any(Path(cache).glob(name)):
         yield Compiling(Path())
         return

@@ -53,7 +53,8 @@ def test_every_part_is_compiled_by_one_of_the_two():
 
 def test_nothing_is_compiled_where_the_cache_has_it(tmp_path, monkeypatch):
     """Only that the index of one loop is there is looked at, whatever is in it."""
-    (tmp_path / "lif_kernels.run_trials-264.py311.nbi").touch()
+    line = lif_kernels.run_trials.py_func.__code__.co_firstlineno
+    (tmp_path / f"lif_kernels.run_trials-{line}.py311.nbi").touch()
     stats = lif_kernels.run_trials.stats._replace(cache_path=str(tmp_path))
     monkeypatch.setattr(type(lif_kernels.run_trials), "stats", stats)
     with compiling_beside() as compiling:
