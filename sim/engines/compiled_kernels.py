@@ -18,6 +18,9 @@ SPIKES, NEIGHBOURS, GRADED, BINARY, SYNAPSES = 0, 1, 2, 3, 4
 messages as numbers, messages as spikes, (H13); and spikes again where its weights are
 sparse."""
 
+KIND, OFFSET, EXPONENT, DELAY, BASE, FIRST, LAST = range(7)
+"""Columns of `CompiledNetwork.blocks`: one array, since each takes time to compile."""
+
 
 @chip.inlined
 def list_starts(source_list, sources, row_of, row_list):
@@ -121,9 +124,7 @@ def run_trials(
     u_traces, v_traces, neurons, u_page, v_page = traces
     paged = u_page.shape[0] > 0 or v_page.shape[0] > 0
     u_kept, v_kept = (u_page, v_page) if paged else (u_traces, v_traces)
-    kinds, delays, offsets = net.kinds, net.delays, net.offsets
-    exponents, spans, bases = net.exponents, net.spans, net.bases
-    row_of, rows, wide = net.row_of, net.rows, net.wide
+    blocks, row_of, rows, wide = net.blocks, net.row_of, net.rows, net.wide
     keep_u, keep_v, bias, threshold = net.keep_u, net.keep_v, net.bias, net.threshold
     refractory, interval, offset = net.refractory, net.interval, net.offset
     u, v, left, total, samples = room.u, room.v, room.left, room.total, room.samples
@@ -170,10 +171,11 @@ def run_trials(
                 sent = messages[t, trial]
                 senders = chip.list_senders(sent, sender_list)
                 slot = slot + 1 if slot + 1 < slots else 0
-                for b in range(kinds.shape[0]):
-                    later = slot + delays[b]
+                for b in range(blocks.shape[0]):
+                    kind, exponent = blocks[b, KIND], blocks[b, EXPONENT]
+                    later = slot + blocks[b, DELAY]
                     target = rings[later - slots if later >= slots else later, trial]
-                    kind, exponent, sources = kinds[b], exponents[b], row_of[b]
+                    sources = row_of[b]
                     if kind == GRADED:
                         send_messages(
                             target,
@@ -193,15 +195,15 @@ def run_trials(
                             # The offset of such a block is its place among its like.
                             sparse_kernels.send_synapses(
                                 *(target, room.sums, synapses[0], synapses[1]),
-                                *(offsets[b], spike_list, spikes, exponent),
+                                *(blocks[b, OFFSET], spike_list, spikes, exponent),
                             )
                             continue
                     places, low, row_size = row_list, 0, 1
                     if kind == NEIGHBOURS:
                         # Their rows need no list but that of the spikes.
                         places, row_size = spike_list, width
-                        low = chip.listed_before(fired, before, spans[b, 0])
-                        high = chip.listed_before(fired, before, spans[b, 1])
+                        low = chip.listed_before(fired, before, blocks[b, FIRST])
+                        high = chip.listed_before(fired, before, blocks[b, LAST])
                     else:
                         # one call for both, which is compiled into its place
                         listed = spike_list if kind == SPIKES else sender_list
@@ -215,9 +217,9 @@ def run_trials(
                             places,
                             low,
                             high,
-                            bases[b],
+                            blocks[b, BASE],
                             row_size,
-                            offsets[b],
+                            blocks[b, OFFSET],
                             exponent,
                         )
             chip.copy_row(us[trial], u)

@@ -30,12 +30,10 @@ class CompiledNetwork(NamedTuple):
         n: number of neurons.
         row_of: block × source, int64: where the source's row begins in `rows`, or in
             `wide`; −1 where the block has none.
-        kinds: of each block, what it listens to: (H13).
-        spans: block × 2, int64: first source and one beyond the last, of neighbours.
-        bases: of each block: where the row of source 0 would begin, for neighbours.
-        offsets: of each block's bytes: (H16).
-        exponents: of each block's bytes.
-        delays: of each block, in steps.
+        blocks: block × column, int64. By the columns that `compiled_kernels` names:
+            what the block listens to, (H13); offset, (H16), and exponent of its bytes;
+            delay in steps; and for neighbours where the row of source 0 would begin,
+            their first source and one beyond the last.
         rows: source × post, uint8, flat: blocks that listen to spikes, as bytes, in
             the order of `vector_rows.in_lanes`.
         wide: source × post, int16, flat: blocks that listen to numbers; None if there
@@ -55,12 +53,7 @@ class CompiledNetwork(NamedTuple):
 
     n: int
     row_of: np.ndarray
-    kinds: np.ndarray
-    spans: np.ndarray
-    bases: np.ndarray
-    offsets: np.ndarray
-    exponents: np.ndarray
-    delays: np.ndarray
+    blocks: np.ndarray
     rows: np.ndarray
     wide: np.ndarray | None
     words: np.ndarray | None
@@ -240,16 +233,11 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
     threshold = aligned((width,), np.int32)
     threshold[:] = arithmetic.STATE_LIMIT
     threshold[: net.n] = net.vth << arithmetic.INPUT_SHIFT
-    kinds, offsets, exponents, delays, bases = table
     return CompiledNetwork(
         n=net.n,
         row_of=row_of,
-        kinds=kinds,
-        spans=spans,
-        bases=bases,
-        offsets=offsets,
-        exponents=exponents,
-        delays=delays,
+        # in the order of `compiled_kernels.KIND` and the others
+        blocks=np.ascontiguousarray(np.vstack([table, spans.T]).T),
         rows=_flat(rows),
         wide=_flat(wide) if len(wide) > 1 else None,
         words=None if synapses is None else synapses.words,
