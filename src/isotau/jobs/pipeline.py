@@ -249,7 +249,12 @@ def _make_ready(
     # Everything before tuning once, also where a tuned and an untuned chip are wanted.
     with clock("convert and quantize"):
         compiling.wait("lif")
-        converted = convert_for(rate, config, timescales=timescales, progress=progress)
+        # Between the loops, which use all cores, products are small: BLAS's threads
+        # would wait for each other in circles.
+        with threadpool_limits(1, "blas"):
+            converted = convert_for(
+                rate, config, timescales=timescales, progress=progress
+            )
     conversion, plan, tuned = converted.conversion, converted.plan, None
     fixed, quality = converted.prepared.fixed, converted.prepared.report
     if config.tuning is not None:
