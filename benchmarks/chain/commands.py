@@ -38,7 +38,7 @@ def make_inputs(folder: Path, machine: Machine) -> None:
     trials = GO_NOGO.draw(TRIALS, np.random.default_rng(0))
     fine = np.repeat(trials.inputs, round(trials.dt / 1e-3), axis=0)
     with atomic(folder / "inputs.npz") as stream:
-        np.savez(stream, inputs=fine, labels=trials.labels)
+        np.savez(stream, inputs=fine)
     raster = np.random.default_rng(1).random((1050, 50, UNITS)) < 0.02
     spikes = Spikes(bits=pack(raster), n=UNITS, dt=1e-3, engine="recorded")
     storage.save(spikes, folder / "spikes.npz")
