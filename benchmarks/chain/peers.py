@@ -12,7 +12,7 @@ import torch
 from isotau.convert.records import storage
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.norse_module import LIFModule, StepNoise
 from isotau.convert.to_fixed.quantize import messages, quantize
 from isotau.sim.engines import compiled
 from isotau.targets.on_lava.to_lava import run_lava
@@ -55,13 +55,13 @@ def peer_costs(network: Path) -> list[dict[str, Any]]:
 def _norse(lif: LIFNetwork, inputs: np.ndarray) -> None:
     """Run the network in Norse, step by step, without gradients."""
     module = LIFModule(lif, dtype=torch.float32)
-    parameters, per_step = module.norse_parameters(), module.noise_per_step()
+    parameters, per_step = module.norse_parameters(), module.noise_per_step().v
     generator = torch.Generator().manual_seed(1)
     state = module.initial_state(BATCH)
     with torch.inference_mode():
         for x in torch.tensor(inputs, dtype=torch.float32):
             noise = per_step * torch.randn((BATCH, lif.n), generator=generator)
-            state = module.step(x, state, parameters, noise)
+            state = module.step(x, state, parameters, StepNoise(noise))
 
 
 def _row(

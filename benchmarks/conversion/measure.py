@@ -50,7 +50,7 @@ def measure(
             "inverse_lambda": conversion.chosen.inverse_lambda,
             "unit_mv": 1e3 * conversion.constants.unit,
             "candidates": len(conversion.candidates),
-            "membrane_noise_mv": 1e3 * conversion.network.noise_std,
+            "membrane_noise_mv": 1e3 * float(conversion.network.noise_std.mean()),
         }
         if net.rank and method == "calibrate":
             assert run.x is not None

@@ -49,7 +49,7 @@ def random_network(
         rng: decides everything.
         n: number of neurons.
         extreme: draw on the edges of every range.
-        bare: without membrane noise and refractory periods, as Lava's own LIF is.
+        bare: without noise and refractory periods, as Lava's own LIF is.
     """
 
     def register(low: int, high: int, *edges: int) -> np.ndarray:
@@ -59,11 +59,14 @@ def random_network(
 
     n_in = int(rng.integers(1, 5))
     sources = ["recurrent", "input", *rng.choice(["recurrent", "input"], 2).tolist()]
-    noise_exp = int(rng.integers(6, 24 if extreme else 17))
+    noises = {
+        name: np.zeros(n) if bare else _exponents(rng, n, 23 if extreme else 16)
+        for name in ("noise_exp", "current_noise_exp")
+    }
     net = FixedPointNetwork(
         blocks=tuple(random_block(rng, s, n, n_in, extreme=extreme) for s in sources),
         n_in=n_in,
-        noise_exp=None if bare else noise_exp,
+        **noises,
         refractory=np.zeros(n) if bare else rng.choice(REFRACTORY, n),
         du=register(50, 3000, 0, arithmetic.DECAY_MAX),
         dv=register(10, 1000, 0, arithmetic.DECAY_MAX),
@@ -75,6 +78,12 @@ def random_network(
         **unscaled(n),
     )
     return _with_delays_and_resets(rng, net) if extreme else net
+
+
+def _exponents(rng: np.random.Generator, n: int, most: int) -> np.ndarray:
+    """Return no noise, noise alike everywhere, or of each neuron its own or none."""
+    alike, own = rng.integers(6, most + 1), rng.integers(0, most + 1, n)
+    return np.stack([np.zeros(n), np.full(n, alike), own])[rng.integers(3)]
 
 
 def _with_delays_and_resets(

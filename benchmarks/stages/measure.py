@@ -20,7 +20,7 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import pack, unpack
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.norse_module import LIFModule, StepNoise
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 
 ROUNDS = 5
@@ -72,13 +72,14 @@ def rate_network(n: int, rank: int, seed: int = 0) -> RateRNN:
 def norse_loop(net: LIFNetwork, inputs: np.ndarray, *, noisy: bool) -> np.ndarray:
     """Return Norse's spikes, packed; with noise and currents recorded if noisy."""
     module, generator = LIFModule(net, dtype=torch.float32), torch.Generator()
-    parameters, per_step = module.norse_parameters(), module.noise_per_step()
+    parameters, per_step = module.norse_parameters(), module.noise_per_step().v
     state, bits, currents = module.initial_state(inputs.shape[1]), [], []
     with torch.inference_mode():
         for t, x in enumerate(torch.tensor(inputs, dtype=torch.float32)):
-            noise = None
+            noise = StepNoise()
             if noisy:
-                noise = per_step * torch.randn(state.lif.v.shape, generator=generator)
+                drawn = torch.randn(state.lif.v.shape, generator=generator)
+                noise = StepNoise(per_step * drawn)
             state = module.step(x, state, parameters, noise)
             bits.append(pack(state.lif.z.numpy() > 0))
             if noisy and t % EVERY == EVERY - 1:

@@ -87,15 +87,20 @@ def effective_bias(bias_mant: npt.ArrayLike, bias_exp: npt.ArrayLike) -> Integer
     )
 
 
-def update_u_unwrapped(u: Integers, a: Integers, du: Integers) -> Integers:
-    """Return decay(u, du + 1) + (a << 6) as int32 holds it, before the wrap of u."""
+def update_u_unwrapped(
+    u: Integers, a: Integers, du: Integers, noise: Integers | int = 0
+) -> Integers:
+    """Return decay(u, du + 1) + (a << 6) + noise as int32 holds it, before its wrap."""
     # (H3): a << 6 wraps by itself before the sum does
-    return wrap_int32(decay(u, du + DU_OFFSET) + wrap_int32(a << INPUT_SHIFT))
+    arriving = wrap_int32(a << INPUT_SHIFT)
+    return wrap_int32(decay(u, du + DU_OFFSET) + arriving + noise)
 
 
-def update_u(u: Integers, a: Integers, du: Integers) -> Integers:
-    """Return u ← decay(u, du + 1) + (a << 6), wrapped as int32, then once at 2^23."""
-    return wrap_u(update_u_unwrapped(u, a, du))
+def update_u(
+    u: Integers, a: Integers, du: Integers, noise: Integers | int = 0
+) -> Integers:
+    """Return decay(u, du + 1) + (a << 6) + noise, as int32, wrapped once at 2^23."""
+    return wrap_u(update_u_unwrapped(u, a, du, noise))
 
 
 def update_v_unclipped(
@@ -135,6 +140,21 @@ def grid_step(num_weight_bits: int, sign_mode: SignMode) -> int:
     return 1 << (WEIGHT_BITS_MAX - num_weight_bits + int(sign_mode is SignMode.MIXED))
 
 
-def scale_noise(sample: Integers, noise_exp: int) -> Integers:
-    """Return sample·2^(noise_exp − 7) for a sample in −127 … 127, floored: (P6)."""
-    return shift(sample, noise_exp - 7)
+def noise_scale(noise_exp: npt.ArrayLike) -> tuple[Integers, Integers]:
+    """Return what a sample is multiplied with, and by how much then shifted right.
+
+    Of `noise_exp` 0, which is no noise, the factor is 0: (P6).
+    """
+    exponent = np.asarray(noise_exp, dtype=np.int64)
+    up, down = np.maximum(exponent - 7, 0), np.maximum(7 - exponent, 0)
+    none = exponent == 0
+    return np.where(none, 0, 1 << up), np.where(none, 0, down)
+
+
+def scale_noise(sample: Integers, noise_exp: npt.ArrayLike) -> Integers:
+    """Return sample·2^(noise_exp − 7) for a sample in −127 … 127, floored: (P6).
+
+    0 where `noise_exp` is 0.
+    """
+    factor, down = noise_scale(noise_exp)
+    return (sample * factor) >> down

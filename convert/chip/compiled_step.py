@@ -87,13 +87,14 @@ def _bare(context, builder, kind, value):
 
 
 @kernel
-def unwrapped_u(u, keep, arriving):
-    """Return u after decay and input, before its wrap: (H3), (H4).
+def unwrapped_u(u, keep, arriving, noise):
+    """Return u after decay, input and noise, before its wrap: (H3), (H4).
 
     |u| · 4096 < 2^53, so the product in float64 is exact and its cut is (H4)'s.
     """
     # int32 sums wrap as they are: (H14)
-    return np.int32(np.int32(u * keep) + np.int32(arriving << INPUT_SHIFT))
+    u = np.int32(np.int32(u * keep) + np.int32(arriving << INPUT_SHIFT))
+    return np.int32(u + noise)
 
 
 @kernel
@@ -110,14 +111,14 @@ def unclipped_v(v, keep, u, drive):
 
 
 @kernel
-def integrate(u, v, peak, arriving, drive, keep_u, keep_v):
+def integrate(u, v, peak, arriving, noise, drive, keep_u, keep_v):
     """Update every u, and set v before spikes and reset.
 
     Two loops of few arrays each: LLVM vectorizes a loop only while it can afford to
     check that none of its arrays overlap.
     """
     for j in range(u.shape[0]):
-        u[j] = wrap_u(unwrapped_u(u[j], keep_u[j], arriving[j]))  # (H3), (H5)
+        u[j] = wrap_u(unwrapped_u(u[j], keep_u[j], arriving[j], noise[j]))  # (H5)
     for j in range(v.shape[0]):
         y = unclipped_v(v[j], keep_v[j], u[j], drive[j])
         peak[j] = min(max(y, np.int32(1 - M)), np.int32(M - 1))  # (H7)
@@ -137,23 +138,24 @@ def fire(v, refractory_left, peak, fired, threshold, refractory):
 
 
 @kernel
-def add_noise(drive, bias, samples, step, exponent):
-    """Set the drive of a step, bias and noise: (H6), (P6).
+def add_noise(total, start, samples, step, scale):
+    """Set a row to another and the noise of a step: (H6), (P6).
 
     Args:
-        drive: row.
-        bias: row.
+        total: row.
+        start: row.
         samples: pair of blocks × step × neuron of the pair, int8, from `vector_noise`.
         step: which of the steps that were drawn.
-        exponent: E, the network's noise_exp.
+        scale: rows from `arithmetic.noise_scale`, int32.
     """
-    up, down = max(exponent - 7, 0), max(7 - exponent, 0)
-    n = drive.shape[0]
+    factor, down = scale
+    n = total.shape[0]
     for first in range(0, n, PAIR):
         pair = samples[first // PAIR, step]
         for k in range(min(PAIR, n - first)):
-            noise = (np.int32(pair[k]) << up) >> down
-            drive[first + k] = np.int32(bias[first + k] + noise)
+            j = first + k
+            noise = np.int32(np.int32(pair[k]) * factor[j]) >> down[j]
+            total[j] = np.int32(start[j] + noise)
 
 
 @kernel

@@ -1,13 +1,15 @@
 """Counter-based noise: the same seed gives the same samples in any engine and batch.
 
 Philox4x32-10 (Salmon, Moraes, Dror & Shaw 2011, doi:10.1145/2063384.2063405). The
-counter is (neuron // 8, step, trial, 0), the key the two halves of the seed; each of
-the four 32-bit words gives two samples of 16 bits, so a block serves eight neurons.
+counter is (neuron // 8, step, trial, stream), the key the two halves of the seed; each
+of the four 32-bit words gives two samples of 16 bits, so a block serves eight neurons.
 """
 
 import numpy as np
 import numpy.typing as npt
 
+MEMBRANE, SYNAPSE = 0, 5
+"""Streams of the chip: noise that goes to v and to u. Float stages have 1 to 4."""
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
@@ -46,8 +48,8 @@ def philox4x32(counter: tuple[Words, Words, Words, Words], seed: int) -> list[Wo
     return [c0, c1, c2, c3]
 
 
-def membrane_samples(
-    seed: int, step: int, trials: npt.NDArray[np.int64], n: int
+def noise_samples(
+    seed: int, step: int, trials: npt.NDArray[np.int64], n: int, stream: int = MEMBRANE
 ) -> npt.NDArray[np.int64]:
     """Return uniform integers on −127 … 127, trial × neuron, for one time step.
 
@@ -59,6 +61,7 @@ def membrane_samples(
         step: number of the step since the trial began, 0 ≤ step < 2^32.
         trials: number of each trial, 0 ≤ trial < 2^32.
         n: number of neurons.
+        stream: `MEMBRANE` or `SYNAPSE`.
     """
     if not 0 <= step <= MASK:
         raise ValueError(f"step: got {step}, need 0 to 2^32 − 1")
@@ -72,7 +75,7 @@ def membrane_samples(
         np.broadcast_to(np.arange(blocks, dtype=np.uint64), shape),
         np.full(shape, step, dtype=np.uint64),
         np.broadcast_to(trials.astype(np.uint64)[:, None], shape),
-        np.zeros(shape, dtype=np.uint64),
+        np.full(shape, stream, dtype=np.uint64),
     )
     words = np.stack(philox4x32(counter, seed), axis=-1).astype(np.uint32)
     # Low half before high half, as (P4) numbers the neurons, whatever the byte order.

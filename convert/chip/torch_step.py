@@ -16,7 +16,15 @@ import torch
 from torch import Tensor
 
 from isotau.convert.chip.arithmetic import DECAY_UNITY, INPUT_SHIFT, STATE_LIMIT
-from isotau.convert.chip.philox import MASK, MULTIPLIERS, ROUNDS, WEYL, noise_key
+from isotau.convert.chip.philox import (
+    MASK,
+    MEMBRANE,
+    MULTIPLIERS,
+    ROUNDS,
+    SYNAPSE,
+    WEYL,
+    noise_key,
+)
 
 
 class ChipTensors(NamedTuple):
@@ -31,6 +39,10 @@ class ChipTensors(NamedTuple):
     """2^6 vth."""
     refractory: Tensor | None
     """Steps at reset after a spike; None if no neuron ever rests."""
+    noise_exp: Tensor | None
+    """Of what goes to v, 0 for a neuron without; None for no noise at all."""
+    current_noise_exp: Tensor | None
+    """The same of what goes to u."""
     wide: bool
     """Whether any sum may leave 32 bits, so that all are wrapped (H14)."""
 
@@ -59,6 +71,7 @@ def advance(
     arriving: Tensor,
     drive: Tensor,
     *,
+    current_noise: Tensor | None = None,
     counts: Tensor | None = None,
     peak: Tensor | None = None,
 ) -> None:
@@ -69,6 +82,7 @@ def advance(
         state: changed.
         arriving: what connections hand over in this step.
         drive: bias and noise: (H6).
+        current_noise: what is added to u: (H3).
         counts: 4 × neuron, what left its range is added, over trials: sums beyond 32
             bits, u that wrapped, v that was cut at the bottom and at the top.
         peak: gets v before spikes and reset.
@@ -76,6 +90,8 @@ def advance(
     u, v, rest, fired, spare = state
     scale = 1 << INPUT_SHIFT
     u.mul_(chip.keep_u).div_(DECAY_UNITY, rounding_mode="trunc")  # (H4)
+    if current_noise is not None:
+        u.add_(current_noise)
     if chip.wide:
         wrap_int32(u.add_(wrap_int32(arriving * scale)))  # (H3)
     else:
@@ -129,19 +145,52 @@ def wrap_int32(x: Tensor) -> Tensor:
     return x.sub_(x.add(2**31).mul_(2.0**-32).floor_(), alpha=2**32)
 
 
-def noisy_drive(
-    bias: Tensor, noise_exp: int, *, seed: int, steps: range, trials: Tensor
+def draw_noise(
+    chip: ChipTensors, *, seed: int, steps: range, trials: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return the noise of some steps in v and u, step × trial × neuron; None for none.
+
+    Args:
+        chip: the neurons.
+        seed: 0 ≤ seed < 2^64.
+        steps: as for `noise_samples`.
+        trials: as for `noise_samples`.
+    """
+    to_v, to_u = (
+        None
+        if exponent is None
+        else scaled_noise(exponent, stream, seed=seed, steps=steps, trials=trials)
+        for exponent, stream in (
+            (chip.noise_exp, MEMBRANE),
+            (chip.current_noise_exp, SYNAPSE),
+        )
+    )
+    return to_v, to_u
+
+
+def scaled_noise(
+    noise_exp: Tensor, stream: int, *, seed: int, steps: range, trials: Tensor
 ) -> Tensor:
-    """Return bias and noise of some steps, step × trial × neuron: (H6), (P6)."""
-    samples = membrane_samples(seed, steps, trials, len(bias))
-    scaled = samples.to(torch.float64).mul_(2.0 ** (noise_exp - 7)).floor_()
-    return scaled.add_(bias)
+    """Return the noise of some steps, step × trial × neuron, float64: (P6).
+
+    Args:
+        noise_exp: of each neuron, float64; 0 for no noise.
+        stream: of `philox`, for v or u.
+        seed: 0 ≤ seed < 2^64.
+        steps: as for `noise_samples`.
+        trials: as for `noise_samples`.
+    """
+    samples = noise_samples(seed, steps, trials, len(noise_exp), stream)
+    scaled = samples.to(torch.float64).mul_(torch.exp2(noise_exp - 7)).floor_()
+    return scaled.mul_(noise_exp > 0)
 
 
-def membrane_samples(seed: int, steps: range, trials: Tensor, n: int) -> Tensor:
+def noise_samples(
+    seed: int, steps: range, trials: Tensor, n: int, stream: int = MEMBRANE
+) -> Tensor:
     """Return uniform integers on −127 … 127, step × trial × neuron, int64.
 
-    The samples are those of `isotau.convert.chip.philox.membrane_samples`. torch has no
+    The samples are those of `isotau.convert.chip.philox.noise_samples`. torch has no
     unsigned 64-bit product; int64 holds the same 64 bits, of which masks take the
     halves. The first rounds act on parts of the counter that many steps, trials or
     neurons share, and broadcasting leaves them small.
@@ -151,6 +200,7 @@ def membrane_samples(seed: int, steps: range, trials: Tensor, n: int) -> Tensor:
         steps: successive numbers of steps since power-up, each below 2^32.
         trials: number of each trial, int64, 0 ≤ trial < 2^32; its device computes.
         n: number of neurons.
+        stream: of `philox`, for v or u.
     """
     if steps.start < 0 or steps.stop - 1 > MASK:
         raise ValueError(
@@ -161,7 +211,7 @@ def membrane_samples(seed: int, steps: range, trials: Tensor, n: int) -> Tensor:
     c0 = torch.arange(blocks, device=device).view(1, 1, -1)  # (P1)
     c1 = torch.arange(steps.start, steps.stop, device=device).view(-1, 1, 1)
     c2 = trials.view(1, -1, 1)
-    c3 = torch.zeros_like(c0)
+    c3 = torch.full_like(c0, stream)
     k0, k1 = noise_key(seed)
     for _ in range(ROUNDS):
         p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]  # (P2)

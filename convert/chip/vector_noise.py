@@ -1,9 +1,9 @@
-"""Membrane noise of eight steps at a time, in vectors: (P1) to (P5).
+"""Noise of eight steps at a time, in vectors: (P1) to (P5).
 
 A lane is a step. What the counters of a block have in common, block and trial, is then
 one number, not a vector: two and a half of the ten rounds cost next to nothing. And
 hardly a lane is left over, however many neurons there are. Samples are bytes until they
-are added to v, so that those of eight steps fit the nearest cache.
+are added to v or u, so that those of eight steps fit the nearest cache.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INT8, INT16, INT32, INT64 = (ir.IntType(size) for size in (8, 16, 32, 64))
 
 
 @intrinsic
-def draw_samples(typing, samples, pairs, key, step, trial):
+def draw_samples(typing, samples, pairs, key, step, trial, stream):
     """Set the samples of some neurons in `STEPS` steps: (P1) to (P5).
 
     Args:
@@ -39,8 +39,10 @@ def draw_samples(typing, samples, pairs, key, step, trial):
         key: the two halves of the seed, uint64.
         step: number of the first step since power-up.
         trial: number of the trial.
+        stream: of `philox`, for v or u.
     """
-    return types.void(samples, pairs, key, step, trial), _draw_samples_code
+    kinds = (samples, pairs, key, step, trial, stream)
+    return types.void(*kinds), _draw_samples_code
 
 
 def _draw_samples_code(context, builder, signature, args):
@@ -49,7 +51,7 @@ def _draw_samples_code(context, builder, signature, args):
         memory_of(context, builder, signature.args[k], args[k]) for k in (0, 2)
     )
     key = [halves.lanes(ir.Constant(INT64, k), ir.VectorType(INT64, 1)) for k in (0, 1)]
-    step, trial = (_alone(builder, args[k]) for k in (3, 4))
+    step, trial, stream = (_alone(builder, arg) for arg in args[3:])
     lanes = ir.Constant(ir.VectorType(INT64, STEPS), [*range(STEPS)])
     steps = Lanes(builder, lanes) + step
     thick = ir.VectorType(INT64, STEPS)
@@ -61,7 +63,7 @@ def _draw_samples_code(context, builder, signature, args):
     with cgutils.for_range(builder, args[1]) as loop:
         first = builder.mul(loop.index, ir.Constant(INT64, 2))
         blocks = [_alone(builder, first), _alone(builder, first) + 1]
-        counters = [[block, steps, trial, trial ^ trial] for block in blocks]  # (P1)
+        counters = [[block, steps, trial, stream] for block in blocks]  # (P1)
         one, other = (_samples(words, thick) for words in philox4x32(counters, key))
         place = builder.mul(loop.index, ir.Constant(INT64, STEPS * PAIR))
         for k, order in enumerate(orders):

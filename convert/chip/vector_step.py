@@ -67,8 +67,9 @@ def advance(
     v,
     arriving,
     bias,
-    samples,
-    turn,
+    drawn,
+    to_v,
+    to_u,
     keep_u,
     keep_v,
     threshold,
@@ -86,9 +87,11 @@ def advance(
         v: changed.
         arriving: set to 0.
         bias: row.
-        samples: of the noise, from `vector_noise.draw_samples`; None for no noise.
-        turn: which of the steps this is whose samples were drawn, and by how many
-            places a sample is shifted left, and then right.
+        drawn: which of the steps this is whose samples of noise were drawn.
+        to_v: samples from `vector_noise.draw_samples`, and by how many places they are
+            shifted left, and then right; or rows of what each neuron's are multiplied
+            with, 0 for no noise, and then shifted right; None for no noise.
+        to_u: the same for u.
         keep_u: float32 or float64: see above.
         keep_v: of the same type.
         threshold: of every neuron.
@@ -97,7 +100,7 @@ def advance(
         fired: a bit per neuron, set; uint64.
         counts: kind of overflow × neuron, int64, added to; None to count nothing.
     """
-    rows = (u, v, arriving, bias, samples, turn, keep_u, keep_v, threshold)
+    rows = (u, v, arriving, bias, drawn, to_v, to_u, keep_u, keep_v, threshold)
     rest = (refractory_left, refractory, fired, counts)
     return types.void(vectors, *rows, *rest), _advance_code
 
@@ -110,12 +113,12 @@ def _advance_code(context, builder, signature, args):
         else None
         for kind, arg in zip(signature.args[1:], args[1:], strict=True)
     ]
-    u, v, arriving, bias, samples, _, keep_u, keep_v, threshold = rows[:9]
-    left, refractory, fired, counts = rows[9:]
-    wide = signature.args[7].dtype == types.float64
-    noise = None
-    if samples is not None:
-        noise = _noise_of(builder, samples, args[6])
+    u, v, arriving, bias, _, _, _, keep_u, keep_v, threshold = rows[:10]
+    left, refractory, fired, counts = rows[10:]
+    wide = signature.args[8].dtype == types.float64
+    noise, current_noise = (
+        _noise_of(context, builder, signature.args[k], args[k], args[5]) for k in (6, 7)
+    )
     real = ir.VectorType(ir.DoubleType() if wide else ir.FloatType(), LANES)
     word = cgutils.alloca_once_value(builder, ir.Constant(INT64, 0))
     with cgutils.for_range(builder, args[0]) as loop:
@@ -123,6 +126,8 @@ def _advance_code(context, builder, signature, args):
         a = arriving.lanes(j, ROW)
         shifted_input = a << INPUT_SHIFT
         unwrapped = decayed(u.lanes(j, ROW), keep_u.lanes(j, real)) + shifted_input
+        if current_noise is not None:
+            unwrapped += current_noise(j)  # (H3)
         new_u = wrap_u(unwrapped)
         decayed_v = decayed(v.lanes(j, ROW), keep_v.lanes(j, real))
         unclipped = decayed_v + new_u + bias.lanes(j, ROW)
@@ -154,18 +159,31 @@ def _advance_code(context, builder, signature, args):
     return context.get_dummy_value()
 
 
-def _noise_of(builder: Any, samples: Memory, turn: Any) -> Any:
-    """Return what gives the noise of a vector from some neuron on: (P6)."""
-    step, up, down = cgutils.unpack_tuple(builder, turn)
-    up, down = (spread(builder, builder.trunc(x, INT32), LANES) for x in (up, down))
-    here = builder.mul(step, ir.Constant(step.type, LANES))
+def _noise_of(context: Any, builder: Any, kind: Any, noise: Any, drawn: Any) -> Any:
+    """Return what gives the noise of a vector from some neuron on (P6), or None."""
+    if isinstance(kind, types.NoneType):
+        return None
+    parts = cgutils.unpack_tuple(builder, noise)
+    here = builder.mul(drawn, ir.Constant(drawn.type, LANES))
+    samples, *rows = (
+        memory_of(context, builder, part, value)
+        for part, value in zip(kind.types, parts, strict=True)
+        if isinstance(part, types.Array)
+    )
+    up, down = (
+        (None, None)
+        if rows
+        else (spread(builder, builder.trunc(x, INT32), LANES) for x in parts[1:])
+    )
 
-    def noise(j: Any) -> Lanes:
+    def of_lanes(j: Any) -> Lanes:
         before = builder.mul(j, ir.Constant(j.type, vector_noise.STEPS))
-        sample = samples.lanes(builder.add(before, here), BYTES)
-        return (sample.signed(INT32) << up) >> down
+        sample = samples.lanes(builder.add(before, here), BYTES).signed(INT32)
+        if not rows:
+            return (sample << up) >> down
+        return (sample * rows[0].lanes(j, ROW)) >> rows[1].lanes(j, ROW)
 
-    return noise
+    return of_lanes
 
 
 def pack(builder: Any, fired: Memory, word: Any, spike: Lanes, vector: Any) -> None:

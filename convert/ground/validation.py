@@ -28,6 +28,7 @@ class Numbers(NamedTuple):
         empty: what an array without elements stands for: a number for all, or the
             values of a field that stands before.
         optional: whether None is allowed, and kept.
+        spread: whether one number stands for all.
         sparse: makes `SparseWeights` of them and of scipy's sparse arrays; where None,
             an array has to be dense.
     """
@@ -42,6 +43,7 @@ class Numbers(NamedTuple):
     remedy: str = ""
     empty: float | str | None = None
     optional: bool = False
+    spread: bool = False
     sparse: Callable[[Any], Any] | None = None
 
 
@@ -259,6 +261,8 @@ def check_fields(record: object, rules: Mapping[str, Numbers], **sizes: int) -> 
         if rule.empty is not None and np.size(value) == 0:
             empty = rule.empty
             value = values[empty] if isinstance(empty, str) else np.full(shape, empty)
+        elif rule.spread and np.ndim(value) == 0:
+            value = np.full(shape, value)
         if value is not None or not rule.optional:
             value = _checked(name, value, shape, rule)
         values[name] = value

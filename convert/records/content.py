@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,11 @@ class RecordContent:
 
     __slots__ = ("_fingerprint",)
     _fingerprint: str
+    LATER: ClassVar[tuple[str, ...]] = ()
+    """Arrays that records did not have at first: no part of the hash while all 0."""
+    ONCE_NUMBERS: ClassVar[dict[str, Any]] = {}
+    """Arrays that were one number at first, hashed as one while all are alike, and what
+    0 was hashed as."""
 
     @property
     def fingerprint(self) -> str:
@@ -54,9 +59,24 @@ class RecordContent:
                 plain[field.name] = value
         return arrays, plain
 
+    def _as_at_first(
+        self, arrays: dict[str, npt.NDArray[Any]], plain: dict[str, Any]
+    ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """Return the content as a record without later fields had it."""
+        # What files say of each other by hash stays true when a field is added.
+        for name in self.LATER:
+            if not arrays[name].any():
+                del arrays[name]
+        for name, zero in self.ONCE_NUMBERS.items():
+            values = arrays[name]
+            if (values == values[0]).all():
+                plain[name] = values[0].item() if values[0] else zero
+                del arrays[name]
+        return arrays, plain
+
     def _hash(self) -> str:
         # Name, type and shape are hashed, too: 2 × 3 zeros are not 3 × 2 zeros.
-        arrays, plain = self.flatten()
+        arrays, plain = self._as_at_first(*self.flatten())
         digest = hashlib.sha256(type(self).__name__.encode())
         digest.update(json.dumps(plain, sort_keys=True).encode())
         for name in sorted(arrays):

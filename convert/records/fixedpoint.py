@@ -1,6 +1,7 @@
 """`FixedPointNetwork`: the hub. Every engine and every exporter takes one."""
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Int8, Int16, Int32, Int64, UInt8, UInt16
@@ -137,8 +138,9 @@ class FixedPointNetwork(RecordContent):
         bias_exp: 0 … 7 on the chip; down to −16 in simulation.
         refractory: steps at reset after a spike, 0 … 63 (the chip's register is one
             more).
-        noise_exp: exponent of the membrane noise, uniform ±127·2^(noise_exp − 7) added
-            to v every step; None for no noise.
+        noise_exp: exponent of each neuron's membrane noise, uniform
+            ±127·2^(noise_exp − 7) added to v every step; 0 for no noise. One number
+            stands for all, and None for 0.
         state_scale: integers of u and v per volt, per neuron; one number given stands
             for all.
         v_reset: what v = 0 stands for, in volts, per neuron.
@@ -157,6 +159,8 @@ class FixedPointNetwork(RecordContent):
         f0: filtered spike trains at power-up, in Hz; zero if not given.
         population: number of the population that each neuron belongs to, from 0; all
             of one if not given.
+        current_noise_exp: as `noise_exp`, of the noise that is added to u; none if not
+            given.
     """
 
     blocks: tuple[WeightBlock, ...]
@@ -167,7 +171,7 @@ class FixedPointNetwork(RecordContent):
     bias_mant: Int16[np.ndarray, " n"]
     bias_exp: Int8[np.ndarray, " n"]
     refractory: UInt8[np.ndarray, " n"]
-    noise_exp: int | None
+    noise_exp: UInt8[np.ndarray, " n"]
     state_scale: Float64[np.ndarray, " n"]
     v_reset: Float64[np.ndarray, " n"]
     input_scale: float
@@ -185,6 +189,13 @@ class FixedPointNetwork(RecordContent):
         default_factory=lambda: np.zeros(0, np.int64)
     )
 
+    current_noise_exp: UInt8[np.ndarray, " n"] = field(
+        default_factory=lambda: np.zeros(0, np.uint8)
+    )
+
+    LATER = ("current_noise_exp",)
+    ONCE_NUMBERS: ClassVar[dict[str, Any]] = {"noise_exp": None}
+
     n = Size("du")
     """Number of neurons."""
     n_out = Size("w_out")
@@ -192,16 +203,10 @@ class FixedPointNetwork(RecordContent):
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
-        n, scale = length("du", self.du, ndim=1), np.asarray(self.state_scale)
-        # One number may stand for all neurons; the rules below want an array.
-        freeze(
-            self,
-            {
-                "blocks": tuple(self.blocks),
-                "state_scale": scale if scale.ndim else np.full(n, scale),
-                "made_from": str(self.made_from),
-            },
-        )
+        n = length("du", self.du, ndim=1)
+        freeze(self, {"blocks": tuple(self.blocks), "made_from": str(self.made_from)})
+        if self.noise_exp is None:  # as files had it when it was one number
+            freeze(self, {"noise_exp": 0})
         check_fields(self, RULES, n=n, n_out=length("w_out", self.w_out))
         freeze(self, {"population": population(self.population, n)})
         for k, block in enumerate(self.blocks):
@@ -232,6 +237,11 @@ class FixedPointNetwork(RecordContent):
         whole: the factor S·α_v of (F1) is in its weights and biases instead.
         """
         return self.state_scale * self.dv / arithmetic.DECAY_UNITY
+
+    @property
+    def noisy(self) -> bool:
+        """Whether any neuron has noise, in u or in v."""
+        return bool(self.noise_exp.any() or self.current_noise_exp.any())
 
     @property
     def slots(self) -> int:
@@ -273,15 +283,15 @@ STATE = Numbers(
     remedy="lower state_scale",
     empty=0,
 )
+# 0 is no noise: the least exponent is 1.
+NOISE_EXP = Numbers(
+    "n", "neuron", dtype=np.uint8, high=arithmetic.NOISE_EXP_MAX, spread=True
+)
 RULES = REGISTERS | {
     # Far beyond a chip's axons; a damaged file may claim any number.
     "n_in": Numbers(dtype=np.int64, low=1, high=1 << 20),
-    "noise_exp": Numbers(
-        dtype=np.int64,
-        low=arithmetic.NOISE_EXP_MIN,
-        high=arithmetic.NOISE_EXP_MAX,
-        optional=True,
-    ),
+    "noise_exp": NOISE_EXP,
+    "current_noise_exp": NOISE_EXP._replace(empty=0),
     "v_reset": Numbers("n", "neuron"),
     "w_out": Numbers("n_out n", "output × neuron"),
     "b_out": Numbers("n_out", "output"),
@@ -291,7 +301,7 @@ RULES = REGISTERS | {
     "u0": STATE,
     "v0": STATE,
     "f0": Numbers("n", "neuron", empty=0.0),
-    "state_scale": Numbers("n", "neuron", positive=True),
+    "state_scale": Numbers("n", "neuron", positive=True, spread=True),
     "input_scale": Numbers(positive=True),
     "dt": Numbers(positive=True),
 }

@@ -1,6 +1,7 @@
 """`LIFNetwork`: a recurrent network of leaky integrate-and-fire neurons, in floats."""
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -30,14 +31,16 @@ class LIFNetwork(RecordContent):
 
     One step of length dt, in Norse's order (`norse.torch.functional.lif.lif_step`):
 
-        i ← i + W_in x + W_rec z                 z: the spikes of the step before
+        i ← i + noise + W_in x + W_rec z         z: the spikes of the step before
         v ← v + a_mem (v_leak − v + i) + noise   a_mem = 1 − exp(−dt/τ_mem)
         i ← i (1 − a_syn)                        a_syn = 1 − exp(−dt/τ_syn)
         z ← v > v_th;  v ← v_reset where z, and held there for the refractory period
 
-    The decays are exact exponentials, so τ does not depend on dt. The noise is white,
-    Gaussian, and scaled so that v of a silent, leaky neuron has standard deviation
-    `noise_std`: a step adds noise_std·√(1 − exp(−2dt/τ_mem)).
+    The decays are exact exponentials, so τ does not depend on dt. Both noises are
+    white, Gaussian, independent, and scaled by what a neuron without input makes of
+    them: its i has standard deviation `current_noise_std`, to which a step adds
+    current_noise_std·√(1 − exp(−2dt/τ_syn)); its v, without threshold and by the
+    membrane's noise alone, has `noise_std`, with τ_mem in the place of τ_syn.
 
     Output: o = W_out f + b_out, where f is each neuron's spike train filtered by
     exp(−t/τ_out)/τ_out, in Hz. A filter, synapse or membrane without memory has
@@ -55,8 +58,11 @@ class LIFNetwork(RecordContent):
         v_leak: resting potential, with constant drive added, in volts.
         v_reset: potential after a spike, in volts; below `v_th`.
         refractory: absolute refractory period, in seconds; a multiple of dt.
-        noise_std: stationary standard deviation of the membrane noise, in volts.
+        noise_std: stationary standard deviation of each neuron's membrane noise, in
+            volts; one number stands for all.
         dt: step, in seconds.
+        current_noise_std: stationary standard deviation of the noise in each synaptic
+            current, in volts; one number stands for all. None if not given.
         i0: synaptic current before the first step, in volts; zero if not given.
         v0: membrane potential before it, in volts; `v_reset` if not given.
         f0: filtered spike train f before it, in Hz; zero if not given.
@@ -76,8 +82,11 @@ class LIFNetwork(RecordContent):
     v_leak: Float64[np.ndarray, " n"]
     v_reset: Float64[np.ndarray, " n"]
     refractory: Float64[np.ndarray, " n"]
-    noise_std: float
+    noise_std: Float64[np.ndarray, " n"]
     dt: float
+    current_noise_std: Float64[np.ndarray, " n"] = field(
+        default_factory=lambda: np.zeros(0)
+    )
     i0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     v0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     f0: Float64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
@@ -85,6 +94,9 @@ class LIFNetwork(RecordContent):
     population: Int64[np.ndarray, " n"] = field(
         default_factory=lambda: np.zeros(0, np.int64)
     )
+
+    LATER = ("current_noise_std",)
+    ONCE_NUMBERS: ClassVar[dict[str, Any]] = {"noise_std": 0.0}
 
     n = Size("w_rec")
     """Number of neurons."""
@@ -108,6 +120,22 @@ class LIFNetwork(RecordContent):
         check_neurons(self.v_reset, self.v_th, self.refractory, self.dt)
 
     @property
+    def noisy(self) -> bool:
+        """Whether any neuron has noise, in i or in v."""
+        return bool(self.noise_std.any() or self.current_noise_std.any())
+
+    @property
+    def noise_per_step(self) -> Float64[np.ndarray, " n"]:
+        """Standard deviation of what a step's noise adds to each v, in volts: (L8)."""
+        return self.noise_std * np.sqrt(decay_fraction(self.tau_mem / 2, self.dt))
+
+    @property
+    def current_noise_per_step(self) -> Float64[np.ndarray, " n"]:
+        """Standard deviation of what a step's noise adds to each i, in volts: (L19)."""
+        share = decay_fraction(self.tau_syn / 2, self.dt)
+        return self.current_noise_std * np.sqrt(share)
+
+    @property
     def refractory_steps(self) -> Int64[np.ndarray, " n"]:
         """Steps that each neuron stays at reset after a spike."""
         # Rounded, as 0.002/0.001 may come out just below 2.
@@ -122,7 +150,8 @@ RULES = {
     **dict.fromkeys(("tau_syn", "tau_mem"), Numbers("n", "neuron", positive=True)),
     **dict.fromkeys(("v_th", "v_leak", "v_reset"), Numbers("n", "neuron")),
     "refractory": Numbers("n", "neuron", minimum=0),
-    "noise_std": Numbers(minimum=0),
+    "noise_std": Numbers("n", "neuron", minimum=0, spread=True),
+    "current_noise_std": Numbers("n", "neuron", minimum=0, spread=True, empty=0.0),
     "dt": Numbers(positive=True),
     # Start states (L14) and what stands for them; the fields they copy come before.
     **dict.fromkeys(("i0", "f0"), Numbers("n", "neuron", empty=0.0)),

@@ -1,5 +1,6 @@
 """`Trials`: what a task shows a network and what it expects back."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -89,6 +90,19 @@ def refine(trials: Trials, dt: float) -> Trials:
         for name in ("inputs", "targets", "mask")
     }
     return replace(trials, dt=dt, **finer)
+
+
+def with_silence(
+    inputs: Float64[np.ndarray, "steps batch n_in"], share: float = 0.2
+) -> Float64[np.ndarray, "steps more n_in"]:
+    """Return trials and, after them, trials without input, a share as many.
+
+    At rest other neurons may lead than in a task, and their states go elsewhere; and
+    weights have other work to do, to keep what no input refreshes.
+    """
+    steps, batch, channels = inputs.shape
+    silence = np.zeros((steps, math.ceil(share * batch), channels))
+    return np.concatenate([inputs, silence], axis=1)
 
 
 def subset(trials: Trials, chosen: slice | Int64[np.ndarray, " k"]) -> Trials:

@@ -68,6 +68,10 @@ def load_neurons(
         bias=tensor(arithmetic.effective_bias(net.bias_mant, net.bias_exp)),
         threshold=tensor(net.vth.astype(np.int64) << arithmetic.INPUT_SHIFT),
         refractory=tensor(net.refractory) if resting or net.refractory.any() else None,
+        noise_exp=tensor(net.noise_exp) if net.noise_exp.any() else None,
+        current_noise_exp=tensor(net.current_noise_exp)
+        if net.current_noise_exp.any()
+        else None,
         wide=wide,
     )
 

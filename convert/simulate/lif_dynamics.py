@@ -6,7 +6,7 @@ Norse itself, for gradients and as what the loops are tested against.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -20,7 +20,6 @@ from isotau.convert.chip.philox import noise_key
 from isotau.convert.chip.vector_step import LANES
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.ground.sparse import SparseWeights
 from isotau.convert.ground.validation import (
     choice,
     floats,
@@ -32,14 +31,14 @@ from isotau.convert.ground.validation import (
 from isotau.convert.records.lif import (
     LIFNetwork,
     Ranges,
-    decay_fraction,
 )
 from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate import lif_kernels as kernels
+from isotau.convert.simulate.lif_arrays import arrange
 from isotau.convert.simulate.moments import Moments, MomentSums, check_lags
 from isotau.convert.simulate.shares import LONGEST, Share, share_trials, strides
 from isotau.convert.simulate.vectors.normals import GROUP, MAX_STEPS
-from isotau.convert.simulate.vectors.rows import blank, filled_up, tiled
+from isotau.convert.simulate.vectors.rows import blank, tiled
 
 NAME = "lif"
 SIGNALS = ("i", "v", "f")
@@ -51,8 +50,6 @@ HELD = 1 << 22
 """Numbers of a signal that are held at once for its moments."""
 WIDTHS = ("float32", "float64")
 Reals = npt.NDArray[Any]
-Synapses = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], Reals]
-"""Where each neuron's synapses begin, their targets, their weights."""
 
 
 @short_repr
@@ -106,7 +103,7 @@ def simulate_lif(
     Args:
         net: the network.
         inputs: steps of `net.dt`.
-        seed: of the membrane noise, 0 ≤ seed < 2^64; None for a run without it.
+        seed: of all noise, 0 ≤ seed < 2^64; None for a run without it.
         first_trial: number of the first trial: a run of trials 5 to 9 has the noise
             that these have in a run of trials 0 to 9.
         burn_in: steps before the trial, in which nothing is recorded.
@@ -178,7 +175,7 @@ def respond(
     """Return the spikes of the neurons alone under currents that are laid down.
 
     Weights and time constants of the synapses do not count: i is what it is told to be
-    in every step. In float32.
+    in every step, without noise of its own. In float32.
 
     Args:
         net: the neurons.
@@ -306,67 +303,11 @@ def places(neurons: Sequence[int] | None, n: int) -> Int64[np.ndarray, " places"
     ).copy()
 
 
-class LIFArrays(NamedTuple):
-    """A network's numbers as the loops take them, in their type, rows padded."""
-
-    w_in: Reals
-    w_rec: Reals
-    a_mem: Reals
-    a_syn: Reals
-    v_reset: Reals
-    v_th: Reals
-    rest_steps: npt.NDArray[np.int32]
-    v_leak: Reals
-    per_step: Reals
-    keep_f: Reals
-    gain_f: Reals
-    i0: Reals
-    v0: Reals
-    f0: Reals
-    synapses: Synapses
-
-
-@lru_cache(maxsize=8)
-def arrange(net: LIFNetwork, dtype: np.dtype[Any]) -> LIFArrays:
-    """Return a network's numbers, arranged for the loops; the last few are kept.
-
-    Each is rounded to the type as `LIFModule` has it, so that spikes are the same.
-    """
-    padded = -(-net.n // LANES) * LANES
-    a_mem, loss = _loss(net.tau_mem, net.dt, dtype), _loss(net.tau_out, net.dt, dtype)
-    power = decay_fraction(net.tau_mem.astype(dtype).astype(float) / 2, net.dt)
-
-    # The loops count in 32 bits: longer periods than that are never over.
-    rest = np.minimum(net.refractory_steps, 2**31 - 1)
-
-    def row(x: npt.ArrayLike, fill: float = 0.0) -> Reals:
-        return filled_up(np.asarray(x, dtype), padded, fill)
-
-    rows, synapses = _weights(net, dtype)
-    return LIFArrays(
-        w_in=row(net.w_in.T),
-        w_rec=row(rows),
-        # What fills a row up is divided by it: 1, not 0.
-        a_mem=row(a_mem, 1.0),
-        a_syn=row(_loss(net.tau_syn, net.dt, dtype)),
-        v_reset=row(net.v_reset),
-        v_th=row(net.v_th, np.inf),  # never reached
-        rest_steps=filled_up(rest.astype(np.int32), padded, 0),
-        v_leak=row(net.v_leak),
-        per_step=row(net.noise_std * np.sqrt(power)),  # (L8)
-        keep_f=row(1 - loss),
-        gain_f=row(loss / dtype.type(net.dt)),
-        i0=row(net.i0),
-        v0=row(net.v0),
-        f0=row(net.f0),
-        synapses=synapses,
-    )
-
-
 class Room(NamedTuple):
     """What the loops of a thread write to and nobody reads afterwards."""
 
     normal: Reals
+    normal_i: Reals
     arriving: Reals
     returning: Reals
     unread: Reals
@@ -380,6 +321,7 @@ def _room(net: LIFNetwork, dtype: npt.DTypeLike) -> Room:
     padded, words = (-(-net.n // size) * size for size in (LANES, GROUP))
     return Room(
         normal=blank((words,), np.float32),
+        normal_i=blank((words,), np.float32),
         arriving=blank((padded,), dtype),
         returning=blank((1, padded), dtype),
         unread=blank((padded,), float),
@@ -408,8 +350,11 @@ class _Batch:
         arrays = arrange(net, kind)
         number, first_trial = noise_counter(seed or 0, noise[1], batch)
         key = tuple(np.uint64(half) for half in noise_key(number))
-        quiet = seed is None or net.noise_std == 0
-        self.noise = (arrays.per_step[: 0 if quiet else None], key, first_trial)
+        sizes = [
+            size[: None if seed is not None and size.any() else 0]
+            for size in (arrays.per_step, arrays.i_per_step)
+        ]
+        self.noise = (*sizes, key, first_trial)
         gains, drives = np.array(scalings, kind).reshape(-1, 2).T.copy()
         leaks = arrays.v_leak + drives[:, None]
         wanted = slice(None if filtering else 0)
@@ -450,12 +395,12 @@ class _Batch:
         dtype, rows = inputs.dtype, len(self.state[0])
         none = np.empty((0, rows, 0), dtype)
         at = Sampling(np.empty(0, np.int64), 1) if at is None else at
-        per_step, key, first_trial = self.noise
+        *sizes, key, first_trial = self.noise
         arguments = (
             step >= 0,
             (inputs, np.empty((0, self.batch, 0), dtype) if laid is None else laid),
             self.constants,
-            (per_step, key, step, first_trial),
+            (*sizes, key, step, first_trial),
             self.state,
             self.extents,
             (
@@ -475,25 +420,6 @@ class _Batch:
             i_rms=np.sqrt(powers.sum(axis=0) / (steps * len(powers))),
             v_low=lows.max(axis=0).astype(np.float64),
         )
-
-
-def _weights(net: LIFNetwork, dtype: np.dtype[Any]) -> tuple[Reals, Synapses]:
-    """Return W_rec, pre × post or as a list; the other is empty."""
-    weights = net.w_rec
-    if isinstance(weights, SparseWeights):
-        # Copies: the loops know one kind of array, and a record's are read-only.
-        places = weights.indptr.copy(), weights.indices.copy()
-        return np.zeros((0, net.n)), (*places, weights.data.astype(dtype))
-    nowhere = np.empty(0, np.int64), np.empty(0, np.int32)
-    return weights.T, (*nowhere, np.empty(0, dtype))
-
-
-def _loss(tau: Float64[np.ndarray, " n"], dt: float, dtype: np.dtype[Any]) -> Reals:
-    """Return what a step loses (L7), to the bit as Norse multiplies by it."""
-    loss = decay_fraction(tau.astype(dtype).astype(np.float64), dt).astype(dtype)
-    # Norse is handed inverse time constants and multiplies them by dt again.
-    step = dtype.type(dt)
-    return (loss / step) * step
 
 
 def _spikes(net: LIFNetwork, bits: UInt8[np.ndarray, "steps batch bytes"]) -> Spikes:

@@ -14,8 +14,8 @@ steps of rest (int32):
 | refractory_left, rest_steps | steps at reset: still to come, of each spike |
 | fired | who spiked, a bit per neuron, in words of 64 |
 
-A step is `weigh` and `jump` (L1), `fill_normals` (L8), `advance` (L2 to L6, L9),
-`list_bits`: Norse's operations in Norse's order, since in floats the order
+A step is `stir`, `weigh` and `jump` (L1), `fill_normals` (L8, L19), `advance` (L2 to
+L6, L9), `list_bits`: Norse's operations in Norse's order, since in floats the order
 decides the bits. numba types each function anew for every caller.
 """
 
@@ -28,11 +28,12 @@ from isotau.convert.chip.compiled_step import (
 )
 from isotau.convert.chip.vector_step import LANES
 from isotau.convert.ground.compilation import njit
-from isotau.convert.simulate.vectors.normals import MEMBRANE
+from isotau.convert.simulate.vectors.normals import MEMBRANE, SYNAPSE
 from isotau.convert.simulate.vectors.vector_lif import (
     SPIKED,
     advance,
     filter_spikes,
+    stir,
 )
 from isotau.convert.simulate.vectors.vector_normals import fill_normals
 from isotau.convert.simulate.vectors.vector_sums import jump, weigh
@@ -143,8 +144,8 @@ def run_trials(
             of rest, int32; then of each variant v_leak, padded, and the factor on
             W_rec; what is kept of f, and what a spike adds, of length 0 without f;
             sparse W_rec as `add_synapses` has it, or of length 0.
-        noise: SD of a step, padded, or of length 0 for none; the halves of the seed;
-            number of the first step; number of trial 0.
+        noise: SD of a step in v and in i, padded, or of length 0 for none; the halves
+            of the seed; number of the first step; number of trial 0.
         state: i, v, f, row × padded; steps left at reset, int32; who spiked, row ×
             word, and the same as bytes. All are left as after the last step.
         ranges: of |J| and v_reset − v, float; sums of J², float64: row × padded.
@@ -157,7 +158,7 @@ def run_trials(
     inputs, currents, raster = bare(drives[0]), bare(drives[1]), bare(bits)
     net, room, state, ranges = bare(net), bare(room), bare(state), bare(ranges)
     leaks, gains, keep_f, gain_f = net[7], net[8], net[9], net[10]
-    per_step, key, step, first_trial = noise
+    per_step, i_per_step, key, step, first_trial = noise
     all_i, all_v, all_f, pauses, words, words_bytes = state
     peaks, lows, powers = ranges
     trace_i, trace_v, trace_f = bare(traces[0]), bare(traces[1]), bare(traces[2])
@@ -166,6 +167,8 @@ def run_trials(
     variants, vectors = len(leaks), leaks.shape[1] // LANES
     noises, noisy = (per_step, room.normal), len(per_step) > 0
     laid, filtering = len(currents) > 0, len(keep_f) > 0
+    # What is laid down has all that it shall have.
+    stirred = len(i_per_step) > 0 and not laid
     # What some trials write lies together: it is written before it leaves the cache.
     for start in range(0, steps, TURN):
         for b in range(first, last):
@@ -173,9 +176,11 @@ def run_trials(
                 now = step + t
                 sampled = counting and (now + 1) % every == 0
                 place = (now + 1) // every - 1 - sample
+                trial = first_trial + b
                 if noisy:  # variants of a trial share it
-                    trial = first_trial + b
                     fill_normals(vectors, room.normal, key, now, trial, MEMBRANE)
+                if stirred:
+                    fill_normals(vectors, room.normal_i, key, now, trial, SYNAPSE)
                 shown = inputs[t, b]
                 channels = list_senders(shown, room.channels)
                 weigh(vectors, room.arriving, net[0], room.channels, channels, shown)
@@ -185,6 +190,8 @@ def run_trials(
                     if laid:
                         copy_row(i[: currents.shape[2]], currents[t, b])
                     else:
+                        if stirred:
+                            stir(vectors, i, i_per_step, room.normal_i)
                         count = list_bits(fired, room.spike_list, room.before)
                         arrive(
                             *(vectors, i, room.arriving, net, gains[k]),

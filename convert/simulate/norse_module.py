@@ -14,10 +14,31 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.weight_form import densified
 from isotau.convert.simulate.normal_kernels import draw
 from isotau.convert.simulate.trainable import SURROGATES, TRAINABLE, WEIGHTS
-from isotau.convert.simulate.vectors.normals import MEMBRANE, Place
+from isotau.convert.simulate.vectors.normals import MEMBRANE, SYNAPSE, Place
 
 CONSTANTS = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
 OPTIONAL = ("i0", "v0", "f0", "tau_out")
+NOISES = ("noise_std", "current_noise_std")
+
+
+class StepNoise(NamedTuple):
+    """What noise adds in a step, or its standard deviations; None for no noise.
+
+    Attributes:
+        v: to the membrane potential, batch × neuron, in the network's volts.
+        i: to the synaptic current.
+    """
+
+    v: Tensor | None = None
+    i: Tensor | None = None
+
+    def by_step(self, steps: int) -> "list[StepNoise]":
+        """Return the noise of each step of what has an axis of steps before."""
+        parts = [[None] * steps if part is None else part.unbind() for part in self]
+        return [StepNoise(*pair) for pair in zip(*parts, strict=True)]
+
+
+SILENT = StepNoise()
 
 
 @short_repr
@@ -36,8 +57,9 @@ class ModuleState(NamedTuple):
 class LIFModule(nn.Module):
     """A `LIFNetwork` whose time step is Norse's `lif_step`.
 
-    Around Norse's step, equations (L1) to (L3), stand the two things it lacks: membrane
-    noise, which rides on v_leak (L9), and the refractory period (L4 to L6): a neuron
+    Around Norse's step, equations (L1) to (L3), stand the things it lacks: noise, of
+    which the current's is there before the jump (L1) and the membrane's rides on v_leak
+    (L9), and the refractory period (L4 to L6): a neuron
     within it is put back to v_reset and its spike removed after the step. Exact decays
     come from handing Norse (1 − e^(−dt/τ))/dt as inverse time constants.
 
@@ -67,6 +89,8 @@ class LIFModule(nn.Module):
     tau_out: Tensor
     rest_steps: Tensor
     unit: Tensor
+    noise_std: Tensor
+    current_noise_std: Tensor
 
     def __init__(
         self,
@@ -87,7 +111,7 @@ class LIFModule(nn.Module):
             damping: factor on the surrogate's slope.
             train: names of what trains, from `TRAINABLE`.
             unit: volts that each neuron's unit of voltage stands for, for a network in
-                other units; its `noise_std` is in volts all the same. 1 if None.
+                other units; its noise is in volts all the same. 1 if None.
         """
         super().__init__()
         for name in train:
@@ -104,7 +128,10 @@ class LIFModule(nn.Module):
         # Not in checkpoints: the caller chooses the unit anew.
         volts = np.ones(net.n) if unit is None else unit
         self.register_buffer("unit", torch.tensor(volts, dtype=dtype), persistent=False)
-        self.noise_std, self.dt = net.noise_std, net.dt
+        self.dt = net.dt
+        for name in NOISES:
+            value = torch.tensor(getattr(net, name), dtype=torch.float64)
+            self.register_buffer(name, value, persistent=False)
         self.population = net.population
         self.surrogate = choice("surrogate", surrogate, SURROGATES)
         self.damping = number("damping", damping, positive=True)
@@ -113,10 +140,17 @@ class LIFModule(nn.Module):
         """Return 1 − exp(−dt/τ), what is lost in a step (L7), rounded once."""
         return -torch.expm1(-self.dt / tau.double()).to(tau.dtype)
 
-    def noise_per_step(self) -> Tensor:
-        """Return the standard deviation of the noise that a step adds to v (L8)."""
-        share = torch.sqrt(-torch.expm1(-2 * self.dt / self.tau_mem.double()))
-        return (self.noise_std * share / self.unit).to(self.tau_mem.dtype)
+    def noise_per_step(self) -> StepNoise:
+        """Return the standard deviations of what a step's noises add (L8), (L19)."""
+        sizes = []
+        for std, tau in (
+            (self.noise_std, self.tau_mem),
+            (self.current_noise_std, self.tau_syn),
+        ):
+            share = torch.sqrt(-torch.expm1(-2 * self.dt / tau.double()))
+            some = bool((std > 0).any())
+            sizes.append((std * share / self.unit).to(tau.dtype) if some else None)
+        return StepNoise(*sizes)
 
     def norse_parameters(self) -> LIFParameters:
         """Return Norse's parameters with exact exponential decays."""
@@ -143,7 +177,7 @@ class LIFModule(nn.Module):
         inputs: Tensor,
         state: ModuleState,
         parameters: LIFParameters,
-        noise: Tensor | None = None,
+        noise: StepNoise = SILENT,
         gain: Tensor | float = 1.0,
     ) -> ModuleState:
         """Return the state one dt later; its spikes are `state.lif.z`.
@@ -152,16 +186,18 @@ class LIFModule(nn.Module):
             inputs: batch × input channel.
             state: from `initial_state` or the step before.
             parameters: from `norse_parameters`, once per run.
-            noise: what is added to v, in volts, batch × neuron.
+            noise: what is added to v and i.
             gain: factor on all recurrent weights, a number or batch × 1: many scalings
                 of one network run as one batch.
         """
-        if noise is not None:
+        if noise.v is not None:
             # (L9); Norse multiplies v_leak by dt·tau_mem_inv, which is a_mem.
-            lift = noise / (self.dt * parameters.tau_mem_inv)
+            lift = noise.v / (self.dt * parameters.tau_mem_inv)
             parameters = parameters._replace(v_leak=parameters.v_leak + lift)
         # A factor on spikes that arrive is one on all recurrent weights.
         before = state.lif._replace(z=state.lif.z * gain)
+        if noise.i is not None:
+            before = before._replace(i=before.i + noise.i)
         # (L1) to (L3)
         _, lif = lif_step(inputs, before, self.w_in, self.w_rec, parameters, dt=self.dt)
         steps_left, z = state.refractory_left, lif.z
@@ -174,35 +210,44 @@ class LIFModule(nn.Module):
         steps_left = torch.where(z > 0, self.rest_steps, (steps_left - 1).clamp(min=0))
         return ModuleState(LIFState(z=z, v=v, i=lif.i), steps_left)
 
-    def draw_noise(self, steps: int, batch: int, *, seed: int, step: int = 0) -> Tensor:
-        """Return what the membrane noise adds to v, steps × batch × neuron: (U4).
+    def draw_noise(
+        self, steps: int, batch: int, *, seed: int | None, step: int = 0
+    ) -> StepNoise:
+        """Return what noise adds in some steps, steps × batch × neuron: (U4).
 
         The samples are those of `simulate_lif`, on any device; without a gradient.
 
         Args:
             steps: how many.
             batch: number of trials, from trial 0 on.
-            seed: 0 ≤ seed < 2^64.
+            seed: 0 ≤ seed < 2^64; None for none.
             step: number of the first step.
         """
-        per_step = self.noise_per_step().detach()
-        shape = (steps, batch, per_step.shape[0])
-        samples = torch.from_numpy(draw(Place(seed, MEMBRANE, step), shape))
-        # float32 samples are the same numbers in float64.
-        return per_step * samples.to(per_step)
+        if seed is None:
+            return SILENT
+        parts: list[Tensor | None] = []
+        for size, stream in zip(
+            self.noise_per_step(), (MEMBRANE, SYNAPSE), strict=True
+        ):
+            if size is None:
+                parts.append(None)
+                continue
+            shape = (steps, batch, len(size))
+            samples = torch.from_numpy(draw(Place(seed, stream, step), shape))
+            # float32 samples are the same numbers in float64.
+            parts.append(size.detach() * samples.to(size))
+        return StepNoise(*parts)
 
     def forward(self, inputs: Tensor, seed: int | None = None) -> tuple[Tensor, Tensor]:
         """Return outputs (steps × batch × output) and spikes (steps × batch × neuron).
 
         Differentiable with respect to every parameter, from the start state. The
-        membrane noise is that of `simulate_lif` for the seed; for None there is none.
+        noise is that of `simulate_lif` for the seed; for None there is none.
         """
         parameters = self.norse_parameters()
         steps, batch, _ = inputs.shape
         state = self.initial_state(batch)
-        noises: Sequence[Tensor | None] = [None] * steps
-        if seed is not None and self.noise_std > 0:
-            noises = self.draw_noise(steps, batch, seed=seed).unbind()
+        noises = self.draw_noise(steps, batch, seed=seed).by_step(steps)
         spikes = []
         for x, noise in zip(inputs.unbind(), noises, strict=True):
             state = self.step(x, state, parameters, noise)
@@ -229,11 +274,11 @@ def to_network(module: LIFModule) -> LIFNetwork:
         return tensor.detach().cpu().double().numpy()
 
     arrays = {
-        name: numbers(getattr(module, name)) for name in WEIGHTS + CONSTANTS + OPTIONAL
+        name: numbers(getattr(module, name))
+        for name in WEIGHTS + CONSTANTS + OPTIONAL + NOISES
     }
     return LIFNetwork(
         **arrays,
-        noise_std=module.noise_std,
         dt=module.dt,
         population=module.population,
     )

@@ -23,8 +23,14 @@ from isotau.convert.records.fixedpoint import (
     WeightBlock,
 )
 from isotau.convert.records.lif import MEMORYLESS, LIFNetwork
-from isotau.convert.to_fixed.quantization_report import dense_weights, total_weights
-from isotau.convert.to_fixed.quantize import NOISE_SD
+from isotau.convert.to_fixed.quantization_report import (
+    dense_weights,
+    noise_of,
+    total_weights,
+)
+
+NOISES = {"noise_exp": "noise_std", "current_noise_exp": "current_noise_std"}
+"""Fields of a `LIFNetwork` by those of a `FixedPointNetwork`."""
 
 
 def findings_of_dequantizing(net: FixedPointNetwork) -> list[Finding]:
@@ -54,8 +60,11 @@ def findings_of_dequantizing(net: FixedPointNetwork) -> list[Finding]:
                 "set reset_interval to 0 and run one trial at a time",
             )
         )
-    if net.noise_exp is not None:
-        findings.append(_of_noise(net))
+    for name in ("noise_exp", "current_noise_exp"):
+        if getattr(net, name).any():
+            message = "got uniform noise, need Gaussian noise"
+            consequence = f"{NOISES[name]} has the same standard deviation"
+            findings.append(info(name, message, consequence))
     return findings
 
 
@@ -83,10 +92,7 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
     bias = chip.effective_bias(net.bias_mant, net.bias_exp)
     threshold = net.vth * float(1 << chip.INPUT_SHIFT)
     # A step's noise, and what the leaky membrane makes of it at rest.
-    noise_std = 0.0
-    if net.noise_exp is not None:  # (F27)
-        per_step = NOISE_SD * 2.0 ** (net.noise_exp - 7) / net.state_scale[0]
-        noise_std = float(per_step / np.sqrt(1 - (1 - a_mem[0]) ** 2))
+    noise_std, current_noise_std = noise_of(net)
     return LIFNetwork(
         w_in=dense_weights(net, "input") * net.input_scale * unit[:, None],
         w_rec=with_values(w_rec, values_of(w_rec) * per_row(w_rec, unit)),
@@ -106,6 +112,7 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
         f0=net.f0,
         tau_out=net.tau_out,
         population=net.population,
+        current_noise_std=current_noise_std,
     )
 
 
@@ -133,12 +140,3 @@ def _of_block(k: int, block: WeightBlock) -> list[Finding]:
             )
         )
     return findings
-
-
-def _of_noise(net: FixedPointNetwork) -> Finding:
-    # One amplitude of u's noise is one of v in volts only at one dv and one scale.
-    if np.ptp(net.dv) or np.ptp(net.state_scale):
-        message = "got noise with several dv or state scales, need one noise_std"
-        return error("noise_exp", message, "set noise_exp to None")
-    message = "got uniform noise, need Gaussian noise"
-    return info("noise_exp", message, "noise_std has the same standard deviation")

@@ -51,8 +51,6 @@ MOST_NUMBERS = 1 << 27
 """Of all neurons in all samples: a large network has fewer of them."""
 CHUNK_NUMBERS = 1 << 23
 """Of all neurons in the samples that are looked at together."""
-SILENT_SHARE = 5
-"""One trial without input for so many with, where ranges are recorded."""
 
 
 @short_repr
@@ -127,18 +125,6 @@ def prepare(
         early=early,
         folded=fold_drive(early, rounded, lost),
     )
-
-
-def with_silence(
-    inputs: Float64[np.ndarray, "steps batch n_in"],
-) -> Float64[np.ndarray, "steps more n_in"]:
-    """Return trials, and after them one without input for every `SILENT_SHARE`.
-
-    At rest other neurons may lead than in a task, and their states go elsewhere.
-    """
-    steps, batch, channels = inputs.shape
-    silence = np.zeros((steps, -(-batch // SILENT_SHARE), channels))
-    return np.concatenate([inputs, silence], axis=1)
 
 
 def check_spiking(inputs: Float64[np.ndarray, "steps batch n_in"], peak: float) -> None:
@@ -255,12 +241,12 @@ def _start_early(net: LIFNetwork, ranges: Ranges, config: QuantizeConfig) -> LIF
     A fast current or filter set back by a step may be many times as large, and no
     state that the network ever visits would be worth its loss of resolution.
     """
-    early, scale = await_input(net), state_scale(net, ranges, config)[1]
+    early, scale = await_input(net), state_scale(net, ranges, config)
     # A scale that was asked for is kept whole: the early start must fit at it.
     share = RESOLUTION if config.state_scale is None else 1.0
     free = dataclasses.replace(config, state_scale=None)
     try:
-        most = state_scale(early, ranges, free)[1]
+        most = state_scale(early, ranges, free)
     except DoesNotFit:
         # The network itself fits: a start that does not has no resolution at all.
         return net

@@ -61,7 +61,8 @@ class QuantizationReport:
         tau_mem_register: seconds, what dv means.
         headroom_u: 2^23 over the largest |u| that was recorded, scaled.
         headroom_v: 2^23 over the deepest v; infinite if v never went below reset.
-        noise_std: volts, stationary, before and after.
+        noise_std: volts, stationary, root mean square over neurons, before and after.
+        current_noise_std: as well.
         state_scale: integers per volt, one for each population.
     """
 
@@ -73,6 +74,7 @@ class QuantizationReport:
     headroom_u: float
     headroom_v: float
     noise_std: tuple[float, float]
+    current_noise_std: tuple[float, float]
     state_scale: tuple[float, ...]
 
 
@@ -103,11 +105,7 @@ def report_quantization(
     # Over the whole network: the worst neuron is the one that overflows.
     u_peak = float((per_volt * ranges.i_peak).max())
     v_low = float((after.state_scale * ranges.v_low).max())
-    noise = 0.0
-    if after.noise_exp is not None:  # (F27)
-        sd = NOISE_SD * 2.0 ** (after.noise_exp - 7)
-        stationary = sd / np.sqrt(1 - (1 - a_mem[0]) ** 2)
-        noise = float(stationary / after.state_scale[0])
+    noise, current_noise = noise_of(after)
     return QuantizationReport(
         parameters=(
             _error("w_in", before.w_in, w_in),
@@ -116,6 +114,8 @@ def report_quantization(
             _error("v_th", before.v_th - before.v_reset, swing),
             _error("tau_syn", before.tau_syn, tau_syn),
             _error("tau_mem", before.tau_mem, tau_mem),
+            _error("noise_std", before.noise_std, noise),
+            _error("current_noise_std", before.current_noise_std, current_noise),
         ),
         tau_syn=before.tau_syn,
         tau_syn_register=tau_syn,
@@ -123,7 +123,8 @@ def report_quantization(
         tau_mem_register=tau_mem,
         headroom_u=chip.STATE_LIMIT / u_peak if u_peak else float("inf"),
         headroom_v=chip.STATE_LIMIT / v_low if v_low else float("inf"),
-        noise_std=(before.noise_std, noise),
+        noise_std=_mean_square(before.noise_std, noise),
+        current_noise_std=_mean_square(before.current_noise_std, current_noise),
         state_scale=tuple(after.state_scale[_first_of_each(after.population)].tolist()),
     )
 
@@ -148,6 +149,7 @@ def summarize(report: QuantizationReport) -> dict[str, Any]:
         "headroom_u": finite(report.headroom_u),
         "headroom_v": finite(report.headroom_v),
         "noise_std_mv": [1e3 * x for x in report.noise_std],
+        "current_noise_std_mv": [1e3 * x for x in report.current_noise_std],
         "state_scale_per_volt": list(report.state_scale),
     }
 
@@ -226,6 +228,32 @@ def effective_tau(
         falling = falling & ~ended
         x = after
     return steps * dt
+
+
+def noise_of(
+    net: FixedPointNetwork,
+) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """Return the stationary SD of each neuron's noise in v and in i, in volts: (F27).
+
+    0 for noise on what loses nothing, which has no stationary SD.
+    """
+    losses = net.dv / chip.DECAY_UNITY, (net.du + 1.0) / chip.DECAY_UNITY
+    exponents = net.noise_exp, net.current_noise_exp
+    per_volt = net.state_scale, net.u_per_volt
+    deviations = []
+    for loss, exponent, scale in zip(losses, exponents, per_volt, strict=True):
+        sd = np.where(exponent > 0, NOISE_SD * 2.0 ** (exponent - 7.0), 0.0)
+        lost = 1 - (1 - loss) ** 2
+        # A membrane without leak, which no volts of current reach either.
+        usable = (lost > 0) & (scale > 0)
+        root = np.sqrt(np.where(usable, lost, 1.0)) * np.where(usable, scale, 1.0)
+        deviations.append(np.where(usable, sd / root, 0.0))
+    return deviations[0], deviations[1]
+
+
+def _mean_square(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+    """Return the root mean squares of two arrays."""
+    return float(np.sqrt(np.mean(before**2))), float(np.sqrt(np.mean(after**2)))
 
 
 def _first_of_each(population: np.ndarray) -> np.ndarray:

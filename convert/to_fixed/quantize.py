@@ -68,10 +68,12 @@ def quantize(
 
     The state scale of a population is the largest that keeps the recorded ranges
     `headroom` times below the limits and lets threshold, bias and recurrent weights fit
-    their registers. With membrane noise, whose amplitude the chip sets in powers of
-    two, all populations have the largest such scale at which an exponent gives the
-    wanted SD exactly. Weights and biases are divided by the
-    rounded decays' own gain, so that constant input gives the float network's u and v.
+    their registers. With noise, whose amplitude the chip sets in powers of two, all
+    populations have the largest such scale at which an exponent gives the wanted SD
+    exactly: of the current where both have noise, and nearly for neurons that
+    differ. Every other noise has the exponent nearest to it. Weights and biases are
+    divided by the rounded decays' own gain, so that constant input gives the float
+    network's u and v.
 
     Excitatory and inhibitory presynaptic neurons come into blocks of their own, each
     with the smallest exponent that holds its largest weight. (A neuron with both signs
@@ -91,7 +93,7 @@ def quantize(
     """
     # DecayRegisters first: the scale makes up for what they round.
     du, dv, a_mem, gain = registers = decay_registers(net)
-    noise_exp, scale = state_scale(net, ranges, config, registers)
+    scale = state_scale(net, ranges, config, registers)
     per_volt = scale * a_mem * gain / (1 << chip.INPUT_SHIFT)  # (F6)
     groups = net.population  # each with a scale, and so with blocks, of its own
     values = values_of(net.w_rec) * per_row(net.w_rec, per_volt)
@@ -123,7 +125,7 @@ def quantize(
         bias_mant=bias_mant,
         bias_exp=bias_exp,
         refractory=net.refractory_steps,
-        noise_exp=noise_exp,
+        noise_exp=_noise_exp("noise_std", scale * net.noise_per_step),
         state_scale=scale,
         v_reset=net.v_reset,
         input_scale=input_scale,
@@ -136,6 +138,9 @@ def quantize(
         v0=np.rint(scale * (net.v0 - net.v_reset)),
         f0=net.f0,
         population=net.population,
+        current_noise_exp=_noise_exp(
+            "current_noise_std", scale * _current_noise(net, registers)
+        ),
     )
 
 
@@ -181,10 +186,8 @@ def state_scale(
     ranges: Ranges,
     config: QuantizeConfig,
     registers: DecayRegisters | None = None,
-) -> tuple[int | None, Float64[np.ndarray, " n"]]:
-    """Return the noise exponent and each neuron's integers per volt.
-
-    The exponent is None without noise.
+) -> Float64[np.ndarray, " n"]:
+    """Return each neuron's integers per volt.
 
     Args:
         net: the network.
@@ -206,27 +209,70 @@ def state_scale(
         tightest.append(name)
     if config.state_scale is not None:
         largest = np.full(net.n, float(config.state_scale))
-    if net.noise_std == 0:
-        return None, largest
-    per_step = net.noise_std * np.sqrt(decay_fraction(net.tau_mem / 2, net.dt))
-    if np.ptp(per_step) > 1e-9 * per_step.max():
-        raise DoesNotFit(
-            f"tau_mem: got {net.tau_mem.min()} to {net.tau_mem.max()} s with noise, "
-            "need one value, as the chip has one noise amplitude; set noise_std to 0"
-        )
+    # The current's noise first: it is the one that timescales need.
+    wanted = _current_noise(net, registers)
+    name = "current_noise_std"
+    if not wanted.any():
+        name, wanted = "noise_std", net.noise_per_step
+    wanted = wanted[wanted > 0]
+    if not wanted.size:
+        return largest
+    per_step = _common(wanted)
     # (F12): S·σ_step = NOISE_SD·2^(exp − 7), the largest below the limit. A scale that
     # is at the limit but for rounding counts as below.
     limit = float(largest.min())
-    exponent = int(np.floor(np.log2(limit * per_step[0] / NOISE_SD) + 1e-9)) + 7
+    exponent = int(np.floor(np.log2(limit * per_step / NOISE_SD) + 1e-9)) + 7
     exponent = min(exponent, chip.NOISE_EXP_MAX)
     if exponent < chip.NOISE_EXP_MIN:
-        name = tightest[int(net.population[np.argmin(largest)])]
+        tight = tightest[int(net.population[np.argmin(largest)])]
         raise DoesNotFit(
-            f"noise_std: got {net.noise_std} V, need more at the {limit:.3g} integers "
-            f"per volt that {name} allows; set noise_std to 0"
+            f"{name}: got {getattr(net, name).max()} V, need more at the {limit:.3g} "
+            f"integers per volt that {tight} allows; set {name} to 0"
         )
-    scale = NOISE_SD * 2.0 ** (exponent - 7) / float(per_step[0])
-    return exponent, np.full(net.n, scale)
+    scale = NOISE_SD * 2.0 ** (exponent - 7) / per_step
+    return np.full(net.n, scale)
+
+
+def _common(wanted: np.ndarray) -> float:
+    """Return the SD of which powers of two are nearest to all that are wanted."""
+    # Equal ones are met to the last digit, which no mean of logarithms does.
+    if np.ptp(wanted) <= 1e-9 * wanted.max():
+        return float(wanted[0])
+    # Octaves are as good as one another: a mean on the circle of one.
+    octaves = np.log2(wanted)
+    centre = float(np.median(octaves))
+    turn = np.angle(np.exp(2j * np.pi * (octaves - centre)).mean())
+    return float(2.0 ** (centre + turn / (2 * np.pi)))
+
+
+def _current_noise(
+    net: LIFNetwork, registers: DecayRegisters
+) -> Float64[np.ndarray, " n"]:
+    """Return the SD of a step's noise in u, per integer of state scale: (F31)."""
+    # By what the rounded register loses: the SD of u at rest is then as wanted.
+    keep = 1 - (registers.du + chip.DU_OFFSET) / chip.DECAY_UNITY
+    return registers.a_mem * net.current_noise_std * np.sqrt(1 - keep**2)
+
+
+def _noise_exp(name: str, per_step: np.ndarray) -> Int64[np.ndarray, " n"]:
+    """Return the exponents nearest to the SD of a step's noise; 0 where it has none.
+
+    Raises:
+        DoesNotFit: noise so small or large that the nearest exponent is further off
+            than others are from theirs.
+    """
+    noisy = per_step > 0
+    exact = np.log2(np.where(noisy, per_step, 1.0) / NOISE_SD) + 7
+    exponent = np.clip(np.rint(exact), chip.NOISE_EXP_MIN, chip.NOISE_EXP_MAX)
+    far = noisy & (np.abs(exact - exponent) > 0.5 + 1e-9)
+    if far.any():
+        k = int(np.argmax(far))
+        raise DoesNotFit(
+            f"{name}: got noise of {per_step[k]:.3g} integers a step at [{k}], need "
+            f"{NOISE_SD * 2.0 ** (chip.NOISE_EXP_MIN - 7):.3g} to "
+            f"{NOISE_SD * 2.0 ** (chip.NOISE_EXP_MAX - 7):.3g}; set it to 0 there"
+        )
+    return np.where(noisy, exponent, 0).astype(np.int64)
 
 
 def decay_registers(net: LIFNetwork) -> DecayRegisters:

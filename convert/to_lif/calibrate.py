@@ -26,7 +26,7 @@ from isotau.convert.neuron.fi_curve import curve, evaluate
 from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.trials import Trials, refine
+from isotau.convert.records.trials import Trials, refine, with_silence
 from isotau.convert.simulate.lif_dynamics import respond, simulate_lif
 from isotau.convert.simulate.rate_dynamics import draw_start, simulate_rate
 from isotau.convert.to_lif.teacher import CalibrateConfig, Teacher
@@ -69,7 +69,9 @@ def calibrate(
     """Return LIF networks whose weights are fitted to the rate network's drive.
 
     A low-rank network stays one: its n vectors are refitted. τ_syn is the rate
-    network's τ, but for `config.lag`.
+    network's τ, but for `config.lag`. The rate network's noise goes to the currents, in
+    the strength that it has in x: at rest timescales are what a network remembers of
+    its own noise.
 
     Args:
         rate: the network, of any activation.
@@ -87,20 +89,24 @@ def calibrate(
         raise ValueError(
             f"trials: got steps of {trials.dt} s, need the network's {rate.dt} s"
         )
+    carried = rate.noise_std > 0 and config.current_noise > 0
+    if carried and not config.membrane_noise:
+        constants = dataclasses.replace(constants, noise_std=0.0)
+    shown = with_silence(trials.inputs, config.rest)
     # drawn here, as the fit needs the states from the first on (R5)
-    x0 = draw_start(rate, seed, trials.batch)
-    example = simulate_rate(rate, trials.inputs, seed=seed, x0=x0, keep_x=True)
+    x0 = draw_start(rate, seed, shown.shape[1])
+    example = simulate_rate(rate, shown, seed=seed, x0=x0, keep_x=True)
     assert example.x is not None
     x, outputs = np.concatenate([x0[None], example.x]), example.outputs
     del example  # states of all steps fill the memory: no more than one set of them
     neuron = choose_neuron(rate, x, constants, config.swing, config.offset)
-    fine = refine(trials, neuron.dt)
     teacher = Teacher(rate, neuron, config, seed)
+    fine = with_silence(refine(trials, neuron.dt).inputs, config.rest)
     # the neurons' answer to the rate network's currents, before there are any weights
     spikes = respond(
         teacher.network(None, None),
         teacher.currents(x),
-        steps=fine.steps,
+        steps=len(fine),
         seed=seed,
         progress=progress,
     )
@@ -115,7 +121,7 @@ def calibrate(
             break
         run = simulate_lif(
             networks[-1],
-            fine.inputs,
+            fine,
             seed=seed + 1 + turn,
             record=("i",),
             every=teacher.every,

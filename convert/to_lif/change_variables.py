@@ -45,8 +45,9 @@ def replicate(rate: RateRNN, copies: int) -> RateRNN:
     """Return the network with `copies` units for each of its units.
 
     Copy c of unit i is unit i·copies + c; it has unit i's inputs, and its outgoing
-    weights are divided by `copies`. Without noise the outputs are the same; with noise
-    of their own, or as spiking neurons, the copies average it out: a population code.
+    weights are divided by `copies`. Without noise the outputs are the same. Copies have
+    noise of their own, √copies times as much: the mean over a unit's copies, which is
+    what they hand on, has the unit's. As spiking neurons they are a population code.
     """
     copies = validation.whole("copies", copies, 1, 1 << 10)
 
@@ -57,6 +58,7 @@ def replicate(rate: RateRNN, copies: int) -> RateRNN:
     return dataclasses.replace(
         rate,
         w_rec=np.repeat(repeated(rate.w_rec), copies, axis=1) / copies,
+        noise_std=rate.noise_std * float(np.sqrt(copies)),
         w_in=repeated(rate.w_in),
         w_out=np.repeat(rate.w_out, copies, axis=1) / copies,
         bias=repeated(rate.bias),

@@ -38,6 +38,11 @@ class Candidate:
         error: mean squared difference to the target where it counts, with the gain.
         trials: on how many trials these figures stand; fewer than there are for one
             that was given up early.
+        swing: volts that a typical state moves a calibrated neuron's drive.
+        tau_ratio: median ratio of the state's τ at rest, LIF over rate; None, as all
+            that follows, where it was not looked at: see `state_match.StateMatch`.
+        sd_ratio: the same of its standard deviation.
+        state_distance: how far the states at rest are apart, in all.
     """
 
     inverse_lambda: float
@@ -50,6 +55,10 @@ class Candidate:
     accuracy_ungained: float = 0.0
     error: float = np.inf
     trials: int = 0
+    swing: float | None = None
+    tau_ratio: float | None = None
+    sd_ratio: float | None = None
+    state_distance: float | None = None
 
 
 @short_repr
@@ -138,3 +147,24 @@ def unit_rates(
     # copies of a unit stand side by side (C12)
     copies = conversion.rate.n // rate.n
     return hz if copies == 1 else np.repeat(hz, copies, axis=-1)
+
+
+def summarize_noise(conversion: Conversion) -> dict[str, float | str]:
+    """Return for a report what noise there is, and what became of the rate network's.
+
+    It is the source of the timescales at rest; root mean squares over neurons, in mV.
+    """
+    membrane, current = (
+        1e3 * float(np.sqrt(np.mean(std**2)))
+        for std in (conversion.network.noise_std, conversion.network.current_noise_std)
+    )
+    if current:
+        said = f"The currents have the rate network's noise (SD {current:.3g} mV)."
+    elif conversion.rate.noise_std:
+        said = "The rate network's noise was not carried, and with it its timescales."
+    else:
+        said = (
+            "The rate network has no noise: at rest nothing of it has a timescale; "
+            "--noise-std gives it some."
+        )
+    return {"noise_std_mv": membrane, "current_noise_std_mv": current, "said": said}

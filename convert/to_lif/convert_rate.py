@@ -3,6 +3,8 @@
 import dataclasses
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.neuron.lif_constants import LIFConstants
@@ -16,6 +18,12 @@ from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.conversion import METHODS, Candidate, Conversion, merit
 from isotau.convert.to_lif.race_candidates import judge
 from isotau.convert.to_lif.search_lambda import search_lambda
+from isotau.convert.to_lif.state_match import (
+    RestingState,
+    match,
+    rest_of_lif,
+    rest_of_rate,
+)
 from isotau.convert.to_lif.teacher import CalibrateConfig
 
 FITTED = 2 / 3
@@ -28,6 +36,11 @@ ATTEMPTS: tuple[tuple[float, float | None], ...] = (
 )
 """Multiples of the calibration's swing, and offsets (`CalibrateConfig`), tried in turn
 until one is good enough."""
+CARRIED: tuple[tuple[float, float | None], ...] = ((2.0, None), (1.0, None))
+"""What is tried before these where noise is carried. More swing makes spikes count
+less, and their rhythm with them; too much puts some networks into another state."""
+CLOSE = 0.45
+"""Distance of the states at rest (C32) at which no other is looked for."""
 FIRST = {"softplus": (2.0, 0.0), "relu": (1.0, -4e-3)}
 """What is tried before these. A softplus unit far below zero still says something, and
 a relu unit just below it is about to, where the neuron nearest in shape is silent."""
@@ -89,6 +102,9 @@ def convert_rate(
         )
     # copies come first: each is then calibrated, or searched for, as a unit
     wide = replicate(rate, config.copies) if config.copies > 1 else rate
+    resting = None
+    if rate.noise_std > 0 and config.calibration.current_noise > 0:
+        resting = rest_of_rate(rate, seed=seed)
     if config.method == "scale":
         return search_lambda(
             wide,
@@ -99,7 +115,7 @@ def convert_rate(
             constants=config.constants,
             progress=progress,
         )
-    return _calibrated(wide, trials, score, seed, config, progress)
+    return _calibrated(wide, trials, score, seed, config, resting, progress)
 
 
 def _calibrated(
@@ -108,6 +124,7 @@ def _calibrated(
     score: Score,
     seed: int,
     config: ConvertConfig,
+    resting: RestingState | None,
     progress: Progress,
 ) -> Conversion:
     """Return the best of the calibrations, of which one after another is tried."""
@@ -122,13 +139,17 @@ def _calibrated(
     attempts: list[tuple[Candidate, Calibration]] = []
     base = config.calibration
     # what suits the activation, if anything is known of it
-    first = [FIRST[rate.activation]] if rate.activation in FIRST else []
+    first: list[tuple[float, float | None]] = []
+    if rate.activation in FIRST:
+        first.append(FIRST[rate.activation])
+    # what keeps the state at rest, if it moves there
+    first += CARRIED if resting is not None else ()
     pairs = [
         (factor, offset if base.offset is None else base.offset)
         for factor, offset in (*first, *ATTEMPTS)
     ]
     # with an offset of the user's own, some of them fall together
-    for factor, offset in dict.fromkeys(pairs):
+    for number, (factor, offset) in enumerate(dict.fromkeys(pairs), 1):
         calibration = calibrate(
             rate,
             fit_trials,
@@ -141,11 +162,23 @@ def _calibrated(
         # a round may also make a network worse: each is a candidate
         for rounds in range(len(calibration.networks)):
             candidate = _try(calibration, rounds, fine, score, seed, progress)
+            candidate = dataclasses.replace(candidate, swing=factor * base.swing)
+            if resting is not None:
+                candidate = _look(
+                    calibration, candidate, resting, rate.dt, config, seed
+                )
             attempts.append((candidate, calibration))
-        if max(candidate.accuracy for candidate, _ in attempts) >= enough:
+        right = [pair for pair in attempts if pair[0].accuracy >= enough]
+        if any(_is_close(pair[0]) for pair in right) or (
+            right and number >= len(first)
+        ):
             break
-    # the best of all, not the last: among networks good enough the error decides
-    best, calibration = max(attempts, key=lambda pair: merit(pair[0]))
+    # the best of all, not the last: among networks good enough the state at rest
+    # decides, or where it does not move the error
+    if right and resting is not None:
+        best, calibration = min(right, key=lambda pair: _distance(pair[0]))
+    else:
+        best, calibration = max(attempts, key=lambda pair: merit(pair[0]))
     assert best.rounds is not None
     return Conversion(
         network=calibration.networks[best.rounds],
@@ -155,6 +188,44 @@ def _calibrated(
         chosen=best,
         candidates=tuple(candidate for candidate, _ in attempts),
         residual=calibration.residual,
+    )
+
+
+def _distance(candidate: Candidate) -> float:
+    return np.inf if candidate.state_distance is None else candidate.state_distance
+
+
+def _is_close(candidate: Candidate) -> bool:
+    """Return whether no better state at rest is looked for; without one none is."""
+    return candidate.state_distance is None or candidate.state_distance <= CLOSE
+
+
+def _look(
+    calibration: Calibration,
+    candidate: Candidate,
+    resting: RestingState,
+    dt: float,
+    config: ConvertConfig,
+    seed: int,
+) -> Candidate:
+    """Return a candidate with what its state at rest is beside the rate network's."""
+    assert candidate.rounds is not None
+    found = match(
+        resting,
+        rest_of_lif(
+            calibration.networks[candidate.rounds],
+            unit=candidate.unit,
+            dt=dt,
+            copies=config.copies,
+            seed=seed,
+        ),
+    )
+    return dataclasses.replace(
+        candidate,
+        # JSON has no number for none.
+        tau_ratio=found.tau_ratio if np.isfinite(found.tau_ratio) else None,
+        sd_ratio=found.sd_ratio,
+        state_distance=found.distance,
     )
 
 

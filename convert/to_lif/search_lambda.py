@@ -100,7 +100,7 @@ def rate_to_lif(
         v_leak=constants.v_leak + drive + constants.unit * rate.bias,  # (C5)
         v_reset=constants.v_reset * units,
         refractory=constants.refractory * units,
-        noise_std=constants.noise_std,
+        noise_std=constants.noise_std * units,
         dt=constants.dt,
         **start,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import nnls
 from threadpoolctl import threadpool_limits
@@ -24,6 +24,8 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate.readout import filter_spikes
 
+KINDS = 5
+"""Kinds of units, by their τ, whose weights are fitted by filters of their own."""
 CHUNK = 1 << 14
 """Samples that are summed at a time."""
 
@@ -148,6 +150,11 @@ class CalibrateConfig:
             variance of a filtered spike train.
         rounds: closed-loop rounds after the first fit.
         lag: time that τ_syn is shortened by, for the neuron's own delay, in seconds.
+        rest: trials without input that the fits also see, per trial with.
+        current_noise: how much of the rate network's noise goes to the synaptic
+            currents: 1 for the SD that it gives x, 0 for none.
+        membrane_noise: whether membranes keep the noise of the constants where currents
+            have noise; a core of the chip has one or the other.
         keep_signs: whether every weight keeps its sign and zeros stay zero; None for
             whenever the network obeys Dale's law or has zero weights. A low-rank
             network keeps its rank instead.
@@ -158,6 +165,9 @@ class CalibrateConfig:
     ridge: float = 1e-2
     rounds: int = 1
     lag: float = 0.0
+    rest: float = 0.5
+    current_noise: float = 1.0
+    membrane_noise: bool = False
     keep_signs: bool | None = None
 
     def __post_init__(self) -> None:
@@ -168,13 +178,27 @@ class CalibrateConfig:
         validation.number("ridge", self.ridge, positive=True)
         validation.whole("rounds", self.rounds, 0, 100)
         validation.number("lag", self.lag, minimum=0)
+        validation.number("rest", self.rest, minimum=0)
+        validation.number("current_noise", self.current_noise, minimum=0)
 
 
 class FitLesson(NamedTuple):
-    """What the fits look at: spikes filtered two ways, the drive and the outputs."""
+    """What the fits look at: filtered spikes, the drive of each kind, the outputs."""
 
-    drive: SampleMoments
+    drives: list[SampleMoments]
     output: SampleMoments
+
+
+class UnitKind(NamedTuple):
+    """Drives that are fitted together.
+
+    Attributes:
+        tau: of the filter that spikes and drive pass, in seconds.
+        rows: which drives they are.
+    """
+
+    tau: float
+    rows: Int64[np.ndarray, " k"]
 
 
 class Teacher:
@@ -204,10 +228,9 @@ class Teacher:
         self.offset = neuron.v_leak - neuron.v_th
         self.every = round(rate.dt / neuron.dt)
         self.tau = np.maximum(rate.tau - config.lag, neuron.dt)  # (C1)
-        # One filter for all rows of the fit: it only decides which errors count.
-        self.filter = float(np.median(self.tau))
         sparse = bool((rate.w_rec == 0).any()) or bool(rate.dale.any())
         self.signed = (sparse if keep_signs is None else keep_signs) and not rate.rank
+        self.kinds = _kinds(self.tau, rate.rank)
         fi = curve(neuron)
         self.f0 = evaluate(fi, neuron.unit * rate.x0 + self.offset)
         grid = np.linspace(-2, 2, 81) * config.swing
@@ -217,6 +240,7 @@ class Teacher:
         self.gain = float(np.cov(r, hz)[0, 1] / hz.var(ddof=1))
         rng = np.random.default_rng(seed)
         self.v0 = rng.uniform(neuron.v_reset, neuron.v_th, rate.n)
+        self.current_noise = config.current_noise * neuron.unit * noise_at_rest(rate)
 
     def currents(self, x: np.ndarray) -> Iterator[np.ndarray]:
         """Yield i of every fine step, in volts, x being joined by straight lines."""
@@ -233,7 +257,9 @@ class Teacher:
         # (C17); of a low-rank network the drives along m suffice, fewer than units
         matrix = rate.n_vectors / rate.n if rate.rank else rate.w_rec.T
         target, y = np.empty((steps, x.shape[1], matrix.shape[1])), start @ matrix
-        loss = float(decay_fraction(np.array(self.filter), rate.dt))
+        loss = np.empty(matrix.shape[1])
+        for kind in self.kinds:
+            loss[kind.rows] = decay_fraction(np.array(kind.tau), rate.dt)
         # Step by step, as rates of all steps at once would fill the memory; by one
         # thread, as others would wait for each other at every step.
         with threadpool_limits(1, "blas"):
@@ -242,12 +268,14 @@ class Teacher:
                 y = y + loss * (r @ matrix - y)
                 target[t] = y
         # the outputs' filters are the neurons' own (C24), as `read_out` has them
-        f = self._filtered(spikes, self.filter)
-        g = f if np.all(self.tau == self.filter) else self._filtered(spikes, self.tau)
-        return FitLesson(
-            drive=moments(_flat(f), _flat(target)),
-            output=moments(_flat(g), _flat(outputs)),
-        )
+        output = moments(_flat(self._filtered(spikes, self.tau)), _flat(outputs))
+        drives = [
+            moments(
+                _flat(self._filtered(spikes, kind.tau)), _flat(target[..., kind.rows])
+            )
+            for kind in self.kinds
+        ]
+        return FitLesson(drives, output)
 
     def _filtered(self, spikes: Spikes, tau: np.ndarray | float) -> np.ndarray:
         return filter_spikes(spikes, tau=tau, every=self.every, f0=self.f0)
@@ -255,15 +283,24 @@ class Teacher:
     def fit(self, lessons: list[FitLesson]) -> tuple[LinearFit, LinearFit, float]:
         """Return the fits of drive and output, and what the first leaves."""
         rate, strength = self.rate, self.strength
-        drives = pool([lesson.drive for lesson in lessons])
-        prior = rate.n_vectors.T / rate.n if rate.rank else rate.w_rec
+        prior = self.gain * (rate.n_vectors.T / rate.n if rate.rank else rate.w_rec)
         solve = signed_ridge if self.signed else ridge
-        # Row by row the systems are small: one thread is faster than several.
-        with threadpool_limits(1 if self.signed else None, "blas"):
-            drive = solve(drives, prior=self.gain * prior, strength=strength)
+        drive = LinearFit(np.zeros_like(prior), np.zeros(len(prior)))
+        errors = totals = 0.0
+        for k, (_, rows) in enumerate(self.kinds):
+            # Of filters of their own weights see what shot noise each τ lets through.
+            drives = pool([lesson.drives[k] for lesson in lessons])
+            # One thread: last digits would depend on how many there are, and row by
+            # row the systems are small.
+            with threadpool_limits(1, "blas"):
+                part = solve(drives, prior=prior[rows], strength=strength)
+            drive.weights[rows], drive.offset[rows] = part
+            total = float((drives.yy - drives.y**2).sum())
+            errors, totals = errors + left_over(drives, part) * total, totals + total
         outputs = pool([lesson.output for lesson in lessons])
-        output = ridge(outputs, prior=self.gain * rate.w_out, strength=strength)
-        return drive, output, left_over(drives, drive)
+        with threadpool_limits(1, "blas"):
+            output = ridge(outputs, prior=self.gain * rate.w_out, strength=strength)
+        return drive, output, errors / totals if totals > 0 else 0.0
 
     def constant(self, drive: LinearFit) -> np.ndarray:
         """Return the constant part of each unit's x: its bias and the fit's offset."""
@@ -291,12 +328,34 @@ class Teacher:
             v_leak=neuron.v_th + self.offset + neuron.unit * constant,
             v_reset=neuron.v_reset * units,
             refractory=neuron.refractory * units,
-            noise_std=neuron.noise_std,
+            noise_std=neuron.noise_std * units,
             dt=neuron.dt,
             i0=neuron.unit * (rate.x0 - constant),
             v0=self.v0,
             f0=self.f0,
+            current_noise_std=self.current_noise,
         )
+
+
+def _kinds(tau: Float64[np.ndarray, " n"], rank: int) -> list[UnitKind]:
+    """Return units of similar τ, of which as many are in each kind as in another."""
+    # Drives along the vectors of a low-rank network reach units of any τ.
+    if rank:
+        return [UnitKind(float(np.median(tau)), np.arange(rank))]
+    edges = np.quantile(tau, np.linspace(0, 1, KINDS + 1)[1:-1])
+    kind_of = np.searchsorted(np.unique(edges), tau)
+    return [
+        UnitKind(float(np.median(tau[rows])), rows)
+        for rows in (np.flatnonzero(kind_of == k) for k in np.unique(kind_of))
+    ]
+
+
+def noise_at_rest(rate: RateRNN) -> Float64[np.ndarray, " n"]:
+    """Return the SD that its own noise alone gives each unit's x: (C31)."""
+    kept = 1 - rate.dt / rate.tau
+    # Steps beyond 2τ do not forget, and have no SD: theirs is that of one step.
+    lost = np.where(np.abs(kept) < 1, 1 - kept**2, 1.0)
+    return np.asarray(rate.noise_std / np.sqrt(lost))
 
 
 def _flat(samples: np.ndarray) -> np.ndarray:

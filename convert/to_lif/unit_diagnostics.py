@@ -97,6 +97,9 @@ def bin_units(
     binned = np.zeros((4, bins, spikes.batch, net.n))
     keep = 1 - decay_fraction(net.tau_syn, net.dt)
     leak, groups = net.v_leak - net.v_th, _curves(net)
+    nodes = [(0.0 * net.v_th, 1.0)]
+    if net.current_noise_std.any():
+        nodes = [(place * net.current_noise_std, weight) for place, weight in HERMITE]
     w_rec, z = transposed(net.w_rec), np.zeros((spikes.batch, net.n))
     i, arriving = z + net.i0, z
     for k in progress(range(bins), "drives from spikes"):
@@ -105,15 +108,19 @@ def bin_units(
         raster = unpack(spikes.bits[steps], net.n)
         fired += raster.sum(axis=0) / net.dt
         sent = _send(raster, w_rec)
-        for t, x in enumerate(inputs[steps]):
-            i += x @ net.w_in.T + arriving  # (L1)
+        for t, sent_in in enumerate(inputs[steps]):
+            i += sent_in @ net.w_in.T + arriving  # (L1)
             arriving = sent[t]
             drive = i + leak
             drives += drive
-            # (C27): taken at every step, as curve and activation bend within a bin
-            for neurons, fi in groups:
-                rates[:, neurons] += evaluate(fi, drive[:, neurons])
-            phi += activate((drive - offset) / unit, rate.activation, rate.ceiling)
+            # (C27): taken at every step, as curve and activation bend within a bin, and
+            # over the current's noise, of which the spikes tell nothing
+            for shift, weight in nodes:
+                d = drive + shift
+                for neurons, fi in groups:
+                    rates[:, neurons] += weight * evaluate(fi, d[:, neurons])
+                x = (d - offset) / unit
+                phi += weight * activate(x, rate.activation, rate.ceiling)
             i *= keep  # (L3)
     return BinnedUnits(*(binned / per_bin))
 
@@ -190,7 +197,9 @@ def _curves(net: LIFNetwork) -> list[tuple[np.ndarray, FICurve]]:
     """Return which neurons share an f–I curve, and the curve."""
     # a curve is computed for each kind of neuron, of which most networks have one
     kinds, kind_of = np.unique(
-        np.stack([net.tau_mem, net.v_th - net.v_reset, net.refractory], axis=1),
+        np.stack(
+            [net.tau_mem, net.v_th - net.v_reset, net.refractory, net.noise_std], axis=1
+        ),
         axis=0,
         return_inverse=True,
     )
@@ -205,14 +214,17 @@ def _curves(net: LIFNetwork) -> list[tuple[np.ndarray, FICurve]]:
                     tau_mem=tau,
                     v_reset=-swing,
                     refractory=period,
-                    noise_std=net.noise_std,
+                    noise_std=noise,
                 )
             ),
         )
-        for k, (tau, swing, period) in enumerate(kinds.tolist())
+        for k, (tau, swing, period, noise) in enumerate(kinds.tolist())
     ]
 
 
+HERMITE = ((-np.sqrt(3), 1 / 6), (0.0, 2 / 3), (np.sqrt(3), 1 / 6))
+"""Where the mean over a normal number is taken, and by which weights: exact for
+polynomials up to the fifth power."""
 NEAR_CEILING = 0.9
 """Share of the highest rate that refractory neurons reach from which one counts as
 saturated."""

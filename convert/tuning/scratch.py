@@ -75,7 +75,7 @@ def from_scratch(
         v_leak=np.full(n, constants.v_leak),
         v_reset=np.full(n, constants.v_reset),
         refractory=np.full(n, constants.refractory),
-        noise_std=constants.noise_std,
+        noise_std=np.full(n, constants.noise_std),
         dt=constants.dt,
     )
 

@@ -239,12 +239,6 @@ def _dynamics(
     quantization: Quantization | None,
 ) -> Dynamics:
     if quantization is not None:
-        # (F13): a chip's noise has one amplitude, and (L8) one for each tau_mem
-        if net.noise_std > 0 and "tau_mem" in config.train:
-            raise ValueError(
-                "train: got 'tau_mem' with membrane noise in the chip's arithmetic, "
-                "need one tau_mem, as the chip has one noise amplitude; leave it out"
-            )
         return ChipDynamics(net, unit, *quantization)
     # the fused pass gives Norse's spikes in a fraction of the time, on the CPU alone
     fits = applies(module)

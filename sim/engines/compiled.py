@@ -41,7 +41,6 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
     # places in memory: numba would look at the sign of others
     neurons = job.neurons.astype(np.uint64)
     key = np.array(noise_key(job.seed), dtype=np.uint64)
-    noise = None if net.noise_exp is None else (key, job.first_trial)
     synapses = None
     if compiled.words is not None and compiled.starts is not None:
         synapses = (compiled.words, compiled.starts)
@@ -66,7 +65,9 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             start.step + lo,
             recording.bits[lo:hi],
             (recording.u[lo:hi], recording.v[lo:hi], neurons, *pages[k]),
-            noise,
+            (key, job.first_trial),
+            None if compiled.to_v is None else (rooms[k].to_v, *compiled.to_v),
+            None if compiled.to_u is None else (rooms[k].to_u, *compiled.to_u),
             None if counts is None else counts[k],
             rooms[k],
         )

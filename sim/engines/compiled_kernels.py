@@ -7,7 +7,7 @@ of types, so that what is None in the arguments costs neither time nor compilati
 """
 
 from isotau.convert.chip import compiled_step as chip
-from isotau.convert.chip import vector_noise, vector_rows, vector_step
+from isotau.convert.chip import philox, vector_noise, vector_rows, vector_step
 from isotau.convert.chip.vector_rows import CHUNK
 from isotau.sim.engines import recording_kernels, sparse_kernels
 
@@ -94,7 +94,20 @@ def send_messages(
 
 @chip.kernel
 def run_trials(
-    first, last, net, synapses, messages, state, step, bits, traces, noise, counts, room
+    first,
+    last,
+    net,
+    synapses,
+    messages,
+    state,
+    step,
+    bits,
+    traces,
+    noise,
+    to_v,
+    to_u,
+    counts,
+    room,
 ):
     """Run some trials, each through all steps.
 
@@ -112,8 +125,10 @@ def run_trials(
             where it is not recorded; places of the recorded neurons; and a page for
             each of both, `TURN` × trial of these × recorded neuron, both without steps
             where rows are written in place.
-        noise: the two halves of the seed, uint64, and number of the first trial; None
-            for no noise.
+        noise: the two halves of the seed, uint64, and number of the first trial.
+        to_v: noise in v as `vector_step.advance` takes it: room for its samples, of
+            these trials alone, and its scale; None for no noise.
+        to_u: noise in u.
         counts: kind of overflow × padded, int64, added to; None to count nothing.
         room: a `compiled_network.Room`, of these trials alone.
     """
@@ -127,14 +142,12 @@ def run_trials(
     blocks, row_of, rows, wide = net.blocks, net.row_of, net.rows, net.wide
     keep_u, keep_v, bias, threshold = net.keep_u, net.keep_v, net.bias, net.threshold
     refractory, interval, offset = net.refractory, net.interval, net.offset
-    u, v, left, total, samples = room.u, room.v, room.left, room.total, room.samples
+    u, v, left, total = room.u, room.v, room.left, room.total
     fired, fired_bytes, before = room.fired, room.fired_bytes, room.before
     spike_list, sender_list = room.spike_list, room.sender_list
     row_list, numbers = room.row_list, room.numbers
     vectors = (net.n + vector_step.LANES - 1) // vector_step.LANES
-    width, slots, noise_exp = total.shape[0], rings.shape[0], net.noise_exp
-    # (P6)
-    up, down = max(noise_exp - 7, 0), max(7 - noise_exp, 0)
+    width, slots = total.shape[0], rings.shape[0]
     pairs = (net.n + vector_noise.PAIR - 1) // vector_noise.PAIR
     vector_step.round_toward_zero()
     # What some trials write lies together: it is written before it leaves the cache.
@@ -152,14 +165,22 @@ def run_trials(
                     chip.clear_row(u)
                     chip.clear_row(v)
                 drawn = (t - start) % vector_noise.STEPS
-                if noise is not None:
+                # Of an argument that is None numba leaves the branch out.
+                if to_v is not None:
                     if drawn == 0:
                         vector_noise.draw_samples(
-                            *(samples, pairs, noise[0], now, noise[1] + trial)
+                            *(to_v[0], pairs, noise[0], now, noise[1] + trial),
+                            philox.MEMBRANE,
+                        )
+                if to_u is not None:
+                    if drawn == 0:
+                        vector_noise.draw_samples(
+                            *(to_u[0], pairs, noise[0], now, noise[1] + trial),
+                            philox.SYNAPSE,
                         )
                 vector_step.advance(
-                    *(vectors, u, v, rings[slot, trial], bias, samples),  # (H1)
-                    *((drawn, up, down), keep_u, keep_v, threshold),
+                    *(vectors, u, v, rings[slot, trial], bias),  # (H1)
+                    *(drawn, to_v, to_u, keep_u, keep_v, threshold),
                     *(left, refractory, fired, counts),
                 )
                 chip.copy_row(bits[t, trial], fired_bytes)
@@ -189,7 +210,6 @@ def run_trials(
                             exponent,
                         )
                         continue
-                    # Of an argument that is None numba leaves the branch out.
                     if synapses is not None:
                         if kind == SYNAPSES:
                             # The offset of such a block is its place among its like.

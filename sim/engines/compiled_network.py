@@ -23,6 +23,10 @@ REACH = 1 << 18
 """The most that may arrive at a neuron in a step for |u| to stay within 2M: (H15)."""
 
 
+NoiseScale = tuple[int, int] | tuple[np.ndarray, np.ndarray]
+"""Places to the left and to the right, or rows of factors and of places."""
+
+
 class CompiledNetwork(NamedTuple):
     """A network as `compiled_kernels.run_trials` takes it; rows are padded.
 
@@ -48,7 +52,9 @@ class CompiledNetwork(NamedTuple):
         refractory: steps at reset after a spike, int32; None if nobody ever rests.
         interval: steps between resets of the state, 0 for none: (H2).
         offset: of the resets.
-        noise_exp: 0 for no noise.
+        to_v: how samples of the noise in v are scaled, see `vector_step.advance`; None
+            for no noise.
+        to_u: the same for u.
     """
 
     n: int
@@ -65,7 +71,8 @@ class CompiledNetwork(NamedTuple):
     refractory: np.ndarray | None
     interval: int
     offset: int
-    noise_exp: int
+    to_v: NoiseScale | None
+    to_u: NoiseScale | None
 
 
 class Room(NamedTuple):
@@ -75,8 +82,9 @@ class Room(NamedTuple):
     v: np.ndarray
     left: np.ndarray
     total: np.ndarray
-    samples: np.ndarray | None
-    """Of the noise in some steps, see `vector_noise`; None for no noise."""
+    to_v: np.ndarray
+    """Room for samples of the noise in some steps, see `vector_noise`."""
+    to_u: np.ndarray
     fired: np.ndarray
     """A bit per neuron, in words of 64, and as bytes."""
     fired_bytes: np.ndarray
@@ -119,15 +127,14 @@ def room_for(net: FixedPointNetwork) -> Room:
     fired = aligned((padded(net.n) // 64 + 1,), np.uint64)
     most = max(padded(net.n), net.n_in)
     u, v, left, total, sums = (x[: padded(net.n)] for x in rows)
-    samples = None
-    if net.noise_exp is not None:
-        samples = aligned((padded(net.n) * vector_noise.STEPS,), np.int8)
+    samples = aligned((2, padded(net.n) * vector_noise.STEPS), np.int8)
     return Room(
         u=u,
         v=v,
         left=left,
         total=total,
-        samples=samples,
+        to_v=samples[0],
+        to_u=samples[1],
         fired=fired,
         fired_bytes=fired.view(np.uint8),
         before=np.zeros(len(fired), np.int64),
@@ -154,8 +161,9 @@ def variant(job: EngineJob) -> CompiledNetwork:
 def stays_narrow(job: EngineJob) -> bool:
     """Return whether |u| and |v| stay within 2^24, by bounds on each.
 
-    With at most 2^18 arriving, u gains 2M in a step at most, and the wrap (H5) takes it
-    back within 2M whatever it was within 2M before. v is cut in every step.
+    With at most 2^18 arriving, noise included, u gains 2M in a step at most, and the
+    wrap (H5) takes it back within 2M whatever it was within 2M before. v is cut in
+    every step.
     """
     limit, state = 2 * arithmetic.STATE_LIMIT, job.state
     if any(_largest(x) > limit for x in state[:2]):
@@ -165,9 +173,10 @@ def stays_narrow(job: EngineJob) -> bool:
         -job.messages.min(axis=(0, 1), initial=0),
     )
     spikes, channels = _reach(job.net)
-    return bool(
-        _largest(state.ring) + spikes + channels @ payload.astype(float) <= REACH
-    )
+    loudest = np.full(job.net.n, arithmetic.NOISE_MAX)
+    noise = arithmetic.scale_noise(loudest, job.net.current_noise_exp).max()
+    arriving = _largest(state.ring) + spikes + channels @ payload.astype(float)
+    return bool(arriving + noise / (1 << arithmetic.INPUT_SHIFT) <= REACH)
 
 
 def _largest(x: np.ndarray) -> int:
@@ -249,8 +258,20 @@ def compile_network(net: FixedPointNetwork) -> CompiledNetwork:
         refractory=pad(net.refractory.astype(np.int32)),
         interval=net.reset_interval,
         offset=net.reset_offset % (net.reset_interval or 1),
-        noise_exp=net.noise_exp or 0,
+        to_v=_noise_scale(net.noise_exp),
+        to_u=_noise_scale(net.current_noise_exp),
     )
+
+
+def _noise_scale(noise_exp: np.ndarray) -> NoiseScale | None:
+    """Return how samples are scaled: (P6)."""
+    if not noise_exp.any():
+        return None
+    factor, down = arithmetic.noise_scale(noise_exp)
+    # Two numbers for all are faster than two rows.
+    if (noise_exp == noise_exp[0]).all():
+        return int(factor[0]).bit_length() - 1, int(down[0])
+    return pad(factor.astype(np.int32)), pad(down.astype(np.int32))
 
 
 def _kind(block: WeightBlock) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from isotau.convert.chip import arithmetic
-from isotau.convert.chip.philox import membrane_samples
+from isotau.convert.chip.philox import MEMBRANE, SYNAPSE, noise_samples
 from isotau.convert.ground.sparse import transposed
 from isotau.convert.records import spikes
 from isotau.convert.records.chip_state import ChipState
@@ -57,6 +57,7 @@ def step(
     messages: np.ndarray,
     *,
     noise: np.ndarray | int = 0,
+    current_noise: np.ndarray | int = 0,
     reset: bool = False,
 ) -> StepResult:
     """Return the outcome of one time step.
@@ -67,12 +68,15 @@ def step(
         messages: trial × channel; they arrive with the next step or, where a block has
             a delay, later.
         noise: trial × neuron, or 0; added to v in this step.
+        current_noise: as well; added to u.
         reset: whether u and v are set to 0 first: (H2).
     """
     slot = state.step % len(state.ring)
     a = state.ring[slot].astype(np.int64)  # (H1)
     u_before, v_before = (state.u * (not reset), state.v * (not reset))
-    u_unwrapped = arithmetic.update_u_unwrapped(u_before.astype(np.int64), a, chip.du)
+    u_unwrapped = arithmetic.update_u_unwrapped(
+        u_before.astype(np.int64), a, chip.du, current_noise
+    )
     u = arithmetic.wrap_u(u_unwrapped)  # (H5)
     drive = chip.bias + noise  # (H6)
     v_unclipped = arithmetic.update_v_unclipped(
@@ -107,7 +111,10 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             chip,
             now,
             job.messages[t],
-            noise=_noise(net, job.seed, now.step, trials),
+            noise=_noise(net.noise_exp, MEMBRANE, job.seed, now.step, trials),
+            current_noise=_noise(
+                net.current_noise_exp, SYNAPSE, job.seed, now.step, trials
+            ),
             reset=resets(net, now.step),
         )
         if recording.counts is not None:
@@ -135,12 +142,13 @@ def _delivered(
 
 
 def _noise(
-    net: FixedPointNetwork, seed: int, t: int, trials: np.ndarray
+    exponent: np.ndarray, stream: int, seed: int, t: int, trials: np.ndarray
 ) -> np.ndarray | int:
-    if net.noise_exp is None:
+    """Return what a step's noise adds to v or u, trial × neuron; 0 where all is 0."""
+    if not exponent.any():
         return 0
-    sample = membrane_samples(seed, t, trials, net.n)
-    return arithmetic.scale_noise(sample, net.noise_exp)
+    sample = noise_samples(seed, t, trials, len(exponent), stream)
+    return arithmetic.scale_noise(sample, exponent)
 
 
 def _count(counts: np.ndarray, result: StepResult, before: ChipState) -> None:

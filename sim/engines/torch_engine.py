@@ -30,7 +30,9 @@ class Window(NamedTuple):
     """
 
     drive: Tensor
-    """Bias and noise."""
+    """Bias and noise in v."""
+    stirred: Tensor | None
+    """Noise in u."""
     inputs: dict[int, Tensor]
     """What a connection hears of the inputs, by its place among the connections."""
     raster: Tensor
@@ -71,7 +73,11 @@ def simulate(job: EngineJob, recording: Recording) -> ChipState:
             neurons.u.zero_()
             neurons.v.zero_()
         arriving = ring[now % net.slots]  # (H1)
-        torch_step.advance(chip, neurons, arriving, window.drive[k], counts=counts)
+        torch_step.advance(
+            *(chip, neurons, arriving, window.drive[k]),
+            current_noise=None if window.stirred is None else window.stirred[k],
+            counts=counts,
+        )
         arriving.zero_()  # from the next step on the ring's last slot
         # bool, an eighth of what float64 would take, and packed by `_pack`
         raster = window.raster[k, :, : net.n].copy_(neurons.fired)
@@ -134,6 +140,8 @@ def may_wrap(job: EngineJob) -> bool:
         most = max(most, total.max())
         arriving += total * 2.0**block.weight_exp + 1
     gain = arriving * (1 << arithmetic.INPUT_SHIFT)
+    loudest = np.full(net.n, arithmetic.NOISE_MAX)
+    gain += arithmetic.scale_noise(loudest, net.current_noise_exp)
     stay = gain * arithmetic.DECAY_UNITY / (net.du.astype(float) + arithmetic.DU_OFFSET)
     u, v = (
         np.abs(x.astype(np.int64)).max(initial=limit)
@@ -147,7 +155,7 @@ def may_wrap(job: EngineJob) -> bool:
 def _width(job: EngineJob, recording: Recording) -> int:
     """Return how many steps a window holds."""
     net, batch = job.net, job.messages.shape[1]
-    noise = 0 if net.noise_exp is None else 16 * net.n
+    noise = 16 * net.n * (int(net.noise_exp.any()) + int(net.current_noise_exp.any()))
     traces = 4 * len(job.neurons) * (len(recording.u[:1]) + len(recording.v[:1]))
     inputs = 16 * net.n_in * len(net.blocks)
     return max(1, CHUNK_BYTES // (batch * (net.n + 7 + noise + traces + inputs)))
@@ -165,15 +173,15 @@ def _prepare(
     count, batch = len(steps), job.messages.shape[1]
     messages = torch.tensor(job.messages[steps.start : steps.stop], device=device)
     drive = chip.bias.expand(count, -1)  # a view: one row serves all steps
-    if net.noise_exp is not None:
-        first = job.state.step
-        drive = torch_step.noisy_drive(
-            chip.bias,
-            net.noise_exp,
-            seed=job.seed,
-            steps=range(first + steps.start, first + steps.stop),
-            trials=torch.arange(batch, device=device) + job.first_trial,
-        )
+    first = job.state.step
+    to_v, to_u = torch_step.draw_noise(
+        chip,
+        seed=job.seed,
+        steps=range(first + steps.start, first + steps.stop),
+        trials=torch.arange(batch, device=device) + job.first_trial,
+    )
+    if to_v is not None:
+        drive = to_v.add_(chip.bias)
     u, v = (
         torch.empty(
             (count if len(trace) else 0, batch, len(job.neurons)),
@@ -184,6 +192,7 @@ def _prepare(
     )
     return Window(
         drive=drive,
+        stirred=to_u,
         inputs={
             k: chip_tensors.hear_messages(link, messages)
             for k, link in enumerate(connections)

@@ -160,7 +160,7 @@ def single_neuron(
         bias_mant=np.array([bias_mant]),
         bias_exp=np.array([bias_exp]),
         refractory=np.array([refractory]),
-        noise_exp=None,
+        noise_exp=np.zeros(1, np.uint8),
         state_scale=np.ones(1),
         v_reset=np.zeros(1),
         input_scale=1.0,
@@ -187,7 +187,7 @@ def replay(
         tolerance: rows by which spikes may be apart to count as near.
         v_scale: chip units per unit of the recorded v.
     """
-    if (neuron.n, neuron.n_in, neuron.noise_exp) != (1, 1, None):
+    if (neuron.n, neuron.n_in, neuron.noisy) != (1, 1, False):
         raise ValueError(f"neuron: got n={neuron.n}, need what single_neuron makes")
     v = trace.v * validation.number("v_scale", v_scale, positive=True)
     spike = trace.spike

@@ -37,8 +37,9 @@ def currents(
     """Return an iterator over the steps that gives each synaptic current, in volts.
 
     It is the current that the membrane takes in that step: after its jump, before its
-    decay. Of a fixed-point network u is recomputed in the chip's integers, bit for bit,
-    and divided by what a volt is worth.
+    decay, without the noise of the current, which no spike tells. Of a fixed-point
+    network u is recomputed in the chip's integers, bit for bit, and divided by what a
+    volt is worth.
 
     Args:
         spikes: of the network, from its first step on: earlier ones are not known.

@@ -28,6 +28,7 @@ from .convert.records.storage import same as same
 from .convert.records.storage import save as save
 from .convert.records.trials import Trials as Trials
 from .convert.records.trials import refine as refine
+from .convert.records.trials import with_silence as with_silence
 from .convert.records.weight_form import densified as densified
 from .convert.records.weight_form import sparsified as sparsified
 from .convert.simulate.lif_dynamics import simulate_lif as simulate_lif
@@ -38,7 +39,6 @@ from .convert.simulate.readout import read_out as read_out
 from .convert.to_fixed.dequantize import dequantize as dequantize
 from .convert.to_fixed.prepare import PreparedNetwork as PreparedNetwork
 from .convert.to_fixed.prepare import prepare as prepare
-from .convert.to_fixed.prepare import with_silence as with_silence
 from .convert.to_fixed.quantization_report import (
     report_quantization as report_quantization,
 )

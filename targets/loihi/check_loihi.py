@@ -16,7 +16,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
 from isotau.convert.to_fixed.weight_blocks import QuantizeConfig, weight_blocks
 from isotau.targets.loihi import demand as synapses
-from isotau.targets.loihi.demand import Demand, demand
+from isotau.targets.loihi.demand import Demand, demand, noise_kinds
 from isotau.targets.loihi.limits import LIMITS, Chip, limit, unknown
 from isotau.targets.loihi.place import PROFILES, misfits, place, tightest_core
 
@@ -83,19 +83,39 @@ def _of_neurons(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
             f"sure ({chip.sources['refractory_max']})",
             "shorten it by a step, or try it on the chip",
         )
-    if net.noise_exp is None:
+    yield from _of_noise_on_chip(net, chip)
+
+
+def _of_noise_on_chip(net: FixedPointNetwork, chip: Chip) -> Iterator[Finding]:
+    if not net.noisy:
         return
+    both = (net.noise_exp > 0) & (net.current_noise_exp > 0)
+    if both.any() and chip.noise:
+        yield warning(
+            both,
+            "noise: got it in u and in v of a neuron, need one of them "
+            f"({chip.sources['noise_kinds']})",
+            "set noise_std to 0 and keep that of the current, or take Loihi 2's "
+            "programmable neuron",
+        )
+    kinds = int(noise_kinds(net).max()) + 1
+    if chip.noise_kinds is not None and kinds > chip.noise_kinds:
+        yield info(
+            "noise_exp, current_noise_exp",
+            f"noise: got {kinds} kinds (target and exponent), need one on a core",
+            "placed on cores of their own",
+        )
     # The chip's generator is its own: no seed gives the engines' samples.
     if chip.noise:
         yield info(
-            "noise_exp",
+            "noise_exp, current_noise_exp",
             "noise: got the engines' random numbers, need the chip's own",
             "of the same distribution; spikes agree in statistics, not one by one",
         )
     else:
         yield warning(
-            "noise_exp",
-            f"noise: got membrane noise, need none ({chip.sources['noise']})",
+            "noise_exp, current_noise_exp",
+            f"noise: got noise in u or v, need none ({chip.sources['noise']})",
             f"{OWN_PROGRAM}drop it",
         )
 
@@ -253,7 +273,7 @@ def lif_outlook(net: LIFNetwork, chip: Chip) -> Iterator[Finding]:
             "raise dt or shorten it",
         )
     yield from _of_refractory(steps, chip)
-    if net.noise_std:
+    if net.noisy:
         yield from _of_noise(net, chip)
     yield from _of_weights(net)
     if chip.message_bits == 0:
@@ -293,7 +313,8 @@ def sketch(net: LIFNetwork) -> FixedPointNetwork:
         bias_mant=zeros,
         bias_exp=zeros,
         refractory=np.minimum(net.refractory_steps, arithmetic.REFRACTORY_MAX),
-        noise_exp=None,
+        noise_exp=net.noise_std > 0,
+        current_noise_exp=net.current_noise_std > 0,
         state_scale=np.ones(net.n),
         v_reset=net.v_reset,
         input_scale=1.0,
@@ -347,26 +368,41 @@ def _of_tau(net: LIFNetwork, name: str, offset: int) -> Iterator[Finding]:
 
 
 def _of_noise(net: LIFNetwork, chip: Chip) -> Iterator[Finding]:
+    places = "noise_std, current_noise_std"
     if not chip.noise:
+        largest = max(net.noise_std.max(), net.current_noise_std.max())
         yield warning(
-            "noise_std",
-            f"noise: got {net.noise_std:g} V, need none ({chip.sources['noise']})",
-            f"{OWN_PROGRAM}set noise_std to 0",
+            places,
+            f"noise: got up to {largest:g} V, need none ({chip.sources['noise']})",
+            f"{OWN_PROGRAM}set {places} to 0",
         )
-    if np.ptp(net.tau_mem) > 1e-9 * net.tau_mem.max():
-        # The chip has one exponent for all; what v makes of it depends on its decay.
-        yield error(
-            "noise_std",
-            f"noise: got it with tau_mem from {net.tau_mem.min():.4g} to "
-            f"{net.tau_mem.max():.4g} s, need one amplitude for all neurons",
-            "set noise_std to 0 or give all the same tau_mem",
+        return
+    both = (net.noise_std > 0) & (net.current_noise_std > 0)
+    if both.any():
+        yield warning(
+            both,
+            "noise: got it in the current and in the membrane of a neuron, need one of "
+            f"them ({chip.sources['noise_kinds']})",
+            "set noise_std to 0 or take Loihi 2's programmable neuron",
         )
-    elif chip.noise:
-        yield info(
-            "noise_std",
-            "noise: got Gaussian noise, need uniform noise of an amplitude 2^k",
-            "the state scale is chosen so that its standard deviation is kept",
-        )
+    for name, per_step in (
+        ("noise_std", net.noise_per_step),
+        ("current_noise_std", net.current_noise_per_step),
+    ):
+        sizes = per_step[per_step > 0]
+        if sizes.size and np.ptp(sizes) > CLOSE * sizes.max():
+            # Exponents are of two: what lies between them is rounded.
+            yield warning(
+                name,
+                f"noise: got {sizes.min():.3g} to {sizes.max():.3g} V a step, need one "
+                "amplitude times a power of two",
+                "each neuron gets the nearest; the quantization report has them",
+            )
+    yield info(
+        places,
+        "noise: got Gaussian noise, need uniform noise of an amplitude 2^k",
+        "the state scale is chosen so that its standard deviation is kept",
+    )
 
 
 def _of_weights(net: LIFNetwork) -> Iterator[Finding]:

@@ -192,6 +192,8 @@ class Demand:
         compartment_profile: number of its combination of du, dv, refractory period and
             noise, from 0.
         threshold_profile: number of its threshold, from 0.
+        noise_kind: number of its combination of what noise goes to and exponent, from
+            0; −1 without noise.
     """
 
     blocks: tuple[BlockDemand, ...]
@@ -202,6 +204,7 @@ class Demand:
     fan_out: Int64[np.ndarray, " n"]
     compartment_profile: Int64[np.ndarray, " n"]
     threshold_profile: Int64[np.ndarray, " n"]
+    noise_kind: Int64[np.ndarray, " n"]
 
     @property
     def compartment_profiles(self) -> int:
@@ -212,6 +215,11 @@ class Demand:
     def threshold_profiles(self) -> int:
         """Number of thresholds."""
         return int(self.threshold_profile.max()) + 1
+
+    @property
+    def noise_kinds(self) -> int:
+        """Number of kinds of noise."""
+        return int(self.noise_kind.max()) + 1
 
 
 def demand(net: FixedPointNetwork, chip: Chip) -> Demand:
@@ -243,17 +251,34 @@ def demand(net: FixedPointNetwork, chip: Chip) -> Demand:
         # Numbers, not registers: what counts is how many differ on a core.
         compartment_profile=compartment_profiles(net),
         threshold_profile=np.unique(net.vth, return_inverse=True)[1].reshape(-1),
+        noise_kind=noise_kinds(net),
     )
 
 
 def compartment_profiles(net: FixedPointNetwork) -> Int64[np.ndarray, " n"]:
     """Return the number of each neuron's compartment profile, from 0.
 
-    Noise is on for all neurons or for none, so it makes no difference between them.
+    Of noise a profile has whether it is on; what it goes to and how strong it is stands
+    for a whole core (`noise_kinds`).
     """
     # The bias stands with each neuron and takes no profile.
-    registers = np.stack([net.du, net.dv, net.refractory]).astype(np.int64)
+    on = (net.noise_exp > 0) | (net.current_noise_exp > 0)
+    registers = np.stack([net.du, net.dv, net.refractory, on]).astype(np.int64)
     return np.unique(registers, axis=1, return_inverse=True)[1].reshape(-1)
+
+
+def noise_kinds(net: FixedPointNetwork) -> Int64[np.ndarray, " n"]:
+    """Return the number of each neuron's kind of noise, from 0; −1 without noise.
+
+    A kind is what the noise goes to, u, v or both, and its exponents.
+    """
+    exponents = np.stack([net.noise_exp, net.current_noise_exp])
+    on = exponents.any(axis=0)
+    numbers = np.full(net.n, -1)
+    numbers[on] = np.unique(exponents[:, on], axis=1, return_inverse=True)[1].reshape(
+        -1
+    )
+    return numbers
 
 
 def _block(chip: Chip, block: WeightBlock) -> BlockDemand:

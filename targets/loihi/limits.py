@@ -112,6 +112,7 @@ LIMITS: Mapping[str, str] = MappingProxyType(
         "compartment_profiles": "compartment profiles",
         "threshold_profiles": "threshold profiles",
         "synapse_formats": "synapse formats",
+        "noise_kinds": "kinds of noise",
     }
 )
 """What a core has only so much of: fields of `Chip`, and what they are called."""
@@ -144,7 +145,8 @@ class Chip:
         refractory_max: longest period at reset, in steps.
         state_bits: bits of u and v, with sign.
         message_bits: bits of a graded spike; 0 where a spike is just a spike.
-        noise: whether the neuron circuit itself can add noise to v.
+        noise: whether the neuron circuit itself can add noise, to u or to v.
+        noise_kinds: combinations of what noise goes to and exponent on a core.
         operations: energies and times.
         sources: where each of these numbers is from, by the name of the field.
     """
@@ -172,6 +174,7 @@ class Chip:
     state_bits: int
     message_bits: int
     noise: bool
+    noise_kinds: int | None
     operations: Operations | None
     sources: Mapping[str, str]
 
@@ -246,6 +249,11 @@ LOIHI1 = _chip(
     # A spike is a spike: only Loihi 2 has graded ones.
     message_bits=(0, f"{_BRIEF}: binary spike events"),
     noise=(True, f"{_NENGO}, hardware/validate.py, enable_noise"),
+    noise_kinds=(
+        1,
+        f"{_NENGO}, hardware/builder.py: all blocks of a core agree on what noise goes "
+        "to, its exponent and its offset",
+    ),
     operations=(LOIHI1_OPERATIONS, "see isotau.targets.loihi.limits"),
 )
 
@@ -290,6 +298,7 @@ LOIHI2 = _chip(
         False,
         f"{_ORCHARD}: random bits for own neuron programs; the LIF of {_LAVA} has none",
     ),
+    noise_kinds=(None, "not published; a neuron program draws what it wants"),
     operations=(None, "no per-operation energies or times were published"),
 )
 

@@ -1,10 +1,10 @@
 """Neurons on cores, under all limits of a core at once.
 
-Neurons are taken by population, then by profile, then by number, and fill one core
-after the other; a core closes when the next neuron would break a limit. Equal neurons
-so come on as few cores as possible. What a core sends is known only once all are
-placed: where that breaks the limit of output axons, the core is split in two. How full
-the cores then are is told in rows, as text, CSV or JSON.
+Neurons are taken by population, then by noise and profile, then by number, and fill one
+core after the other; a core closes when the next neuron would break a limit. Equal
+neurons so come on as few cores as possible. What a core sends is known only once all
+are placed: where that breaks the limit of output axons, the core is split in two. How
+full the cores then are is told in rows, as text, CSV or JSON.
 """
 
 import csv
@@ -33,6 +33,7 @@ REMEDIES = {
     "out_axons": "prune its targets",
     "synapse_formats": "give more blocks the same exponent, bits, signs and delay",
 }
+CHOICES = {"noise_kinds"}
 PROFILES = ("compartment_profiles", "threshold_profiles")
 
 
@@ -78,6 +79,8 @@ class _Core(NamedTuple):
     """For each block how many sources have 0, 1, 2, … synapses on the core."""
     profiles: frozenset[int]
     thresholds: frozenset[int]
+    noises: frozenset[int]
+    """Kinds of noise, −1 among them for neurons without."""
 
 
 class _Net(NamedTuple):
@@ -197,6 +200,7 @@ class _Filling:
             lengths,
             self.core.profiles | {int(needs.compartment_profile[neuron])},
             self.core.thresholds | {int(needs.threshold_profile[neuron])},
+            self.core.noises | {int(needs.noise_kind[neuron])},
         )
 
     def take(self, neuron: int, core: _Core) -> None:
@@ -207,7 +211,7 @@ class _Filling:
             counts[self.known.columns(k, [neuron])] += 1
 
 
-_NONE: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+_NONE: tuple[frozenset[int], ...] = (frozenset(),) * 3
 
 
 def _fill(known: _Net) -> list[_Closed]:
@@ -215,7 +219,12 @@ def _fill(known: _Net) -> list[_Closed]:
     needs = known.needs
     # The last key is the first to sort by. Neurons of a population so stay together.
     order = np.lexsort(
-        (needs.threshold_profile, needs.compartment_profile, known.net.population)
+        (
+            needs.threshold_profile,
+            needs.compartment_profile,
+            needs.noise_kind,
+            known.net.population,
+        )
     )
     full: list[_Closed] = []
     filling = _Filling(known)
@@ -250,6 +259,7 @@ def _core(known: _Net, neurons: list[int]) -> _Core:
         lengths,
         frozenset(known.needs.compartment_profile[neurons].tolist()),
         frozenset(known.needs.threshold_profile[neurons].tolist()),
+        frozenset(known.needs.noise_kind[neurons].tolist()),
     )
 
 
@@ -286,6 +296,7 @@ def _use(known: _Net, core: _Core) -> dict[str, int]:
         "compartment_profiles": len(core.profiles),
         "threshold_profiles": len(core.thresholds),
         "synapse_formats": len(formats),
+        "noise_kinds": len(core.noises - {-1}),
     }
 
 
@@ -363,6 +374,7 @@ TITLES = {
     "compartment_profiles": "profiles",
     "threshold_profiles": "thresholds",
     "synapse_formats": "formats",
+    "noise_kinds": "noises",
 }
 
 
@@ -411,7 +423,8 @@ def utilization(placement: Placement) -> list[CoreUse]:
                 populations=tuple(sorted(set(on_core.tolist()))),
                 used=use,
                 share=share,
-                tightest=max(share, key=lambda name: share[name]),
+                # Of what a core has one or none it is not full.
+                tightest=max(share.keys() - CHOICES, key=lambda name: share[name]),
                 closed_by=placement.closed_by[k],
             )
         )

@@ -298,7 +298,7 @@ def assemble(
         v_leak=cells.v_leak,
         v_reset=cells.v_reset,
         refractory=0.0 * lag,
-        noise_std=0.0,
+        noise_std=0.0 * lag,
         dt=clock.dt,
         i0=begin.i0,
         v0=begin.v0,

@@ -44,15 +44,12 @@ def check_nir(net: Network) -> list[Finding]:
 
 def _without_errors(net: FixedPointNetwork) -> FixedPointNetwork:
     """Return the network without what is refused, to find what else there is."""
-    # Noise alone is kept if it can be, as there is more to say about it.
-    several = np.ptp(net.dv) or np.ptp(net.state_scale)
     return replace(
         net,
         blocks=tuple(replace(block, delay=0) for block in net.blocks),
         dv=np.maximum(net.dv, 1),
         vth=np.maximum(net.vth, 1),
         reset_interval=0,
-        noise_exp=None if several else net.noise_exp,
     )
 
 
@@ -65,12 +62,17 @@ def _of_neurons(net: LIFNetwork) -> Iterator[Finding]:
             f"refractory: got up to {1e3 * float(net.refractory.max()):g} ms, need 0",
             f"{ASIDE}: they let these neurons spike again at once",
         )
-    if net.noise_std:
-        yield warning(
-            "noise_std",
-            f"got membrane noise of {net.noise_std:g} V, need none",
-            f"{ASIDE}: they run the network without noise",
-        )
+    for name, what in (
+        ("noise_std", "the membrane"),
+        ("current_noise_std", "the synaptic current"),
+    ):
+        std: np.ndarray = getattr(net, name)
+        if std.any():
+            yield warning(
+                std > 0,
+                f"{name}: got noise in {what}, up to {std.max():g} V, need none",
+                f"{ASIDE}: they run the network without noise",
+            )
     for name, start, need in (
         ("i0", 0.0, "0"),
         ("v0", net.v_reset, "v_reset"),

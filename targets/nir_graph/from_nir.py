@@ -42,7 +42,8 @@ REFRACTORY_MAX = 1 << 20
 SNNTORCH_DT = 1e-4
 """The step that snnTorch 1.0.0 writes, whatever the network's own."""
 USED = (
-    *("dt", "scheme", "time_unit", "reset", "refractory", "noise_std", "spike"),
+    *("dt", "scheme", "time_unit", "reset", "refractory", "spike"),
+    *("noise_std", "current_noise_std"),
     *STATE,
 )
 """Keys of metadata that are read where the record itself is not restored."""
@@ -259,14 +260,9 @@ def _with_metadata(
         changes["refractory"] = np.full(net.n, steps * net.dt)
     elif "refractory" in metadata:
         changes["refractory"] = np.broadcast_to(metadata["refractory"], (net.n,))
-    if "noise_std" in metadata:
-        # A LIF network has one strength for all neurons.
-        strengths = np.unique(metadata["noise_std"])
-        if len(strengths) == 1:
-            changes["noise_std"] = strengths[0]
-        else:  # as in thresholds that differ
-            message = f"noise_std: got {len(strengths)} values, need one"
-            findings.append(warning("metadata", message, "without noise"))
+    for name in ("noise_std", "current_noise_std"):
+        if name in metadata:
+            changes[name] = np.broadcast_to(metadata[name], (net.n,))
     if changes:
         message = f"got {' and '.join(changes)}, which nodes cannot say"
         findings.append(info("network", message, "taken"))

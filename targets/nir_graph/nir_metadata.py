@@ -58,7 +58,8 @@ def write(
         "spike": "strictly above",
         "reset": "to v_reset",
         "refractory": nodes.refractory.copy(),
-        "noise_std": nodes.noise_std,
+        "noise_std": _plain(nodes.noise_std),
+        "current_noise_std": _plain(nodes.current_noise_std),
         "i0": nodes.i0.copy(),
         "v0": nodes.v0 - nodes.v_reset,
         "f0": nodes.f0.copy(),
@@ -114,6 +115,11 @@ def restore(graph: nir.NIRGraph, read: LIFNetwork) -> LIFNetwork | None:
     return record if _alike(record, read, readout) else None
 
 
+def _plain(noise: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
+    """Return one number where all neurons have the same."""
+    return float(noise[0]) if np.ptp(noise) == 0 else noise.copy()
+
+
 def _writable(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
@@ -137,15 +143,19 @@ def _check(values: dict[str, Any]) -> None:
             f"or {remedy}"
         )
     for name in names:
-        if name not in values and name not in PLACES:
+        # Files from before it was a field have none.
+        if name not in (*values, *PLACES, "current_noise_std"):
             raise ValueError(f"metadata: {RECORD}{name} is missing; {remedy}")
     length = (np.size(values["tau_mem"]),)
     for name, value in values.items():
         if name in PLACES:  # whose shapes the record itself checks
             continue
         array = np.asarray(value)
-        need = () if name in ("noise_std", "dt") else length
-        if array.dtype.kind not in "fiu" or array.shape != need or array.size == 0:
+        need = () if name == "dt" else length
+        # One number of noise stands for all, as it did in files at first.
+        one = name == "noise_std" and array.shape == ()
+        fits = (one or array.shape == need) and array.size > 0
+        if array.dtype.kind not in "fiu" or not fits:
             raise ValueError(
                 f"metadata: {RECORD}{name}: got {array.dtype} of shape {array.shape}, "
                 f"need numbers of shape {need}; {remedy}"

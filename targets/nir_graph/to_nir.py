@@ -118,10 +118,6 @@ def to_nir(
     metadata = nir_metadata.write(
         net, scheme=scheme, held=_held(net, style), shown=written
     )
-    if style.discrete:
-        # One number in volts is one for each neuron in thresholds.
-        noise = net.noise_std / (net.v_th - net.v_reset)
-        metadata["noise_std"] = float(noise[0]) if np.ptp(noise) == 0 else noise
     if not style.drive:
         decay = 1 - decay_fraction(written.tau_syn, written.dt)
         metadata["i0"] = written.i0 + decay * written.v_leak  # (N4)
@@ -171,7 +167,8 @@ def _in_units_of(style: ReaderStyle, net: LIFNetwork) -> LIFNetwork:
         v_reset=np.zeros(net.n),
         i0=net.i0 / unit,
         v0=(net.v0 - net.v_reset) / unit,
-        noise_std=net.noise_std / float(unit.mean()),
+        noise_std=net.noise_std / unit,
+        current_noise_std=net.current_noise_std / unit,
         dt=dt,
     )
 

@@ -77,9 +77,11 @@ def _of_lif(net: LIFNetwork) -> Iterator[Finding]:
             "grouped for a chip; check the quantized network for the loss",
         )
     # What only isotau's own process has runs in simulation, never on a chip.
-    if net.noise_std > 0:
-        message = f"noise_std: got {net.noise_std:.4g} V, need 0 in Lava's LIF"
-        yield warning("noise_std", message, IN_SIMULATION.format(0))
+    for name in ("noise_std", "current_noise_std"):
+        std: np.ndarray = getattr(net, name)
+        if std.any():
+            message = f"{name}: got up to {std.max():.4g} V, need 0 in Lava's LIF"
+            yield warning(name, message, IN_SIMULATION.format(0))
     yield from _of_refractory(net.refractory, f"{net.refractory.max():.4g} s")
 
 
@@ -90,9 +92,11 @@ def _of_refractory(periods: np.ndarray, longest: str) -> Iterator[Finding]:
 
 
 def _of_neurons(net: FixedPointNetwork) -> Iterator[Finding]:
-    if net.noise_exp is not None:
-        message = f"noise_exp: got {net.noise_exp}, need none in Lava's LIF"
-        yield warning("noise_exp", message, IN_SIMULATION.format(None))
+    for name in ("noise_exp", "current_noise_exp"):
+        exponents: np.ndarray = getattr(net, name)
+        if exponents.any():
+            message = f"{name}: got up to {exponents.max()}, need none in Lava's LIF"
+            yield warning(name, message, IN_SIMULATION.format(0))
     yield from _of_refractory(net.refractory, f"{net.refractory.max()} steps")
     negative = net.bias_exp < 0
     if negative.any():

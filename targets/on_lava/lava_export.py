@@ -144,7 +144,7 @@ def for_hardware(
 
 def _own_neuron(net: FixedPointNetwork) -> bool:
     """Return whether Lava's own LIF is not enough."""
-    return net.noise_exp is not None or bool(net.refractory.any())
+    return net.noisy or bool(net.refractory.any())
 
 
 def _replaceable(folder: Path) -> bool:

@@ -166,6 +166,7 @@ class Grouped:
     log_tau_mem: Float64[np.ndarray, " n"]
     log_vth: Float64[np.ndarray, " n"]
     log_noise: Float64[np.ndarray, " n"]
+    log_current_noise: Float64[np.ndarray, " n"]
     weight_error: Float64[np.ndarray, " n"]
     clipped: Int64[np.ndarray, " n"]
 
@@ -242,6 +243,7 @@ def group_profiles(
         log_tau_mem=log_tau(np.maximum(new_dv, 1)) - log_tau(np.maximum(dv, 1)),
         log_vth=np.zeros(net.n) if compensate else np.log(ratio_vth),
         log_noise=_log_noise(changed) - _log_noise(net),
+        log_current_noise=_log_current_noise(changed) - _log_current_noise(net),
         weight_error=error,
         clipped=clipped,
     )
@@ -265,6 +267,7 @@ def findings_of_grouping(grouped: Grouped) -> list[Finding]:
         "tau_mem": (grouped.log_tau_mem, register),
         "vth": (grouped.log_vth, register),
         "noise_exp": (grouped.log_noise, volts),
+        "current_noise_exp": (grouped.log_current_noise, volts),
     }
     findings = []
     for name, (logs, need) in kinds.items():
@@ -364,8 +367,16 @@ def _ratio(new: np.ndarray, old: np.ndarray) -> np.ndarray:
 
 def _log_noise(net: FixedPointNetwork) -> np.ndarray:
     """Return the logarithm of a silent neuron's noise (F27), up to a constant."""
-    if net.noise_exp is None:
-        return np.zeros(net.n)
     # Without leak the noise has no bound; its smallest leak stands for that.
     decay = 1 - np.maximum(net.dv, 1) / arithmetic.DECAY_UNITY
-    return -np.log(net.state_scale) - np.log(1 - decay**2) / 2
+    size = -np.log(net.state_scale) - np.log(1 - decay**2) / 2
+    return np.where(net.noise_exp > 0, size, 0.0)
+
+
+def _log_current_noise(net: FixedPointNetwork) -> np.ndarray:
+    """Return the same of a current's noise, in volts of current."""
+    decay = 1 - (net.du + float(arithmetic.DU_OFFSET)) / arithmetic.DECAY_UNITY
+    # A membrane without leak takes in no current: any of its volts would do.
+    per_volt = np.where(net.dv > 0, net.u_per_volt, 1.0)
+    size = -np.log(per_volt) - np.log(1 - decay**2) / 2
+    return np.where(net.current_noise_exp > 0, size, 0.0)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from isotau.convert.ground.errors import Finding, error, info, warning
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
@@ -98,12 +100,15 @@ def _of_lif(net: LIFNetwork) -> Iterator[Finding]:
 
 def _of_floats(net: FloatNetwork) -> Iterator[Finding]:
     # ONNX's own random operators leave the samples to the runtime.
-    if net.noise_std:
-        yield warning(
-            "noise_std",
-            f"noise_std: got {net.noise_std:g}, need samples from outside",
-            "the input noise takes standard normal ones; left out, there is none",
-        )
+    inputs = {"noise_std": "noise", "current_noise_std": "current_noise"}
+    for name, feed in inputs.items():
+        largest = np.max(getattr(net, name, 0.0))
+        if largest > 0:
+            yield warning(
+                name,
+                f"{name}: got {largest:g}, need samples from outside",
+                f"the input {feed} takes standard normal ones; left out, there is none",
+            )
     # Without chaos a rate network forgets a rounding; a spike that moved stays moved.
     action = (
         "states differ by about 1e-6 of the largest, more in chaos; float64 keeps all"
@@ -120,10 +125,10 @@ def _of_fixed(net: FixedPointNetwork) -> Iterator[Finding]:
         "it is a float64 part of the graph, only if asked for",
     )
     # A graph holds no generator: counters and keys come of these two numbers (P1).
-    if net.noise_exp is not None:
+    if net.noisy:
         yield info(
-            "noise_exp",
-            f"noise_exp: got {net.noise_exp}, need a seed",
+            "noise_exp, current_noise_exp",
+            "noise: got random numbers of the engines, need a seed",
             "the inputs seed and first_trial give the engines' samples; left out, both "
             "are 0",
         )

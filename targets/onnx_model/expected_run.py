@@ -11,14 +11,17 @@ from isotau.convert.records import spikes
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.stage import FloatNetwork, Network
+from isotau.convert.records.stage import Network
 from isotau.convert.simulate.normal_kernels import draw
-from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.norse_module import LIFModule, StepNoise
 from isotau.convert.simulate.rate_dynamics import draw_start, simulate_rate
 from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.simulate.vectors.normals import RATE, Place
 from isotau.targets.onnx_model import lif_to_onnx, rate_to_onnx
-from isotau.targets.onnx_model.float_inputs import INPUTS, NOISE
+from isotau.targets.onnx_model.float_inputs import CURRENT_NOISE, INPUTS, NOISE
+
+NOISES = (NOISE, CURRENT_NOISE)
+"""Inputs of a LIF model, in the order of `StepNoise`."""
 
 AMPLITUDES = (1.0, 4.0, 16.0, 64.0)
 """Standard deviation of the inputs, trial by trial in turn, from weak to strong."""
@@ -91,7 +94,7 @@ def _fixed(
     messages = np.rint(scaled).clip(-MESSAGE_MAX, MESSAGE_MAX).astype(np.int64)
     feeds: dict[str, npt.NDArray[Any]] = {"messages": messages}
     # A file without noise has no such inputs.
-    if net.noise_exp is not None:
+    if net.noisy:
         feeds["seed"] = np.array(seed, np.uint64)
         feeds["first_trial"] = np.array(0, np.int64)
     run = engine(net, messages, seed=seed, record=("u", "v"))
@@ -140,7 +143,11 @@ def _rate(net: RateRNN, inputs: npt.NDArray[np.float64], seed: int) -> ExpectedR
 def _lif(net: LIFNetwork, inputs: npt.NDArray[np.float64], seed: int) -> ExpectedRun:
     """Return what a LIF network makes of inputs and noise, by Norse's step."""
     steps, batch, _ = inputs.shape
-    feeds = {INPUTS: inputs} | _noise(net, steps, batch, seed)
+    feeds: dict[str, npt.NDArray[Any]] = {INPUTS: inputs}
+    rng = np.random.default_rng([seed, 2])
+    for name, std in zip(NOISES, (net.noise_std, net.current_noise_std), strict=True):
+        if std.any():
+            feeds[name] = rng.standard_normal((steps, batch, net.n))
     # Step by step by hand, as the module itself draws its noise.
     module = LIFModule(net)
     parameters, per_step = module.norse_parameters(), module.noise_per_step()
@@ -150,9 +157,12 @@ def _lif(net: LIFNetwork, inputs: npt.NDArray[np.float64], seed: int) -> Expecte
     traces: dict[str, list[np.ndarray]] = {k: [] for k in ("spikes", "i", "v", "f")}
     with torch.inference_mode():
         for t in range(steps):
-            noise = None
-            if NOISE in feeds:
-                noise = per_step * torch.from_numpy(feeds[NOISE][t])
+            noise = StepNoise(
+                *(
+                    None if size is None else size * torch.from_numpy(feeds[name][t])
+                    for name, size in zip(NOISES, per_step, strict=True)
+                )
+            )
             state = module.step(torch.from_numpy(inputs[t]), state, parameters, noise)
             z = state.lif.z.numpy()
             f = f * (1 - loss) + z * (loss / net.dt)  # (L12)
@@ -165,21 +175,12 @@ def _lif(net: LIFNetwork, inputs: npt.NDArray[np.float64], seed: int) -> Expecte
     end |= {"z": need["spikes"][-1], "rest": state.refractory_left.numpy()}
     return ExpectedRun(
         feeds=feeds,
-        sequences=(INPUTS, NOISE) if NOISE in feeds else (INPUTS,),
+        sequences=tuple(feeds),
         states=lif_to_onnx.STATES,
         traced=("i", "v", "f"),
         outputs=lif_to_onnx.OUTPUTS,
         need=need | {"outputs": need["f"] @ net.w_out.T + net.b_out, **_named(end)},
     )
-
-
-def _noise(
-    net: FloatNetwork, steps: int, batch: int, seed: int
-) -> dict[str, npt.NDArray[Any]]:
-    if not net.noise_std:
-        return {}
-    rng = np.random.default_rng([seed, 2])
-    return {NOISE: rng.standard_normal((steps, batch, net.n))}
 
 
 def _named(end: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

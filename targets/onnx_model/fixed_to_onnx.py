@@ -28,7 +28,8 @@ DOC = (
 )
 FIELDS = (
     *("dt", "state_scale", "v_reset", "input_scale", "tau_out", "made_from"),
-    *("reset_interval", "reset_offset", "noise_exp", "n", "n_in", "n_out", "slots"),
+    *("reset_interval", "reset_offset", "noise_exp", "current_noise_exp"),
+    *("n", "n_in", "n_out", "slots"),
 )
 """Fields that say what the numbers of a model mean: its properties."""
 
@@ -72,7 +73,7 @@ def fixed_to_onnx(
     inputs = StepInputs(
         payloads=start.payloads,
         events=start.events,
-        number=numbers if net.noise_exp is not None else "",
+        number=numbers if net.noisy else "",
         keep=unless_reset(graph, net, numbers) if net.reset_interval else "",
     )
     carried = _present(start.state._asdict() | {"f": start.filtered})
@@ -162,7 +163,7 @@ def begin(
     )
     # Only what the network needs, so that a file asks for nothing in vain.
     seed = first_trial = payloads = events = ""
-    if net.noise_exp is not None:
+    if net.noisy:
         seed = graph.input("seed", np.uint64, (), 0)
         first_trial = graph.input("first_trial", np.int64, (), 0)
     if delivery.needs_payloads(net):

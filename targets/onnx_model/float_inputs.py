@@ -9,7 +9,7 @@ from isotau.convert.neuron.fi_curve import lif_table
 from isotau.targets.onnx_model.graph import Graph
 
 DTYPES = ("float32", "float64")
-INPUTS, NOISE = "inputs", "noise"
+INPUTS, NOISE, CURRENT_NOISE = "inputs", "noise", "current_noise"
 STEPS, BATCH = "steps", "batch"
 """Axes whose lengths are known only when the model runs, and the values that hold
 these, as arrays of one element."""
@@ -115,7 +115,7 @@ def add_state(
     return graph.op("Expand", state, shape)
 
 
-def add_noise(graph: Graph, dtype: str, n: int, *, step: bool) -> str:
+def add_noise(graph: Graph, dtype: str, *, step: bool, name: str = NOISE) -> str:
     """Add the input of the noise and return it, ready to be broadcast.
 
     It takes samples of the standard normal distribution. Left out it is one zero, which
@@ -124,12 +124,12 @@ def add_noise(graph: Graph, dtype: str, n: int, *, step: bool) -> str:
     Args:
         graph: to which it is added, with the trials.
         dtype: of its numbers.
-        n: how many neurons there are.
         step: whether the graph is of one step.
+        name: of the input.
     """
     axes = (BATCH, "n") if step else (STEPS, BATCH, "n")
-    dims = [f"{NOISE}_{axis}" for axis in axes]
-    noise = graph.input(NOISE, dtype, dims, default=np.zeros([1] * len(dims)))
+    dims = [f"{name}_{axis}" for axis in axes]
+    noise = graph.input(name, dtype, dims, default=np.zeros([1] * len(dims)))
     if step:
         return noise
     # Along time alone: a Scan takes it apart there.

@@ -16,7 +16,14 @@ from typing import NamedTuple
 import numpy as np
 
 from isotau.convert.chip import arithmetic
-from isotau.convert.chip.philox import MASK, MULTIPLIERS, ROUNDS, WEYL
+from isotau.convert.chip.philox import (
+    MASK,
+    MEMBRANE,
+    MULTIPLIERS,
+    ROUNDS,
+    SYNAPSE,
+    WEYL,
+)
 from isotau.convert.ground.sparse import values_of
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.onnx_model import delivery
@@ -61,22 +68,29 @@ def counters(graph: Graph, first_trial: str, batch: str, n: int) -> str:
 
 
 def noise_nodes(
-    graph: Graph, counter: str, keys: list[str], step: str, n: int, noise_exp: int
+    graph: Graph,
+    counter: str,
+    keys: list[str],
+    step: str,
+    noise_exp: np.ndarray,
+    stream: int = MEMBRANE,
 ) -> str:
-    """Return the noise of one step, trial × neuron, int64, ready to be added to v.
+    """Return the noise of one step, trial × neuron, int64, ready to be added.
 
     Args:
         graph: where the nodes go.
         counter: from `counters`.
         keys: from `round_keys`.
         step: number of the step, an int64 scalar.
-        n: number of neurons.
-        noise_exp: of the network.
+        noise_exp: of each neuron.
+        stream: of `philox`, for v or u.
     """
+    n = len(noise_exp)
     matrix = _word(graph, [[0, MULTIPLIERS[0]], [MULTIPLIERS[1], 0]])
     mask, bits = _word(graph, MASK), _word(graph, 32)
     even = counter
-    odd = graph.cast(graph.op("Mul", step, graph.constant([1, 0])), np.uint64)
+    odd = graph.op("Mul", step, graph.constant([1, 0]))
+    odd = graph.cast(graph.op("Add", odd, graph.constant([0, stream])), np.uint64)
     # (P2): even words are (c0, c2), odd ones (c1, c3).
     for key in keys:
         products = graph.op("MatMul", even, matrix)
@@ -100,21 +114,24 @@ def noise_nodes(
     return _scaled(graph, graph.cast(flat, np.int64), noise_exp)
 
 
-def _scaled(graph: Graph, halves: str, noise_exp: int) -> str:
+def _scaled(graph: Graph, halves: str, noise_exp: np.ndarray) -> str:
     """Return floor(((255·h >> 16) − 127)·2^(noise_exp − 7)) of 16-bit words h (P6).
 
     Division truncates toward zero, so what is divided is first made positive.
     """
+    exponent = noise_exp.astype(np.int64)
+    # One number where all are alike, which most networks' are.
+    exponent = exponent[:1] if (exponent == exponent[0]).all() else exponent
+    down = 1 << np.maximum(7 - exponent, 0)
+    up = np.where(exponent > 0, 1 << np.maximum(exponent - 7, 0), 0)
     whole = graph.op("Mul", halves, graph.constant(255))
     whole = graph.op("Div", whole, graph.constant(1 << HALF))  # (P5) before − 127
-    up, down = max(noise_exp - 7, 0), max(7 - noise_exp, 0)
-    if not down:
-        sample = graph.op("Sub", whole, graph.constant(127))
-        return graph.op("Mul", sample, graph.constant(1 << up), name="noise_nodes")
     # ⌊(w − 127)/2^d⌋ = ⌊(w + 1)/2^d⌋ − 128/2^d, as d is at most 7.
     whole = graph.op("Add", whole, graph.constant(1))
-    whole = graph.op("Div", whole, graph.constant(1 << down))
-    return graph.op("Sub", whole, graph.constant(1 << (7 - down)), name="noise_nodes")
+    if (down > 1).any():
+        whole = graph.op("Div", whole, graph.constant(down))
+    sample = graph.op("Sub", whole, graph.constant(128 // down))
+    return graph.op("Mul", sample, graph.constant(up))
 
 
 def _word(graph: Graph, value: object) -> str:
@@ -181,7 +198,7 @@ def load_chip(
     unity = arithmetic.DECAY_UNITY
     bias = arithmetic.effective_bias(net.bias_mant, net.bias_exp)
     whole = graph.constant(unity - arithmetic.DU_OFFSET)
-    noisy = net.noise_exp is not None
+    noisy = net.noisy
     return ChipValues(
         keep_u=graph.op("Sub", whole, register("du"), name="keep_u"),
         keep_v=graph.op("Sub", graph.constant(unity), register("dv"), name="keep_v"),
@@ -213,11 +230,15 @@ def step(
     The order is that of the reference engine.
     """
     arriving, coming = _arrivals(graph, net, state.ring)
-    u = _update_u(graph, _decayed(graph, state.u, chip.keep_u, now.keep), arriving)
+    counter = (chip.counters, chip.keys, now.number)
+    decayed = _decayed(graph, state.u, chip.keep_u, now.keep)
+    if net.current_noise_exp.any():
+        noise = noise_nodes(graph, *counter, net.current_noise_exp, SYNAPSE)
+        decayed = graph.op("Add", decayed, noise)
+    u = _update_u(graph, decayed, arriving)
     drive = chip.bias  # (H6)
-    if net.noise_exp is not None:
-        args = (chip.counters, chip.keys, now.number, net.n, net.noise_exp)
-        noise = noise_nodes(graph, *args)
+    if net.noise_exp.any():
+        noise = noise_nodes(graph, *counter, net.noise_exp)
         drive = graph.op("Add", noise, drive) if drive else noise
     decayed = _decayed(graph, state.v, chip.keep_v, now.keep)
     v = _update_v(graph, net, decayed, u, drive)
@@ -273,8 +294,7 @@ def _update_v(
     # How large the drive can become is known when the graph is made.
     bias = arithmetic.effective_bias(net.bias_mant, net.bias_exp)
     largest = int(np.abs(bias).max())
-    if net.noise_exp is not None:
-        largest += arithmetic.NOISE_MAX << max(net.noise_exp - 7, 0)
+    largest += arithmetic.NOISE_MAX << max(int(net.noise_exp.max()) - 7, 0)
     if largest > LIMIT:
         v = graph.cast(graph.cast(v, np.int32), np.int64)
     ends = [graph.constant(end) for end in (1 - LIMIT, LIMIT - 1)]

@@ -8,6 +8,8 @@ import onnx
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.weight_form import densified
 from isotau.targets.onnx_model.float_inputs import (
+    CURRENT_NOISE,
+    NOISE,
     add_inputs,
     add_noise,
     add_state,
@@ -20,6 +22,7 @@ STATES = {name: f"{name}_after" for name in ("i", "v", "z", "rest", "f")}
 OUTPUTS = ("spikes", "outputs")
 FIELDS = (
     "noise_std",
+    "current_noise_std",
     "dt",
     "tau_syn",
     "tau_mem",
@@ -86,6 +89,13 @@ def start(net: LIFNetwork) -> dict[str, np.ndarray]:
     }
 
 
+class LIFNoise(NamedTuple):
+    """Standard normal samples of a step or a run, "" for none."""
+
+    v: str = ""
+    i: str = ""
+
+
 def _model(net: LIFNetwork, dtype: str, *, step: bool) -> onnx.ModelProto:
     source, net = net, densified(net, "an ONNX model")
     graph = Graph("lif_step" if step else "lif")
@@ -97,7 +107,15 @@ def _model(net: LIFNetwork, dtype: str, *, step: bool) -> onnx.ModelProto:
             for name, value in start(net).items()
         }
     )
-    noise = add_noise(graph, dtype, net.n, step=step) if net.noise_std else ""
+    noise = LIFNoise(
+        *(
+            add_noise(graph, dtype, step=step, name=name) if std.any() else ""
+            for name, std in (
+                (NOISE, net.noise_std),
+                (CURRENT_NOISE, net.current_noise_std),
+            )
+        )
+    )
     neurons = _Neurons(graph, net, dtype)
     jump = graph.op("MatMul", inputs, neurons.w_in)
     if step:
@@ -127,11 +145,11 @@ class _Neurons:
             for tau in (net.tau_syn, net.tau_mem, net.tau_out)
         )
         # As in Norse's step, noise enters with v_leak and is scaled with it (L9).
-        per_step = net.noise_std * np.sqrt(-np.expm1(-2 * net.dt / net.tau_mem))
         values = {
             "a_mem": lost_mem,
             "a_syn": -lost_syn,
-            "noise_lift": per_step / lost_mem,
+            "noise_lift": net.noise_per_step / lost_mem,
+            "current_noise_per_step": net.current_noise_per_step,
             "f_kept": 1 - lost_out,
             "f_jump": lost_out / net.dt,
             "v_leak": net.v_leak,
@@ -139,8 +157,11 @@ class _Neurons:
             "v_reset": net.v_reset,
             "b_out": net.b_out,
         }
-        if not net.noise_std:
+        # A graph names no parameter that nothing reads.
+        if not net.noise_std.any():
             del values["noise_lift"]
+        if not net.current_noise_std.any():
+            del values["current_noise_per_step"]
         self.constants = {k: graph.parameter(k, v, dtype) for k, v in values.items()}
         steps = net.refractory_steps
         self.constants["rest_steps"] = graph.parameter("rest_steps", steps)
@@ -150,15 +171,18 @@ class _Neurons:
         )
 
     def advance(
-        self, graph: Graph, state: LIFValues, jump: str, noise: str
+        self, graph: Graph, state: LIFValues, jump: str, noise: LIFNoise
     ) -> tuple[LIFValues, str]:
         """Return the state one dt later and the output, in the record's order."""
         constants, op = self.constants, graph.op
         z = graph.cast(state.z, self.dtype)
-        i = op("Add", op("Add", state.i, jump), op("MatMul", z, self.w_rec))  # (L1)
+        i = state.i
+        if noise.i:
+            i = op("Add", i, op("Mul", constants["current_noise_per_step"], noise.i))
+        i = op("Add", op("Add", i, jump), op("MatMul", z, self.w_rec))  # (L1)
         goal = constants["v_leak"]
-        if noise:
-            goal = op("Add", goal, op("Mul", constants["noise_lift"], noise))
+        if noise.v:
+            goal = op("Add", goal, op("Mul", constants["noise_lift"], noise.v))
         pull = op("Add", op("Sub", goal, state.v), i)
         v = op("Add", state.v, op("Mul", constants["a_mem"], pull))  # (L2)
         i = op("Add", i, op("Mul", constants["a_syn"], i))  # (L3)
@@ -176,7 +200,7 @@ class _Neurons:
 
 
 def _scan(
-    graph: Graph, neurons: _Neurons, state: LIFValues, jump: str, noise: str
+    graph: Graph, neurons: _Neurons, state: LIFValues, jump: str, noise: LIFNoise
 ) -> tuple[LIFValues, str, str]:
     """Return the last state, all spikes and all outputs."""
     body = Graph("lif_body", around=graph)
@@ -186,9 +210,12 @@ def _scan(
         *(body.input(f"{k}_before", _kind(k, dtype), dims) for k in LIFValues._fields)
     )
     now = [body.input("jump_now", dtype, dims)]
-    if noise:
-        now.append(body.input("noise_now", dtype, ["noise_batch", "noise_n"]))
-    after, output = neurons.advance(body, before, now[0], now[1] if noise else "")
+    samples = {}
+    for name in [name for name, outer in noise._asdict().items() if outer]:
+        axes: Dims = [f"noise_{name}_batch", f"noise_{name}_n"]
+        samples[name] = body.input(f"noise_{name}_now", dtype, axes)
+    now += samples.values()
+    after, output = neurons.advance(body, before, now[0], LIFNoise(**samples))
     for name, value in after._asdict().items():
         body.output(value, _kind(name, dtype), dims)
     body.output(after.z, "uint8", dims, name="spikes_now")
@@ -197,7 +224,7 @@ def _scan(
         "Scan",
         *state,
         jump,
-        *([noise] if noise else []),
+        *(outer for outer in noise if outer),
         names=[*(f"{k}_end" for k in LIFValues._fields), "all_spikes", "all_outputs"],
         body=body.proto(),
         num_scan_inputs=len(now),

@@ -58,7 +58,7 @@ def _model(net: RateRNN, dtype: str, *, step: bool) -> onnx.ModelProto:
             graph.parameter(name, getattr(net, name), dtype)
     when, inputs = add_inputs(graph, dtype, net.n_in, step=step)
     x = add_state(graph, "x", dtype, net.x0)
-    noise = add_noise(graph, dtype, net.n, step=step) if net.noise_std else ""
+    noise = add_noise(graph, dtype, step=step) if net.noise_std else ""
     unit = _Unit(graph, net, dtype)
     drive = graph.op("Add", graph.op("MatMul", inputs, unit.w_in), unit.bias)
     # Rates of the state before the step: they are what recurs.

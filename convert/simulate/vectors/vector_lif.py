@@ -117,6 +117,34 @@ def _lifted(noise: list[Memory], j: Any, leak: Lanes, a_mem: Lanes) -> Lanes:
 
 
 @intrinsic
+def stir(typing, vectors, i, per_step, normal):
+    """Add a step's noise to every i, before its jump: (L1), (L19).
+
+    Args:
+        typing: numba's.
+        vectors: of `LANES` neurons, int64.
+        i: row, changed.
+        per_step: SD of what noise adds in a step.
+        normal: standard normal numbers, float32.
+    """
+
+    def code(context, builder, signature, args):
+        i, per_step, normal = (
+            memory_of(context, builder, *each)
+            for each in zip(signature.args[1:], args[1:], strict=True)
+        )
+        real = vector_of(context, signature.args[1])
+        drawn = ir.VectorType(ir.FloatType(), LANES)
+        with cgutils.for_range(builder, args[0]) as loop:
+            j = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
+            samples = normal.lanes(j, drawn).signed(real.element)
+            i.store(j, i.lanes(j, real) + per_step.lanes(j, real) * samples)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, i, per_step, normal), code
+
+
+@intrinsic
 def filter_spikes(typing, vectors, f, keep, gain, fired):
     """Update the filtered spikes: (L12).
 

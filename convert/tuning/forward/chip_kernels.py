@@ -10,6 +10,7 @@ layers (`chip_pass.Layers`), since they change with every update of the paramete
 import numpy as np
 
 from isotau.convert.chip import compiled_step as chip
+from isotau.convert.chip.philox import MEMBRANE, SYNAPSE
 from isotau.convert.chip.vector_noise import PAIR, STEPS, draw_samples
 from isotau.convert.simulate.vectors.vector_lif import RESTED, SPIKED
 
@@ -57,6 +58,25 @@ def tape_step(flags, x, t, trial, refractory_left, peak, threshold, per_v):
 
 
 @chip.kernel
+def add_drawn(total, start, samples, drawn, place, stream, scale):
+    """Set a row to another and the noise of a step, drawn with the next ones' if due.
+
+    Args:
+        total: row.
+        start: row.
+        samples: room, pair × step × neuron of the pair.
+        drawn: which of the steps that are drawn together.
+        place: key, number of the step, trial.
+        stream: of `philox`.
+        scale: rows from `arithmetic.noise_scale`.
+    """
+    if drawn == 0:
+        key, now, trial = place
+        draw_samples(samples, samples.shape[0], key, now, trial, stream)
+    chip.add_noise(total, start, samples, drawn, scale)
+
+
+@chip.kernel
 def run_trials(first, last, program, messages, state, units, noise_of, out):
     """Run the trials from `first` to `last` − 1, each some steps at a time.
 
@@ -68,7 +88,8 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
         state: z (uint8, filled up with zeros to whole words), u, v and steps left at
             reset (int32), trial × neuron; changed.
         units: of voltage per integer of v and of u, a row each.
-        noise_of: key, number of the first step, and exponent, 0 for no noise.
+        noise_of: key, number of the first step; scales of the noise in v and in u, of
+            length 0 for none.
         out: steps × trial × neuron, filled: spikes; flags, x and current of a `Tape`,
             each of them without steps where it is not kept.
     """
@@ -79,7 +100,8 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
     rows_b, down_b, row_of_b = chip.bare(binary[0]), binary[1], chip.bare(binary[2])
     zs, us = chip.bare(state[0]), chip.bare(state[1])
     vs, pauses = chip.bare(state[2]), chip.bare(state[3])
-    (per_v, per_u), (key, step, exponent) = units, noise_of
+    (per_v, per_u), (key, step, scale_v, scale_u) = units, noise_of
+    to_v, to_u = len(scale_v[0]) > 0, len(scale_u[0]) > 0
     spikes, flags, x, current = out[0], chip.bare(out[1]), chip.bare(out[2]), out[3]
     messages = chip.bare(messages)
     n, words_n, channels = us.shape[1], zs.shape[1], messages.shape[2]
@@ -87,7 +109,9 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
     row_list = np.zeros(max(words_n, channels) + chip.SPARE_ROWS, np.int64)
     arriving, total = np.zeros(n, np.int32), np.zeros(n, np.int32)
     drive, peak = bias.copy(), np.zeros(n, np.int32)
-    samples = np.zeros(((n + PAIR - 1) // PAIR, STEPS, PAIR), np.int8)
+    still, stirred = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    samples = np.zeros((2, (n + PAIR - 1) // PAIR, STEPS, PAIR), np.int8)
+    of_v, of_u = samples[0], samples[1]
     for start in range(0, messages.shape[0], TURN):
         for trial in range(first, last):
             u, v, fired = us[trial], vs[trial], zs[trial]
@@ -104,21 +128,15 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
                 send_messages(arriving, rows_g, down_g, row_of_g, sent, total)
                 count = chip.list_senders(sent, sender_list)
                 send_spikes(
-                    arriving,
-                    rows_b,
-                    down_b,
-                    row_of_b,
-                    sender_list,
-                    count,
-                    row_list,
-                    total,
+                    *(arriving, rows_b, down_b, row_of_b),
+                    *(sender_list, count, row_list, total),
                 )
-                if exponent > 0:
-                    drawn = (t - start) % STEPS
-                    if drawn == 0:
-                        draw_samples(samples, samples.shape[0], key, step + t, trial)
-                    chip.add_noise(drive, bias, samples, drawn, exponent)
-                chip.integrate(u, v, peak, arriving, drive, keep_u, keep_v)
+                drawn, place = (t - start) % STEPS, (key, step + t, trial)
+                if to_v:
+                    add_drawn(drive, bias, of_v, drawn, place, MEMBRANE, scale_v)
+                if to_u:
+                    add_drawn(stirred, still, of_u, drawn, place, SYNAPSE, scale_u)
+                chip.integrate(u, v, peak, arriving, stirred, drive, keep_u, keep_v)
                 # between the two: `fire` counts the steps of rest down
                 if x.shape[0] > 0:
                     tape_step(

@@ -82,14 +82,14 @@ def run_steps(
     trials = torch.arange(len(state.v), device=device)
     spikes = []
     for t in range(len(messages)):
-        drive = constants.chip.bias
-        if seed is not None and fixed.noise_exp is not None:
-            # Noise of one step at a time: it takes as much room as all spikes.
+        noise: tuple[Tensor | None, Tensor | None] = (None, None)
+        if seed is not None:
+            # One step at a time: noise takes as much room as all spikes.
             now = range(segment.step + t, segment.step + t + 1)
-            drive = torch_step.noisy_drive(
-                drive, fixed.noise_exp, seed=seed, steps=now, trials=trials
-            )[0]
-        traced = _step(constants, neurons, traced, messages[t], inputs[t], drive)
+            noise = torch_step.draw_noise(
+                constants.chip, seed=seed, steps=now, trials=trials
+            )
+        traced = _step(constants, neurons, traced, messages[t], inputs[t], noise)
         spikes.append(traced.z)
     v = (traced.potential - constants.reset) * constants.per_v
     end = ForwardState(
@@ -108,9 +108,12 @@ def _step(
     traced: Traced,
     messages: Tensor,
     inputs: Tensor,
-    drive: Tensor,
+    noise: tuple[Tensor | None, Tensor | None],
 ) -> Traced:
     """Return what is traced a step later; the neurons are changed: (U10)."""
+    to_v, to_u = noise
+    drive = constants.chip.bias if to_v is None else constants.chip.bias + to_v[0]
+    stirred = None if to_u is None else to_u[0]
     chip, weights = constants.chip, constants.coefficients
     arriving = torch.zeros_like(neurons.u)
     # What the step before sent arrives: (H12), without a ring, as there are no delays.
@@ -121,7 +124,7 @@ def _step(
             total = chip_tensors.hear_messages(link, messages) @ link.weights
         torch_step.deliver(arriving, total, link.exponent, wide=True)
     resting, peak = neurons.rest > 0, torch.empty_like(neurons.v)
-    torch_step.advance(chip, neurons, arriving, drive, peak=peak)
+    torch_step.advance(chip, neurons, arriving, drive, current_noise=stirred, peak=peak)
 
     # The float step (U10), each result replaced by what the integers stand for.
     jump = inputs @ weights.w_in.T + traced.z @ weights.w_rec.T

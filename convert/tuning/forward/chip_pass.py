@@ -256,13 +256,24 @@ def _run(
         *(part.astype(np.int32) for part in integers),
     )
     key = np.array(noise_key(segment.seed or 0), dtype=np.uint64)
-    exponent = 0 if segment.seed is None else segment.fixed.noise_exp or 0
+    noises = [
+        _scale(None if segment.seed is None else exponents)
+        for exponents in (segment.fixed.noise_exp, segment.fixed.current_noise_exp)
+    ]
     scales = scales_of(segment.fixed, segment.unit)
     # Products are faster than quotients, and the tape's x need not be exact.
     units = tuple((1 / scale).astype(arrays[0].dtype) for scale in scales)
     arguments = (
         *(segment.program, segment.sent.astype(np.int32), state, units),
-        *((key, segment.step, exponent), arrays),
+        *((key, segment.step, *noises), arrays),
     )
     over_trials(lambda lo, hi: run_trials(lo, hi, *arguments), batch)
     return records, state
+
+
+def _scale(noise_exp: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows that scale samples, as the loops take them; of length 0 for none."""
+    if noise_exp is None or not noise_exp.any():
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    factor, down = chip.noise_scale(noise_exp)
+    return factor.astype(np.int32), down.astype(np.int32)

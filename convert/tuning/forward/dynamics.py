@@ -88,17 +88,15 @@ class NorseRun:
         self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
     ) -> tuple[Tensor, ForwardState]:
         """Return the spikes and the state; see `Prepared.run`."""
-        module, noise = self.module, None
+        module = self.module
         steps, batch = inputs.shape[:2]
-        if seed is not None and module.noise_std > 0:
-            noise = module.draw_noise(steps, batch, seed=seed, step=step)
+        drawn = module.draw_noise(steps, batch, seed=seed, step=step)
+        noise = drawn.by_step(steps)
         now = ModuleState(LIFState(z=state.z, v=state.v, i=state.i), state.rest)
         spikes = []
         # unbind, not inputs[t]: the backward pass of the latter is quadratic in steps
         for t, x in enumerate(inputs.unbind()):
-            now = module.step(
-                x, now, self.parameters, None if noise is None else noise[t]
-            )
+            now = module.step(x, now, self.parameters, noise[t])
             spikes.append(now.lif.z)
         lif, rest = now
         return torch.stack(spikes), ForwardState(lif.z, lif.v, lif.i, rest, inputs[-1])

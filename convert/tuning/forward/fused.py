@@ -9,7 +9,7 @@ from torch import Tensor
 from isotau.convert.chip.compiled_step import SPARE_PLACES
 from isotau.convert.chip.philox import noise_key
 from isotau.convert.chip.vector_step import LANES
-from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.norse_module import SILENT, LIFModule
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.simulate.vectors.rows import filled_up
 from isotau.convert.tuning.forward import fused_kernels as kernels
@@ -188,12 +188,13 @@ class _FusedPass(torch.autograd.Function):
 
 def _noise(
     module: LIFModule, seed: int | None, step: int
-) -> tuple[np.ndarray, tuple[np.uint64, np.uint64], int]:
-    """Return what the loops draw the membrane noise from: (U4)."""
-    quiet = seed is None or module.noise_std == 0
-    per_step = _row(module.noise_per_step())[: 0 if quiet else None]
+) -> tuple[np.ndarray, np.ndarray, tuple[np.uint64, np.uint64], int]:
+    """Return what the loops draw noise from: (U4)."""
+    sizes = SILENT if seed is None else module.noise_per_step()
+    none = module.v_th[:0]
+    to_v, to_i = (_row(none if size is None else size) for size in sizes)
     low, high = noise_key(seed or 0)
-    return per_step, (np.uint64(low), np.uint64(high)), step
+    return to_v, to_i, (np.uint64(low), np.uint64(high)), step
 
 
 def _row(part: Tensor) -> np.ndarray:

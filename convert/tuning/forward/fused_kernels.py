@@ -10,9 +10,10 @@ import numpy as np
 from isotau.convert.chip.compiled_step import bare, copy_row, list_bits, list_senders
 from isotau.convert.chip.vector_step import LANES
 from isotau.convert.simulate.lif_kernels import exact, list_spikes, settle
-from isotau.convert.simulate.vectors.normals import GROUP, MEMBRANE
+from isotau.convert.simulate.vectors.normals import GROUP, MEMBRANE, SYNAPSE
 from isotau.convert.simulate.vectors.vector_lif import (
     SPIKED,
+    stir,
 )
 from isotau.convert.simulate.vectors.vector_normals import fill_normals
 from isotau.convert.simulate.vectors.vector_sums import jump, weigh
@@ -32,8 +33,9 @@ def forward(first, last, drives, net, state, records, room):
     Args:
         first: trial.
         last: trial, not included.
-        drives: inputs, steps × batch × channel; SD of the noise in a step, padded, or
-            of length 0 for none; the halves of the seed; number of the first step.
+        drives: inputs, steps × batch × channel; SD of the noise in a step in v and in
+            i, padded, or of length 0 for none; the halves of the seed; number of the
+            first step.
         net: W_in and W_rec transposed, a_mem, a_syn, v_reset, v_th, padded; steps of
             rest, int32, padded; v_leak, padded.
         state: z, v, i, rest, batch × padded; left as after the last step.
@@ -41,7 +43,8 @@ def forward(first, last, drives, net, state, records, room):
             flags, and of J, there may be no steps.
         room: for a list of neurons, batch × (padded + `SPARE_PLACES`).
     """
-    inputs, per_step, key, step = bare(drives[0]), drives[1], drives[2], drives[3]
+    inputs, per_step, i_per_step = bare(drives[0]), drives[1], drives[2]
+    key, step = drives[3], drives[4]
     net = bare(net)
     w_in, w_rec = net[0], net[1]
     v_leak = net[7]
@@ -59,6 +62,7 @@ def forward(first, last, drives, net, state, records, room):
     channels = np.empty(len(w_in) + 1, np.int64)
     groups = -(-len(v_leak) // GROUP)
     normal = np.empty(groups * GROUP, np.float32)
+    normal_i = np.empty(groups * GROUP, np.float32)
     noises, tape = (per_step, normal), (x, flags)
     fired, before = np.zeros(groups, np.uint64), np.empty(groups, np.int64)
     counts = np.zeros(last, np.int64)
@@ -73,6 +77,9 @@ def forward(first, last, drives, net, state, records, room):
                 *(vectors, arriving, w_in),
                 *(channels, list_senders(shown, channels), shown),
             )
+            if len(i_per_step) > 0:
+                fill_normals(vectors, normal_i, key, step + t, b, SYNAPSE)
+                stir(vectors, i[b], i_per_step, normal_i)
             jump(vectors, i[b], w_rec, spike_lists[b], counts[b], arriving, 1.0)
             if with_current:
                 copy_row(tape_current[t, b], i[b])

@@ -221,22 +221,19 @@ class _Run:
             v0, i0, f0 = (getattr(module, name).numpy() for name in ("v0", "i0", "f0"))
             parts = HIDDEN + 1 + (self.objective.rates is not None)
             self.carried = start(v0, i0, f0, (batch, n_in, n_out), parts)
-        noise = torch.zeros(0, 0, 0)
         # (U4): by the step's number, so that chunks do not change it
-        if self.seed is not None and module.noise_std > 0:
-            noise = module.draw_noise(steps, batch, seed=self.seed, step=self.step)
+        noise = module.draw_noise(steps, batch, seed=self.seed, step=self.step)
+        none = torch.zeros(0, 0, 0)
+        to_v, to_i = (none if part is None else part for part in noise)
         # without a task nothing is scored; counts of spikes go on
         mask = chunk.mask * (task != "none")
-        tensors = (chunk.inputs, noise, chunk.targets, mask)
-        arrays = [t.detach().to(module.w_rec).contiguous().numpy() for t in tensors]
-        kind = SURROGATES.index(module.surrogate)
-        arguments: tuple[Any, ...] = (
-            net,
-            kind,
-            self.carried,
-            *arrays,
-            task == "labels",
+        tensors = (chunk.inputs, to_v, to_i, chunk.targets, mask)
+        inputs, *noises, targets, counted = (
+            t.detach().to(module.w_rec).contiguous().numpy() for t in tensors
         )
+        kind = SURROGATES.index(module.surrogate)
+        driven = (net, kind, self.carried, inputs, tuple(noises))
+        arguments: tuple[Any, ...] = (*driven, targets, counted, task == "labels")
         # trials do not share a sum, so the result does not depend on the threads
         threads = min(torch.get_num_threads(), batch)
         edges = [batch * k // threads for k in range(threads + 1)]

@@ -130,6 +130,10 @@ def integrate(net, surrogate, x, noise, b, t, k, carried, block):
     # (L1): inputs before spikes, as Norse adds them
     jump = block.current[k]
     jump[:] = i
+    to_v, to_i = noise
+    if to_i.shape[0]:
+        for j in range(n):
+            jump[j] += to_i[t, b, j]
     for c in range(x.shape[2]):
         if x[t, b, c] != 0:
             for j in range(n):
@@ -141,8 +145,8 @@ def integrate(net, surrogate, x, noise, b, t, k, carried, block):
     for j in range(n):
         drive = (net.v_leak[j] - v[j]) + jump[j]
         before = v[j] + net.a_mem[j] * drive  # (L2)
-        if noise.shape[0]:
-            before += noise[t, b, j]  # (U4): as good as the lift of v_leak (L9)
+        if to_v.shape[0]:
+            before += to_v[t, b, j]  # (U4): as good as the lift of v_leak (L9)
         awake = resting[j] <= 0
         above = before - net.v_th[j]
         spike = awake and above > 0  # (L4)
@@ -281,7 +285,7 @@ def run_trials(first, last, net, surrogate, carried, x, noise, targets, mask, la
         surrogate: its number in `trainable.SURROGATES`.
         carried: what the trials carry.
         x: steps × batch × channel.
-        noise: steps × batch × neuron, or no steps for none.
+        noise: what is added to v and to i, steps × batch × neuron, or no steps.
         targets: steps × batch × output; no steps before the trial, where nothing is
             read out and no spike counts.
         mask: steps × batch.

@@ -100,6 +100,7 @@ def configure(
 ) -> "RunConfig":
     """Return what is to be done; without a name the task is one that fits."""
     from isotau.convert.to_fixed.quantize import QuantizeConfig
+    from isotau.convert.to_lif.teacher import CalibrateConfig
     from isotau.jobs.run_config import RunConfig
     from isotau.sim.tasks.choose_task import choose_task
 
@@ -107,6 +108,7 @@ def configure(
         task=choose_task(net, carrying.task).name,
         method=carrying.method,
         copies=carrying.copies,
+        calibration=CalibrateConfig(current_noise=carrying.current_noise),
         search_trials=carrying.search_trials,
         engine=carrying.engine,
         seed=carrying.seed,

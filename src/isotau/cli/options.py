@@ -110,6 +110,13 @@ Method = Annotated[
     ),
 ]
 Copies = Annotated[int, typer.Option(help="LIF neurons for each unit.")]
+CurrentNoise = Annotated[
+    float,
+    typer.Option(
+        help="calibrate: share of the rate network's noise that goes to the synaptic "
+        "currents, 0 for none. Timescales at rest are the memory of this noise."
+    ),
+]
 Trials = Annotated[int, typer.Option(help="Trials on which the stages are scored.")]
 SearchTrials = Annotated[
     int,
@@ -209,6 +216,7 @@ class Carrying:
     task: TaskName = None
     method: Method = "calibrate"
     copies: Copies = 1
+    current_noise: CurrentNoise = 1.0
     # Not `trials`: what is scored differs from command to command.
     bits: Bits = 8
     search_trials: SearchTrials = 150

@@ -129,6 +129,7 @@ class LessonOptions:
     ] = None
     conversion: options.Method = "calibrate"
     copies: options.Copies = 1
+    current_noise: options.CurrentNoise = 1.0
     trials: options.Trials = 400
     search_trials: options.SearchTrials = 150
 
@@ -203,6 +204,7 @@ def _tune_rate(
         ValueError: trials were given, which its task draws.
     """
     from isotau.cli.progress import bars
+    from isotau.convert.to_lif.teacher import CalibrateConfig
     from isotau.jobs.pipeline import tune_rate
     from isotau.jobs.run_config import RunConfig
     from isotau.sim.tasks.choose_task import choose_task
@@ -217,6 +219,7 @@ def _tune_rate(
         task=choose_task(rate, lesson.task).name,
         method=lesson.conversion,
         copies=lesson.copies,
+        calibration=CalibrateConfig(current_noise=lesson.current_noise),
         trials=lesson.trials,
         search_trials=lesson.search_trials,
         lava_trials=1,  # not looked at: `carry` stops before Lava

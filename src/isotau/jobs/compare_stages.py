@@ -73,15 +73,16 @@ def compare_units(
     """Return where the LIF neurons' rates and those asked of them disagree, and why.
 
     Over means of the trials of each condition; the rate network runs without the noise
-    of its steps, which no neuron could follow. In the unit of r where the network was
+    of its steps, which no neuron could follow, unless the neurons have as much of their
+    own. In the unit of r where the network was
     scaled. A calibrated neuron is asked for its own f–I curve at the unit's x, whatever
     the activation; its r counts in units of 50 Hz and ends at 4, where the drive counts
     as beyond the fit.
     """
     trials, spikes = _compared_trials(conversion.rate.n, plan, lif)
     inputs = plan.shown(trials, rate.dt)
-    # Without noise: no neuron could follow what is drawn anew in every step.
-    run = simulate_rate(rate, inputs, seed=plan.seeds.rate, noise=False, keep_x=True)
+    noise = bool(conversion.network.current_noise_std.any())
+    run = simulate_rate(rate, inputs, seed=plan.seeds.rate, noise=noise, keep_x=True)
     hz = unit_rates(rate, conversion, run)
     del run  # the states of all steps fill the memory
     constants, units = conversion.constants, conversion.rate

@@ -21,9 +21,9 @@ from isotau.convert.ground.stage_clock import StageClock
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.trials import Trials, refine
+from isotau.convert.records.trials import Trials, refine, with_silence
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.to_fixed.prepare import PreparedNetwork, prepare, with_silence
+from isotau.convert.to_fixed.prepare import PreparedNetwork, prepare
 from isotau.convert.to_fixed.quantization_report import (
     QuantizationReport,
     report_quantization,

@@ -21,7 +21,7 @@ from isotau.convert.records.spikes import mean_rate
 from isotau.convert.records.trials import Trials, subset
 from isotau.convert.to_fixed.quantization_report import summarize
 from isotau.convert.to_lif import unit_diagnostics
-from isotau.convert.to_lif.conversion import answer_amplitude
+from isotau.convert.to_lif.conversion import answer_amplitude, summarize_noise
 from isotau.convert.to_lif.unit_diagnostics import NUMBERS, Cause, UnitDiagnostics
 from isotau.jobs.compare_stages import KappaReading, output_difference
 from isotau.jobs.origin import versions
@@ -54,6 +54,7 @@ LONG = 12
 def summarize_run(result: Result) -> dict[str, Any]:
     """Return the numbers of a result, but for those of its input file."""
     config, conversion = result.config, result.conversion
+    test = result.plan.test
     # Of the conversion, not of the request: calibration chooses volts per unit of x.
     constants = asdict(conversion.constants)
     numbers: dict[str, Any] = {
@@ -81,16 +82,14 @@ def summarize_run(result: Result) -> dict[str, Any]:
             "copies": config.copies,
             "n_neurons": conversion.network.n,
             "chosen": asdict(conversion.chosen),
-            # What lost is kept, too: it shows whether the choice was a close one.
             "candidates": [asdict(candidate) for candidate in conversion.candidates],
             "residual": list(conversion.residual),
+            "noise": summarize_noise(conversion),
         },
         "quantization": summarize(result.quantization),
         "diagnostics": diagnostics.summarize(result.chip.diagnostics),
         "engine": config.engine,
-        "target_amplitude": answer_amplitude(
-            result.plan.test.targets, result.plan.test
-        ),
+        "target_amplitude": answer_amplitude(test.targets, test),
         "stages": {name: _stage(name, result) for name in result.stages},
         "units": _units(result.units),
         "kappa": None if result.kappa is None else kappa_numbers(result.kappa),
@@ -354,6 +353,7 @@ def _on_conversion(report: dict[str, Any]) -> str:
     if conversion["method"] == "calibrate":
         rounds = candidate["rounds"]
         how = f"Calibrated with {rounds} closed-loop round{'s' * (rounds != 1)},"
+        how = f"{conversion['noise']['said']} {how}"
     accuracies = " → ".join(
         f"{stages[name]['accuracy']:.3f} ({name})" for name in ("rate", "lif", "fixed")
     )

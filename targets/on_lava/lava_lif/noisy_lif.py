@@ -13,6 +13,8 @@ from lava.magma.core.process.variable import Var
 from lava.proc.lif.models import PyLifModelBitAcc
 from lava.proc.lif.process import LIF
 
+INPUT_SHIFT = 6
+"""Bits by which what arrives is shifted."""
 Noise = Callable[[int], np.ndarray]
 
 
@@ -20,9 +22,9 @@ class NoisyLIF(LIF):
     """Lava's LIF and what the chip has beyond it.
 
     `noise` returns for a step, counted from 0, what is added to v of each neuron, as
-    int32; None for no noise. `refractory` counts each neuron's steps at reset after a
-    spike; `reset_interval` and `reset_offset` mean what they do in Lava's LIFReset,
-    except that 0 is for never.
+    int32, and `current_noise` what is added to u; None for no noise. `refractory`
+    counts each neuron's steps at reset after a spike; `reset_interval` and
+    `reset_offset` mean what they do in Lava's LIFReset, except that 0 is for never.
     """
 
     def __init__(
@@ -30,7 +32,8 @@ class NoisyLIF(LIF):
         *,
         shape: tuple[int],
         refractory: np.ndarray,
-        noise: Noise | None,
+        noise: Noise | None = None,
+        current_noise: Noise | None = None,
         reset_interval: int = 0,
         reset_offset: int = 0,
         **registers: object,
@@ -39,6 +42,7 @@ class NoisyLIF(LIF):
         super().__init__(
             shape=shape,
             noise=noise,
+            current_noise=current_noise,
             reset_interval=reset_interval,
             reset_offset=reset_offset,
             **registers,
@@ -48,7 +52,7 @@ class NoisyLIF(LIF):
 
 
 class NoisyLIFModel(PyLifModelBitAcc):
-    """Lava's own model with four additions; its time step `run_spk` is unchanged."""
+    """Lava's own model with five additions; its time step `run_spk` is unchanged."""
 
     # Lava's decorator refuses to change what an inherited model implements; the
     # protocol, the resources and the tags are inherited as they are.
@@ -65,13 +69,18 @@ class NoisyLIFModel(PyLifModelBitAcc):
             self.effective_bias = self.effective_bias + noise(self.time_step - 1)
 
     def subthr_dynamics(self, activation_in: np.ndarray) -> None:
-        """Reset u and v first if it is time; hold v where it is refractory."""
+        """Reset u and v if it is time, add noise to u; hold v where refractory."""
         interval, offset = (
             self.proc_params[name] for name in ("reset_interval", "reset_offset")
         )
         if interval and self.time_step % interval == offset % interval:  # (H2)
             self.u[:] = 0
             self.v[:] = 0
+        noise: Noise | None = self.proc_params["current_noise"]
+        if noise is not None:  # (H3): it joins what has been shifted, before u wraps
+            shifted = np.left_shift(activation_in.astype(np.int32), INPUT_SHIFT)
+            activation_in = shifted + noise(self.time_step - 1)
+        self.act_shift = INPUT_SHIFT if noise is None else 0
         super().subthr_dynamics(activation_in)
         self.v[self.refractory_left > 0] = 0  # (H8)
 

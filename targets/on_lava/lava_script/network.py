@@ -29,9 +29,10 @@ class StoredNetwork(NamedTuple):
     """A network's numbers, as stored."""
 
     arrays: dict[str, npt.NDArray[Any]]
-    """One number per neuron: du, dv, vth, bias_mant, bias_exp, refractory, u0, v0."""
+    """One number per neuron: du, dv, vth, bias_mant, bias_exp, refractory, noise_exp,
+    current_noise_exp, u0, v0."""
     plain: dict[str, Any]
-    """What is no array: n_in, noise_exp, reset_interval, reset_offset, dt."""
+    """What is no array: n_in, reset_interval, reset_offset, dt."""
     blocks: list[dict[str, Any]]
     """Connections: source ("input" or "recurrent"), pre (the sources' indices), weights
     (post × pre), weight_exp, num_weight_bits, sign_mode, delay (further steps), binary
@@ -85,7 +86,10 @@ def refuse(net: StoredNetwork, messages: npt.NDArray[np.int32], config: str) -> 
         return
     graded = [b for b in net.blocks if b["source"] == "input" and not b["binary"]]
     lacks = {
-        "membrane noise (noise_exp)": net.plain["noise_exp"] is not None,
+        "membrane noise (noise_exp)": net.arrays["noise_exp"].any(),
+        "noise in the current (current_noise_exp)": net.arrays[
+            "current_noise_exp"
+        ].any(),
         "refractory periods": net.arrays["refractory"].any(),
         "bias exponents below 0": (net.arrays["bias_exp"] < 0).any(),
         "graded input messages": bool(graded) and config == "loihi1-hw",

@@ -23,6 +23,8 @@ from isotau.targets.on_lava.lava_script.network import (
 
 SIM_MESSAGE_BITS = 32
 """Declares messages as numbers instead of spikes; Lava keeps them in int32."""
+STREAMS = {"noise": 0, "current_noise": 5}
+"""Streams of random numbers, as `isotau.convert.chip.philox` has them for v and u."""
 Group = npt.NDArray[np.intp]
 Seed = int | npt.NDArray[np.uint64]
 
@@ -99,41 +101,42 @@ def population(
     if net.plain["reset_interval"]:
         for name in ("reset_interval", "reset_offset"):
             registers[name] = net.plain[name]
-    silent = net.plain["noise_exp"] is None
+    noises = {name: net.arrays[f"{name}_exp"] for name in ("noise", "current_noise")}
+    silent = not any(exponents.any() for exponents in noises.values())
     if silent and not net.arrays["refractory"].any():
         return (LIFReset if net.plain["reset_interval"] else LIF)(**registers)
     # Lava's own LIF has neither noise nor refractory periods; this one runs only in
     # simulation. Its folder holds nothing else, as Lava imports all that is there.
     from isotau.targets.on_lava.lava_lif.noisy_lif import NoisyLIF
 
-    return NoisyLIF(
-        refractory=of_group("refractory"),
-        # Only what it needs: Lava copies it into the process of the neurons.
-        noise=None
-        if silent
-        else partial(noise, net.plain["noise_exp"], net.n, group, seed, trials),
-        **registers,
-    )
+    # Only what they need: Lava copies them into the process of the neurons.
+    sources: dict[str, Any] = {
+        name: partial(noise, exponents, STREAMS[name], group, seed, trials)
+        for name, exponents in noises.items()
+        if exponents.any()
+    }
+    return NoisyLIF(refractory=of_group("refractory"), **sources, **registers)
 
 
 def noise(
-    noise_exp: int,
-    n: int,
+    noise_exp: npt.NDArray[Any],
+    stream: int,
     group: Group,
     seed: Seed,
     trials: npt.NDArray[np.int64],
     step: int,
 ) -> Any:
-    """Return what the membrane noise adds to v of some neurons in one step."""
+    """Return what noise adds to v or u of some neurons in one step."""
     from isotau.convert.chip.arithmetic import scale_noise
-    from isotau.convert.chip.philox import membrane_samples
+    from isotau.convert.chip.philox import noise_samples
 
     seeds = np.broadcast_to(np.asarray(seed, dtype=np.uint64), trials.shape)
+    n = len(noise_exp)
     samples = np.empty((len(trials), n), dtype=np.int64)
     for value in np.unique(seeds):
         own = seeds == value
-        samples[own] = membrane_samples(int(value), step, trials[own], n)
-    return scale_noise(samples.ravel()[group], noise_exp).astype(np.int32)
+        samples[own] = noise_samples(int(value), step, trials[own], n, stream)
+    return scale_noise(samples, noise_exp).ravel()[group].astype(np.int32)
 
 
 def wire(

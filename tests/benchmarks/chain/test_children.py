@@ -9,7 +9,8 @@ from benchmarks.repository import ROOT
 def test_a_command_takes_time_and_memory(tmp_path):
     cost = cost_of(("--version",), Machine(ROOT, tmp_path))
     assert 0 < cost.cpu_s and 0 < cost.wall_s < 60
-    assert 10 < cost.peak_mb < 1000
+    # Of a child it begins with what its parent has.
+    assert 10 < cost.peak_mb < 8000
 
 
 def test_a_command_that_fails_says_why(tmp_path):

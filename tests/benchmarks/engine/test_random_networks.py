@@ -50,6 +50,11 @@ def test_mild_ones_have_neither_delays_nor_resets():
 
 def test_bare_ones_have_neither_noise_nor_rest():
     net = random_network(np.random.default_rng(3), 30, extreme=True, bare=True)
-    assert net.noise_exp is None
-    assert not net.refractory.any()
-    assert random_network(np.random.default_rng(3), 30, extreme=True).noise_exp
+    assert not net.noisy and not net.refractory.any()
+    drawn = [
+        random_network(np.random.default_rng(seed), 30, extreme=True)
+        for seed in range(20)
+    ]
+    for name in ("noise_exp", "current_noise_exp"):
+        kinds = {len(set(getattr(net, name).tolist())) > 1 for net in drawn}
+        assert kinds == {False, True}

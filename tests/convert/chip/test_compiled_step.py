@@ -5,14 +5,14 @@ import pytest
 from numba import njit
 
 from isotau.convert.chip import compiled_step
-from isotau.convert.chip.arithmetic import scale_noise
+from isotau.convert.chip.arithmetic import noise_scale, scale_noise
 from isotau.convert.chip.vector_noise import PAIR, STEPS
 
 EDGES = [0, 1, -1, 4095, 4096, -4097, 2**23, -(2**23), 2**23 - 1, 3 * 2**23]
 EDGES += [2**31 - 1, -(2**31), 2**30 + 12345, -(2**30) - 1]
 
 
-def exact_step(u, v, rest, a, drive, du, dv, vth, refractory):
+def exact_step(u, v, rest, a, noise, drive, du, dv, vth, refractory):
     """One step of one neuron in Python's integers."""
 
     def int32(x):
@@ -21,7 +21,7 @@ def exact_step(u, v, rest, a, drive, du, dv, vth, refractory):
     def decay(x, kept):
         return abs(x) * kept // 4096 * (1 if x >= 0 else -1)
 
-    x = int32(decay(u, 4095 - du) + int32(a * 64))
+    x = int32(decay(u, 4095 - du) + int32(a * 64) + noise)
     x = x - 2**24 if x > 2**23 else x + 2**24 if x <= -(2**23) else x
     y = int32(decay(v, 4096 - dv) + x + drive)
     y = min(max(y, 1 - 2**23), 2**23 - 1)
@@ -38,19 +38,22 @@ def test_integrate_is_exact_at_every_edge():
     v = rng.integers(1 - 2**23, 2**23, n).astype(np.int32)
     a = np.where(rng.random(n) < 0.5, rng.choice(EDGES, n), 0).astype(np.int32)
     drive = rng.integers(-(2**24), 2**24, n).astype(np.int32)
+    noise = rng.integers(-(2**23), 2**23, n).astype(np.int32)
     rest = rng.integers(0, 3, n).astype(np.int32)
     du, dv = rng.integers(0, 4096, n), rng.integers(0, 4096, n)
     du[:50], dv[:50] = rng.choice([0, 4095], 50), rng.choice([0, 4095], 50)
     vth, refractory = rng.integers(0, 131072, n), rng.integers(0, 64, n)
     expected = [
         exact_step(*map(int, row))
-        for row in zip(u, v, rest, a, drive, du, dv, vth, refractory, strict=True)
+        for row in zip(
+            u, v, rest, a, noise, drive, du, dv, vth, refractory, strict=True
+        )
     ]
     fired = np.zeros(n, np.uint8)
     threshold = (vth * 64).astype(np.int32)
     peak = np.zeros(n, np.int32)
     keep_u, keep_v = (4095 - du) / 4096, (4096 - dv) / 4096
-    compiled_step.integrate(u, v, peak, a, drive, keep_u, keep_v)
+    compiled_step.integrate(u, v, peak, a, noise, drive, keep_u, keep_v)
     compiled_step.fire(v, rest, peak, fired, threshold, refractory.astype(np.int32))
     np.testing.assert_array_equal(
         np.stack([u, v, rest, fired], axis=1), np.array(expected)
@@ -127,12 +130,14 @@ def test_rows_of_32_bits_wrap():
 
 
 @pytest.mark.parametrize("n", [1, 16, 37])
-@pytest.mark.parametrize("exponent", [1, 6, 7, 12, 23])
+@pytest.mark.parametrize("exponent", [1, 6, 7, 12, 23, "mixed"])
 def test_noise_is_added_to_the_bias(exponent, n):
     rng = np.random.default_rng(n)
     samples = rng.integers(-127, 128, (3, STEPS, PAIR)).astype(np.int8)
     bias, drive = rng.integers(-1000, 1000, (2, n)).astype(np.int32)
-    compiled_step.add_noise(drive, bias, samples, 6, exponent)
+    exponent = np.arange(n) % 24 if exponent == "mixed" else np.full(n, exponent)
+    scale = tuple(part.astype(np.int32) for part in noise_scale(exponent))
+    compiled_step.add_noise(drive, bias, samples, 6, scale)
     noise = scale_noise(samples[:, 6].ravel()[:n].astype(int), exponent)
     np.testing.assert_array_equal(drive, bias + noise)
 

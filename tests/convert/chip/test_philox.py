@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from isotau.convert.chip.philox import membrane_samples, philox4x32
+from isotau.convert.chip.philox import noise_samples, philox4x32
 
 ONES = 0xFFFFFFFF
 # Known answers for philox4x32-10 from Random123's kat_vectors: counter, key, output.
@@ -67,7 +67,7 @@ def test_many_counters_at_once():
 @pytest.mark.parametrize("step", [0, 999, ONES])
 def test_samples_by_hand(seed, step):
     trials = np.array([0, 5, ONES])
-    got = membrane_samples(seed, step, trials, 11)
+    got = noise_samples(seed, step, trials, 11)
     assert got.shape == (3, 11)
     assert got.dtype == np.int64
     for (k, neuron), value in np.ndenumerate(got):
@@ -75,8 +75,8 @@ def test_samples_by_hand(seed, step):
 
 
 def test_a_sample_does_not_depend_on_the_others():
-    everything = membrane_samples(3, 17, np.arange(40), 200)
-    part = membrane_samples(3, 17, np.array([8, 31]), 9)
+    everything = noise_samples(3, 17, np.arange(40), 200)
+    part = noise_samples(3, 17, np.array([8, 31]), 9)
     np.testing.assert_array_equal(part, everything[[8, 31], :9])
 
 
@@ -87,7 +87,7 @@ def test_every_value_is_equally_likely_but_one():
 
 
 def test_samples_are_uniform_and_uncorrelated():
-    draws = np.stack([membrane_samples(1, t, np.arange(20), 64) for t in range(200)])
+    draws = np.stack([noise_samples(1, t, np.arange(20), 64) for t in range(200)])
     _, counts = np.unique(draws, return_counts=True)
     assert counts.size == 255
     assert stats.chisquare(counts).pvalue > 1e-3
@@ -101,7 +101,7 @@ def test_samples_are_uniform_and_uncorrelated():
 
 
 def test_other_seeds_give_other_samples():
-    draws = [membrane_samples(s, 0, np.arange(4), 64) for s in (0, 1, 1 << 32)]
+    draws = [noise_samples(s, 0, np.arange(4), 64) for s in (0, 1, 1 << 32)]
     assert not np.array_equal(draws[0], draws[1])
     assert not np.array_equal(draws[0], draws[2])
 
@@ -109,17 +109,17 @@ def test_other_seeds_give_other_samples():
 @pytest.mark.parametrize("seed", [-1, 1 << 64])
 def test_seed_out_of_range(seed):
     with pytest.raises(ValueError, match=rf"seed: got {seed}, need 0 to 2\^64 − 1"):
-        membrane_samples(seed, 0, np.arange(1), 1)
+        noise_samples(seed, 0, np.arange(1), 1)
 
 
 @pytest.mark.parametrize("step", [-1, 1 << 32])
 def test_step_out_of_range(step):
     with pytest.raises(ValueError, match=rf"step: got {step}, need 0 to 2\^32 − 1"):
-        membrane_samples(0, step, np.arange(1), 1)
+        noise_samples(0, step, np.arange(1), 1)
 
 
 @pytest.mark.parametrize("trials", [[-1, 0], [0, 1 << 32]])
 def test_trial_out_of_range(trials):
     text = rf"trials: got {trials[0]} to {trials[1]}, need 0 to 2\^32 − 1"
     with pytest.raises(ValueError, match=text):
-        membrane_samples(0, 0, np.array(trials), 1)
+        noise_samples(0, 0, np.array(trials), 1)

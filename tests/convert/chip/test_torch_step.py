@@ -11,9 +11,9 @@ from isotau.convert.chip.torch_step import (
     ChipTensors,
     advance,
     deliver,
-    membrane_samples,
-    noisy_drive,
+    noise_samples,
     on_chip,
+    scaled_noise,
     wrap_int32,
 )
 
@@ -49,7 +49,7 @@ def test_a_step_is_that_of_arithmetic(wide):
     vth, refractory = rng.integers(0, 2**17, n), rng.integers(0, 64, n)
     chip = ChipTensors(
         *(tensor(4095 - du), tensor(4096 - dv), tensor(np.zeros(n))),
-        *(tensor(vth * 64), tensor(refractory), wide),
+        *(tensor(vth * 64), tensor(refractory), None, None, wide),
     )
     state = on_chip(*(tensor(x)[None] for x in (u, v, rest)))
     counts, peak = torch.zeros(4, n), torch.empty_like(state.v)
@@ -90,16 +90,20 @@ def test_sums_are_shifted_as_a_whole(exponent, wide):
     np.testing.assert_array_equal(arriving.numpy(), arithmetic.wrap_int32(sent))
 
 
-@pytest.mark.parametrize("exponent", [1, 6, 7, 23])
-def test_noise_is_added_to_the_bias(exponent):
-    bias, trials = np.array([3, -4, 5]), np.arange(2)
-    drive = noisy_drive(
-        tensor(bias), exponent, seed=5, steps=range(7, 9), trials=torch.tensor(trials)
+@pytest.mark.parametrize("stream", [philox.MEMBRANE, philox.SYNAPSE])
+def test_noise_is_scaled_by_each_neurons_exponent(device, stream):
+    exponents, trials = np.array([1, 6, 7, 23, 0]), np.arange(2)
+    scaled = scaled_noise(
+        *(tensor(exponents).to(device), stream),
+        seed=5,
+        steps=range(7, 9),
+        trials=torch.tensor(trials, device=device),
     )
     for k, step in enumerate((7, 8)):
-        samples = philox.membrane_samples(5, step, trials, 3)
-        expected = bias + arithmetic.scale_noise(samples, exponent)
-        np.testing.assert_array_equal(drive[k].numpy(), expected)
+        samples = philox.noise_samples(5, step, trials, 5, stream)
+        expected = arithmetic.scale_noise(samples, exponents)
+        np.testing.assert_array_equal(scaled[k].cpu().numpy(), expected)
+        assert not expected[:, 4].any()
 
 
 @pytest.mark.parametrize("n", [1, 8, 9, 300])
@@ -107,9 +111,9 @@ def test_noise_is_added_to_the_bias(exponent):
 def test_samples_are_those_of_philox(device, n, seed):
     trials = np.array([0, 1, 2, 77, 2**31, 2**32 - 1])
     for steps in (range(4), range(2**31 - 2, 2**31 + 2), range(2**32 - 3, 2**32)):
-        made = membrane_samples(seed, steps, torch.tensor(trials, device=device), n)
+        made = noise_samples(seed, steps, torch.tensor(trials, device=device), n)
         for k, step in enumerate(steps):
-            expected = philox.membrane_samples(seed, step, trials, n)
+            expected = philox.noise_samples(seed, step, trials, n)
             np.testing.assert_array_equal(made[k].cpu().numpy(), expected)
 
 
@@ -117,4 +121,4 @@ def test_samples_are_those_of_philox(device, n, seed):
 def test_steps_that_the_counter_has_not(steps):
     text = f"steps: got {steps.start} to {steps.stop - 1}, need 0 to 2^32 − 1"
     with pytest.raises(ValueError, match=re.escape(text)):
-        membrane_samples(0, steps, torch.arange(2), 3)
+        noise_samples(0, steps, torch.arange(2), 3)

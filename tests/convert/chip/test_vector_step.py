@@ -35,20 +35,49 @@ def states(rng, edges, most):
     return np.where(rng.random(N) < 0.5, rng.choice(edges, N), anywhere)
 
 
-@pytest.mark.parametrize("exponent", [None, 1, 6, 7, 12, 23])
+def samples_of(rng):
+    """Return samples of eight steps, and those of step 5."""
+    samples = rng.integers(-127, 128, (N // LANES, STEPS, LANES)).astype(np.int8)
+    return samples, samples[:, 5].ravel().astype(int)
+
+
+def scale_of(exponent):
+    """Return the scale of noise, in numbers for all or in rows, and the exponents."""
+    if exponent == "mixed":
+        exponents = np.arange(N) % 24
+        rows = arithmetic.noise_scale(exponents)
+        return tuple(row.astype(np.int32) for row in rows), exponents
+    return (max(exponent - 7, 0), max(7 - exponent, 0)), np.full(N, exponent)
+
+
+@pytest.mark.parametrize("exponent", [None, 1, 6, 7, 12, 23, "mixed"])
 def test_noise_is_added_to_the_bias(exponent):
     rng = np.random.default_rng(9)
     zeros, one = np.zeros((5, N), np.int32), np.ones(N, np.float32)
     bias = rng.integers(-1000, 1000, N).astype(np.int32)
-    samples, noise, turn = None, 0, (0, 0, 0)
+    to_v, noise = None, 0
     if exponent is not None:
-        samples = rng.integers(-127, 128, (N // LANES, STEPS, LANES)).astype(np.int8)
-        noise = arithmetic.scale_noise(samples[:, 5].ravel().astype(int), exponent)
-        turn = (5, max(exponent - 7, 0), max(7 - exponent, 0))
+        samples, drawn = samples_of(rng)
+        scale, exponents = scale_of(exponent)
+        to_v, noise = (samples, *scale), arithmetic.scale_noise(drawn, exponents)
     v, (u, arriving, left, *_) = zeros[0], zeros[1:]
     high = np.full(N, 2**30, np.int32)
-    step(u, v, arriving, (bias, samples, turn), one, one, high, left, None, None)
+    step(u, v, arriving, (bias, 5, to_v, None), one, one, high, left, None, None)
     np.testing.assert_array_equal(v, arithmetic.clip_v(bias + noise))
+
+
+@pytest.mark.parametrize("exponent", [1, 7, 23, "mixed"])
+def test_noise_joins_the_current_before_it_wraps(exponent):
+    rng = np.random.default_rng(10)
+    zeros, one = np.zeros((4, N), np.int32), np.ones(N, np.float32)
+    samples, drawn = samples_of(rng)
+    scale, exponents = scale_of(exponent)
+    before = rng.integers(-LIMIT, LIMIT + 1, N).astype(np.int32)
+    u, (v, arriving, left, bias) = before.copy(), zeros
+    high, to_u = np.full(N, 2**30, np.int32), (samples, *scale)
+    step(u, v, arriving, (bias, 5, None, to_u), one, one, high, left, None, None)
+    noise = arithmetic.scale_noise(drawn, exponents)
+    np.testing.assert_array_equal(u, arithmetic.wrap_u(before + noise))
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -90,7 +119,7 @@ def test_a_step_is_exact_at_every_edge(wide, resting, counting):
     counts = np.full((4, N), 5)
     fired = step(
         *ours[:3],
-        (ours[3], None, (0, 0, 0)),
+        (ours[3], 0, None, None),
         *keeps,
         threshold.astype(np.int32),
         rest,

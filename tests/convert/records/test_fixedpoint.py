@@ -168,7 +168,8 @@ def test_without_a_start_it_powers_up_at_zero():
 
 def test_no_noise_and_no_blocks():
     net = FixedPointNetwork(**NETWORK | {"noise_exp": None, "blocks": ()})
-    assert net.noise_exp is None
+    assert not net.noisy
+    assert net.noise_exp.shape == (3,)
 
 
 def outside(name, low, high):
@@ -195,8 +196,9 @@ NETWORK_REFUSED = [
     ({"du": np.zeros((1, 3))}, "du: got shape (1, 3), need 1 axes"),
     ({"dv": np.zeros(2)}, "dv: got shape (2,), need (3,) (neuron)"),
     ({"n_in": 0}, "n_in: got 0, need 1 to"),
-    ({"noise_exp": 0}, "noise_exp: got 0, need 1 to 23"),
-    ({"noise_exp": 24}, "noise_exp: got 24, need 1 to 23"),
+    ({"noise_exp": 24}, "noise_exp: got 24 at [0], need 0 to 23"),
+    ({"current_noise_exp": -1}, "current_noise_exp: got -1 at [0], need 0 to 23"),
+    ({"current_noise_exp": [1, 2]}, "current_noise_exp: got shape (2,), need (3,)"),
     ({"state_scale": 0.0}, "state_scale: got 0.0 at [0], need numbers greater than 0"),
     ({"input_scale": -1.0}, "input_scale: got -1.0, need numbers greater than 0"),
     ({"dt": 0.0}, "dt: got 0.0, need numbers greater than 0"),

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from isotau.convert.records.trials import Trials, refine, subset
+from isotau.convert.records.trials import Trials, refine, subset, with_silence
 
 FIELDS = {
     "inputs": np.arange(12.0).reshape(3, 2, 2),
@@ -82,3 +82,12 @@ def test_subset_keeps_some_trials():
     assert some.targets.tolist() == FIELDS["targets"][:, 1:].tolist()
     assert some.mask.tolist() == FIELDS["mask"][:, 1:].tolist()
     assert some.labels.tolist() == [1]
+
+
+@pytest.mark.parametrize(("share", "more"), [(0.2, 2), (0.5, 3), (1.0, 6), (0.0, 0)])
+def test_silence_comes_after_the_trials(share, more):
+    inputs = np.random.default_rng(0).standard_normal((200, 6, 2))
+    longer = with_silence(inputs, share)
+    assert longer.shape == (200, 6 + more, 2)
+    np.testing.assert_array_equal(longer[:, :6], inputs)
+    assert not longer[:, 6:].any()

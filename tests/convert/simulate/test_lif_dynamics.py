@@ -10,9 +10,9 @@ from isotau.convert.ground.sparse import sparse_weights
 from isotau.convert.records.spikes import unpack
 from isotau.convert.simulate import shares
 from isotau.convert.simulate.lif_dynamics import respond, simulate_lif
-from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.norse_module import LIFModule, StepNoise
 from isotau.convert.simulate.readout import filter_spikes
-from isotau.convert.simulate.vectors.normals import MEMBRANE, Place, normals
+from isotau.convert.simulate.vectors.normals import MEMBRANE, SYNAPSE, Place, normals
 
 
 def eventful(net, n=70):
@@ -31,7 +31,8 @@ def eventful(net, n=70):
         v_leak=rng.uniform(-0.045, -0.038, n),
         v_reset=np.full(n, -0.065),
         refractory=np.arange(n) % 4 * 1e-3,
-        noise_std=3e-3,
+        noise_std=3e-3 * (np.arange(n) % 3 > 0),
+        current_noise_std=2e-3 * (np.arange(n) % 2 > 0),
         i0=2e-3 * rng.standard_normal(n),
         v0=rng.uniform(-0.065, -0.05, n),
         f0=np.zeros(n),
@@ -44,11 +45,15 @@ def norse_spikes(net, inputs, dtype, seed, gain=1.0):
     module = LIFModule(net, dtype=dtype)
     steps, batch, _ = inputs.shape
     parameters, state = module.norse_parameters(), module.initial_state(batch)
-    per_step, spikes = module.noise_per_step(), []
+    sizes, spikes = module.noise_per_step(), []
     with torch.no_grad():
         for t in range(steps):
-            samples = normals(Place(seed, MEMBRANE, t), np.arange(batch), net.n)
-            noise = per_step * torch.tensor(samples).to(dtype)
+            parts = []
+            for size, stream in zip(sizes, (MEMBRANE, SYNAPSE), strict=True):
+                samples = normals(Place(seed, stream, t), np.arange(batch), net.n)
+                samples = torch.tensor(samples).to(dtype)
+                parts.append(None if size is None else size * samples)
+            noise = StepNoise(*parts)
             x = torch.tensor(inputs[t]).to(dtype)
             state = module.step(x, state, parameters, noise, gain)
             spikes.append(state.lif.z.numpy() > 0)
@@ -128,7 +133,9 @@ def test_steps_before_the_trial_have_the_noise_of_negative_numbers(lif_net):
     net = dataclasses.replace(
         eventful(lif_net, 20), w_rec=np.zeros((20, 20)), v_leak=np.full(20, -0.1)
     )
-    net = dataclasses.replace(net, v0=net.v_leak, i0=np.zeros(20))
+    net = dataclasses.replace(
+        net, v0=net.v_leak, i0=np.zeros(20), current_noise_std=0.0
+    )
     run = simulate_lif(
         net, np.zeros((1, 3, 2)), seed=9, burn_in=2, record=("v",), dtype=np.float64
     )

@@ -8,7 +8,7 @@ import torch
 
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.storage import same
-from isotau.convert.simulate.norse_module import LIFModule, to_network
+from isotau.convert.simulate.norse_module import LIFModule, StepNoise, to_network
 from isotau.convert.simulate.trainable import SURROGATES
 
 
@@ -105,20 +105,30 @@ def test_readout_of_a_regular_train_is_its_rate(lif_net):
     np.testing.assert_allclose(mean, lif_net.w_out @ rates + lif_net.b_out, rtol=1e-3)
 
 
-def test_noise_has_its_stationary_deviation(lif_net):
+@pytest.mark.parametrize("name", ["noise_std", "current_noise_std"])
+def test_noise_has_its_stationary_deviation(lif_net, name):
     silent = dataclasses.replace(
-        lif_net, v_leak=np.full(lif_net.n, -0.065), w_rec=np.zeros((20, 20))
+        lif_net,
+        v_leak=np.full(lif_net.n, -1.0),
+        v_reset=np.full(lif_net.n, -1.0),
+        v0=np.full(lif_net.n, -1.0),
+        w_rec=np.zeros((20, 20)),
+        **{"noise_std": 0.0} | {name: 1e-3},
     )
     module = LIFModule(silent)
     parameters, state = module.norse_parameters(), module.initial_state(400)
     generator = torch.Generator().manual_seed(1)
-    inputs, per_step = torch.zeros(400, 2).double(), module.noise_per_step()
+    inputs, sizes = torch.zeros(400, 2).double(), module.noise_per_step()
     with torch.no_grad():
-        for _ in range(100):
+        for _ in range(300):
             sample = torch.randn(400, 20, generator=generator, dtype=torch.float64)
-            state = module.step(inputs, state, parameters, per_step * sample)
+            noise = (None if size is None else size * sample for size in sizes)
+            state = module.step(inputs, state, parameters, StepNoise(*noise))
+    # i is left after its decay: the noise is that of the jump (L19)
+    keep = torch.exp(-module.dt / module.tau_syn)
+    found = state.lif.v if name == "noise_std" else state.lif.i / keep
     # 8000 independent values: the SD of the estimate is 0.8 %
-    assert float(state.lif.v.std()) == pytest.approx(1e-3, rel=0.04)
+    assert float(found.std()) == pytest.approx(1e-3, rel=0.04)
 
 
 def test_exact_decay_does_not_depend_on_dt(lif_net):

@@ -92,7 +92,6 @@ def test_everything_that_cannot_be_held_is_named_at_once(fixed):
         "neurons 2-3",
         "neuron 5",
         "reset_interval",
-        "noise_exp",
     ]
     assert sum(f.severity is Severity.WARNING for f in found) == 1
     with pytest.raises(

@@ -17,7 +17,6 @@ from isotau.convert.to_fixed.prepare import (
     mean_loss,
     prepare,
     restore_drive,
-    with_silence,
 )
 from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
 from isotau.convert.to_fixed.start_state import await_input
@@ -258,10 +257,3 @@ def test_inputs_may_grow_later(lif_net, inputs):
     plain, large = prepare(lif_net, inputs), prepare(lif_net, inputs, input_peak=9.0)
     assert large.fixed.input_scale < plain.fixed.input_scale
     assert large.input_peak == 9.0
-
-
-def test_silence_is_one_trial_for_five(inputs):
-    longer = with_silence(inputs)
-    assert longer.shape == (200, 8, 2)
-    np.testing.assert_array_equal(longer[:, :6], inputs)
-    assert not longer[:, 6:].any()

@@ -55,7 +55,8 @@ def test_report_holds_every_parameter(lif_net, calibrated):
     made = quantize(lif_net, calibrated, input_peak=4.0)
     report = report_quantization(lif_net, made, calibrated)
     names = [p.name for p in report.parameters]
-    assert names == ["w_in", "w_rec", "v_leak", "v_th", "tau_syn", "tau_mem"]
+    assert names[:6] == ["w_in", "w_rec", "v_leak", "v_th", "tau_syn", "tau_mem"]
+    assert names[6:] == ["noise_std", "current_noise_std"]
     assert all(p.worst < 0.02 for p in report.parameters)
     assert report.noise_std[1] == pytest.approx(1e-3, rel=2e-3)
     assert report.headroom_u >= 2 and report.headroom_v >= 2

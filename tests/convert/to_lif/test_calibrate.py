@@ -301,7 +301,7 @@ def test_a_step_that_neurons_cannot_divide_is_refused():
 
 
 def test_trials_of_other_channels_are_refused():
-    with pytest.raises(ValueError, match=r"inputs: got shape \(60, 2, 1\), need"):
+    with pytest.raises(ValueError, match=r"inputs: got shape \(60, 3, 1\), need"):
         calibrate(sparse(dt=0.02), pulses([1.0, 2.0]))
 
 

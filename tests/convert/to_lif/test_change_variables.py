@@ -109,8 +109,8 @@ def test_copies_with_their_units_noise_run_as_their_unit():
     assert np.abs(outputs[0] - still.outputs).max() > 0.1
 
 
-def test_copies_average_noise_of_their_own():
-    """Uncoupled units near 0: the output's variance falls as 1/copies."""
+def test_copies_hand_on_the_noise_of_their_unit():
+    """Uncoupled units near 0: noise √copies as large is averaged to the unit's."""
     net = some_net(
         w_rec=np.zeros((N, N)), bias=np.zeros(N), readout_bias=np.zeros(N), x0_std=0.0
     )
@@ -120,7 +120,8 @@ def test_copies_average_noise_of_their_own():
         wide = replicate(net, copies)
         outputs = simulate_rate(wide, inputs, seed=2).outputs
         spread.append(outputs[100:].var(axis=(0, 1)))
-    np.testing.assert_allclose(spread[0] / spread[1], 9, rtol=0.25)
+    assert wide.noise_std == pytest.approx(3 * net.noise_std)
+    np.testing.assert_allclose(spread[0] / spread[1], 1, rtol=0.25)
 
 
 def test_copies_keep_dales_law(rate_net):

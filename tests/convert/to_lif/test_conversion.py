@@ -15,6 +15,7 @@ from isotau.convert.to_lif.conversion import (
     answer_amplitude,
     expected_rates,
     merit,
+    summarize_noise,
 )
 from isotau.convert.to_lif.search_lambda import rate_to_lif
 
@@ -86,3 +87,30 @@ def test_expected_rates_are_those_of_neurons_under_that_drive(rate_net):
     assert expected.max() > 40 and expected.min() < 8
     # 40 trials of 0.9 s: the mean of a near-Poisson count is known to √(f/36)
     np.testing.assert_allclose(measured, expected, atol=1.5)
+
+
+@pytest.mark.parametrize(
+    ("noise_std", "current", "said"),
+    [
+        (0.1, 3e-3, "The currents have the rate network's noise (SD 3 mV)."),
+        (0.1, 0.0, "noise was not carried, and with it its timescales"),
+        (0.0, 0.0, "at rest nothing of it has a timescale; --noise-std gives"),
+    ],
+)
+def test_what_became_of_the_noise_is_said(rate_net, noise_std, current, said):
+    rate = dataclasses.replace(rate_net, noise_std=noise_std)
+    network = dataclasses.replace(
+        rate_to_lif(rate, inverse_lambda=40.0), current_noise_std=current
+    )
+    conversion = Conversion(
+        network=network,
+        rate=rate,
+        constants=LIFConstants(),
+        method="calibrate",
+        chosen=CANDIDATE,
+        candidates=(CANDIDATE,),
+    )
+    found = summarize_noise(conversion)
+    assert said in found["said"]
+    assert found["noise_std_mv"] == pytest.approx(1.0)
+    assert found["current_noise_std_mv"] == pytest.approx(1e3 * current)

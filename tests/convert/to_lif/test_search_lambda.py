@@ -189,7 +189,9 @@ def test_what_is_kept_and_what_is_scaled(rate_net):
     np.testing.assert_array_equal(net.b_out, rate_net.b_out)
     np.testing.assert_allclose(net.w_out, 0.5 * rate_net.w_out / 25.0)
     np.testing.assert_allclose(net.v_leak, -0.040 + 1e-3 * rate_net.bias + 2e-3)
-    assert (net.v_th - net.v_reset == pytest.approx(0.025)) and net.noise_std == 1e-3
+    assert (net.v_th - net.v_reset == pytest.approx(0.025)) and (
+        net.noise_std == 1e-3
+    ).all()
     assert (np.sign(net.w_rec) == np.sign(rate_net.w_rec)).all()
     assert not (net.i0.any() or net.f0.any()) and (net.v0 == net.v_reset).all()
 
@@ -200,7 +202,7 @@ def test_constants_reach_the_network(rate_net):
     )
     net = rate_to_lif(rate_net, inverse_lambda=30.0, constants=constants)
     assert (net.tau_mem == 0.02).all() and (net.refractory == 0.005).all()
-    assert net.noise_std == 0.0 and net.dt == 5e-4
+    assert not net.noisy and net.dt == 5e-4
     np.testing.assert_allclose(net.v_leak, -0.05 + 2e-3 * rate_net.bias)
     assert constants.burn_in_steps == 400
 

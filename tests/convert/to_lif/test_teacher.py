@@ -1,6 +1,7 @@
 """`Teacher`: what it shows, asks for, and makes of a fit; the fits themselves."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from isotau.convert.to_lif.teacher import (
     Teacher,
     left_over,
     moments,
+    noise_at_rest,
     pool,
     ridge,
     signed_ridge,
@@ -76,17 +78,21 @@ def test_what_is_to_be_learned_is_the_drive_filtered_as_spikes_are(rank):
     outputs = rng.standard_normal((30, 4, 2))
     lesson = teacher.lesson(spikes, x, outputs)
     matrix = net.n_vectors / N if rank else net.w_rec.T
-    # One pole of the middle time constant, in equilibrium with the first state.
-    keep = np.exp(-0.005 / 0.045)
     drive = np.tanh((x[1:] + x[:-1]) / 2) @ matrix
     before = np.tanh(x[:1]) @ matrix
-    target, _ = lfilter([1 - keep], [1, -keep], drive, axis=0, zi=keep * before)
-    flat = target.reshape(120, -1)
-    np.testing.assert_allclose(lesson.drive.y, flat.mean(axis=0), atol=1e-12)
-    np.testing.assert_allclose(lesson.drive.yy, (flat**2).mean(axis=0), atol=1e-12)
+    for kind, part in zip(teacher.kinds, lesson.drives, strict=True):
+        # One pole of the kind's time constant, in equilibrium with the first state.
+        keep, rows = np.exp(-0.005 / kind.tau), kind.rows
+        pole, zi = ([1 - keep], [1, -keep]), keep * before[..., rows]
+        target, _ = lfilter(*pole, drive[..., rows], axis=0, zi=zi)
+        flat = target.reshape(120, -1)
+        np.testing.assert_allclose(part.y, flat.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(part.yy, (flat**2).mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(lesson.output.y, outputs.mean(axis=(0, 1)), atol=1e-12)
     # Spikes for the outputs pass each neuron's own filter, as they do in `read_out`.
-    for part, taus in ((lesson.drive, np.full(N, 0.045)), (lesson.output, net.tau)):
+    filters = [np.full(N, kind.tau) for kind in teacher.kinds]
+    parts = zip([*lesson.drives, lesson.output], [*filters, net.tau], strict=True)
+    for part, taus in parts:
         f = np.empty(raster.shape)
         for k, tau in enumerate(taus):
             one = np.exp(-1e-3 / tau)
@@ -99,6 +105,39 @@ def test_what_is_to_be_learned_is_the_drive_filtered_as_spikes_are(rank):
         np.testing.assert_allclose(
             part.ff, expected.T @ expected / 120, rtol=1e-4, atol=1e-2
         )
+
+
+def test_units_of_similar_tau_are_of_one_kind():
+    net = some_net(0)
+    kinds = teacher_of(net).kinds
+    assert sorted(np.concatenate([kind.rows for kind in kinds])) == list(range(N))
+    ends = [(net.tau[kind.rows].min(), net.tau[kind.rows].max()) for kind in kinds]
+    assert all(low < after for (_, low), (after, _) in pairwise(ends))
+    for kind in kinds:
+        assert kind.tau == np.median(net.tau[kind.rows])
+    alike = dataclasses.replace(net, tau=np.full(N, 0.03))
+    (kind,) = teacher_of(alike).kinds
+    assert kind.rows.tolist() == list(range(N))
+    (kind,) = teacher_of(some_net(2)).kinds  # drives along both vectors
+    assert kind.rows.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 2.0])
+def test_currents_have_the_noise_that_x_has(share):
+    net = dataclasses.replace(some_net(0), noise_std=0.2)
+    lif = teacher_of(net, current_noise=share).network(None, None)
+    rng, x = np.random.default_rng(0), np.zeros((4000, N))
+    for _ in range(100):  # (R2) without drive
+        x += net.dt / net.tau * -x + 0.2 * rng.standard_normal(x.shape)
+    sd = share * teacher_of(net).neuron.unit * x.std(axis=0)
+    np.testing.assert_allclose(lif.current_noise_std, sd, rtol=0.05)
+
+
+def test_units_that_keep_nothing_have_the_noise_of_one_step():
+    net = dataclasses.replace(some_net(0), noise_std=0.2)
+    for factor in (1.0, 2.5):
+        fast = dataclasses.replace(net, tau=np.full(N, net.dt / factor))
+        np.testing.assert_allclose(noise_at_rest(fast), 0.2, rtol=1e-12)
 
 
 @pytest.mark.parametrize("rank", [0, 2])

@@ -14,7 +14,7 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, count, pack, unpack
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.norse_module import LIFModule, StepNoise
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.convert.to_lif.unit_diagnostics import (
@@ -252,11 +252,11 @@ def test_drives_are_the_currents_that_norse_has(lif_net, rate_unit):
     currents, bits = np.empty((STEPS, TRIALS, net.n)), []
     with torch.no_grad():
         for t in range(STEPS):
-            noise = module.noise_per_step() * torch.randn(
+            noise = module.noise_per_step().v * torch.randn(
                 TRIALS, net.n, generator=generator, dtype=torch.float64
             )
             x = torch.tensor(inputs[t])
-            state = module.step(x, state, module.norse_parameters(), noise)
+            state = module.step(x, state, module.norse_parameters(), StepNoise(noise))
             # Norse returns i after its decay; v was given it before.
             currents[t] = state.lif.i.numpy() * np.exp(net.dt / net.tau_syn)
             bits.append(pack(state.lif.z.numpy() > 0))

@@ -60,13 +60,6 @@ def test_the_chips_integers_are_those_of_the_quantizer(small, signs):
     assert {block.num_weight_bits for block in fixed.blocks} == {3}
 
 
-def test_taus_of_noisy_membranes_cannot_train_on_the_chip(small, signs):
-    seen = simulate_lif(small, np.ones((50, 2, 1)), seed=None)
-    chosen = Quantization(seen.ranges, 1.0)
-    with pytest.raises(ValueError, match="train: got 'tau_mem' with membrane noise"):
-        begun(small, signs, chosen, train=("w_rec", "tau_mem"))
-
-
 def test_held_out_trials_are_the_same_for_every_session(small, signs):
     one, two = begun(small, signs), begun(small, signs, learning_rate=0.5)
     assert torch.equal(one.held.inputs, two.held.inputs)

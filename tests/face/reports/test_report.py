@@ -112,10 +112,15 @@ def test_verdict_says_whether_lava_agrees():
 
 
 def test_verdict_of_a_calibrated_low_rank_network():
-    calibrated = {"method": "calibrate", "chosen": {"inverse_lambda": 1, "rounds": 1}}
+    calibrated = {
+        "method": "calibrate",
+        "chosen": {"inverse_lambda": 1, "rounds": 1},
+        "noise": {"said": "There is noise."},
+    }
     kappa = {"fixed": {"correlation": [0.9912, None]}}
     said = verdict(REPORT | {"conversion": calibrated, "kappa": kappa})
     assert "Calibrated with 1 closed-loop round, accuracy goes" in said
+    assert "There is noise. Calibrated" in said
     assert "κ on the chip correlates with the rate network's by 0.991, none." in said
     calibrated["chosen"]["rounds"] = 0
     assert "with 0 closed-loop rounds," in verdict(REPORT | {"conversion": calibrated})

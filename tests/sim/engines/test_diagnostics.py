@@ -199,6 +199,7 @@ def test_weights_that_became_zero_are_known_with_a_report():
         headroom_u=2.0,
         headroom_v=2.0,
         noise_std=(0.0, 0.0),
+        current_noise_std=(0.0, 0.0),
         state_scale=1.0,
     )
     done = run(net, quiet(2, 3))

@@ -110,6 +110,7 @@ def test_the_first_step_decays_the_start_state(engine):
         NET,
         blocks=(),
         noise_exp=None,
+        current_noise_exp=0,
         refractory=np.zeros(6),
         du=np.full(6, 99),
         dv=np.full(6, 200),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from isotau.convert.chip.arithmetic import SignMode, on_grid
-from isotau.convert.chip.philox import membrane_samples
+from isotau.convert.chip.philox import noise_samples
 from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.spikes import unpack
 from isotau.sim.engines import reference
@@ -165,7 +165,7 @@ def test_against_plain_integers(seed, extreme, noise_exp):
     for trial in range(2):
         noise = [[0] * net.n] * 60
         if noise_exp is not None:
-            drawn = [membrane_samples(seed, t, np.arange(2), net.n) for t in range(60)]
+            drawn = [noise_samples(seed, t, np.arange(2), net.n) for t in range(60)]
             noise = [[scaled(int(s), noise_exp - 7) for s in d[trial]] for d in drawn]
         expected = simulate(net, messages[:, trial].tolist(), noise)
         assert raster(run)[:, trial].tolist() == expected["spikes"]

@@ -215,8 +215,10 @@ def test_noise_of_lif_neurons(quiet):
     assert by(lif_outlook(noisy, LOIHI2), "noise").severity is Severity.WARNING
     mixed = replace(noisy, tau_mem=np.linspace(0.01, 0.02, quiet.n))
     found = by(lif_outlook(mixed, LOIHI1), "one amplitude")
-    assert found.severity is Severity.ERROR
-    assert "tau_mem from 0.01 to 0.02 s" in found.message
+    assert (found.severity, found.place) == (Severity.WARNING, "noise_std")
+    both = replace(noisy, current_noise_std=np.arange(quiet.n) < 2)
+    found = by(lif_outlook(both, LOIHI1), "in the current and in the membrane")
+    assert (found.severity, found.place) == (Severity.WARNING, "neurons 0-1")
 
 
 def test_weights_that_round_to_zero(quiet):

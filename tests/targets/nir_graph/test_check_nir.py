@@ -51,16 +51,23 @@ def test_all_that_readers_ignore_is_a_warning(plain):
     rest = np.zeros(n)
     rest[[3, 4, 5, 9]] = 0.002
     start = np.where(np.arange(n) == 2, 1e-3, 0.0)
-    net = replace(plain, refractory=rest, noise_std=1e-3, i0=start, v0=start, f0=start)
+    net = replace(
+        plain,
+        refractory=rest,
+        noise_std=1e-3,
+        current_noise_std=start,
+        **dict.fromkeys(("i0", "v0", "f0"), start),
+    )
     warnings = [f for f in check_nir(net) if f.severity is Severity.WARNING]
     assert [f.place for f in warnings] == [
         "neurons 3-5, 9",
-        "noise_std",
-        *["neuron 2"] * 3,
+        "neurons 0-19",
+        *["neuron 2"] * 4,
     ]
     text = describe_findings(warnings)
     assert "refractory: got up to 2 ms, need 0; kept in the metadata" in text
-    assert "got membrane noise of 0.001 V" in text
+    assert "noise_std: got noise in the membrane, up to 0.001 V" in text
+    assert "current_noise_std: got noise in the synaptic current" in text
     for name in ("i0", "v0", "f0"):
         assert f"{name}: got a start state" in text
 

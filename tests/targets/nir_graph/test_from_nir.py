@@ -117,7 +117,7 @@ def test_metadata_of_others_is_used(chain, cuba):
     }
     read = from_nir(graph)
     net = read.net
-    assert (net.dt, net.noise_std) == (5e-4, 0.25)
+    assert (net.dt, net.noise_std.tolist()) == (5e-4, [0.25, 0.25])
     np.testing.assert_array_equal(net.refractory, [1e-3, 1e-3])
     np.testing.assert_array_equal(net.v0, [0.25, 0.5])
     np.testing.assert_allclose(net.tau_mem, 0.01)
@@ -125,12 +125,13 @@ def test_metadata_of_others_is_used(chain, cuba):
     assert from_nir(graph, start="zero").net.v0[1] == 0
 
 
-def test_noise_of_many_strengths_is_not_taken(chain, cuba):
+def test_noise_of_each_neuron_is_taken(chain, cuba):
     graph = chain(lif=cuba(2))
-    graph.metadata = {"noise_std": np.array([0.1, 0.2]), "i0": np.zeros(3)}
+    noise = {"noise_std": np.array([0.1, 0.2]), "current_noise_std": 0.3}
+    graph.metadata = noise | {"i0": np.zeros(3)}
     read = from_nir(graph)
-    assert read.net.noise_std == 0
-    assert "noise_std: got 2 values, need one" in str(read.findings)
+    assert read.net.noise_std.tolist() == [0.1, 0.2]
+    assert read.net.current_noise_std.tolist() == [0.3, 0.3]
     assert "i0: got shape (3,), need (2,)" in str(read.findings)
 
 

@@ -124,6 +124,7 @@ def test_another_number_of_neurons_gives_none(lif_net):
     n = lif_net.n - 1
     per_neuron = ("tau_syn", "tau_mem", "v_th", "v_leak", "v_reset", "refractory")
     start = ("i0", "v0", "f0", "tau_out", "population", "w_in")
+    start += ("noise_std", "current_noise_std")
     other = replace(
         lif_net,
         w_rec=lif_net.w_rec[:n, :n],

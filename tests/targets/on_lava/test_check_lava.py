@@ -28,7 +28,7 @@ def test_nothing_to_say(net):
 @pytest.mark.parametrize(
     ("change", "severity", "place", "words"),
     [
-        ({"noise_exp": 9}, "warning", "noise_exp", "set it to None to run there"),
+        ({"noise_exp": 9}, "warning", "noise_exp", "set it to 0 to run there"),
         ({"refractory": [0, 2, 2]}, "warning", "neurons 1-2", "got up to 2 steps"),
         ({"bias_exp": [0, -3, 0]}, "info", "neuron 1", "got -3, need 0 to 7"),
         ({"u0": [0, 0, 5]}, "info", "neuron 2", "need to set it in every trial"),
@@ -73,6 +73,7 @@ def wide(net, n, **registers):
     names = ("du", "dv", "vth", "bias_mant", "bias_exp", "refractory", "v_reset")
     sized = {name: np.resize(getattr(net, name), n) for name in (*names, "tau_out")}
     sized |= {name: np.zeros(n) for name in ("u0", "v0", "f0", "population")}
+    sized |= {name: np.zeros(n) for name in ("noise_exp", "current_noise_exp")}
     sized |= {"state_scale": np.ones(n), "w_out": np.zeros((1, n)), "blocks": ()}
     return replace(net, **(sized | registers))
 
@@ -126,9 +127,10 @@ def test_many_time_constants_of_a_lif_network(lif_net):
     n = 40
     twice = {
         name: np.tile(getattr(lif_net, name), 2)
-        for name in ("tau_mem", "v_th", "v_leak", "v_reset", "refractory")
+        for name in ("tau_mem", "v_th", "v_leak", "v_reset", "refractory", "noise_std")
     }
     none = {name: np.zeros(0) for name in ("i0", "v0", "f0", "population", "tau_out")}
+    none["current_noise_std"] = np.zeros(0)
     net = replace(
         lif_net,
         **twice,

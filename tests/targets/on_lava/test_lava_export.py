@@ -24,7 +24,7 @@ def net(request):
 
 
 def own(net):
-    return net.noise_exp is not None
+    return net.noisy
 
 
 def contents(folder):

@@ -81,8 +81,8 @@ def test_noise_in_floats_has_to_come_from_outside():
 
 def test_noise_in_integers_is_in_the_graph():
     told = found(replace(FIXED, noise_exp=7))
-    assert told["noise_exp"].severity is Severity.INFO
-    assert "seed and first_trial" in told["noise_exp"].action
+    assert told["noise_exp, current_noise_exp"].severity is Severity.INFO
+    assert "seed and first_trial" in told["noise_exp, current_noise_exp"].action
 
 
 def test_what_is_told_of_rate_networks():

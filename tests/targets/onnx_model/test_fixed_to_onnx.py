@@ -124,14 +124,17 @@ def test_parameters_have_the_names_of_the_fields():
 
 @pytest.mark.parametrize("make", [fixed_to_onnx, fixed_step_to_onnx])
 def test_a_file_is_little_more_than_its_weights(make):
-    net = dense(200)
+    # Registers and the generator of noise take some of a file, whatever its weights.
+    net = replace(dense(200), noise_exp=9, current_noise_exp=0)
     size = len(make(net).SerializeToString())
     assert size <= 1.5 * 200 * 200
 
 
 def test_the_loop_over_time_is_short():
-    bare = replace(dense(200), noise_exp=None, refractory=np.zeros(200))
-    for net, most in ((bare, 30), (dense(200), 105)):
+    silent = {"noise_exp": 0, "current_noise_exp": 0}
+    bare = replace(dense(200), **silent, refractory=np.zeros(200))
+    noisy = replace(dense(200), **dict.fromkeys(silent, 9))
+    for net, most in ((bare, 30), (noisy, 180)):
         model = fixed_to_onnx(net)
         (scan,) = (node for node in model.graph.node if node.op_type == "Scan")
         (body,) = (a.g for a in scan.attribute if a.name == "body")

@@ -36,7 +36,7 @@ def test_a_state_left_out_is_the_start_of_every_trial():
 def test_noise_left_out_is_one_zero_a_step():
     graph = Graph("noise")
     graph.input("steps", "int64", [1])
-    noise = add_noise(graph, "float32", 4, step=False)
+    noise = add_noise(graph, "float32", step=False)
     graph.output(noise, "float32", ["a", "b", "c"])
     session = opened(graph)
     assert session.run(None, {"steps": np.array([5])})[0].shape == (5, 1, 1)

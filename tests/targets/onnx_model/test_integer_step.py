@@ -9,7 +9,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from benchmarks.engine.random_networks import random_network
-from isotau.convert.chip.philox import membrane_samples
+from isotau.convert.chip.philox import MEMBRANE, SYNAPSE, noise_samples
 from isotau.targets.onnx_model import integer_step as philox_graph
 from isotau.targets.onnx_model.fixed_to_onnx import fixed_step_to_onnx
 from isotau.targets.onnx_model.graph import Graph, to_model
@@ -95,7 +95,7 @@ def test_a_drive_beyond_the_state_wraps_before_it_saturates():
     got = stepped(net, ring=[2**25 - 1] * n, v=[M - 1] * n)
     u = 2**31 - 64 - 2 * M
     assert set(got["u_after"]) == {u}
-    samples = membrane_samples(0, 0, np.zeros(1, np.int64), n)[0].tolist()
+    samples = noise_samples(0, 0, np.zeros(1, np.int64), n)[0].tolist()
     sums = [u + M - 1 + 4095 * 128 + sample * 2**16 for sample in samples]
     wrapped = [x >= 2**31 for x in sums]
     assert 0 < sum(wrapped) < n
@@ -131,9 +131,9 @@ def test_nothing_is_under_way_without_connections():
     assert got["ring_after"] == [0, 0]
 
 
-def samples(n, noise_exp, *, seed, first_trial, batch, step):
+def samples(noise_exp, *, seed, first_trial, batch, step, stream=MEMBRANE):
     """What the nodes make, with every input given as the model runs."""
-    graph = Graph("noise")
+    graph, n = Graph("noise"), len(noise_exp)
     given = {
         "seed": np.array(seed, np.uint64),
         "first_trial": np.array(first_trial),
@@ -144,7 +144,7 @@ def samples(n, noise_exp, *, seed, first_trial, batch, step):
         graph.input(name, value.dtype, value.shape)
     counter = philox_graph.counters(graph, "first_trial", "batch", n)
     keys = philox_graph.round_keys(graph, "seed")
-    noise = philox_graph.noise_nodes(graph, counter, keys, "step", n, noise_exp)
+    noise = philox_graph.noise_nodes(graph, counter, keys, "step", noise_exp, stream)
     graph.output(noise, np.int64, ["batch", n])
     ort = pytest.importorskip("onnxruntime")
     model = to_model(graph, {})
@@ -168,13 +168,38 @@ def samples(n, noise_exp, *, seed, first_trial, batch, step):
     ],
 )
 def test_samples_are_those_of_the_engines(n, seed, step, first_trial):
-    got = samples(n, 7, seed=seed, first_trial=first_trial, batch=3, step=step)
-    trials = first_trial + np.arange(3)
-    np.testing.assert_array_equal(got, membrane_samples(seed, step, trials, n))
+    where = {"seed": seed, "first_trial": first_trial, "step": step}
+    trials, exponents = first_trial + np.arange(3), np.full(n, 7)
+    for stream in (MEMBRANE, SYNAPSE):
+        got = samples(exponents, batch=3, stream=stream, **where)
+        expected = noise_samples(seed, step, trials, n, stream)
+        np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("noise_exp", range(1, 24))
 def test_they_are_scaled_and_floored(noise_exp):
-    got = samples(200, noise_exp, seed=5, first_trial=0, batch=2, step=3)
-    plain = membrane_samples(5, 3, np.arange(2), 200)
+    exponents = np.full(200, noise_exp)
+    got = samples(exponents, seed=5, first_trial=0, batch=2, step=3)
+    plain = noise_samples(5, 3, np.arange(2), 200)
     np.testing.assert_array_equal(got, np.floor(plain * 2.0 ** (noise_exp - 7)))
+
+
+def test_each_neuron_has_an_exponent_of_its_own():
+    exponents = np.arange(200) % 24
+    got = samples(exponents, seed=5, first_trial=0, batch=2, step=3)
+    plain = noise_samples(5, 3, np.arange(2), 200)
+    expected = np.floor(plain * 2.0 ** (exponents - 7)) * (exponents > 0)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_noise_joins_the_current_before_it_wraps():
+    net = replace(network(64, du=0), current_noise_exp=[23, 1, 0, 7] * 16)
+    got = stepped(net, u=[M] * 64)
+    samples = noise_samples(0, 0, np.zeros(1, np.int64), 64, SYNAPSE)[0]
+    noise = [
+        0 if e == 0 else x * 2 ** (e - 7) if e >= 7 else x >> (7 - e)
+        for x, e in zip(samples.tolist(), net.current_noise_exp.tolist(), strict=True)
+    ]
+    sums = [M * 4095 // 4096 + x for x in noise]
+    assert got["u_after"] == [u - 2 * M if u > M else u for u in sums]
+    assert 0 < sum(u > M for u in sums) < 64

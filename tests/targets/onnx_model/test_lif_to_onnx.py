@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.simulate.norse_module import LIFModule
+from isotau.convert.simulate.norse_module import LIFModule, StepNoise
 from isotau.targets.onnx_model.lif_to_onnx import (
     STATES,
     lif_step_to_onnx,
@@ -18,6 +18,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not inst
 N, N_IN, N_OUT, STEPS, BATCH = 30, 3, 2, 300, 6
 INPUTS = np.random.default_rng(0).normal(size=(STEPS, BATCH, N_IN))
 NOISE = np.random.default_rng(1).normal(size=(STEPS, BATCH, N))
+NOISES = {"noise": NOISE, "current_noise": NOISE[:, ::-1, ::-1].copy()}
 
 
 def network(**changes):
@@ -61,9 +62,10 @@ def by_norse(net, noise=None):
     state, spikes = module.initial_state(BATCH), []
     with torch.inference_mode():
         for t in range(STEPS):
-            pushed = None
+            pushed = StepNoise()
             if noise is not None:
-                pushed = module.noise_per_step() * torch.tensor(noise[t])
+                sizes = zip(module.noise_per_step(), noise, strict=True)
+                pushed = StepNoise(*(size * torch.tensor(x[t]) for size, x in sizes))
             state = module.step(
                 torch.tensor(INPUTS[t]), state, module.norse_parameters(), pushed
             )
@@ -74,10 +76,10 @@ def by_norse(net, noise=None):
 
 @pytest.mark.parametrize("noisy", [False, True])
 def test_the_spikes_are_those_of_norse(noisy):
-    net = network(noise_std=0.003 * noisy)
-    feeds = {"inputs": INPUTS} | ({"noise": NOISE} if noisy else {})
+    net = network(noise_std=0.003 * noisy, current_noise_std=0.004 * noisy)
+    feeds = {"inputs": INPUTS} | (NOISES if noisy else {})
     made = run(lif_to_onnx(net), feeds)
-    spikes, outputs, end = by_norse(net, NOISE if noisy else None)
+    spikes, outputs, end = by_norse(net, NOISES.values() if noisy else None)
     assert spikes.sum() > 1000 and (spikes.sum(axis=(0, 1)) > 0).mean() > 0.8
     assert (made["spikes"] == spikes).all()
     assert made["outputs"] == pytest.approx(outputs, rel=1e-10, abs=1e-10)
@@ -88,10 +90,11 @@ def test_the_spikes_are_those_of_norse(noisy):
 
 
 def test_in_float32_all_but_few_spikes_agree():
-    net = network(noise_std=0.003)
-    feeds = {"inputs": INPUTS.astype("f4"), "noise": NOISE.astype("f4")}
+    net = network(noise_std=0.003, current_noise_std=0.004)
+    feeds = {"inputs": INPUTS} | NOISES
+    feeds = {name: values.astype("f4") for name, values in feeds.items()}
     made = run(lif_to_onnx(net, dtype="float32"), feeds)
-    spikes, _, _ = by_norse(net, NOISE)
+    spikes, _, _ = by_norse(net, NOISES.values())
     both = ((made["spikes"] > 0) & (spikes > 0)).sum()
     assert both / ((made["spikes"] > 0) | (spikes > 0)).sum() > 0.98
 

@@ -55,6 +55,11 @@ def by_hand(net, inputs, noise):
     return np.array(spikes), v, i
 
 
+def drawn(module, *shape, **place):
+    """Return the membrane's noise, steps × batch × neuron."""
+    return module.draw_noise(*shape, **place).v
+
+
 @pytest.mark.parametrize("seed", [None, 11])
 def test_spikes_are_those_of_the_equations(net, seed):
     module, inputs = module_of(net), inputs_of(200)
@@ -63,7 +68,7 @@ def test_spikes_are_those_of_the_equations(net, seed):
         spikes, end = run.run(inputs, run.start(3), seed=seed, step=0)
     noise = np.zeros((200, 3, 20))
     if seed is not None:
-        noise = module.draw_noise(200, 3, seed=seed).numpy()
+        noise = drawn(module, 200, 3, seed=seed).numpy()
     unit = module.unit.numpy()
     expected, v, i = by_hand(net, inputs.numpy(), noise * unit)
     assert expected.sum() > 500
@@ -100,16 +105,16 @@ def test_without_a_seed_there_is_no_noise(net):
 @pytest.mark.parametrize("cuts", [(1, 2, 3), (64,), (40, 128, 150, 299)])
 def test_noise_does_not_depend_on_how_a_trial_is_cut(net, dtype, cuts):
     module = module_of(net, dtype=dtype)
-    whole = module.draw_noise(300, 2, seed=5)
+    whole = drawn(module, 300, 2, seed=5)
     edges = [0, *cuts, 300]
-    parts = [module.draw_noise(b - a, 2, seed=5, step=a) for a, b in pairwise(edges)]
+    parts = [drawn(module, b - a, 2, seed=5, step=a) for a, b in pairwise(edges)]
     assert torch.equal(torch.cat(parts), whole)
 
 
 def test_noise_is_white_and_of_the_records_size(net):
     tau = np.linspace(0.005, 0.05, 20)
     module = module_of(dataclasses.replace(net, tau_mem=tau))
-    noise = module.draw_noise(256, 400, seed=0).numpy()
+    noise = drawn(module, 256, 400, seed=0).numpy()
     # 102400 values a neuron: the deviation is known to 0.22 %
     need = net.noise_std * np.sqrt(1 - np.exp(-2 * net.dt / tau)) / module.unit.numpy()
     np.testing.assert_allclose(noise.std(axis=(0, 1)), need, rtol=0.012)
@@ -125,7 +130,7 @@ def test_noise_is_white_and_of_the_records_size(net):
 def test_noise_follows_its_seed(net):
     module = module_of(net)
     one, again, other = (
-        module.draw_noise(70, 2, seed=seed) for seed in (2**63 - 1, 2**63 - 1, 0)
+        drawn(module, 70, 2, seed=seed) for seed in (2**63 - 1, 2**63 - 1, 0)
     )
     assert torch.equal(one, again)
     assert not (one == other).any()
@@ -133,7 +138,7 @@ def test_noise_follows_its_seed(net):
 
 def test_noise_has_no_gradient(net):
     module = module_of(net, train=("tau_mem",))
-    assert not module.draw_noise(10, 2, seed=0).requires_grad
+    assert not drawn(module, 10, 2, seed=0).requires_grad
 
 
 def test_a_trial_begins_at_the_networks_start(net):

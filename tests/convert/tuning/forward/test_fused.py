@@ -114,6 +114,7 @@ def test_more_trials_and_neurons_than_a_tile(net):
         for name in (
             *("tau_syn", "tau_mem", "tau_out", "v_th", "v_leak", "v_reset"),
             *("refractory", "i0", "v0", "f0", "population"),
+            *("noise_std", "current_noise_std"),
         )
     }
     large = dataclasses.replace(

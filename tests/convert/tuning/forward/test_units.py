@@ -54,7 +54,7 @@ def test_voltages_are_divided_and_nothing_else(uneven):
         np.testing.assert_array_equal(changed, getattr(uneven, name))
     for name in ("w_out", "b_out", "tau_syn", "tau_mem", "refractory", "f0", "tau_out"):
         np.testing.assert_array_equal(getattr(made, name), getattr(uneven, name))
-    assert made.noise_std == uneven.noise_std
+    np.testing.assert_array_equal(made.noise_std, uneven.noise_std)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

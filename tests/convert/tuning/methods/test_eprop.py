@@ -82,7 +82,8 @@ def batch_of(net, dtype=torch.float64, lead=LEAD):
 def cut_off(module, batch):
     """Return outputs and spikes; no gradient passes from a spike through w_rec."""
     state, parameters = module.initial_state(BATCH), module.norse_parameters()
-    noise = module.draw_noise(len(batch.inputs), BATCH, seed=batch.seed)
+    steps = len(batch.inputs)
+    noise = module.draw_noise(steps, BATCH, seed=batch.seed).by_step(steps)
     spikes = []
     for x, xi in zip(batch.inputs, noise, strict=True):
         lif = state.lif._replace(z=state.lif.z.detach())

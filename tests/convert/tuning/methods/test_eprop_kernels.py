@@ -65,7 +65,8 @@ def begun(parts=5):
 
 def bring(net, now, drive, first=0, last=BATCH, labels=False):
     x, noise, targets, mask = drive
-    kernels.run_trials(first, last, net, 0, now, x, noise, targets, mask * 1.0, labels)
+    scored = (targets, mask * 1.0, labels)
+    kernels.run_trials(first, last, net, 0, now, x, (noise, 0.5 * noise), *scored)
     return now
 
 
@@ -80,7 +81,7 @@ def textbook(net, drive, b):
     by_output = np.zeros((N_OUT, N))
     for t in range(STEPS):
         arriving = np.concatenate([z, x[t]])
-        jump = i + x[t] @ net.w_in + z @ net.w_rec
+        jump = i + 0.5 * noise[t] + x[t] @ net.w_in + z @ net.w_rec
         e_jump = e_i + arriving[:, None]
         v = v + net.a_mem * (net.v_leak - v + jump) + noise[t]
         e_v = (1 - net.a_mem) * e_v + net.a_mem * e_jump

@@ -37,7 +37,7 @@ def test_defaults():
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--config", "loihi1-hw"], "loihi1-hw: got membrane noise .*, refractory per"),
+        (["--config", "loihi1-hw"], "loihi1-hw: got .*noise .*, refractory per"),
         (["--steps", "9"], "--steps: got 9, need 1 to 4"),
         (["--messages", "absent.npz"], "No such file or directory: 'absent.npz'"),
     ],

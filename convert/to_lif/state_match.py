@@ -1,0 +1,170 @@
+"""How alike the states of a rate network and of its LIF network are without input.
+
+What a state remembers is looked at unit by unit: x of the rate network, and i of the
+neurons that stand for the unit, in units of x. Spikes would say as much only after
+hours. The part that is alike in all trials is no memory and is taken out.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+
+TRIALS, SETTLE, LENGTH, LONGEST = 30, 0.5, 2.0, 0.5
+"""Of a look: trials; seconds before it, of it, and of the longest lag."""
+WORST = 1.0
+"""A unit's |ln ratio| counts as this at most: one that is lost is lost."""
+
+
+class RestingState(NamedTuple):
+    """Second moments of every unit's state without input.
+
+    Attributes:
+        sd: its standard deviation.
+        autocorrelation: at lags of one step of the rate network, from 0; lag × unit.
+        tau: lag at which that falls to 1/e, in steps; NaN where it does not.
+    """
+
+    sd: Float64[np.ndarray, " n"]
+    autocorrelation: Float64[np.ndarray, "lags n"]
+    tau: Float64[np.ndarray, " n"]
+
+
+class StateMatch(NamedTuple):
+    """How two resting states differ: (C32).
+
+    Attributes:
+        tau_ratio: median ratio of τ, the second over the first; NaN without any.
+        tau_error: root mean square of ln of the ratios, those beyond e as e.
+        sd_ratio: median ratio of the standard deviations.
+        autocorrelation_error: root mean square difference.
+    """
+
+    tau_ratio: float
+    tau_error: float
+    sd_ratio: float
+    autocorrelation_error: float
+
+    @property
+    def distance(self) -> float:
+        """One number for all: the sum of the three errors."""
+        sd_error = min(abs(np.log(max(self.sd_ratio, 1e-9))), WORST)
+        return float(self.tau_error + sd_error + self.autocorrelation_error)
+
+
+def rest_of_rate(rate: RateRNN, *, seed: int) -> RestingState:
+    """Return the resting state of a rate network.
+
+    Args:
+        rate: the network.
+        seed: of its start and noise.
+    """
+    before, steps, lags = _spans(rate.dt)
+    inputs = np.zeros((before + steps, TRIALS, rate.n_in))
+    x = simulate_rate(rate, inputs, seed=seed, keep_x=True).x
+    assert x is not None
+    return resting_state(x[before:], lags)
+
+
+def rest_of_lif(
+    net: LIFNetwork,
+    *,
+    unit: float,
+    dt: float,
+    copies: int,
+    seed: int,
+    progress: Progress = silent,
+) -> RestingState:
+    """Return the resting state of a LIF network, in units of a rate network's x.
+
+    Args:
+        net: the network.
+        unit: volts that stand for 1.
+        dt: step of the rate network, in seconds, in which the state is looked at.
+        copies: neurons for each unit, whose mean it is.
+        seed: of the noise.
+        progress: is given the steps as they pass.
+    """
+    before, steps, lags = _spans(dt)
+    every = round(dt / net.dt)
+    run = simulate_lif(
+        net,
+        np.zeros(((before + steps) * every, TRIALS, net.n_in)),
+        seed=seed,
+        record=("i",),
+        every=every,
+        keep_spikes=False,
+        progress=progress,
+    )
+    assert run.i is not None
+    currents = run.i[before:].astype(np.float64) / unit
+    # Copies of a unit stand side by side (C12).
+    by_unit = currents.reshape(*currents.shape[:2], net.n // copies, copies)
+    return resting_state(by_unit.mean(axis=3), lags)
+
+
+def resting_state(
+    x: Float64[np.ndarray, "samples trials n"], lags: int
+) -> RestingState:
+    """Return the second moments of states about the mean of their trials.
+
+    Args:
+        x: the states; at least two trials.
+        lags: how many, from 0.
+    """
+    samples, trials, _ = x.shape
+    # The mean of the trials takes its share of the variance with it.
+    centred = (x - x.mean(axis=1, keepdims=True)) * np.sqrt(trials / (trials - 1))
+    power = np.square(centred).mean(axis=(0, 1))
+    covariance = np.stack(
+        [
+            np.einsum("tbn,tbn->n", centred[: samples - k], centred[k:])
+            / ((samples - k) * trials)
+            for k in range(lags)
+        ]
+    )
+    # A unit that does not move remembers nothing.
+    correlation = covariance / np.where(power > 0, power, 1.0)
+    return RestingState(np.sqrt(power), correlation, _crossing(correlation))
+
+
+def match(first: RestingState, second: RestingState) -> StateMatch:
+    """Return how the second state differs from the first: (C32)."""
+    both = np.isfinite(first.tau) & np.isfinite(second.tau)
+    ratios = np.log(second.tau[both] / first.tau[both])
+    moving = (first.sd > 0) & (second.sd > 0)
+    scatter = second.autocorrelation - first.autocorrelation
+    sd_ratio = np.median(second.sd[moving] / first.sd[moving]) if moving.any() else 0.0
+    return StateMatch(
+        tau_ratio=float(np.exp(np.median(ratios))) if ratios.size else float("nan"),
+        tau_error=float(np.sqrt(np.mean(np.clip(ratios, -WORST, WORST) ** 2)))
+        if ratios.size
+        else 0.0,
+        sd_ratio=float(sd_ratio),
+        autocorrelation_error=float(np.sqrt(np.mean(scatter**2))),
+    )
+
+
+def _spans(dt: float) -> tuple[int, int, int]:
+    """Return steps before the look and of it, and lags."""
+    before, steps, lags = (round(span / dt) for span in (SETTLE, LENGTH, LONGEST))
+    # Slow clocks have few steps in so many seconds: some there must be.
+    return before, max(steps, 20), max(lags, 5)
+
+
+def _crossing(correlation: np.ndarray) -> np.ndarray:
+    """Return where each column first falls below 1/e, between two lags by a line."""
+    level = np.exp(-1.0)
+    below = correlation < level
+    k, column = np.argmax(below, axis=0), np.arange(correlation.shape[1])
+    above, under = correlation[k - 1, column], correlation[k, column]
+    # At lag 0 only what does not move is below, and it has no τ.
+    found = below.any(axis=0) & (k > 0)
+    step = np.where(found, above - under, 1.0)
+    return np.where(found, k - 1 + (above - level) / step, np.nan)

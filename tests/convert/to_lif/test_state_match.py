@@ -1,0 +1,149 @@
+"""Resting states: moments against known processes, and what is made of two of them."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.to_lif.state_match import (
+    LONGEST,
+    RestingState,
+    StateMatch,
+    match,
+    rest_of_lif,
+    rest_of_rate,
+    resting_state,
+)
+
+TAUS = np.array([0.02, 0.05, 0.1])
+
+
+def uncoupled(noise_std=0.1):
+    """A rate network whose units do not hear each other: every x is an AR(1)."""
+    n = len(TAUS)
+    return RateRNN(
+        w_rec=np.zeros((n, n)),
+        w_in=np.zeros((n, 1)),
+        w_out=np.zeros((1, n)),
+        bias=np.zeros(n),
+        b_out=np.zeros(1),
+        tau=TAUS,
+        dale=np.zeros(n, np.int8),
+        activation="sigmoid",
+        noise_std=noise_std,
+        dt=0.005,
+    )
+
+
+def silent_neurons(copies=1, **changes):
+    """LIF neurons that do not hear each other, with noise in their currents."""
+    tau = np.repeat(TAUS, copies)
+    n = len(tau)
+    fields = {
+        "w_in": np.zeros((n, 1)),
+        "w_rec": np.zeros((n, n)),
+        "w_out": np.zeros((1, n)),
+        "b_out": np.zeros(1),
+        "tau_syn": tau,
+        "tau_mem": np.full(n, 0.01),
+        "v_th": np.full(n, -0.04),
+        "v_leak": np.full(n, -0.065),
+        "v_reset": np.full(n, -0.065),
+        "refractory": np.zeros(n),
+        "noise_std": 0.0,
+        "current_noise_std": 1e-3,
+        "dt": 1e-3,
+    }
+    return LIFNetwork(**fields | changes)
+
+
+def test_units_alone_have_the_moments_of_their_noise():
+    state, keep = rest_of_rate(uncoupled(), seed=1), 1 - 0.005 / TAUS
+    np.testing.assert_allclose(state.sd, 0.1 / np.sqrt(1 - keep**2), rtol=0.06)
+    assert len(state.autocorrelation) == round(LONGEST / 0.005)
+    lags = np.arange(5)[:, None]
+    np.testing.assert_allclose(state.autocorrelation[:5], keep**lags, atol=0.05)
+    np.testing.assert_allclose(state.tau, -1 / np.log(keep), rtol=0.15)
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_currents_have_the_moments_of_their_noise(copies):
+    """In units of 2 mV; the mean over copies has as much noise as one by √copies."""
+    net = silent_neurons(copies)
+    state = rest_of_lif(net, unit=2e-3, dt=0.005, copies=copies, seed=1)
+    np.testing.assert_allclose(state.sd, 0.5 / np.sqrt(copies), rtol=0.06)
+    np.testing.assert_allclose(state.tau, TAUS / 0.005, rtol=0.15)
+
+
+def test_what_is_alike_in_all_trials_is_no_memory():
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((400, 30, 2))
+    wave = 10 * np.sin(np.arange(400) / 20)[:, None, None]
+    state = resting_state(noise + wave, 20)
+    np.testing.assert_allclose(state.sd, 1, rtol=0.03)
+    assert np.abs(state.autocorrelation[1:]).max() < 0.05
+    # The mean of few trials takes its share of the variance: it is given back.
+    few = resting_state(rng.standard_normal((20000, 2, 1)), 2)
+    np.testing.assert_allclose(few.sd, 1, rtol=0.02)
+
+
+def test_a_crossing_lies_between_two_lags():
+    rho = np.array([[1.0, 1.0, 0.0], [0.5, 0.9, 0.0], [0.2, 0.8, 0.0]])
+    x = RestingState(np.array([1.0, 1.0, 0.0]), rho, np.full(3, np.nan))
+    made = resting_state(np.zeros((5, 2, 3)), 3)
+    assert np.isnan(made.tau).all() and not made.sd.any()
+    # 0.5 → 0.2 passes 1/e at 1 + (0.5 − 0.368)/0.3; 0.9 → 0.8 never does.
+    from isotau.convert.to_lif.state_match import _crossing
+
+    tau = _crossing(x.autocorrelation)
+    assert tau[0] == pytest.approx(1 + (0.5 - np.exp(-1)) / 0.3)
+    assert np.isnan(tau[1:]).all()
+
+
+def some_state(tau=10.0, sd=1.0):
+    rho = np.exp(-np.arange(50)[:, None] / np.full(4, tau))
+    return RestingState(np.full(4, sd), rho, np.full(4, tau))
+
+
+def test_the_same_state_is_no_distance_away():
+    assert match(some_state(), some_state()) == StateMatch(1.0, 0.0, 1.0, 0.0)
+    assert match(some_state(), some_state()).distance == 0
+
+
+def test_ratios_are_of_the_second_over_the_first():
+    found = match(some_state(10.0, 1.0), some_state(5.0, 0.5))
+    assert (found.tau_ratio, found.sd_ratio) == (0.5, 0.5)
+    assert found.tau_error == pytest.approx(np.log(2))
+    apart = found.autocorrelation_error
+    assert found.distance == pytest.approx(2 * np.log(2) + apart)
+    assert 0.05 < apart < 0.3
+
+
+def test_a_unit_that_is_lost_counts_as_one_factor_of_e():
+    lost = some_state()
+    lost.tau[0], lost.sd[:] = 1e-3, 1e-9
+    found = match(some_state(), lost)
+    assert found.tau_error == pytest.approx(0.5)
+    assert found.distance == pytest.approx(1.5)
+
+
+def test_without_any_tau_the_rest_decides():
+    frozen = some_state()._replace(tau=np.full(4, np.nan))
+    found = match(some_state(), frozen)
+    assert np.isnan(found.tau_ratio) and found.tau_error == 0
+    still = match(some_state(), some_state()._replace(sd=np.zeros(4)))
+    assert still.sd_ratio == 0 and still.distance == pytest.approx(1.0)
+
+
+def test_noise_that_is_carried_carries_the_timescales():
+    rate, neurons = uncoupled(), silent_neurons()
+    at_rest = 0.1 / np.sqrt(1 - (1 - 0.005 / TAUS) ** 2)
+    carrying = dataclasses.replace(neurons, current_noise_std=2e-3 * at_rest)
+    reference = rest_of_rate(rate, seed=1)
+    seen = rest_of_lif(carrying, unit=2e-3, dt=0.005, copies=1, seed=2)
+    found = match(reference, seen)
+    assert found.tau_ratio == pytest.approx(1, abs=0.2)
+    assert found.sd_ratio == pytest.approx(1, abs=0.06)
+    assert found.distance < 0.35
