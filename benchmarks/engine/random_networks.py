@@ -59,8 +59,10 @@ def random_network(
 
     n_in = int(rng.integers(1, 5))
     sources = ["recurrent", "input", *rng.choice(["recurrent", "input"], 2).tolist()]
+    most = 23 if extreme else 16
+    own = np.random.default_rng([int(rng.integers(6, most + 1)), n])
     noises = {
-        name: np.zeros(n) if bare else _exponents(rng, n, 23 if extreme else 16)
+        name: np.zeros(n) if bare else _exponents(own, n, most)
         for name in ("noise_exp", "current_noise_exp")
     }
     net = FixedPointNetwork(

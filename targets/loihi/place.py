@@ -33,7 +33,6 @@ REMEDIES = {
     "out_axons": "prune its targets",
     "synapse_formats": "give more blocks the same exponent, bits, signs and delay",
 }
-CHOICES = {"noise_kinds"}
 PROFILES = ("compartment_profiles", "threshold_profiles")
 
 
@@ -180,7 +179,9 @@ class _Filling:
         self.known = known
         self.neurons: list[int] = []
         self.counts = [np.zeros(len(b.pre), np.int64) for b in known.net.blocks]
-        self.core = _Core(0, [np.zeros(1, np.int64)] * len(self.counts), *_NONE)
+        self.core = _Core(
+            0, [np.zeros(1, np.int64)] * len(self.counts), *[frozenset[int]()] * 3
+        )
 
     def joined(self, neuron: int) -> _Core:
         """Return what counts of the core if a neuron came on it."""
@@ -211,21 +212,12 @@ class _Filling:
             counts[self.known.columns(k, [neuron])] += 1
 
 
-_NONE: tuple[frozenset[int], ...] = (frozenset(),) * 3
-
-
 def _fill(known: _Net) -> list[_Closed]:
     """Return neurons on cores that break no limit but perhaps that of output axons."""
     needs = known.needs
     # The last key is the first to sort by. Neurons of a population so stay together.
-    order = np.lexsort(
-        (
-            needs.threshold_profile,
-            needs.compartment_profile,
-            needs.noise_kind,
-            known.net.population,
-        )
-    )
+    profiles = (needs.threshold_profile, needs.compartment_profile, needs.noise_kind)
+    order = np.lexsort((*profiles, known.net.population))
     full: list[_Closed] = []
     filling = _Filling(known)
     for neuron in order.tolist():
@@ -409,7 +401,6 @@ def utilization(placement: Placement) -> list[CoreUse]:
     rows = []
     for k in range(placement.cores):
         use = {name: int(placement.used[name][k]) for name in LIMITS}
-        # A limit without a public number has no share: it can be neither full nor free.
         share = {
             name: use[name] / number
             for name, number in most.items()
@@ -424,7 +415,9 @@ def utilization(placement: Placement) -> list[CoreUse]:
                 used=use,
                 share=share,
                 # Of what a core has one or none it is not full.
-                tightest=max(share.keys() - CHOICES, key=lambda name: share[name]),
+                tightest=max(
+                    share.keys() - {"noise_kinds"}, key=lambda name: share[name]
+                ),
                 closed_by=placement.closed_by[k],
             )
         )
@@ -450,13 +443,11 @@ def describe_placement(placement: Placement, *, rows: int = 16) -> str:
     ]
     open_limits = [LIMITS[name] for name in unknown(chip) if name in LIMITS]
     if open_limits:
-        lines.append(
-            f"no public number, so not checked: {', '.join(open_limits)}; a lower bound"
-        )
+        said = ", ".join(open_limits)
+        lines.append(f"no public number, so not checked: {said}; a lower bound")
     head = ["core", "populations", *(TITLES[name] for name in LIMITS), "closed by"]
     cells = [head]
     for row in table[:rows]:
-        # The chip's number only where there are several.
         name = f"{row.chip}:{row.core}" if placement.chips > 1 else str(row.core)
         closed_by = LIMITS[row.closed_by] if row.closed_by else "-"
         cells.append([name, _list(row.populations), *_share_filled(row), closed_by])
@@ -506,5 +497,4 @@ def _share_filled(row: CoreUse) -> list[str]:
 
 
 def _list(populations: tuple[int, ...]) -> str:
-    first = ", ".join(map(str, populations[:4]))
-    return first + (" …" if len(populations) > 4 else "")
+    return ", ".join(map(str, populations[:4])) + " …" * (len(populations) > 4)
