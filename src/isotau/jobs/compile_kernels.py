@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.simulate.readout import filter_spikes, network_outputs
 from isotau.convert.to_fixed.quantize import messages, quantize
 from isotau.convert.to_lif.search_lambda import rate_to_lif
+from isotau.convert.to_lif.teacher import noise_at_rest
 from isotau.sim.timescales.estimators.kim import fit_published
 
 UNITS, EXCITATORY = 200, 160
@@ -64,7 +65,13 @@ INPUTS = np.ones((8, 2, 1))
 
 
 def _network() -> LIFNetwork:
-    return rate_to_lif(random_network(), inverse_lambda=30.0)
+    """Return a network with noise as `isotau run` has it, in the currents alone."""
+    rate = random_network()
+    return replace(
+        rate_to_lif(rate, inverse_lambda=30.0),
+        noise_std=np.zeros(UNITS),
+        current_noise_std=PUBLISHED.unit * noise_at_rest(rate),
+    )
 
 
 def _rate() -> None:
