@@ -7,6 +7,8 @@ caller wants; LLVM cuts them into what the machine at hand has, AVX-512, AVX2 or
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -203,6 +205,26 @@ class Memory(NamedTuple):
     def _at(self, place: Any, kind: Any) -> Any:
         at = self.builder.gep(self.pointer, [place])
         return self.builder.bitcast(at, kind.as_pointer())
+
+
+@contextmanager
+def parts_of_like_size(
+    builder: Any, total: Any, most: int
+) -> Iterator[tuple[Any, Any]]:
+    """Write a loop over parts of a whole, of like size and none larger than `most`.
+
+    Two of five, say, not one of eight and one of two. Gives where a part begins and how
+    large it is, while its code is written.
+    """
+    limit, one = ir.Constant(total.type, most), ir.Constant(total.type, 1)
+    # Rounded up twice: to whole parts, and to whole numbers in each.
+    parts = builder.udiv(builder.add(total, builder.sub(limit, one)), limit)
+    size = builder.udiv(builder.sub(builder.add(total, parts), one), parts)
+    zero = ir.Constant(total.type, 0)
+    with cgutils.for_range_slice(builder, zero, total, size) as (start, _):
+        # The last part has what is left, which may be less.
+        left = builder.sub(total, start)
+        yield start, builder.select(builder.icmp_signed("<", left, size), left, size)
 
 
 def memory_of(context: Any, builder: Any, kind: Any, array: Any) -> Memory:

@@ -17,7 +17,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from isotau.convert.chip.lanes import Lanes, Memory, memory_of, spread
+from isotau.convert.chip.lanes import (
+    Lanes,
+    Memory,
+    memory_of,
+    parts_of_like_size,
+    spread,
+)
 
 COLUMNS = 64
 """Of a panel: bytes of a cache line."""
@@ -68,16 +74,7 @@ def _add_rows_code(context, builder, signature, args):
     down = spread(builder, builder.trunc(down, INT16), HALF)
     up = spread(builder, builder.trunc(up, INT32), HALF)
     word = panels.type
-    most, one = ir.Constant(word, PANELS), ir.Constant(word, 1)
-    # Passes of like size: two of five panels, not one of eight and one of two.
-    passes = builder.udiv(builder.add(panels, builder.sub(most, one)), most)
-    size = builder.udiv(builder.sub(builder.add(panels, passes), one), passes)
-    with cgutils.for_range_slice(builder, ir.Constant(word, 0), panels, size) as (
-        panel,
-        _,
-    ):
-        left = builder.sub(panels, panel)
-        count = builder.select(builder.icmp_signed("<", left, size), left, size)
+    with parts_of_like_size(builder, panels, PANELS) as (panel, count):
         column = builder.mul(panel, ir.Constant(word, COLUMNS))
         done = builder.append_basic_block("done")
         switch = builder.switch(count, done)

@@ -303,7 +303,7 @@ def places(neurons: Sequence[int] | None, n: int) -> Int64[np.ndarray, " places"
     ).copy()
 
 
-class Room(NamedTuple):
+class LIFRoom(NamedTuple):
     """What the loops of a thread write to and nobody reads afterwards."""
 
     normal: Reals
@@ -316,10 +316,10 @@ class Room(NamedTuple):
     before: npt.NDArray[np.int64]
 
 
-def _room(net: LIFNetwork, dtype: npt.DTypeLike) -> Room:
+def _room(net: LIFNetwork, dtype: npt.DTypeLike) -> LIFRoom:
     """Return room for the steps of a network."""
     padded, words = (-(-net.n // size) * size for size in (LANES, GROUP))
-    return Room(
+    return LIFRoom(
         normal=blank((words,), np.float32),
         normal_i=blank((words,), np.float32),
         arriving=blank((padded,), dtype),

@@ -153,7 +153,7 @@ def run_trials(
             places that are sampled, none for all; interval; sample that trace 0 stands
             for.
         bits: steps × row × byte, or no steps.
-        room: a `Room`, of this call alone.
+        room: a `LIFRoom`, of this call alone.
     """
     inputs, currents, raster = bare(drives[0]), bare(drives[1]), bare(bits)
     net, room, state, ranges = bare(net), bare(room), bare(state), bare(ranges)

@@ -34,9 +34,11 @@ def record(typing, page, step, trial, values, neurons):
         start = _row(builder, array, args[1], args[2])
         _, _, count = cgutils.unpack_tuple(builder, array.shape)
         with (
+            # An empty page has no memory that might be written to.
             builder.if_then(_holds(builder, array)),
             cgutils.for_range(builder, count) as loop,
         ):
+            # One by one: places lie anywhere, and they are few.
             place = builder.load(builder.gep(neurons.pointer, [loop.index]))
             value = builder.load(builder.gep(values.pointer, [place]))
             builder.store(value, builder.gep(start, [loop.index]))

@@ -15,15 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from isotau.convert.chip import arithmetic
-from isotau.convert.chip.philox import (
-    MASK,
-    MEMBRANE,
-    MULTIPLIERS,
-    ROUNDS,
-    SYNAPSE,
-    WEYL,
-)
+from isotau.convert.chip import arithmetic, philox
 from isotau.convert.ground.sparse import values_of
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.targets.onnx_model import delivery
@@ -40,18 +32,18 @@ def round_keys(graph: Graph, seed: str) -> list[str]:
 
     Round r adds r times the Weyl constants to the halves of the seed.
     """
-    low = graph.op("BitwiseAnd", seed, _word(graph, MASK))
+    low = graph.op("BitwiseAnd", seed, _word(graph, philox.MASK))
     high = graph.op("BitShift", seed, _word(graph, 32), direction="RIGHT")
     place = graph.constant([1, 1])
     halves = [graph.op("Reshape", half, place) for half in (low, high)]
     first = graph.op("Concat", *halves, axis=1)
-    steps = graph.op("Concat", first, _word(graph, [list(WEYL)]), axis=0)
+    steps = graph.op("Concat", first, _word(graph, [list(philox.WEYL)]), axis=0)
     # (P3) for all rounds at once: [1, r] · [seed; Weyl constants].
-    times = _word(graph, [[1, r] for r in range(ROUNDS)])
+    times = _word(graph, [[1, r] for r in range(philox.ROUNDS)])
     keys = graph.op("MatMul", times, steps)
-    keys = graph.op("BitwiseAnd", keys, _word(graph, MASK))
-    names = [f"key_{r}" for r in range(ROUNDS)]
-    return graph.ops("Split", keys, names=names, axis=0, num_outputs=ROUNDS)
+    keys = graph.op("BitwiseAnd", keys, _word(graph, philox.MASK))
+    names = [f"key_{r}" for r in range(philox.ROUNDS)]
+    return graph.ops("Split", keys, names=names, axis=0, num_outputs=philox.ROUNDS)
 
 
 def counters(graph: Graph, first_trial: str, batch: str, n: int) -> str:
@@ -73,7 +65,7 @@ def noise_nodes(
     keys: list[str],
     step: str,
     noise_exp: np.ndarray,
-    stream: int = MEMBRANE,
+    stream: int = philox.MEMBRANE,
 ) -> str:
     """Return the noise of one step, trial × neuron, int64, ready to be added.
 
@@ -86,8 +78,8 @@ def noise_nodes(
         stream: of `philox`, for v or u.
     """
     n = len(noise_exp)
-    matrix = _word(graph, [[0, MULTIPLIERS[0]], [MULTIPLIERS[1], 0]])
-    mask, bits = _word(graph, MASK), _word(graph, 32)
+    matrix = _word(graph, [[0, philox.MULTIPLIERS[0]], [philox.MULTIPLIERS[1], 0]])
+    mask, bits = _word(graph, philox.MASK), _word(graph, 32)
     even = counter
     odd = graph.op("Mul", step, graph.constant([1, 0]))
     odd = graph.cast(graph.op("Add", odd, graph.constant([0, stream])), np.uint64)
@@ -233,7 +225,7 @@ def step(
     counter = (chip.counters, chip.keys, now.number)
     decayed = _decayed(graph, state.u, chip.keep_u, now.keep)
     if net.current_noise_exp.any():
-        noise = noise_nodes(graph, *counter, net.current_noise_exp, SYNAPSE)
+        noise = noise_nodes(graph, *counter, net.current_noise_exp, philox.SYNAPSE)
         decayed = graph.op("Add", decayed, noise)
     u = _update_u(graph, decayed, arriving)
     drive = chip.bias  # (H6)

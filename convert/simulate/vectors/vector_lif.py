@@ -138,6 +138,7 @@ def stir(typing, vectors, i, per_step, normal):
         with cgutils.for_range(builder, args[0]) as loop:
             j = builder.mul(loop.index, ir.Constant(loop.index.type, LANES))
             samples = normal.lanes(j, drawn).signed(real.element)
+            # The product is rounded by itself, as a tensor of noise is in the module.
             i.store(j, i.lanes(j, real) + per_step.lanes(j, real) * samples)
         return context.get_dummy_value()
 

@@ -16,7 +16,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from isotau.convert.chip.lanes import Lanes, Memory, memory_of, spread
+from isotau.convert.chip.lanes import (
+    Lanes,
+    Memory,
+    memory_of,
+    parts_of_like_size,
+    spread,
+)
 from isotau.convert.chip.vector_step import LANES
 
 INT64 = ir.IntType(64)
@@ -172,16 +178,7 @@ def _in_registers(
     A loop for every number of vectors that a pass may have, so that all of the sums of
     200 neurons, say, are done in one.
     """
-    most, one = ir.Constant(INT64, source.panels), ir.Constant(INT64, 1)
-    # Passes of like size: two of nine vectors, not one of 16 and one of two.
-    passes = builder.udiv(builder.add(vectors, builder.sub(most, one)), most)
-    size = builder.udiv(builder.sub(builder.add(vectors, passes), one), passes)
-    with cgutils.for_range_slice(builder, ir.Constant(INT64, 0), vectors, size) as (
-        vector,
-        _,
-    ):
-        left = builder.sub(vectors, vector)
-        count = builder.select(builder.icmp_signed("<", left, size), left, size)
+    with parts_of_like_size(builder, vectors, source.panels) as (vector, count):
         column = builder.mul(vector, ir.Constant(INT64, LANES))
         done = builder.append_basic_block("done")
         switch = builder.switch(count, done)

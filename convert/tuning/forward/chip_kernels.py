@@ -70,6 +70,7 @@ def add_drawn(total, start, samples, drawn, place, stream, scale):
         stream: of `philox`.
         scale: rows from `arithmetic.noise_scale`.
     """
+    # Those of the next steps wait as bytes until they are added.
     if drawn == 0:
         key, now, trial = place
         draw_samples(samples, samples.shape[0], key, now, trial, stream)

@@ -77,7 +77,7 @@ def forward(first, last, drives, net, state, records, room):
                 *(vectors, arriving, w_in),
                 *(channels, list_senders(shown, channels), shown),
             )
-            if len(i_per_step) > 0:
+            if len(i_per_step) > 0:  # before the jump, as Norse's state has it
                 fill_normals(vectors, normal_i, key, step + t, b, SYNAPSE)
                 stir(vectors, i[b], i_per_step, normal_i)
             jump(vectors, i[b], w_rec, spike_lists[b], counts[b], arriving, 1.0)

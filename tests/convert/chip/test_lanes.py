@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from isotau.convert.chip.lanes import Lanes, memory_of, spread
+from isotau.convert.chip.lanes import Lanes, memory_of, parts_of_like_size, spread
 
 COUNT = 8
 INTEGERS = ir.VectorType(ir.IntType(32), COUNT)
@@ -176,3 +176,32 @@ def test_vectors_are_joined_and_cut():
     a, b = np.arange(8.0), np.arange(8.0, 16.0)
     got = compute_floats(lambda x, y: x.followed_by(y).part(5, COUNT), a, b)
     np.testing.assert_array_equal(got, np.arange(5.0, 13.0))
+
+
+@intrinsic
+def cut(typing, parts, total):
+    """Write where each part of at most five begins, and how large it is."""
+
+    def code(context, builder, signature, args):
+        pointer = memory_of(context, builder, signature.args[0], args[0]).pointer
+        with parts_of_like_size(builder, args[1], 5) as (start, size):
+            builder.store(size, builder.gep(pointer, [start]))
+        return context.get_dummy_value()
+
+    return types.void(parts, total), code
+
+
+@njit
+def cut_up(parts, total):
+    cut(parts, total)
+
+
+@pytest.mark.parametrize("total", [1, 4, 5, 6, 9, 10, 11, 37])
+def test_parts_are_of_like_size(total):
+    sizes = np.zeros(total, np.int64)
+    cut_up(sizes, total)
+    parts = sizes[sizes > 0]
+    assert parts.sum() == total and parts.max() <= 5
+    # Each begins where the one before ends, and there are no more than it takes.
+    assert np.flatnonzero(sizes).tolist() == [0, *np.cumsum(parts)[:-1].tolist()]
+    assert len(parts) == -(-total // 5)
