@@ -62,7 +62,7 @@ class LIFNetwork(RecordContent):
             volts; one number stands for all.
         dt: step, in seconds.
         current_noise_std: stationary standard deviation of the noise in each synaptic
-            current, in volts; one number stands for all. None if not given.
+            current, in volts; one number stands for all. Zero if not given.
         i0: synaptic current before the first step, in volts; zero if not given.
         v0: membrane potential before it, in volts; `v_reset` if not given.
         f0: filtered spike train f before it, in Hz; zero if not given.

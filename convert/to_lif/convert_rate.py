@@ -102,9 +102,6 @@ def convert_rate(
         )
     # copies come first: each is then calibrated, or searched for, as a unit
     wide = replicate(rate, config.copies) if config.copies > 1 else rate
-    resting = None
-    if rate.noise_std > 0 and config.calibration.current_noise > 0:
-        resting = rest_of_rate(rate, seed=seed)
     if config.method == "scale":
         return search_lambda(
             wide,
@@ -115,6 +112,9 @@ def convert_rate(
             constants=config.constants,
             progress=progress,
         )
+    resting = None
+    if rate.noise_std > 0 and config.calibration.current_noise > 0:
+        resting = rest_of_rate(rate, seed=seed)
     return _calibrated(wide, trials, score, seed, config, resting, progress)
 
 

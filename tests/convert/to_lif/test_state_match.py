@@ -11,6 +11,7 @@ from isotau.convert.to_lif.state_match import (
     LONGEST,
     RestingState,
     StateMatch,
+    _crossing,
     match,
     rest_of_lif,
     rest_of_rate,
@@ -95,8 +96,6 @@ def test_a_crossing_lies_between_two_lags():
     made = resting_state(np.zeros((5, 2, 3)), 3)
     assert np.isnan(made.tau).all() and not made.sd.any()
     # 0.5 → 0.2 passes 1/e at 1 + (0.5 − 0.368)/0.3; 0.9 → 0.8 never does.
-    from isotau.convert.to_lif.state_match import _crossing
-
     tau = _crossing(x.autocorrelation)
     assert tau[0] == pytest.approx(1 + (0.5 - np.exp(-1)) / 0.3)
     assert np.isnan(tau[1:]).all()

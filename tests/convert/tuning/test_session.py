@@ -10,7 +10,7 @@ import torch
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records.storage import same
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.to_fixed.quantize import QuantizeConfig
+from isotau.convert.to_fixed.quantize import NOISE_SD, QuantizeConfig
 from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.forward.dynamics import NorseLoop
 from isotau.convert.tuning.forward.fused import Fused
@@ -58,6 +58,18 @@ def test_the_chips_integers_are_those_of_the_quantizer(small, signs):
     assert isinstance(session.learner.dynamics, ChipDynamics)
     fixed = session.fixed(session.parameters())
     assert {block.num_weight_bits for block in fixed.blocks} == {3}
+
+
+def test_on_the_chip_noise_follows_the_taus_of_its_membranes(small, signs):
+    """Its exponents are those that the quantizer gives the network as it is now."""
+    seen = simulate_lif(small, np.ones((200, 4, 1)), seed=0)
+    chosen = Quantization(seen.ranges, 1.0)
+    session = begun(small, signs, chosen, train=("w_rec", "tau_mem"))
+    fixed = session.fixed(session.parameters())
+    assert fixed.noise_exp.all() and not fixed.current_noise_exp.any()
+    sizes = fixed.state_scale * small.noise_per_step / NOISE_SD
+    off = np.log2(sizes) + 7 - fixed.noise_exp.astype(float)
+    assert np.abs(off).max() <= 0.5
 
 
 def test_held_out_trials_are_the_same_for_every_session(small, signs):

@@ -133,8 +133,9 @@ def test_a_file_is_little_more_than_its_weights(make):
 def test_the_loop_over_time_is_short():
     silent = {"noise_exp": 0, "current_noise_exp": 0}
     bare = replace(dense(200), **silent, refractory=np.zeros(200))
-    noisy = replace(dense(200), **dict.fromkeys(silent, 9))
-    for net, most in ((bare, 30), (noisy, 180)):
+    noisy = replace(dense(200), **silent | {"noise_exp": 9})
+    both = replace(dense(200), **dict.fromkeys(silent, 9))
+    for net, most in ((bare, 30), (noisy, 105), (both, 180)):
         model = fixed_to_onnx(net)
         (scan,) = (node for node in model.graph.node if node.op_type == "Scan")
         (body,) = (a.g for a in scan.attribute if a.name == "body")

@@ -16,7 +16,8 @@ from isotau.targets.on_lava.lava_script import run
 @pytest.fixture
 def files(tmp_path):
     """Options that name a network with noise, and its messages."""
-    net = random_network(np.random.default_rng(2), 9, extreme=False)
+    drawn = random_network(np.random.default_rng(2), 9, extreme=False)
+    net = dataclasses.replace(drawn, noise_exp=9, current_noise_exp=9)
     storage.save(net, tmp_path / "net.npz")
     np.savez(tmp_path / "in.npz", messages=np.zeros((4, 1, net.n_in), np.int32))
     return [
@@ -37,7 +38,10 @@ def test_defaults():
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--config", "loihi1-hw"], "loihi1-hw: got .*noise .*, refractory per"),
+        (
+            ["--config", "loihi1-hw"],
+            "loihi1-hw: got membrane noise .*, noise in the current .*, refractory per",
+        ),
         (["--steps", "9"], "--steps: got 9, need 1 to 4"),
         (["--messages", "absent.npz"], "No such file or directory: 'absent.npz'"),
     ],
