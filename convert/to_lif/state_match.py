@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
+from scipy import fft
 
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.records.lif import LIFNetwork
@@ -118,17 +119,18 @@ def resting_state(
         x: the states; at least two trials.
         lags: how many, from 0.
     """
-    samples, trials, _ = x.shape
+    samples, trials, n = x.shape
     # The mean of the trials takes its share of the variance with it.
     centred = (x - x.mean(axis=1, keepdims=True)) * np.sqrt(trials / (trials - 1))
     power = np.square(centred).mean(axis=(0, 1))
-    covariance = np.stack(
-        [
-            np.einsum("tbn,tbn->n", centred[: samples - k], centred[k:])
-            / ((samples - k) * trials)
-            for k in range(lags)
-        ]
-    )
+    # Silence behind the samples: no lag comes round to the other end.
+    length = fft.next_fast_len(samples + lags, real=True)
+    spectrum = np.zeros((length // 2 + 1, n))
+    for k in range(trials):
+        waves = fft.rfft(centred[:, k], n=length, axis=0)
+        spectrum += waves.real**2 + waves.imag**2
+    products = fft.irfft(spectrum, n=length, axis=0)[:lags]
+    covariance = products / (trials * (samples - np.arange(lags)))[:, None]
     # A unit that does not move remembers nothing.
     correlation = covariance / np.where(power > 0, power, 1.0)
     return RestingState(np.sqrt(power), correlation, _crossing(correlation))
