@@ -58,10 +58,12 @@ class QuantizationReport:
         tau_syn_register: seconds, what du means for large u.
         tau_syn_effective: seconds, what truncation leaves of it at the root mean square
             of u that was recorded; NaN where u stays below one unit.
+        current_rms: root mean square of u that was recorded, in integers: what
+            truncation, less than one a step, is to be held against.
         tau_mem_register: seconds, what dv means.
         headroom_u: 2^23 over the largest |u| that was recorded, scaled.
         headroom_v: 2^23 over the deepest v; infinite if v never went below reset.
-        noise_std: volts, stationary, root mean square over neurons, before and after.
+        noise_std: volts, stationary, of each neuron, before and after.
         current_noise_std: as well.
         state_scale: integers per volt, one for each population.
     """
@@ -70,11 +72,12 @@ class QuantizationReport:
     tau_syn: Float64[np.ndarray, " n"]
     tau_syn_register: Float64[np.ndarray, " n"]
     tau_syn_effective: Float64[np.ndarray, " n"]
+    current_rms: Float64[np.ndarray, " n"]
     tau_mem_register: Float64[np.ndarray, " n"]
     headroom_u: float
     headroom_v: float
-    noise_std: tuple[float, float]
-    current_noise_std: tuple[float, float]
+    noise_std: tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]
+    current_noise_std: tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]
     state_scale: tuple[float, ...]
 
 
@@ -105,6 +108,7 @@ def report_quantization(
     # Over the whole network: the worst neuron is the one that overflows.
     u_peak = float((per_volt * ranges.i_peak).max())
     v_low = float((after.state_scale * ranges.v_low).max())
+    current_rms = per_volt * ranges.i_rms
     noise, current_noise = noise_of(after)
     return QuantizationReport(
         parameters=(
@@ -119,12 +123,13 @@ def report_quantization(
         ),
         tau_syn=before.tau_syn,
         tau_syn_register=tau_syn,
-        tau_syn_effective=effective_tau(keep_u, per_volt * ranges.i_rms, before.dt),
+        tau_syn_effective=effective_tau(keep_u, current_rms, before.dt),
+        current_rms=current_rms,
         tau_mem_register=tau_mem,
         headroom_u=chip.STATE_LIMIT / u_peak if u_peak else float("inf"),
         headroom_v=chip.STATE_LIMIT / v_low if v_low else float("inf"),
-        noise_std=_mean_square(before.noise_std, noise),
-        current_noise_std=_mean_square(before.current_noise_std, current_noise),
+        noise_std=(before.noise_std, noise),
+        current_noise_std=(before.current_noise_std, current_noise),
         state_scale=tuple(after.state_scale[_first_of_each(after.population)].tolist()),
     )
 
@@ -146,10 +151,20 @@ def summarize(report: QuantizationReport) -> dict[str, Any]:
             "register": median_ms(report.tau_syn_register),
             "effective": median_ms(report.tau_syn_effective),
         },
+        "tau_syn_kept": {
+            "register": _kept(report.tau_syn, report.tau_syn_register),
+            "effective": _kept(report.tau_syn, report.tau_syn_effective),
+        },
+        "current_rms_units": {
+            "median": float(np.median(report.current_rms)),
+            "least": float(report.current_rms.min()),
+        },
         "headroom_u": finite(report.headroom_u),
         "headroom_v": finite(report.headroom_v),
-        "noise_std_mv": [1e3 * x for x in report.noise_std],
-        "current_noise_std_mv": [1e3 * x for x in report.current_noise_std],
+        "noise_std_mv": _root_mean_squares(report.noise_std),
+        "noise_kept": _kept(*report.noise_std),
+        "current_noise_std_mv": _root_mean_squares(report.current_noise_std),
+        "current_noise_kept": _kept(*report.current_noise_std),
         "state_scale_per_volt": list(report.state_scale),
     }
 
@@ -251,9 +266,23 @@ def noise_of(
     return deviations[0], deviations[1]
 
 
-def _mean_square(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """Return the root mean squares of two arrays."""
-    return float(np.sqrt(np.mean(before**2))), float(np.sqrt(np.mean(after**2)))
+def _root_mean_squares(parts: tuple[np.ndarray, np.ndarray]) -> list[float]:
+    """Return the root mean squares over neurons of volts, in mV."""
+    return [1e3 * float(np.sqrt(np.mean(part**2))) for part in parts]
+
+
+def _kept(before: np.ndarray, after: np.ndarray) -> dict[str, float] | None:
+    """Return the ratio after : before, its median and the one farthest from 1.
+
+    None where nothing that was there can be held against what it became.
+    """
+    usable = (before > 0) & np.isfinite(after)
+    if not usable.any():
+        return None
+    ratios = after[usable] / before[usable]
+    with np.errstate(divide="ignore"):  # what is lost is as far off as can be
+        worst = int(np.argmax(np.abs(np.log(ratios))))
+    return {"median": float(np.median(ratios)), "worst": float(ratios[worst])}
 
 
 def _first_of_each(population: np.ndarray) -> np.ndarray:

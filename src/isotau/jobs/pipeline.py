@@ -51,6 +51,7 @@ from isotau.jobs.stages import (
     lif_stage,
     rate_stage,
 )
+from isotau.sim.engines.state_at_rest import KeptState, compare_at_rest
 from isotau.sim.tasks import Task, fixation
 from isotau.sim.tasks.choose_task import choose_task
 from isotau.targets.on_lava.to_lava import lava_waiting, lava_work
@@ -94,6 +95,7 @@ class Result:
         conversion: of it to LIF neurons.
         fixed: what became of those on the chip.
         quantization: what that cost.
+        at_rest: what it did to the states without input; None without noise.
         stages: "rate", "lif" and "fixed", and "lava" if it ran.
         chip: more of the fixed-point stage.
         units: where rate and LIF network disagree.
@@ -115,6 +117,7 @@ class Result:
     units: UnitDiagnostics
     kappa: KappaReading | None
     repeated: float
+    at_rest: KeptState | None = None
     tuned: "Tuned | None" = None
     lava: LavaStage | None = None
 
@@ -282,6 +285,8 @@ def _run_stages(
             lif_run = lif_stage(conversion.network, plan)
         with clock("units, beside rate"):
             units = compare_units(rate, conversion, plan, lif_run)
+        with clock("states at rest, beside rate"):
+            at_rest = compare_at_rest(conversion.network, fixed, seed=plan.seeds.rest)
         with clock("waiting for rate"):
             rate_run = rate_task.result()
         stages = {"rate": rate_run, "lif": lif_run, "fixed": chip.stage}
@@ -300,6 +305,7 @@ def _run_stages(
         units=units,
         kappa=reading,
         repeated=repeated,
+        at_rest=at_rest,
         tuned=ready.tuned,
     )
 

@@ -128,6 +128,7 @@ class RunSeeds(NamedTuple):
     chip_spontaneous: int
     chance: int
     rate_again: int
+    rest: int
 
 
 def run_seeds(seed: int) -> RunSeeds:

@@ -18,9 +18,10 @@ from isotau.convert.simulate.readout import classify
 from isotau.convert.to_fixed.prepare import check_spiking, prepare
 from isotau.convert.to_fixed.quantization_report import QuantizationReport
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
-from isotau.sim.engines import compiled
+from isotau.sim.engines import compiled, state_at_rest
 from isotau.sim.engines.engine import engine_named
 from isotau.sim.engines.run import Run
+from isotau.sim.engines.state_at_rest import KeptState, compare_at_rest
 from isotau.sim.spikes.raster_agreement import RasterAgreement, compare_rasters
 from isotau.sim.tasks.accuracy import compare_accuracies
 
@@ -67,6 +68,7 @@ class Quantized:
         agreement: of LIF and chip rasters on the test trials.
         accuracy: on the test trials; None without labels.
         tried: what a search tried; empty without one.
+        at_rest: what quantization did to the states without input; None without noise.
         trials: of calibration, and of the test; the same trials if there is but one.
     """
 
@@ -76,6 +78,7 @@ class Quantized:
     agreement: RasterAgreement
     accuracy: ClassAccuracy | None
     tried: tuple[SearchedConfig, ...]
+    at_rest: KeptState | None
     trials: tuple[int, int]
 
 
@@ -162,6 +165,7 @@ def quantize_on(
         agreement=compare_rasters(runs[1].spikes, chip),
         accuracy=_class_accuracy(net, test, runs[1].spikes, fixed, chip),
         tried=tuple(searched),
+        at_rest=compare_at_rest(net, fixed, seed=seed),
         trials=(calibration.values.shape[1], test.values.shape[1]),
     )
 
@@ -232,6 +236,7 @@ def summarize_quantized(quantized: Quantized) -> dict[str, Any]:
         },
         "accuracy": quantized.accuracy._asdict() if quantized.accuracy else None,
         "blocks": len(quantized.fixed.blocks),
+        "state_at_rest": state_at_rest.summarize(quantized.at_rest),
         "tried": [
             _reported(choice.config)
             | {"coincident": choice.coincident, "accuracy": choice.accuracy}
@@ -264,7 +269,8 @@ def describe_quantized(quantized: Quantized) -> str:
             f"{a.fixed - a.lif:+.3f} ({a.low:+.3f} to {a.high:+.3f}); same class in "
             f"{a.same:.3f}"
         )
-    return "\n".join(lines)
+    at_rest = state_at_rest.describe(state_at_rest.summarize(quantized.at_rest))
+    return "\n".join(filter(None, (*lines, at_rest)))
 
 
 def describe_simulated(run: Simulated) -> str:

@@ -11,13 +11,8 @@ from rich.table import Table
 from isotau.convert.ground import files
 from isotau.jobs.origin import versions
 from isotau.jobs.read_low_rank import LowRankReading, Rest
-from isotau.reports.report import (
-    MOST_COLOURS,
-    MOST_COLUMNS,
-    draw_kappa,
-    kappa_numbers,
-    spread,
-)
+from isotau.reports.draw_run import MOST_COLOURS, MOST_COLUMNS, draw_kappa, spread
+from isotau.reports.report import kappa_numbers
 from isotau.sim.lowrank.dynamics import Modes
 from isotau.sim.plot import plot_lowrank
 from isotau.sim.plot.draw import picture

@@ -18,7 +18,6 @@ from isotau.convert.ground import files
 from isotau.convert.ground.stage_clock import StageClock
 from isotau.convert.records import storage
 from isotau.convert.records.spikes import mean_rate
-from isotau.convert.records.trials import Trials, subset
 from isotau.convert.to_fixed.quantization_report import summarize
 from isotau.convert.to_lif import unit_diagnostics
 from isotau.convert.to_lif.conversion import answer_amplitude, summarize_noise
@@ -27,7 +26,8 @@ from isotau.jobs.compare_stages import KappaReading, output_difference
 from isotau.jobs.origin import versions
 from isotau.jobs.pipeline import Result
 from isotau.jobs.stages import QuietRun, StageRun
-from isotau.sim.engines import diagnostics
+from isotau.reports.draw_run import draw
+from isotau.sim.engines import diagnostics, state_at_rest
 from isotau.sim.tasks.accuracy import accuracy_reach
 from isotau.sim.timescales.records import record
 from isotau.sim.timescales.records.record import summary
@@ -44,11 +44,6 @@ WORST = 5
 """Units that are told of one by one."""
 BY_CHANCE = 0.6
 """Accuracy of the rate network below which it is likely to be doing another task."""
-MOST_COLUMNS = 3
-MOST_COLOURS, MOST_LONG = 6, 4
-"""Conditions that a picture has room for; those between are left out."""
-LONG = 12
-"""Letters in a name from which on it takes more room."""
 
 
 def summarize_run(result: Result) -> dict[str, Any]:
@@ -86,7 +81,8 @@ def summarize_run(result: Result) -> dict[str, Any]:
             "residual": list(conversion.residual),
             "noise": summarize_noise(conversion),
         },
-        "quantization": summarize(result.quantization),
+        "quantization": summarize(result.quantization)
+        | {"state_at_rest": state_at_rest.summarize(result.at_rest)},
         "diagnostics": diagnostics.summarize(result.chip.diagnostics),
         "engine": config.engine,
         "target_amplitude": answer_amplitude(test.targets, test),
@@ -291,6 +287,7 @@ def verdict(report: dict[str, Any]) -> str:
         sentences.append(
             f"Answers reach {heights} for {report['target_amplitude']:.2f}."
         )
+    sentences.append(state_at_rest.describe(report["quantization"]["state_at_rest"]))
     causes = report["units"]["causes"]
     counts = ", ".join(f"{count} {cause}" for cause, count in causes.items())
     sentences.append(f"Units: {counts}.")
@@ -380,121 +377,3 @@ def _on_timescales(fixed: dict[str, Any]) -> str:
         f"published rules keep {fixed['n_timescales_published']}). Whether timescales "
         "were preserved: isotau preserve."
     )
-
-
-def draw(result: Result, out: Path) -> None:
-    """Draw what a result holds into a folder.
-
-    outputs.png, and if there is something to draw: kappa.png for a low-rank network,
-    rasters.png where Lava ran, tau_histograms.png and tau_rate_against_fixed.png where
-    timescales were measured.
-    """
-    # Imported here: the stages need not wait for matplotlib.
-    from isotau.sim.plot import draw as plot
-
-    names = result.plan.task.conditions
-    longest = max(len(name) for name in names.values())
-    # Long names need more of the legend's room, so that fewer conditions fit.
-    most = MOST_COLOURS if longest < LONG else MOST_LONG
-    labels = spread(result.plan.test.labels, most)
-    plot.outputs(
-        out / "outputs.png",
-        {name: _only(stage, labels) for name, stage in result.stages.items()},
-        names=names,
-        rule=result.plan.task.thresholds,
-    )
-    if result.kappa is not None:
-        modes = min(result.kappa.traces["rate"][0].shape[2], MOST_COLUMNS)
-        stages = len(result.kappa.traces)
-        size = 1.0 + 2.7 * stages, 1.0 + 2.1 * modes
-        with plot.picture(out / "kappa.png", modes, stages, size=size) as grid:
-            draw_kappa(grid, result.kappa, labels, names)
-    if "lava" in result.stages:
-        _draw_rasters(result, out / "rasters.png")
-    taus = {
-        name: stage.quiet.timescales
-        for name, stage in result.stages.items()
-        if stage.quiet is not None
-    }
-    if taus:
-        plot.tau_histograms(out / "tau_histograms.png", taus)
-        plot.tau_against(
-            out / "tau_rate_against_fixed.png",
-            taus["rate"],
-            taus["fixed"],
-            ("rate", "fixed"),
-        )
-
-
-def _draw_rasters(result: Result, path: Path) -> None:
-    from isotau.sim.plot import draw as plot
-
-    trials = result.stages["lava"].trials
-    names = result.plan.task.conditions
-    examples = {
-        names.get(label, f"condition {label}"): int(np.argmax(trials.labels == label))
-        for label in spread(trials.labels, MOST_COLUMNS)
-    }
-    # The first trial of each condition: the same trials at every stage.
-    inputs = trials.inputs[:, list(examples.values())]
-    active = np.flatnonzero(inputs.any(axis=(1, 2)))
-    stimulus = None
-    # Input from end to end, such as noise, tells nothing where it is shaded.
-    if 0 < active.size < trials.steps:
-        stimulus = active[0] * trials.dt, (active[-1] + 1) * trials.dt
-    plot.rasters(
-        path,
-        {name: stage.spikes for name, stage in result.stages.items()},
-        examples,
-        result.conversion.rate.dale,
-        stimulus=stimulus,
-    )
-
-
-def draw_kappa(
-    grid: np.ndarray,
-    reading: KappaReading,
-    conditions: list[int],
-    names: Mapping[int, str],
-) -> None:
-    """Draw κ of some conditions: a row of axes per mode, a column per stage.
-
-    Args:
-        grid: axes, modes × stages.
-        reading: κ of every stage.
-        conditions: labels of those to draw.
-        names: what labels mean.
-    """
-    from isotau.sim.plot import plot_lowrank
-
-    labels = reading.trials.labels
-    keep = np.isin(labels, conditions)
-    stages = {
-        name: (traces[:, keep], dt) for name, (traces, dt) in reading.traces.items()
-    }
-    for mode, row in enumerate(grid):
-        plot_lowrank.kappa_traces(row, stages, labels[keep], mode=mode, names=names)
-        row[0].get_legend().remove()
-    # One legend for all, which would hide traces inside the axes.
-    handles, texts = grid[0, 0].get_legend_handles_labels()
-    grid[0, 0].figure.legend(
-        handles, texts, loc="outside upper center", ncols=len(texts)
-    )
-
-
-def _only(stage: StageRun, labels: list[int]) -> tuple[np.ndarray, Trials]:
-    """Return a stage's outputs and trials of some conditions."""
-    trials = stage.trials
-    keep = np.isin(trials.labels, labels)
-    # Few Lava trials may have none of the conditions; an empty panel says less.
-    if not keep.any():
-        keep[:] = True
-    return stage.outputs[:, keep], subset(trials, np.flatnonzero(keep))
-
-
-def spread(labels: np.ndarray, most: int) -> list[int]:
-    """Return at most so many labels that occur, evenly spread and with both ends."""
-    distinct = np.unique(labels)
-    # Both ends: for graded labels they are the extremes of the stimulus.
-    places = np.linspace(0, distinct.size - 1, min(most, distinct.size))
-    return [int(distinct[k]) for k in np.unique(places.round().astype(int))]

@@ -1,5 +1,6 @@
 """The report's numbers against what the integers really do."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -72,5 +73,26 @@ def test_summary_is_strict_json(lif_net, calibrated):
     made = quantize(lif_net, quiet, input_peak=4.0)
     said = summarize(report_quantization(lif_net, made, quiet))
     json.dumps(said, allow_nan=False)
+    assert said["tau_syn_kept"]["effective"] is said["current_noise_kept"] is None
     assert said["headroom_v"] is None
     assert said["median_tau_syn_ms"]["effective"] is None
+
+
+def test_what_is_kept_of_noise_and_time_constants_is_said(lif_net, calibrated):
+    """Powers of two of one exponent: no neuron is off by more than half an octave."""
+    asked = np.geomspace(0.5e-3, 3e-3, lif_net.n)
+    noisy = dataclasses.replace(lif_net, noise_std=0.0, current_noise_std=asked)
+    made = quantize(noisy, calibrated, input_peak=4.0)
+    report = report_quantization(noisy, made, calibrated)
+    before, after = report.current_noise_std
+    np.testing.assert_array_equal(before, asked)
+    assert (np.abs(np.log2(after / before)) <= 0.51).all()
+    said = summarize(report)
+    assert said["noise_kept"] is None
+    kept = said["current_noise_kept"]
+    assert kept["median"] == pytest.approx(np.median(after / before))
+    assert np.abs(np.log2(kept["worst"])) == np.abs(np.log2(after / before)).max()
+    assert said["tau_syn_kept"]["register"]["median"] == pytest.approx(1, abs=0.01)
+    units = said["current_rms_units"]
+    expected = made.u_per_volt * calibrated.i_rms
+    assert units == {"median": np.median(expected), "least": expected.min()}

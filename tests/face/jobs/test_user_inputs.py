@@ -100,6 +100,16 @@ def test_the_summary_is_plain_and_the_text_says_it_all(net, inputs):
     silent = quantize_on(net, inputs._replace(values=0 * inputs.values))
     assert "no spikes in either" in describe_quantized(silent)
     assert summarize_quantized(silent)["raster"]["cosine"] is None
+    assert plain["state_at_rest"] is None and "at rest" not in text
+
+
+def test_states_at_rest_are_told_of_where_there_is_noise(net, inputs):
+    noisy = dataclasses.replace(net, current_noise_std=1e-3)
+    made = quantize_on(noisy, inputs)
+    assert "u of the chip over i of the LIF network" in describe_quantized(made)
+    told = summarize_quantized(made)["state_at_rest"]
+    assert told["neurons"] == made.fixed.n
+    assert told["change"]["sd_ratio"] == pytest.approx(1, abs=0.1)
 
 
 def test_classes_are_the_outputs_with_the_largest_mean(net, inputs):

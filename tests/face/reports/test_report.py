@@ -1,7 +1,6 @@
 """What a person reads at the end of a run, and finds in the folder."""
 
 import csv
-import dataclasses
 import io
 import json
 
@@ -15,7 +14,6 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import mean_rate
 from isotau.reports.report import (
-    draw,
     read,
     summarize_run,
     table,
@@ -58,6 +56,7 @@ REPORT = {
         "lava": stage(1.0, 91.6) | {"n_trials": 8},
     },
     "target_amplitude": 1.0,
+    "quantization": {"state_at_rest": None},
     "units": {"causes": {"agrees": 190, "silent": 10}},
     "kappa": None,
     "lava_identical": True,
@@ -195,6 +194,19 @@ def test_they_are_those_of_the_result(carried):
     assert said["target_amplitude"] == 1.0
     assert said["network"]["rank"] == 1 and said["network"]["n_excitatory"] == 0
     assert "lava_identical" not in said
+    at_rest = said["quantization"]["state_at_rest"]
+    assert at_rest["neurons"] == 48 and at_rest["trials"] == 30
+    # An integrator drifts freely at rest, and on the chip leaks: rounding shows.
+    assert 0.2 < at_rest["change"]["sd_ratio"] < 1.2
+    assert at_rest["floor"]["sd_ratio"] == pytest.approx(1, abs=0.2)
+
+
+def test_states_at_rest_are_told_of(carried):
+    quantization = summarize_run(carried)["quantization"]
+    said = verdict(REPORT | {"quantization": quantization})
+    ratio = quantization["state_at_rest"]["change"]["sd_ratio"]
+    assert "u of the chip over i of the LIF network" in said
+    assert f"SD {ratio:.3f} (" in said
 
 
 def test_the_conversion_is_told_in_full(carried, scaled):
@@ -218,59 +230,3 @@ def test_units_and_kappa_are_summed_up(carried):
         agreement = carried.kappa.agreement[name]
         assert said["kappa"][name]["correlation"] == agreement.correlation.tolist()
         assert said["kappa"][name]["nrmse_of_means"][0] < 0.3
-
-
-PNG = b"\x89PNG"
-
-
-def names(folder) -> set[str]:
-    assert all(path.read_bytes()[:4] == PNG for path in folder.iterdir())
-    return {path.name for path in folder.iterdir()}
-
-
-def test_what_there_is_is_drawn(carried, scaled, tmp_path):
-    draw(scaled, tmp_path / "short")
-    assert names(tmp_path / "short") == {"outputs.png", "kappa.png"}
-    few = dataclasses.replace(carried.stages["fixed"])
-    ran = dataclasses.replace(
-        carried, stages=carried.stages | {"lava": few}, kappa=None
-    )
-    draw(ran, tmp_path / "whole")
-    assert names(tmp_path / "whole") == {
-        "outputs.png",
-        "rasters.png",
-        "tau_histograms.png",
-        "tau_rate_against_fixed.png",
-    }
-
-
-@pytest.mark.parametrize(("count", "shown"), [(1, 1), (2, 2), (6, 6), (40, 6)])
-def test_conditions_that_have_no_room_are_left_out(
-    carried, tmp_path, monkeypatch, count, shown
-):
-    """Evenly, with the first and the last kept."""
-    seen = {}
-
-    def outputs(path, stages, *, names, rule):
-        seen.update({name: trials.labels for name, (_, trials) in stages.items()})
-
-    monkeypatch.setattr("isotau.sim.plot.draw.outputs", outputs)
-    labels = np.arange(12) * 10 % (10 * count)
-    conditions = {int(label): str(label) for label in labels}
-
-    def relabelled(trials):
-        return dataclasses.replace(trials, labels=labels)
-
-    plan = dataclasses.replace(
-        carried.plan,
-        test=relabelled(carried.plan.test),
-        task=dataclasses.replace(carried.plan.task, conditions=conditions),
-    )
-    stages = {
-        name: dataclasses.replace(stage, trials=relabelled(stage.trials), quiet=None)
-        for name, stage in carried.stages.items()
-    }
-    draw(dataclasses.replace(carried, plan=plan, stages=stages, kappa=None), tmp_path)
-    found = np.unique(seen["lif"])
-    assert found.size == shown
-    assert {labels.min(), labels.max()} <= set(found.tolist())
