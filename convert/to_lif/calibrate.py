@@ -14,6 +14,7 @@ arXiv:1011.0686.
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +67,23 @@ def calibrate(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Calibration:
-    """Return LIF networks whose weights are fitted to the rate network's drive.
+    """Return the networks of all rounds, as `calibrate_rounds` makes them."""
+    *_, last = calibrate_rounds(
+        rate, trials, constants=constants, config=config, seed=seed, progress=progress
+    )
+    return last
+
+
+def calibrate_rounds(
+    rate: RateRNN,
+    trials: Trials,
+    *,
+    constants: LIFConstants = PUBLISHED,
+    config: CalibrateConfig = USUAL,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Iterator[Calibration]:
+    """Yield LIF networks fitted to the rate network's drive, round after round.
 
     A low-rank network stays one: its n vectors are refitted. τ_syn is the rate
     network's τ, but for `config.lag`. The rate network's noise goes to the currents, in
@@ -117,6 +134,12 @@ def calibrate(
         drive, output, share = teacher.fit(lessons)
         networks.append(teacher.network(drive, output))
         residual.append(share)
+        yield Calibration(
+            networks=tuple(networks),
+            constants=neuron,
+            inverse_lambda=1 / teacher.gain,
+            residual=tuple(residual),
+        )
         if turn == config.rounds:
             break
         run = simulate_lif(
@@ -135,12 +158,6 @@ def calibrate(
         visited[1:] += teacher.constant(drive)
         outputs = np.stack([_output(rate, x) for x in visited[1:]])
         lessons.append(teacher.lesson(run.spikes, visited, outputs))
-    return Calibration(
-        networks=tuple(networks),
-        constants=neuron,
-        inverse_lambda=1 / teacher.gain,
-        residual=tuple(residual),
-    )
 
 
 def _output(rate: RateRNN, x: Float64[np.ndarray, "batch n"]) -> np.ndarray:

@@ -38,11 +38,17 @@ class Candidate:
         error: mean squared difference to the target where it counts, with the gain.
         trials: on how many trials these figures stand; fewer than there are for one
             that was given up early.
-        swing: volts that a typical state moves a calibrated neuron's drive.
+        copies: neurons for each unit.
+        mean_rate: of all neurons in these trials, in Hz.
+        swing: volts that a typical state moves a calibrated neuron's drive; None, as
+            `offset`, `ridge`, `rest` and `lag` (`CalibrateConfig`), for others.
+        membrane_noise: largest stationary SD of a membrane's noise, in volts.
         tau_ratio: median ratio of the state's τ at rest, LIF over rate; None, as all
             that follows, where it was not looked at: see `state_match.StateMatch`.
         sd_ratio: the same of its standard deviation.
         state_distance: how far the states at rest are apart, in all.
+        task_distance: the same in these trials.
+        elsewhere: whether at rest it is in another state than the rate network.
     """
 
     inverse_lambda: float
@@ -55,10 +61,19 @@ class Candidate:
     accuracy_ungained: float = 0.0
     error: float = np.inf
     trials: int = 0
+    copies: int = 1
+    mean_rate: float = 0.0
     swing: float | None = None
+    offset: float | None = None
+    ridge: float | None = None
+    rest: float | None = None
+    lag: float | None = None
+    membrane_noise: float = 0.0
     tau_ratio: float | None = None
     sd_ratio: float | None = None
     state_distance: float | None = None
+    task_distance: float | None = None
+    elsewhere: bool = False
 
 
 @short_repr
@@ -76,6 +91,9 @@ class Conversion:
         candidates: all, in the order in which they were tried.
         residual: share of the recurrent drive's variance that each fit of the
             calibration left; empty for a network scaled by λ.
+        state_floor: distance of the states of two runs of the rate network; None where
+            states were not looked at.
+        why: in words, why this one was chosen.
     """
 
     network: LIFNetwork
@@ -85,6 +103,8 @@ class Conversion:
     chosen: Candidate
     candidates: tuple[Candidate, ...]
     residual: tuple[float, ...] = ()
+    state_floor: float | None = None
+    why: str = ""
 
 
 def merit(candidate: Candidate) -> tuple[int, float, float]:

@@ -1,17 +1,19 @@
-"""How alike the states of a rate network and of its LIF network are without input.
+"""How alike the states of a rate network and of its LIF network are.
 
 What a state remembers is looked at unit by unit: x of the rate network, and i of the
 neurons that stand for the unit, in units of x. Spikes would say as much only after
-hours. The part that is alike in all trials is no memory and is taken out.
+hours. The part that is alike in all trials is no memory and is taken out. Without input
+it is what a network remembers of its noise, in a task also of what it was shown.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from scipy import fft
 
 from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate.lif_dynamics import simulate_lif
@@ -20,7 +22,9 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 TRIALS, SETTLE, LENGTH, LONGEST = 30, 0.5, 2.0, 0.5
 """Of a look: trials; seconds before it, of it, and of the longest lag."""
 WORST = 1.0
-"""A unit's |ln ratio| counts as this at most: one that is lost is lost."""
+"""An error counts as this at most: a unit that is lost is lost."""
+ELSEWHERE = 2.0
+"""Factor in SD, and shift of the mean in SDs, beyond which a state is another one."""
 
 
 class RestingState(NamedTuple):
@@ -30,33 +34,52 @@ class RestingState(NamedTuple):
         sd: its standard deviation.
         autocorrelation: at lags of one step of the rate network, from 0; lag × unit.
         tau: lag at which that falls to 1/e, in steps; NaN where it does not.
+        covariance: between units.
+        mean: over trials and time.
     """
 
     sd: Float64[np.ndarray, " n"]
     autocorrelation: Float64[np.ndarray, "lags n"]
     tau: Float64[np.ndarray, " n"]
+    covariance: Float64[np.ndarray, "n n"]
+    mean: Float64[np.ndarray, " n"]
 
 
 class StateMatch(NamedTuple):
-    """How two resting states differ: (C32).
+    """How two states differ: (C32).
 
     Attributes:
         tau_ratio: median ratio of τ, the second over the first; NaN without any.
         tau_error: root mean square of ln of the ratios, those beyond e as e.
         sd_ratio: median ratio of the standard deviations.
         autocorrelation_error: root mean square difference.
+        covariance_error: difference of the covariances between units, relative.
+        shift: median distance of the means, in standard deviations of the first.
     """
 
     tau_ratio: float
     tau_error: float
     sd_ratio: float
     autocorrelation_error: float
+    covariance_error: float
+    shift: float
 
     @property
     def distance(self) -> float:
-        """One number for all: the sum of the three errors."""
-        sd_error = min(abs(np.log(max(self.sd_ratio, 1e-9))), WORST)
-        return float(self.tau_error + sd_error + self.autocorrelation_error)
+        """One number for all: the sum of the four errors."""
+        covariance_error = min(self.covariance_error, WORST)
+        errors = (self.tau_error, self._sd_error, self.autocorrelation_error)
+        return float(sum(errors) + covariance_error)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the second is another state than the first, of a network of many."""
+        beyond = np.log(ELSEWHERE)
+        return bool(self._sd_error > beyond or self.shift > ELSEWHERE)
+
+    @property
+    def _sd_error(self) -> float:
+        return float(min(abs(np.log(max(self.sd_ratio, 1e-9))), WORST))
 
 
 def rest_of_rate(rate: RateRNN, *, seed: int) -> RestingState:
@@ -76,7 +99,7 @@ def rest_of_rate(rate: RateRNN, *, seed: int) -> RestingState:
 def rest_of_lif(
     net: LIFNetwork,
     *,
-    unit: float,
+    constants: LIFConstants,
     dt: float,
     copies: int,
     seed: int,
@@ -86,7 +109,7 @@ def rest_of_lif(
 
     Args:
         net: the network.
-        unit: volts that stand for 1.
+        constants: of its neurons, with the volts that stand for 1.
         dt: step of the rate network, in seconds, in which the state is looked at.
         copies: neurons for each unit, whose mean it is.
         seed: of the noise.
@@ -104,10 +127,27 @@ def rest_of_lif(
         progress=progress,
     )
     assert run.i is not None
-    currents = run.i[before:].astype(np.float64) / unit
-    # Copies of a unit stand side by side (C12).
-    by_unit = currents.reshape(*currents.shape[:2], net.n // copies, copies)
-    return resting_state(by_unit.mean(axis=3), lags)
+    return resting_state(unit_states(run.i[before:], net, constants, copies), lags)
+
+
+def unit_states(
+    i: Float[np.ndarray, "samples trials n"],
+    net: LIFNetwork,
+    constants: LIFConstants,
+    copies: int,
+) -> Float64[np.ndarray, "samples trials units"]:
+    """Return what currents are in units of x: the mean over a unit's copies.
+
+    What of x does not change, its bias, stands in v_leak (C23) and is added.
+
+    Args:
+        i: currents of the neurons, in volts.
+        net: their network.
+        constants: of them.
+        copies: neurons for each unit, side by side.
+    """
+    x = (i.astype(np.float64) + (net.v_leak - constants.v_leak)) / constants.unit
+    return x.reshape(*x.shape[:2], net.n // copies, copies).mean(axis=3)
 
 
 def resting_state(
@@ -130,19 +170,32 @@ def resting_state(
         waves = fft.rfft(centred[:, k], n=length, axis=0)
         spectrum += waves.real**2 + waves.imag**2
     products = fft.irfft(spectrum, n=length, axis=0)[:lags]
-    covariance = products / (trials * (samples - np.arange(lags)))[:, None]
+    lagged = products / (trials * (samples - np.arange(lags)))[:, None]
     # A unit that does not move remembers nothing.
-    correlation = covariance / np.where(power > 0, power, 1.0)
-    return RestingState(np.sqrt(power), correlation, _crossing(correlation))
+    correlation = lagged / np.where(power > 0, power, 1.0)
+    flat = centred.reshape(-1, n)
+    return RestingState(
+        np.sqrt(power),
+        correlation,
+        _crossing(correlation),
+        covariance=flat.T @ flat / len(flat),
+        mean=x.mean(axis=(0, 1)),
+    )
 
 
 def match(first: RestingState, second: RestingState) -> StateMatch:
-    """Return how the second state differs from the first: (C32)."""
+    """Return how the second state differs from the first: (C32).
+
+    Both of as many units and lags.
+    """
     both = np.isfinite(first.tau) & np.isfinite(second.tau)
     ratios = np.log(second.tau[both] / first.tau[both])
     moving = (first.sd > 0) & (second.sd > 0)
     scatter = second.autocorrelation - first.autocorrelation
     sd_ratio = np.median(second.sd[moving] / first.sd[moving]) if moving.any() else 0.0
+    apart = second.covariance - first.covariance
+    size = np.linalg.norm(first.covariance)
+    away = np.abs(second.mean - first.mean)[first.sd > 0] / first.sd[first.sd > 0]
     return StateMatch(
         tau_ratio=float(np.exp(np.median(ratios))) if ratios.size else float("nan"),
         tau_error=float(np.sqrt(np.mean(np.clip(ratios, -WORST, WORST) ** 2)))
@@ -150,7 +203,14 @@ def match(first: RestingState, second: RestingState) -> StateMatch:
         else 0.0,
         sd_ratio=float(sd_ratio),
         autocorrelation_error=float(np.sqrt(np.mean(scatter**2))),
+        covariance_error=float(np.linalg.norm(apart) / size) if size > 0 else 0.0,
+        shift=float(np.median(away)) if away.size else 0.0,
     )
+
+
+def task_lags(steps: int, dt: float) -> int:
+    """Return how many lags trials of so many steps are looked at."""
+    return max(2, min(round(LONGEST / dt), steps // 3))
 
 
 def _spans(dt: float) -> tuple[int, int, int]:

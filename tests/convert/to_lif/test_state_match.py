@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.to_lif.state_match import (
@@ -16,9 +17,12 @@ from isotau.convert.to_lif.state_match import (
     rest_of_lif,
     rest_of_rate,
     resting_state,
+    task_lags,
+    unit_states,
 )
 
 TAUS = np.array([0.02, 0.05, 0.1])
+TWO_MV = LIFConstants(unit=2e-3, v_leak=-0.065)
 
 
 def uncoupled(noise_std=0.1):
@@ -73,7 +77,7 @@ def test_units_alone_have_the_moments_of_their_noise():
 def test_currents_have_the_moments_of_their_noise(copies):
     """In units of 2 mV; the mean over copies has as much noise as one by √copies."""
     net = silent_neurons(copies)
-    state = rest_of_lif(net, unit=2e-3, dt=0.005, copies=copies, seed=1)
+    state = rest_of_lif(net, constants=TWO_MV, dt=0.005, copies=copies, seed=1)
     np.testing.assert_allclose(state.sd, 0.5 / np.sqrt(copies), rtol=0.06)
     np.testing.assert_allclose(state.tau, TAUS / 0.005, rtol=0.15)
 
@@ -92,22 +96,27 @@ def test_what_is_alike_in_all_trials_is_no_memory():
 
 def test_a_crossing_lies_between_two_lags():
     rho = np.array([[1.0, 1.0, 0.0], [0.5, 0.9, 0.0], [0.2, 0.8, 0.0]])
-    x = RestingState(np.array([1.0, 1.0, 0.0]), rho, np.full(3, np.nan))
     made = resting_state(np.zeros((5, 2, 3)), 3)
     assert np.isnan(made.tau).all() and not made.sd.any()
     # 0.5 → 0.2 passes 1/e at 1 + (0.5 − 0.368)/0.3; 0.9 → 0.8 never does.
-    tau = _crossing(x.autocorrelation)
+    tau = _crossing(rho)
     assert tau[0] == pytest.approx(1 + (0.5 - np.exp(-1)) / 0.3)
     assert np.isnan(tau[1:]).all()
 
 
 def some_state(tau=10.0, sd=1.0):
     rho = np.exp(-np.arange(50)[:, None] / np.full(4, tau))
-    return RestingState(np.full(4, sd), rho, np.full(4, tau))
+    return RestingState(
+        np.full(4, sd),
+        rho,
+        np.full(4, tau),
+        covariance=sd**2 * np.eye(4),
+        mean=np.zeros(4),
+    )
 
 
 def test_the_same_state_is_no_distance_away():
-    assert match(some_state(), some_state()) == StateMatch(1.0, 0.0, 1.0, 0.0)
+    assert match(some_state(), some_state()) == StateMatch(1.0, 0.0, 1.0, 0.0, 0.0, 0.0)
     assert match(some_state(), some_state()).distance == 0
 
 
@@ -116,7 +125,9 @@ def test_ratios_are_of_the_second_over_the_first():
     assert (found.tau_ratio, found.sd_ratio) == (0.5, 0.5)
     assert found.tau_error == pytest.approx(np.log(2))
     apart = found.autocorrelation_error
-    assert found.distance == pytest.approx(2 * np.log(2) + apart)
+    # a quarter of the variance is left
+    assert found.covariance_error == pytest.approx(0.75)
+    assert found.distance == pytest.approx(2 * np.log(2) + apart + 0.75)
     assert 0.05 < apart < 0.3
 
 
@@ -125,7 +136,7 @@ def test_a_unit_that_is_lost_counts_as_one_factor_of_e():
     lost.tau[0], lost.sd[:] = 1e-3, 1e-9
     found = match(some_state(), lost)
     assert found.tau_error == pytest.approx(0.5)
-    assert found.distance == pytest.approx(1.5)
+    assert found.distance == pytest.approx(1.5)  # its covariance is what it was
 
 
 def test_without_any_tau_the_rest_decides():
@@ -136,13 +147,50 @@ def test_without_any_tau_the_rest_decides():
     assert still.sd_ratio == 0 and still.distance == pytest.approx(1.0)
 
 
+def test_units_have_in_common_what_they_have():
+    """Two units with one noise between them, and a third for itself."""
+    rng = np.random.default_rng(1)
+    one, other = 2.0 * rng.standard_normal((2, 3000, 20))
+    state = resting_state(np.stack([one, -0.5 * one, other + 7.0], axis=2), 3)
+    wanted = [[4.0, -2.0, 0.0], [-2.0, 1.0, 0.0], [0.0, 0.0, 4.0]]
+    np.testing.assert_allclose(state.covariance, wanted, atol=0.1)
+    np.testing.assert_allclose(np.diagonal(state.covariance), state.sd**2)
+    np.testing.assert_allclose(state.mean, [0, 0, 7], atol=0.05)
+
+
+def test_a_state_far_away_or_of_another_size_is_another():
+    here = some_state()
+    assert not match(here, some_state(sd=0.6)).elsewhere
+    assert match(here, some_state(sd=0.4)).elsewhere
+    assert match(here, some_state(sd=2.5)).elsewhere
+    near, far = (here._replace(mean=np.full(4, shift)) for shift in (1.5, -2.5))
+    assert match(here, near).shift == 1.5 and not match(here, near).elsewhere
+    assert match(here, far).elsewhere
+
+
+def test_states_of_units_are_means_of_their_copies():
+    net = silent_neurons(2, v_leak=np.repeat([-0.065, -0.061, -0.067], 2))
+    i = np.zeros((5, 3, 6))
+    i[..., 0], i[..., 1] = 2e-3, 4e-3
+    states = unit_states(i, net, TWO_MV, 2)
+    np.testing.assert_allclose(states[0, 0], [1.5, 2.0, -1.0])
+    assert states.shape == (5, 3, 3)
+
+
+def test_short_trials_have_fewer_lags():
+    assert task_lags(10_000, 0.005) == 100
+    assert task_lags(30, 0.005) == 10
+    assert task_lags(3, 0.005) == 2
+
+
 def test_noise_that_is_carried_carries_the_timescales():
     rate, neurons = uncoupled(), silent_neurons()
     at_rest = 0.1 / np.sqrt(1 - (1 - 0.005 / TAUS) ** 2)
     carrying = dataclasses.replace(neurons, current_noise_std=2e-3 * at_rest)
     reference = rest_of_rate(rate, seed=1)
-    seen = rest_of_lif(carrying, unit=2e-3, dt=0.005, copies=1, seed=2)
+    seen = rest_of_lif(carrying, constants=TWO_MV, dt=0.005, copies=1, seed=2)
     found = match(reference, seen)
     assert found.tau_ratio == pytest.approx(1, abs=0.2)
     assert found.sd_ratio == pytest.approx(1, abs=0.06)
-    assert found.distance < 0.35
+    assert found.covariance_error < 0.25
+    assert found.distance < 0.6
