@@ -313,7 +313,7 @@ def choose(
 
     Args:
         rate: the network.
-        trials: what it is shown, in its own steps, at least 3.
+        trials: what it is shown, in its own steps, at least 4.
         score: the task's rule.
         seed: of all noise.
         config: of the calibration; swings and ridges tried are multiples of its own.
@@ -324,8 +324,9 @@ def choose(
         progress: is given the steps as they pass.
     """
     begun = time.monotonic()
-    # judged on others, or the fit with the most freedom would win
-    fitted = max(2, round(FITTED * trials.batch))
+    # judged on others, or the fit with the most freedom would win; two of each kind
+    # at least, as moments are about the mean of the trials
+    fitted = min(max(2, round(FITTED * trials.batch)), trials.batch - 2)
     judged = subset(trials, slice(fitted, None))
     carried = rate.noise_std > 0 and config.current_noise > 0
     outputs, reference = _reference(rate, judged, seed, look=carried)
@@ -473,6 +474,7 @@ def _reference(
 def _why(search: ChoiceSearch, best: Candidate, ended: str) -> str:
     """Return in words why this one, and why no other was looked for."""
     tried = len(search.candidates)
+    count = "One network was" if tried == 1 else f"{tried} networks were"
     if not search.is_right(best):
         said = "None of them answers well enough: the best of all."
     elif not search.is_allowed(best):
@@ -490,10 +492,10 @@ def _why(search: ChoiceSearch, best: Candidate, ended: str) -> str:
         )
     lost = sum(candidate.elsewhere for candidate in search.candidates)
     if lost:
-        said += f" {lost} settled in another state and were not considered."
+        said += f" In another state, and left out: {lost}."
     endings = {
         "time": f" The search ended after {search.budget.seconds:g} s.",
         "close": " No nearer one was looked for.",
         "all": "",
     }
-    return f"{tried} networks were tried. {said}{endings[ended]}"
+    return f"{count} tried. {said}{endings[ended]}"

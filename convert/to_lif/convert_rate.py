@@ -56,7 +56,7 @@ def convert_rate(
 
     Args:
         rate: the network.
-        trials: what it is shown, in its own steps, at least 3; fit and choice are made
+        trials: what it is shown, in its own steps, at least 4; fit and choice are made
             on them, so report accuracy on others.
         score: the task's rule.
         seed: of all noise.
@@ -64,11 +64,11 @@ def convert_rate(
         progress: is given the steps as they pass.
 
     Raises:
-        ValueError: fewer than 3 trials, or trials that do not fit the network.
+        ValueError: fewer than 4 trials, or trials that do not fit the network.
     """
-    if trials.batch < 3:
+    if trials.batch < 4:
         raise ValueError(
-            f"trials: got {trials.batch}, need at least 3 to fit and judge"
+            f"trials: got {trials.batch}, need at least 4 to fit and judge"
         )
     if config.method == "scale":
         # copies come first: each is then searched for as a unit

@@ -50,7 +50,8 @@ class StateMatch(NamedTuple):
 
     Attributes:
         tau_ratio: median ratio of τ, the second over the first; NaN without any.
-        tau_error: root mean square of ln of the ratios, those beyond e as e.
+        tau_error: root mean square of ln of the ratios over units that move, those
+            beyond e as e; a τ beyond the lags counts as the longest of them.
         sd_ratio: median ratio of the standard deviations.
         autocorrelation_error: root mean square difference.
         covariance_error: difference of the covariances between units, relative.
@@ -191,6 +192,10 @@ def match(first: RestingState, second: RestingState) -> StateMatch:
     both = np.isfinite(first.tau) & np.isfinite(second.tau)
     ratios = np.log(second.tau[both] / first.tau[both])
     moving = (first.sd > 0) & (second.sd > 0)
+    # Beyond the lags in both states a unit is kept: it is not known how well.
+    longest = float(len(first.autocorrelation))
+    tau = [np.where(np.isnan(s.tau), longest, s.tau)[moving] for s in (first, second)]
+    errors = np.clip(np.log(tau[1] / tau[0]), -WORST, WORST)
     scatter = second.autocorrelation - first.autocorrelation
     sd_ratio = np.median(second.sd[moving] / first.sd[moving]) if moving.any() else 0.0
     apart = second.covariance - first.covariance
@@ -198,9 +203,7 @@ def match(first: RestingState, second: RestingState) -> StateMatch:
     away = np.abs(second.mean - first.mean)[first.sd > 0] / first.sd[first.sd > 0]
     return StateMatch(
         tau_ratio=float(np.exp(np.median(ratios))) if ratios.size else float("nan"),
-        tau_error=float(np.sqrt(np.mean(np.clip(ratios, -WORST, WORST) ** 2)))
-        if ratios.size
-        else 0.0,
+        tau_error=float(np.sqrt(np.mean(errors**2))) if errors.size else 0.0,
         sd_ratio=float(sd_ratio),
         autocorrelation_error=float(np.sqrt(np.mean(scatter**2))),
         covariance_error=float(np.linalg.norm(apart) / size) if size > 0 else 0.0,

@@ -100,6 +100,7 @@ def configure(
 ) -> "RunConfig":
     """Return what is to be done; without a name the task is one that fits."""
     from isotau.convert.to_fixed.quantize import QuantizeConfig
+    from isotau.convert.to_lif.choose import Budget
     from isotau.convert.to_lif.teacher import CalibrateConfig
     from isotau.jobs.run_config import RunConfig
     from isotau.sim.tasks.choose_task import choose_task
@@ -108,6 +109,11 @@ def configure(
         task=choose_task(net, carrying.task).name,
         method=carrying.method,
         copies=carrying.copies,
+        budget=Budget(
+            copies=carrying.max_copies,
+            rate=carrying.max_rate,
+            seconds=carrying.max_seconds,
+        ),
         calibration=CalibrateConfig(current_noise=carrying.current_noise),
         search_trials=carrying.search_trials,
         engine=carrying.engine,

@@ -110,6 +110,21 @@ Method = Annotated[
     ),
 ]
 Copies = Annotated[int, typer.Option(help="LIF neurons for each unit.")]
+MaxCopies = Annotated[
+    int,
+    typer.Option(
+        help="calibrate: as many neurons for each unit are tried, where fewer do not "
+        "keep its state."
+    ),
+]
+MaxRate = Annotated[
+    float | None,
+    unset("calibrate: mean firing rate that a network may have in the task, in Hz."),
+]
+MaxSeconds = Annotated[
+    float,
+    typer.Option(help="calibrate: seconds after which nothing else is tried."),
+]
 CurrentNoise = Annotated[
     float,
     typer.Option(
@@ -216,6 +231,9 @@ class Carrying:
     task: TaskName = None
     method: Method = "calibrate"
     copies: Copies = 1
+    max_copies: MaxCopies = 1
+    max_rate: MaxRate = None
+    max_seconds: MaxSeconds = 60.0
     current_noise: CurrentNoise = 1.0
     # Not `trials`: what is scored differs from command to command.
     bits: Bits = 8

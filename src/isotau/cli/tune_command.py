@@ -129,6 +129,9 @@ class LessonOptions:
     ] = None
     conversion: options.Method = "calibrate"
     copies: options.Copies = 1
+    max_copies: options.MaxCopies = 1
+    max_rate: options.MaxRate = None
+    max_seconds: options.MaxSeconds = 60.0
     current_noise: options.CurrentNoise = 1.0
     trials: options.Trials = 400
     search_trials: options.SearchTrials = 150
@@ -204,6 +207,7 @@ def _tune_rate(
         ValueError: trials were given, which its task draws.
     """
     from isotau.cli.progress import bars
+    from isotau.convert.to_lif.choose import Budget
     from isotau.convert.to_lif.teacher import CalibrateConfig
     from isotau.jobs.pipeline import tune_rate
     from isotau.jobs.run_config import RunConfig
@@ -219,6 +223,11 @@ def _tune_rate(
         task=choose_task(rate, lesson.task).name,
         method=lesson.conversion,
         copies=lesson.copies,
+        budget=Budget(
+            copies=lesson.max_copies,
+            rate=lesson.max_rate,
+            seconds=lesson.max_seconds,
+        ),
         calibration=CalibrateConfig(current_noise=lesson.current_noise),
         trials=lesson.trials,
         search_trials=lesson.search_trials,

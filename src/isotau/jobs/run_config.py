@@ -9,6 +9,7 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.to_fixed.quantize import QuantizeConfig
+from isotau.convert.to_lif.choose import Budget
 from isotau.convert.to_lif.convert_rate import ConvertConfig
 from isotau.convert.to_lif.teacher import CalibrateConfig
 from isotau.convert.tuning.learner.tune_config import TuneConfig
@@ -62,6 +63,7 @@ class RunConfig:
         task: name of the task, a key of `TASKS`.
         method: of the conversion, one of `isotau.convert.to_lif.conversion.METHODS`.
         copies: LIF neurons for each unit.
+        budget: what the choice of a conversion may cost.
         trials: trials on which every stage but Lava is scored.
         search_trials: trials on which the conversion is made and chosen; others than
             those scored.
@@ -79,6 +81,7 @@ class RunConfig:
     task: str = "go-nogo"
     method: str = "calibrate"
     copies: int = 1
+    budget: Budget = field(default_factory=Budget)
     trials: int = 400
     search_trials: int = 150
     timescale_trials: int = 50
@@ -95,7 +98,7 @@ class RunConfig:
         validation.choice("task", self.task, sorted(TASKS))
         validation.choice("engine", self.engine, tuple(ENGINES))
         validation.whole("trials", self.trials, 1, 1 << 20)
-        validation.whole("search_trials", self.search_trials, 3, 1 << 20)
+        validation.whole("search_trials", self.search_trials, 4, 1 << 20)
         # Timescales come from covariances over trials.
         validation.whole("timescale_trials", self.timescale_trials, 3, 1 << 20)
         validation.whole("lava_trials", self.lava_trials, 1, self.trials)
@@ -109,6 +112,7 @@ def how_to_convert(config: RunConfig) -> ConvertConfig:
     return ConvertConfig(
         method=config.method,
         copies=config.copies,
+        budget=config.budget,
         constants=config.constants,
         calibration=config.calibration,
     )

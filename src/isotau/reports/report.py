@@ -74,11 +74,13 @@ def summarize_run(result: Result) -> dict[str, Any]:
         },
         "conversion": {
             "method": conversion.method,
-            "copies": config.copies,
+            "copies": conversion.chosen.copies,
             "n_neurons": conversion.network.n,
             "chosen": asdict(conversion.chosen),
             "candidates": [asdict(candidate) for candidate in conversion.candidates],
             "residual": list(conversion.residual),
+            "state_floor": conversion.state_floor,
+            "why": conversion.why,
             "noise": summarize_noise(conversion),
         },
         "quantization": summarize(result.quantization)
@@ -350,7 +352,7 @@ def _on_conversion(report: dict[str, Any]) -> str:
     if conversion["method"] == "calibrate":
         rounds = candidate["rounds"]
         how = f"Calibrated with {rounds} closed-loop round{'s' * (rounds != 1)},"
-        how = f"{conversion['noise']['said']} {how}"
+        how = f"{conversion['noise']['said']} {conversion['why']} {how}"
     accuracies = " → ".join(
         f"{stages[name]['accuracy']:.3f} ({name})" for name in ("rate", "lif", "fixed")
     )

@@ -13,7 +13,7 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 
 @pytest.fixture
 def step_task() -> SimpleNamespace:
-    """`trials(batch, seed)`, `score`, and `network(activation, dale=…)` that solves it."""
+    """Its `trials(batch, seed)`, its `score`, and a `network(activation, dale=…)`."""
     return SimpleNamespace(trials=_trials, score=_score, network=_stepping)
 
 

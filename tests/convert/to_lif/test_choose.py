@@ -22,6 +22,7 @@ from isotau.convert.to_lif.conversion import Candidate
 from isotau.convert.to_lif.convert_rate import ConvertConfig, convert_rate
 from isotau.convert.to_lif.teacher import CalibrateConfig
 
+CARRYING = ConvertConfig()
 QUIET = ConvertConfig(calibration=CalibrateConfig(current_noise=0.0))
 """Without noise in the currents: the state at rest is not looked at."""
 
@@ -31,9 +32,7 @@ def impossible(outputs: np.ndarray, shown: Trials) -> np.ndarray:
     return np.full(shown.batch, shown.dt == 0.01)
 
 
-def found(
-    step_task, config=ConvertConfig(), *, batch=12, activation="tanh", score=None
-):
+def found(step_task, config=CARRYING, *, batch=12, activation="tanh", score=None):
     return convert_rate(
         step_task.network(activation),
         step_task.trials(batch),
@@ -201,7 +200,11 @@ def test_another_state_is_not_right_however_well_it_answers(step_task):
 
 @pytest.mark.parametrize(
     ("name", "value", "needed"),
-    [("copies", 0, "need 1 to"), ("rate", 0.0, "more than 0"), ("seconds", -1.0, "0")],
+    [
+        ("copies", 0, "need 1 to"),
+        ("rate", 0.0, "greater than 0"),
+        ("seconds", -1.0, "0"),
+    ],
 )
 def test_bad_budgets_are_named(name, value, needed):
     with pytest.raises(ValueError, match=f"{name}: got {value}.*{needed}"):

@@ -86,10 +86,10 @@ def test_the_same_seed_gives_the_same_network(step_task):
 
 def test_bad_arguments_are_named(step_task):
     net, trials, score = step_task.network("tanh"), step_task.trials, step_task.score
-    with pytest.raises(ValueError, match="trials: got 2, need at least 3"):
-        convert_rate(net, trials(2), score=score, seed=0)
+    with pytest.raises(ValueError, match="trials: got 3, need at least 4"):
+        convert_rate(net, trials(3), score=score, seed=0)
     with pytest.raises(ValueError, match=r"trials: got steps of 0.005 s, need"):
-        convert_rate(net, refine(trials(3), 0.005), score=score, seed=0)
+        convert_rate(net, refine(trials(4), 0.005), score=score, seed=0)
     with pytest.raises(ValueError, match="method: got 'guess', need one of calibrate"):
         ConvertConfig(method="guess")
     with pytest.raises(ValueError, match="copies: got 0, need 1 to"):

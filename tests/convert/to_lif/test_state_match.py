@@ -142,7 +142,9 @@ def test_a_unit_that_is_lost_counts_as_one_factor_of_e():
 def test_without_any_tau_the_rest_decides():
     frozen = some_state()._replace(tau=np.full(4, np.nan))
     found = match(some_state(), frozen)
-    assert np.isnan(found.tau_ratio) and found.tau_error == 0
+    # Its τ is 50 lags or more where it was 10; where both have none both are kept.
+    assert np.isnan(found.tau_ratio) and found.tau_error == 1
+    assert match(frozen, frozen).distance == 0
     still = match(some_state(), some_state()._replace(sd=np.zeros(4)))
     assert still.sd_ratio == 0 and still.distance == pytest.approx(1.0)
 

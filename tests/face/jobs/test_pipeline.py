@@ -57,8 +57,8 @@ def test_configuration_is_checked():
         RunConfig(task="x")
     with pytest.raises(ValueError, match="timescale_trials: got 2, need 3"):
         RunConfig(timescale_trials=2)
-    with pytest.raises(ValueError, match="search_trials: got 2, need 3"):
-        RunConfig(search_trials=2)
+    with pytest.raises(ValueError, match="search_trials: got 3, need 4"):
+        RunConfig(search_trials=3)
     with pytest.raises(ValueError, match="seed: got -1"):
         RunConfig(seed=-1)
     with pytest.raises(ValueError, match="method: got 'guess', need one of calibrate"):
