@@ -8,7 +8,8 @@ from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Score, Trials
 from isotau.convert.to_lif.change_variables import replicate
-from isotau.convert.to_lif.choose import Budget, choose
+from isotau.convert.to_lif.choice_search import Budget
+from isotau.convert.to_lif.choose import choose
 from isotau.convert.to_lif.conversion import METHODS, Conversion
 from isotau.convert.to_lif.search_lambda import search_lambda
 from isotau.convert.to_lif.teacher import CalibrateConfig

@@ -23,6 +23,8 @@ TRIALS, SETTLE, LENGTH, LONGEST = 30, 0.5, 2.0, 0.5
 """Of a look: trials; seconds before it, of it, and of the longest lag."""
 WORST = 1.0
 """An error counts as this at most: a unit that is lost is lost."""
+COMMON = 0.25
+"""Weight of the covariance's error: of a few trials most of it is chance."""
 ELSEWHERE = 2.0
 """Factor in SD, and shift of the mean in SDs, beyond which a state is another one."""
 
@@ -68,9 +70,9 @@ class StateMatch(NamedTuple):
     @property
     def distance(self) -> float:
         """One number for all: the sum of the four errors."""
-        covariance_error = min(self.covariance_error, WORST)
+        common = COMMON * min(self.covariance_error, WORST)
         errors = (self.tau_error, self._sd_error, self.autocorrelation_error)
-        return float(sum(errors) + covariance_error)
+        return float(sum(errors) + common)
 
     @property
     def elsewhere(self) -> bool:

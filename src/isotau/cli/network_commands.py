@@ -100,7 +100,7 @@ def configure(
 ) -> "RunConfig":
     """Return what is to be done; without a name the task is one that fits."""
     from isotau.convert.to_fixed.quantize import QuantizeConfig
-    from isotau.convert.to_lif.choose import Budget
+    from isotau.convert.to_lif.choice_search import Budget
     from isotau.convert.to_lif.teacher import CalibrateConfig
     from isotau.jobs.run_config import RunConfig
     from isotau.sim.tasks.choose_task import choose_task

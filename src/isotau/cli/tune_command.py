@@ -207,7 +207,7 @@ def _tune_rate(
         ValueError: trials were given, which its task draws.
     """
     from isotau.cli.progress import bars
-    from isotau.convert.to_lif.choose import Budget
+    from isotau.convert.to_lif.choice_search import Budget
     from isotau.convert.to_lif.teacher import CalibrateConfig
     from isotau.jobs.pipeline import tune_rate
     from isotau.jobs.run_config import RunConfig

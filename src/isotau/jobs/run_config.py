@@ -9,7 +9,7 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.to_fixed.quantize import QuantizeConfig
-from isotau.convert.to_lif.choose import Budget
+from isotau.convert.to_lif.choice_search import Budget
 from isotau.convert.to_lif.convert_rate import ConvertConfig
 from isotau.convert.to_lif.teacher import CalibrateConfig
 from isotau.convert.tuning.learner.tune_config import TuneConfig

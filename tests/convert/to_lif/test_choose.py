@@ -10,15 +10,9 @@ from isotau.convert.records.storage import same
 from isotau.convert.records.trials import Trials, refine, subset
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.readout import network_outputs
-from isotau.convert.to_lif import choose as module
-from isotau.convert.to_lif.choose import (
-    ATTEMPTS,
-    CARRIED,
-    Budget,
-    ChoiceSearch,
-    distance_of,
-)
-from isotau.convert.to_lif.conversion import Candidate
+from isotau.convert.to_lif import choice_search as module
+from isotau.convert.to_lif.choice_search import Budget, distance_of
+from isotau.convert.to_lif.choose import ATTEMPTS, CARRIED
 from isotau.convert.to_lif.convert_rate import ConvertConfig, convert_rate
 from isotau.convert.to_lif.teacher import CalibrateConfig
 
@@ -170,42 +164,3 @@ def test_membranes_that_may_have_noise_are_tried_with_more(step_task, monkeypatc
     assert noises == {1.0, 3.0}
     quiet = found(step_task, batch=30)
     assert {c.membrane_noise for c in quiet.candidates} == {0.0}
-
-
-def a_search(step_task, **changes):
-    shown = step_task.trials(6)
-    fields = {
-        "rate": step_task.network("tanh"),
-        "fitted": shown,
-        "judged": shown,
-        "score": step_task.score,
-        "seed": 0,
-        "enough": 0.9,
-        "budget": Budget(rate=50.0),
-        "reference": None,
-        "progress": lambda *_: None,
-    }
-    return ChoiceSearch(**fields | changes)
-
-
-def test_another_state_is_not_right_however_well_it_answers(step_task):
-    search = a_search(step_task)
-    good = Candidate(inverse_lambda=1.0, unit=1e-3, accuracy=1.0, mean_rate=20.0)
-    assert search.is_allowed(good)
-    assert not search.is_right(dataclasses.replace(good, elsewhere=True))
-    assert not search.is_right(dataclasses.replace(good, accuracy=0.8))
-    busy = dataclasses.replace(good, mean_rate=60.0)
-    assert search.is_right(busy) and not search.is_allowed(busy)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "needed"),
-    [
-        ("copies", 0, "need 1 to"),
-        ("rate", 0.0, "greater than 0"),
-        ("seconds", -1.0, "0"),
-    ],
-)
-def test_bad_budgets_are_named(name, value, needed):
-    with pytest.raises(ValueError, match=f"{name}: got {value}.*{needed}"):
-        Budget(**{name: value})

@@ -9,6 +9,7 @@ from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.to_lif.state_match import (
+    COMMON,
     LONGEST,
     RestingState,
     StateMatch,
@@ -127,7 +128,7 @@ def test_ratios_are_of_the_second_over_the_first():
     apart = found.autocorrelation_error
     # a quarter of the variance is left
     assert found.covariance_error == pytest.approx(0.75)
-    assert found.distance == pytest.approx(2 * np.log(2) + apart + 0.75)
+    assert found.distance == pytest.approx(2 * np.log(2) + apart + COMMON * 0.75)
     assert 0.05 < apart < 0.3
 
 
@@ -195,4 +196,4 @@ def test_noise_that_is_carried_carries_the_timescales():
     assert found.tau_ratio == pytest.approx(1, abs=0.2)
     assert found.sd_ratio == pytest.approx(1, abs=0.06)
     assert found.covariance_error < 0.25
-    assert found.distance < 0.6
+    assert found.distance < 0.35

@@ -1,0 +1,101 @@
+"""What a search for a calibration takes for right, allowed, close and better."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from isotau.convert.to_lif.choice_search import (
+    CLOSE,
+    Budget,
+    ChoiceSearch,
+    Outcome,
+    StateReference,
+    distance_of,
+    reference_states,
+)
+from isotau.convert.to_lif.conversion import Candidate
+
+GOOD = Candidate(
+    inverse_lambda=1.0,
+    unit=1e-3,
+    accuracy=1.0,
+    mean_rate=20.0,
+    state_distance=0.5,
+    task_distance=0.25,
+)
+
+
+def a_search(step_task, **changes):
+    shown = step_task.trials(6)
+    fields = {
+        "rate": step_task.network("tanh"),
+        "fitted": shown,
+        "judged": shown,
+        "score": step_task.score,
+        "seed": 0,
+        "enough": 0.9,
+        "budget": Budget(rate=50.0),
+        "reference": None,
+        "progress": lambda *_: None,
+    }
+    return ChoiceSearch(**fields | changes)
+
+
+def test_another_state_is_not_right_however_well_it_answers(step_task):
+    search = a_search(step_task)
+    assert search.is_allowed(GOOD)
+    assert not search.is_right(dataclasses.replace(GOOD, elsewhere=True))
+    assert not search.is_right(dataclasses.replace(GOOD, accuracy=0.8))
+    busy = dataclasses.replace(GOOD, mean_rate=60.0)
+    assert search.is_right(busy) and not search.is_allowed(busy)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [
+        ("copies", 0, "need 1 to"),
+        ("rate", 0.0, "greater than 0"),
+        ("seconds", -1.0, "0"),
+    ],
+)
+def test_bad_budgets_are_named(name, value, needed):
+    with pytest.raises(ValueError, match=f"{name}: got {value}.*{needed}"):
+        Budget(**{name: value})
+
+
+def test_a_state_is_close_in_distances_of_two_runs(step_task):
+    net, shown = step_task.network("tanh"), step_task.trials(6)
+    outputs, reference = reference_states(net, shown, 0, look=True)
+    assert reference is not None and 0 < reference.floor < 1
+    np.testing.assert_array_equal(
+        outputs, reference_states(net, shown, 0, look=False)[0]
+    )
+    assert reference_states(net, shown, 0, look=False)[1] is None
+    search = a_search(step_task, reference=reference)
+    for factor, close in ((0.9, True), (1.1, False)):
+        far = factor * CLOSE * reference.floor
+        found = dataclasses.replace(GOOD, state_distance=far, task_distance=0.0)
+        search.best = Outcome(found, None, None)
+        assert search.is_close() == close
+    search.best = None
+    assert not search.is_close()
+
+
+def test_what_is_allowed_comes_before_what_is_right_before_the_rest(step_task):
+    net, shown = step_task.network("tanh"), step_task.trials(6)
+    _, reference = reference_states(net, shown, 0, look=True)
+    assert isinstance(reference, StateReference)
+    search = a_search(step_task, reference=reference)
+    in_order = [
+        dataclasses.replace(GOOD, accuracy=0.5),
+        dataclasses.replace(GOOD, accuracy=0.8),
+        dataclasses.replace(GOOD, mean_rate=90.0),
+        dataclasses.replace(GOOD, mean_rate=60.0, state_distance=9.0),
+        dataclasses.replace(GOOD, state_distance=0.9),
+        GOOD,
+    ]
+    ranks = [search._rank(Outcome(found, None, None)) for found in in_order]
+    assert ranks == sorted(ranks) and len(set(ranks)) == len(ranks)
+    unseen = dataclasses.replace(GOOD, state_distance=None)
+    assert distance_of(unseen) == np.inf and distance_of(GOOD) == 0.75
