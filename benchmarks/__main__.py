@@ -15,6 +15,7 @@ from benchmarks.command import command_parser
 from benchmarks.conversion.page import conversion_page
 from benchmarks.damage.page import damage_page
 from benchmarks.engine.page import engine_page
+from benchmarks.equal_tau.copies import copies_page
 from benchmarks.foreign.page import foreign_page
 from benchmarks.house.page import house_page
 from benchmarks.large.page import large_page
@@ -41,6 +42,7 @@ COMMANDS = {
     "benchmarks.targets.lava_identity": "bits in which Lava differs",
     "benchmarks.targets.onnx_graph": "bits in which the ONNX graph differs, its cost",
     "benchmarks.targets.nir_importers": "what other frameworks make of .nir files",
+    "benchmarks.equal_tau.copies": "whether copies of a unit stay apart, and help",
     "benchmarks.foreign": "networks of snnTorch and Norse on the chip",
     "benchmarks.foreign.train_snntorch": "trains one of them, in snnTorch",
     "benchmarks.damage": "what readers make of damaged files",
@@ -57,6 +59,7 @@ def _house_page(figures: Mapping[str, Any]) -> PageSection:
 PAGES: dict[str, PageOf] = {
     "chain": chain_page,
     "conversion": conversion_page,
+    "copies": copies_page,
     "engine": engine_page,
     "house": _house_page,
     "large": large_page,

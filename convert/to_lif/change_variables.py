@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from jaxtyping import Int64
 
 from isotau.convert.ground import validation
 from isotau.convert.records.rate import RateRNN
@@ -69,3 +70,22 @@ def replicate(rate: RateRNN, copies: int) -> RateRNN:
         m_vectors=repeated(rate.m_vectors),
         n_vectors=repeated(rate.n_vectors),
     )
+
+
+def copies_of(
+    rate: RateRNN,
+) -> tuple[Int64[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
+    """Return each unit's place among its copies, from 0, and how many there are.
+
+    Copies are units side by side that nothing tells apart, as `replicate` makes them.
+    """
+    columns = (
+        *(rate.w_rec, rate.w_rec.T, rate.w_in, rate.w_out.T),
+        *(x[:, None] for x in (rate.bias, rate.tau, rate.x0, rate.readout_bias)),
+    )
+    # A copy in every number; the first unit is none.
+    again = np.all([(x[1:] == x[:-1]).all(axis=1) for x in columns], axis=0)
+    starts = np.flatnonzero(np.concatenate([[True], ~again]))
+    counts = np.diff(np.append(starts, rate.n))
+    place = np.arange(rate.n) - np.repeat(starts, counts)
+    return place, np.repeat(counts, counts)

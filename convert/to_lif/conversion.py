@@ -12,6 +12,7 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.rate_dynamics import RateRun
+from isotau.convert.to_lif.change_variables import copies_of
 
 METHODS = ("calibrate", "scale")
 """Of conversion, for any activation and as published."""
@@ -136,10 +137,22 @@ def expected_rates(
     """Return the firing rates, in Hz, that stand for states x of the rate network.
 
     From the neurons' f–I curve: the rate of a neuron whose drive holds still.
+
+    Args:
+        conversion: of the network.
+        x: of every unit that has a neuron: a unit's copies have drives of their own.
     """
     constants = conversion.constants
     drive = constants.v_leak - constants.v_th + conversion.chosen.drive
+    drive = drive + _set_apart(conversion)
     return evaluate(curve(constants), constants.unit * x + drive)
+
+
+def _set_apart(conversion: Conversion) -> Float64[np.ndarray, " n"]:
+    """Return how far each neuron's drive is from its unit's mean over copies: (C34)."""
+    leak, (place, _) = conversion.network.v_leak, copies_of(conversion.rate)
+    unit = np.cumsum(place == 0) - 1
+    return np.asarray(leak - (np.bincount(unit, leak) / np.bincount(unit))[unit])
 
 
 def unit_rates(
@@ -156,17 +169,18 @@ def unit_rates(
         conversion: of this network.
         run: of this network, with x kept if it was calibrated.
     """
+    # copies of a unit stand side by side (C12)
+    copies = conversion.rate.n // rate.n
     if conversion.method == "calibrate":
         assert run.x is not None
-        hz = expected_rates(conversion, run.x)  # (C30)
+        x = run.x if copies == 1 else np.repeat(run.x, copies, axis=-1)
+        hz = expected_rates(conversion, x)  # (C30)
     else:
         # The sigmoid network that a tanh network is scaled as has r = (1 + tanh x)/2.
         r = (1 + run.rates) / 2 if rate.activation == "tanh" else run.rates
         hz = r * conversion.chosen.inverse_lambda
-    np.minimum(hz, 1 / conversion.constants.dt, out=hz)
-    # copies of a unit stand side by side (C12)
-    copies = conversion.rate.n // rate.n
-    return hz if copies == 1 else np.repeat(hz, copies, axis=-1)
+        hz = hz if copies == 1 else np.repeat(hz, copies, axis=-1)
+    return np.minimum(hz, 1 / conversion.constants.dt, out=hz)
 
 
 def summarize_noise(conversion: Conversion) -> dict[str, float | str]:

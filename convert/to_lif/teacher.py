@@ -23,11 +23,14 @@ from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate.readout import filter_spikes
+from isotau.convert.to_lif.change_variables import copies_of
 
 KINDS = 5
 """Kinds of units, by their τ, whose weights are fitted by filters of their own."""
 CHUNK = 1 << 14
 """Samples that are summed at a time."""
+SPREAD = 5e-3
+"""Volts to either side by which drives of copies are spread where there is no noise."""
 
 
 class SampleMoments(NamedTuple):
@@ -155,6 +158,9 @@ class CalibrateConfig:
             currents: 1 for the SD that it gives x, 0 for none.
         membrane_noise: whether membranes keep the noise of the constants where currents
             have noise; a core of the chip has one or the other.
+        spread: volts to either side by which the constant drives of a unit's copies are
+            spread, so that they do not fire as one; None for `SPREAD` where no noise
+            keeps them apart, and for 0 where some does.
         keep_signs: whether every weight keeps its sign and zeros stay zero; None for
             whenever the network obeys Dale's law or has zero weights. A low-rank
             network keeps its rank instead.
@@ -168,6 +174,7 @@ class CalibrateConfig:
     rest: float = 0.5
     current_noise: float = 1.0
     membrane_noise: bool = False
+    spread: float | None = None
     keep_signs: bool | None = None
 
     def __post_init__(self) -> None:
@@ -180,6 +187,8 @@ class CalibrateConfig:
         validation.number("lag", self.lag, minimum=0)
         validation.number("rest", self.rest, minimum=0)
         validation.number("current_noise", self.current_noise, minimum=0)
+        if self.spread is not None:
+            validation.number("spread", self.spread, minimum=0)
 
 
 class FitLesson(NamedTuple):
@@ -231,8 +240,10 @@ class Teacher:
         sparse = bool((rate.w_rec == 0).any()) or bool(rate.dale.any())
         self.signed = (sparse if keep_signs is None else keep_signs) and not rate.rank
         self.kinds = _kinds(self.tau, rate.rank)
-        fi = curve(neuron)
-        self.f0 = evaluate(fi, neuron.unit * rate.x0 + self.offset)
+        fi, drive = curve(neuron), neuron.unit * rate.x0 + self.offset
+        self.current_noise = config.current_noise * neuron.unit * noise_at_rest(rate)
+        self.spread = self._spread(config.spread)
+        self.f0 = evaluate(fi, drive + self.spread)
         grid = np.linspace(-2, 2, 81) * config.swing
         r = activate(grid / neuron.unit, rate.activation, rate.ceiling)
         hz = evaluate(fi, grid + self.offset)
@@ -240,7 +251,15 @@ class Teacher:
         self.gain = float(np.cov(r, hz)[0, 1] / hz.var(ddof=1))
         rng = np.random.default_rng(seed)
         self.v0 = rng.uniform(neuron.v_reset, neuron.v_th, rate.n)
-        self.current_noise = config.current_noise * neuron.unit * noise_at_rest(rate)
+
+    def _spread(self, volts: float | None) -> Float64[np.ndarray, " n"]:
+        """Return what is added to each neuron's drive, on average over copies 0."""
+        if volts is None:
+            noisy = self.neuron.noise_std > 0 or bool(self.current_noise.any())
+            volts = 0.0 if noisy else SPREAD
+        place, count = copies_of(self.rate)
+        # (C34): input that copies share would bring them to fire together.
+        return np.asarray(volts * (2 * place + 1 - count) / count)
 
     def currents(self, x: np.ndarray) -> Iterator[np.ndarray]:
         """Yield i of every fine step, in volts, x being joined by straight lines."""
@@ -325,7 +344,7 @@ class Teacher:
             tau_syn=self.tau,
             tau_mem=neuron.tau_mem * units,
             v_th=neuron.v_th * units,
-            v_leak=neuron.v_th + self.offset + neuron.unit * constant,
+            v_leak=neuron.v_th + self.offset + neuron.unit * constant + self.spread,
             v_reset=neuron.v_reset * units,
             refractory=neuron.refractory * units,
             noise_std=neuron.noise_std * units,

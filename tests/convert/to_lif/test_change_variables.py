@@ -7,7 +7,11 @@ import pytest
 
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.to_lif.change_variables import replicate, tanh_to_sigmoid
+from isotau.convert.to_lif.change_variables import (
+    copies_of,
+    replicate,
+    tanh_to_sigmoid,
+)
 
 N, RANK = 12, 2
 
@@ -134,3 +138,22 @@ def test_copies_keep_dales_law(rate_net):
 def test_numbers_of_copies_are_checked(copies):
     with pytest.raises(ValueError, match=f"copies: got {copies}, need 1 to 1024"):
         replicate(some_net(), copies)
+
+
+@pytest.mark.parametrize("rank", [0, RANK])
+def test_copies_are_recognized(rank):
+    net = some_net(rank)
+    place, count = copies_of(net)
+    assert not place.any() and (count == 1).all()
+    place, count = copies_of(replicate(net, 3))
+    assert place.tolist() == [0, 1, 2] * N and (count == 3).all()
+
+
+@pytest.mark.parametrize("field", ["w_in", "bias", "tau", "x0", "readout_bias"])
+def test_a_unit_that_differs_in_one_number_is_no_copy(field):
+    wide = replicate(some_net(), 2)
+    changed = np.array(getattr(wide, field))
+    changed[3] *= 1.5
+    place, count = copies_of(dataclasses.replace(wide, **{field: changed}))
+    assert place[:6].tolist() == [0, 1, 0, 0, 0, 1]
+    assert count[:6].tolist() == [2, 2, 1, 1, 2, 2]

@@ -5,10 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from isotau.convert.neuron.fi_curve import curve, evaluate
 from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.spikes import count
 from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.conversion import (
     Candidate,
     Conversion,
@@ -16,8 +19,10 @@ from isotau.convert.to_lif.conversion import (
     expected_rates,
     merit,
     summarize_noise,
+    unit_rates,
 )
 from isotau.convert.to_lif.search_lambda import rate_to_lif
+from isotau.convert.to_lif.teacher import SPREAD, CalibrateConfig, Teacher
 
 CANDIDATE = Candidate(
     inverse_lambda=40.0,
@@ -87,6 +92,29 @@ def test_expected_rates_are_those_of_neurons_under_that_drive(rate_net):
     assert expected.max() > 40 and expected.min() < 8
     # 40 trials of 0.9 s: the mean of a near-Poisson count is known to √(f/36)
     np.testing.assert_allclose(measured, expected, atol=1.5)
+
+
+def test_copies_are_expected_to_fire_by_drives_of_their_own(rate_net):
+    """The observer sees as many neurons as there are, each by its own f–I curve."""
+    quiet = dataclasses.replace(rate_net, noise_std=0.0)
+    constants = LIFConstants(unit=2e-3, v_leak=-0.038, noise_std=0.0)
+    wide = replicate(quiet, 2)
+    network = Teacher(wide, constants, CalibrateConfig(), seed=0).network(None, None)
+    found = Conversion(
+        network=network,
+        rate=wide,
+        constants=constants,
+        method="calibrate",
+        chosen=CANDIDATE,
+        candidates=(CANDIDATE,),
+    )
+    run = simulate_rate(quiet, np.zeros((3, 2, 2)), seed=0, keep_x=True)
+    hz = unit_rates(quiet, found, run).reshape(3, 2, rate_net.n, 2)
+    above = constants.unit * run.x + constants.v_leak - constants.v_th + CANDIDATE.drive
+    for copy, drive in enumerate((-SPREAD / 2, SPREAD / 2)):
+        expected = evaluate(curve(constants), above + drive)
+        np.testing.assert_allclose(hz[..., copy], expected, rtol=1e-9)
+    assert (hz[..., 1] >= hz[..., 0]).all()
 
 
 @pytest.mark.parametrize(

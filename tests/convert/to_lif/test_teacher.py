@@ -13,7 +13,9 @@ from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, pack
 from isotau.convert.to_lif import teacher as regression
+from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.teacher import (
+    SPREAD,
     CalibrateConfig,
     LinearFit,
     Teacher,
@@ -339,3 +341,37 @@ def test_nothing_is_left_over_of_targets_that_do_not_vary():
     f, _, _ = some_data()
     seen = moments(f, np.zeros((SAMPLES, K)))
     assert left_over(seen, LinearFit(np.zeros((K, M)), np.zeros(K))) == 0
+
+
+QUIET = dataclasses.replace(NEURON, noise_std=0.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "noise_std", "volts"),
+    [({}, 0.0, SPREAD), ({"spread": 0.0}, 0.0, 0.0), ({}, 0.1, 0.0)],
+    ids=["by default", "not asked for", "noise keeps them apart"],
+)
+def test_drives_of_copies_are_spread_where_nothing_keeps_them_apart(
+    changed, noise_std, volts
+):
+    wide = replicate(some_net(noise_std=noise_std), 4)
+    teacher = teacher_of(wide, QUIET, **changed)
+    leak = teacher.network(None, None).v_leak.reshape(N, 4)
+    expected = volts * np.array([-0.75, -0.25, 0.25, 0.75])
+    np.testing.assert_allclose(
+        leak - leak.mean(axis=1, keepdims=True), [expected] * N, atol=1e-12
+    )
+    alone = teacher_of(some_net(noise_std=noise_std), QUIET, **changed)
+    np.testing.assert_allclose(leak.mean(axis=1), alone.network(None, None).v_leak)
+    # The rates at the start are those of these drives.
+    spread = np.ptp(teacher.f0.reshape(N, 4), axis=1)
+    assert (spread > 0).any() == (volts > 0)
+
+
+def test_membranes_with_noise_need_no_spread():
+    assert not teacher_of(replicate(some_net(), 2)).spread.any()
+
+
+def test_a_spread_below_zero_is_refused():
+    with pytest.raises(ValueError, match=r"spread: got -0\.001"):
+        CalibrateConfig(spread=-0.001)

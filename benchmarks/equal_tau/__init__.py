@@ -1,0 +1,1 @@
+"""Whether the conversion carries timescales: states of networks, stage by stage."""
