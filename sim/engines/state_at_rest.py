@@ -121,7 +121,6 @@ def compare_at_rest(
         _currents(before, look, seed, run * look.trials) for run in range(2)
     ] + [_chip_currents(after, look, seed, 2 * look.trials)]
     states = [resting_state(x, LAGS) for x in currents]
-    correlations = [_correlation(x) for x in currents]
     interval = look.every * before.dt
     return KeptState(
         neurons=look.neurons,
@@ -129,9 +128,9 @@ def compare_at_rest(
         interval=interval,
         sd=(states[0].sd, states[2].sd),
         tau=(states[0].tau * interval, states[2].tau * interval),
-        correlation=_rms(_apart(correlations[0])),
-        change=_change(states[0], states[2], correlations[2] - correlations[0]),
-        floor=_change(states[0], states[1], correlations[1] - correlations[0]),
+        correlation=_rms(_correlation(states[0])),
+        change=_change(states[0], states[2]),
+        floor=_change(states[0], states[1]),
     )
 
 
@@ -230,22 +229,16 @@ def _chip_currents(
     return np.concatenate(samples)[SETTLE:] / net.u_per_volt[look.neurons]
 
 
-def _correlation(
-    x: Float64[np.ndarray, "samples trials k"],
-) -> Float64[np.ndarray, "k k"]:
-    """Return the correlations between neurons about the mean of their trials."""
-    centred = (x - x.mean(axis=1, keepdims=True)).reshape(-1, x.shape[2])
-    covariance = centred.T @ centred
-    power = np.diagonal(covariance)
+def _correlation(state: RestingState) -> Float64[np.ndarray, " pairs"]:
+    """Return the correlations between neurons, each with every other."""
     # What does not move goes with nothing.
-    size = np.sqrt(np.where(power > 0, power, np.inf))
-    return np.asarray(covariance / np.outer(size, size))
+    size = np.where(state.sd > 0, state.sd, np.inf)
+    correlation = state.covariance / np.outer(size, size)
+    return np.asarray(correlation[~np.eye(len(size), dtype=bool)])
 
 
-def _change(
-    first: RestingState, second: RestingState, correlation: np.ndarray
-) -> StateChange:
-    """Return how two states differ, given how their correlations do."""
+def _change(first: RestingState, second: RestingState) -> StateChange:
+    """Return how two states differ."""
     difference = match(first, second)
     moving = first.sd > 0
     sds = second.sd[moving] / first.sd[moving]
@@ -261,13 +254,8 @@ def _change(
         tau_scatter=float(logs.std()) if logs.size else float("nan"),
         taus=int(both.sum()),
         autocorrelation_rms=difference.autocorrelation_error,
-        correlation_rms=_rms(_apart(correlation)),
+        correlation_rms=_rms(_correlation(second) - _correlation(first)),
     )
-
-
-def _apart(matrix: np.ndarray) -> np.ndarray:
-    """Return what stands off the diagonal."""
-    return matrix[~np.eye(len(matrix), dtype=bool)]
 
 
 def _rms(x: np.ndarray) -> float:

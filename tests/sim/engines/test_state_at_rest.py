@@ -8,6 +8,7 @@ import pytest
 
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
+from isotau.convert.to_lif.state_match import RestingState, resting_state
 from isotau.sim.engines import state_at_rest
 from isotau.sim.engines.state_at_rest import (
     StateChange,
@@ -119,23 +120,29 @@ def test_correlations_are_about_the_mean_of_the_trials():
     x[..., 1] = 0.6 * x[..., 0] + 0.8 * x[..., 1]
     x[..., :2] += 3 * np.sin(np.arange(4000) / 50)[:, None, None]
     x[..., 2] = 7.0
-    found = _correlation(x)
-    expected = [[1, 0.6, 0], [0.6, 1, 0], [0, 0, 0]]
-    np.testing.assert_allclose(found, expected, atol=0.03)
+    found = _correlation(resting_state(x, 2))
+    # Row by row, without what each has with itself.
+    np.testing.assert_allclose(found, [0.6, 0, 0.6, 0, 0, 0], atol=0.03)
 
 
 def test_a_state_that_stands_still_is_the_worst():
     rho = np.exp(-np.arange(50)[:, None] / np.full(3, 10.0))
-    moving = state_at_rest.RestingState(np.ones(3), rho, np.full(3, 10.0))
-    tau, sd = np.array([np.nan, 5.0, 20.0]), np.array([0.0, 1.1, 1.0])
-    still = moving._replace(sd=sd, tau=tau)
-    found = _change(moving, still, np.array([[9.0, 0.1], [0.1, 9.0]]))
+    moving = RestingState(
+        np.ones(3), rho, np.full(3, 10.0), covariance=np.eye(3), mean=np.zeros(3)
+    )
+    still = moving._replace(
+        sd=np.array([0.0, 1.1, 1.0]),
+        tau=np.array([np.nan, 5.0, 20.0]),
+        covariance=np.array([[0, 0, 0], [0, 1.21, 0.33], [0, 0.33, 1.0]]),
+    )
+    found = _change(moving, still)
     assert (found.sd_worst, found.taus) == (0.0, 2)
     assert found.tau_ratio == pytest.approx(1.0)
     assert found.tau_scatter == pytest.approx(np.log(2))
-    assert found.correlation_rms == pytest.approx(0.1)
+    # Of the six pairs of places two have a correlation of 0.3.
+    assert found.correlation_rms == pytest.approx(0.3 / np.sqrt(3))
     lost = moving._replace(sd=np.zeros(3), tau=np.full(3, np.nan))
-    nothing = _change(lost, lost, np.zeros((3, 3)))
+    nothing = _change(lost, lost)
     assert nothing.sd_worst == 1.0 and np.isnan(nothing.tau_scatter)
 
 
