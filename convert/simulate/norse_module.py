@@ -152,6 +152,18 @@ class LIFModule(nn.Module):
             sizes.append((std * share / self.unit).to(tau.dtype) if some else None)
         return StepNoise(*sizes)
 
+    def current_noise_factor(self) -> Tensor:
+        """Return 1 for each neuron, as a factor on its current's noise: (U21).
+
+        Noise is drawn without a gradient; τ_syn, which sets its size (L19), has one
+        through this factor where it trains.
+        """
+        size = self.noise_per_step().i
+        if size is None or not size.requires_grad:
+            return torch.ones_like(self.tau_syn).detach()
+        present = torch.where(size > 0, size, torch.ones_like(size)).detach()
+        return 1 + (size - size.detach()) / present
+
     def norse_parameters(self) -> LIFParameters:
         """Return Norse's parameters with exact exponential decays."""
         return LIFParameters(
@@ -171,6 +183,19 @@ class LIFModule(nn.Module):
             LIFState(z=zeros, v=self.v0.expand_as(zeros), i=self.i0.expand_as(zeros)),
             torch.zeros_like(zeros, dtype=torch.int64),
         )
+
+    def current(
+        self, inputs: Tensor, state: ModuleState, noise: StepNoise = SILENT
+    ) -> Tensor:
+        """Return J of the step that follows a state, batch × neuron: (L1).
+
+        Args:
+            inputs: batch × input channel.
+            state: from `initial_state` or the step before.
+            noise: of the step.
+        """
+        before = state.lif.i if noise.i is None else state.lif.i + noise.i
+        return before + inputs @ self.w_in.T + state.lif.z @ self.w_rec.T
 
     def step(
         self,

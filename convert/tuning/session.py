@@ -67,7 +67,8 @@ class Session:
         source: of the trials.
         rng: of the trials and of the seeds of noise.
         held: held-out trials.
-        held_quiet: held-out trials without input; None without a timescale term.
+        held_quiet: held-out trials without input; None unless the timescale term looks
+            at such.
         update: updates done.
         losses: parts of the loss at every update, before it.
         evaluations: so far, in order.
@@ -177,7 +178,7 @@ def begin(
     )
     held = as_batch(trials, net, source, seed=seeds[0], **place)
     quiet = None
-    if objective.timescales is not None:
+    if objective.at_rest:
         quiet = _quiet(net, config, seeds[1], place)
     learner = Learner(
         module=module,

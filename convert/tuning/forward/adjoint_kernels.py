@@ -1,4 +1,4 @@
-"""The compiled backward pass, from the last step to the first: (U5) to (U9).
+"""The compiled backward pass, from the last step to the first: (U5) to (U9), (U21).
 
 A call does the trials `first` … `last` − 1 of a batch, so that threads share a batch. A
 row is one number per neuron, and may be shorter than the padded ones it meets.
@@ -17,7 +17,8 @@ Voltages are in the module's units, all is of the module's type but flags (uint8
 | panels | W_rec, pre × post, cut as `multiply` wants it |
 
 A step is `surrogate` (U2), `through_threshold` (U3, U5), `through_membrane` (U6, U8),
-`through_current` (U7), sums of (U9), and once for all trials `multiply` (U5).
+`through_current` and, where J was sampled, `add_row` (U7), sums of (U9) and (U21), and
+once for all trials `multiply` (U5).
 """
 
 import numpy as np
@@ -125,6 +126,20 @@ def through_current(gj, a_syn, risen, n):
 
 
 @loose
+def add_row(total, row):
+    """Add a row to a longer one."""
+    for j in range(row.shape[0]):
+        total[j] += row[j]
+
+
+@loose
+def add_products(total, a, b):
+    """Add the products of two rows, which may be longer."""
+    for j in range(total.shape[0]):
+        total[j] += a[j] * b[j]
+
+
+@loose
 def add_times(total, factor, row):
     """Add a row times a number."""
     for j in range(total.shape[0]):
@@ -156,7 +171,7 @@ def add_drive(total, s, v_leak, v, current):
 
 
 @loose
-def backward(first, last, kind, damping, tape, net, grads, sums, room):
+def backward(first, last, kind, damping, tape, net, grads, place, sums, room):
     """Run some trials backward.
 
     Args:
@@ -164,22 +179,26 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
         last: trial, not included.
         kind: of surrogate.
         damping: of its slope.
-        tape: flags, x, z0, v0, inputs, J as in `Tape`; of J there may be no steps.
+        tape: flags, x, z0, v0, inputs, J, noise as in `Tape`; of the last two there
+            may be no steps.
         net: W_rec in panels; a_syn, a_mem, v_leak, v_reset, v_th.
         grads: of the spikes, as large as x or with no steps; of z, v and i, batch ×
-            neuron, after the last step, and left as before the first.
-        sums: of W_in and W_rec, transposed and padded; of v_leak, v_th, a_mem, a_syn.
-            Those with a length of 0 are not summed.
+            neuron, after the last step, and left as before the first; of the samples
+            of J, if there are any.
+        place: number of the first step; steps between two samples, 0 for none.
+        sums: of W_in and W_rec, transposed and padded; of v_leak, v_th, a_mem, a_syn,
+            noise. Those with a length of 0 are not summed.
         room: ∂J and W_recᵀ ∂J, trials as `multiply` wants them × padded, zeros; and
             for a list of neurons.
     """
     # Rows are taken thousands of times: without the counters of references.
     flags, x, z0 = bare(tape[0]), bare(tape[1]), bare(tape[2])
     v0, inputs, current = bare(tape[3]), bare(tape[4]), bare(tape[5])
+    noise, of_samples, (step, every) = bare(tape[6]), bare(grads[4]), place
     panels, a_syn, a_mem, v_leak, v_reset, v_th = net
     grad, gz, gv, gi = bare(grads[0]), bare(grads[1]), bare(grads[2]), bare(grads[3])
     dw_in, dw_rec = bare(sums[0]), bare(sums[1])
-    _, _, dv_leak, dv_th, da_mem, da_syn = sums
+    _, _, dv_leak, dv_th, da_mem, da_syn, dnoise = sums
     gj, returning, spike_list = bare(room[0]), bare(room[1]), room[2]
     steps, _, n = x.shape
     unity = v_th.dtype.type(1)
@@ -209,6 +228,10 @@ def backward(first, last, kind, damping, tape, net, grads, sums, room):
             if len(da_syn):  # here gj is still ∂i of this step
                 subtract_products(da_syn, gj[r], current[t, b])
             through_current(gj[r], a_syn, risen, n)
+            if every > 0 and (step + t + 1) % every == 0:  # (U7)
+                add_row(gj[r], of_samples[(step + t) // every - step // every, b])
+            if len(dnoise) and len(noise):  # (U21)
+                add_products(dnoise, gj[r], noise[t, b])
             for c in range(len(dw_in)):  # (U9)
                 if inputs[t, b, c] != 0:
                     add_times(dw_in[c], inputs[t, b, c], gj[r])

@@ -33,7 +33,7 @@ from isotau.convert.tuning.forward.chip_pass import (
     program_of,
     run_compiled,
 )
-from isotau.convert.tuning.forward.dynamics import ForwardState
+from isotau.convert.tuning.forward.dynamics import ForwardRun, ForwardState
 from isotau.convert.tuning.forward.units import in_volts
 
 PLAIN = QuantizeConfig()
@@ -147,9 +147,15 @@ class PreparedChip:
         return ForwardState(z, v, u, torch.zeros_like(z, dtype=torch.int64), x)
 
     def run(
-        self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
-    ) -> tuple[Tensor, ForwardState]:
-        """Return the spikes and the state; see `Prepared.run`.
+        self,
+        inputs: Tensor,
+        state: ForwardState,
+        *,
+        seed: int | None,
+        step: int,
+        every: int = 0,
+    ) -> ForwardRun:
+        """Return what the chip does; see `Prepared.run`.
 
         Raises:
             DoesNotFit: an input needs a message beyond 32 bits.
@@ -166,14 +172,16 @@ class PreparedChip:
             sent=messages(self.fixed, earlier.cpu().numpy()),
             seed=seed,
             step=step,
+            every=every,
         )
         # The loop's integers need float64, which the coefficients then share.
         loop = self.program is None
         dtype = torch.float64 if loop else weights.dtype
         values = coefficients(module, self.fixed, self.unit, self.cut, dtype)
-        spikes, end = (run_steps if loop else run_compiled)(segment, values, state)
-        spikes = spikes.to(weights.dtype)
-        return spikes, end._replace(z=spikes[-1], x=inputs[-1])
+        run = (run_steps if loop else run_compiled)(segment, values, state)
+        spikes = run.spikes.to(weights.dtype)
+        end = run.state._replace(z=spikes[-1], x=inputs[-1])
+        return ForwardRun(spikes, end, run.currents.to(weights.dtype))
 
 
 def _clipped(net: LIFNetwork, fixed: FixedPointNetwork) -> Clipped:

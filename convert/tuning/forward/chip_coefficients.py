@@ -29,8 +29,8 @@ class Scales(NamedTuple):
 class ChipCoefficients(NamedTuple):
     """What the rounded registers stand for in the module's units.
 
-    In the order of `tape.WANTED`. Their values are the chip's; their gradients go on to
-    the module's parameters as if nothing had been rounded.
+    In the order of `tape.COEFFICIENTS`. Their values are the chip's; their gradients go
+    on to the module's parameters as if nothing had been rounded.
     """
 
     w_in: Tensor
@@ -39,6 +39,7 @@ class ChipCoefficients(NamedTuple):
     v_th: Tensor
     a_mem: Tensor
     a_syn: Tensor
+    noise: Tensor
 
 
 class Clipped(NamedTuple):
@@ -107,6 +108,7 @@ def coefficients(
                 reset + fixed.vth * float(1 << chip.INPUT_SHIFT) / scales.v,
                 fixed.dv / chip.DECAY_UNITY,
                 (fixed.du + float(chip.DU_OFFSET)) / chip.DECAY_UNITY,
+                np.ones(fixed.n),
             )
         )
     )
@@ -129,6 +131,8 @@ def coefficients(
         v_th=straight(module.v_th.to(dtype), exact.v_th),
         a_mem=straight(module.loss_per_step(module.tau_mem.to(dtype)), exact.a_mem),
         a_syn=a_syn,
+        # (U21): the size that the chip's samples have counts as the one asked for
+        noise=straight(module.current_noise_factor().to(dtype), exact.noise),
     )
 
 

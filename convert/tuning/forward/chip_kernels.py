@@ -58,6 +58,22 @@ def tape_step(flags, x, t, trial, refractory_left, peak, threshold, per_v):
 
 
 @chip.kernel
+def in_units(integers, per_integer, out):
+    """Set what some integers stand for in the module's units."""
+    for j in range(out.shape[0]):
+        out[j] = out.dtype.type(integers[j]) * per_integer[j]
+
+
+@chip.kernel
+def tape_currents(current, noise, t, trial, u, stirred, per_u):
+    """Keep J of (U10), as u holds it before its decay, and what noise added to it."""
+    if current.shape[0] > 0:
+        in_units(u, per_u, current[t, trial])
+    if noise.shape[0] > 0:
+        in_units(stirred, per_u, noise[t, trial])
+
+
+@chip.kernel
 def add_drawn(total, start, samples, drawn, place, stream, scale):
     """Set a row to another and the noise of a step, drawn with the next ones' if due.
 
@@ -78,7 +94,7 @@ def add_drawn(total, start, samples, drawn, place, stream, scale):
 
 
 @chip.kernel
-def run_trials(first, last, program, messages, state, units, noise_of, out):
+def run_trials(first, last, program, messages, state, units, noise_of, every, out):
     """Run the trials from `first` to `last` − 1, each some steps at a time.
 
     Args:
@@ -91,8 +107,9 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
         units: of voltage per integer of v and of u, a row each.
         noise_of: key, number of the first step; scales of the noise in v and in u, of
             length 0 for none.
-        out: steps × trial × neuron, filled: spikes; flags, x and current of a `Tape`,
-            each of them without steps where it is not kept.
+        every: steps between two samples of the current; 0 for none.
+        out: steps × trial × neuron, filled: spikes; flags, x, current and noise of a
+            `Tape`, each of them without steps where it is not kept; last samples.
     """
     # Rows are taken in every step: bare arrays save counting references, atomically.
     recurrent, graded, binary, keep_u, keep_v, bias, threshold, refractory = program
@@ -104,6 +121,7 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
     (per_v, per_u), (key, step, scale_v, scale_u) = units, noise_of
     to_v, to_u = len(scale_v[0]) > 0, len(scale_u[0]) > 0
     spikes, flags, x, current = out[0], chip.bare(out[1]), chip.bare(out[2]), out[3]
+    noise, currents = out[4], out[5]
     messages = chip.bare(messages)
     n, words_n, channels = us.shape[1], zs.shape[1], messages.shape[2]
     spike_list, sender_list = np.zeros(words_n, np.int64), np.zeros(channels, np.int64)
@@ -149,6 +167,7 @@ def run_trials(first, last, program, messages, state, units, noise_of, out):
                 if x.shape[0] > 0:
                     for j in range(n):
                         flags[t, trial, j] |= SPIKED * fired[j]
-                if current.shape[0] > 0:  # J of (U10): u holds it before its decay
-                    for j in range(n):
-                        current[t, trial, j] = current.dtype.type(u[j]) * per_u[j]
+                tape_currents(current, noise, t, trial, u, stirred, per_u)
+                if every > 0 and (step + t + 1) % every == 0:
+                    sample = (step + t) // every - step // every
+                    in_units(u, per_u, currents[sample, trial])

@@ -21,7 +21,11 @@ from isotau.convert.tuning.forward.chip_coefficients import (
     straight,
 )
 from isotau.convert.tuning.forward.chip_pass import ChipSegment
-from isotau.convert.tuning.forward.dynamics import ForwardState
+from isotau.convert.tuning.forward.dynamics import (
+    ForwardRun,
+    ForwardState,
+    is_sampled,
+)
 
 
 class LoopConstants(NamedTuple):
@@ -49,8 +53,8 @@ class Traced(NamedTuple):
 
 def run_steps(
     segment: ChipSegment, coefficients: ChipCoefficients, state: ForwardState
-) -> tuple[Tensor, ForwardState]:
-    """Return spikes (steps × batch × neuron, float64) and the state after them.
+) -> ForwardRun:
+    """Return what the chip does in some steps, in float64.
 
     Args:
         segment: what is to be run; its program is not looked at.
@@ -80,7 +84,7 @@ def run_steps(
     messages = torch.tensor(segment.sent, dtype=torch.float64, device=device)
     inputs = inputs_of(fixed, segment.sent).to(device)
     trials = torch.arange(len(state.v), device=device)
-    spikes = []
+    spikes, currents = [], [traced.current[None][:0]]
     for t in range(len(messages)):
         noise: tuple[Tensor | None, Tensor | None] = (None, None)
         if seed is not None:
@@ -91,6 +95,8 @@ def run_steps(
             )
         traced = _step(constants, neurons, traced, messages[t], inputs[t], noise)
         spikes.append(traced.z)
+        if is_sampled(segment.step + t, segment.every):
+            currents.append(traced.current[None])
     v = (traced.potential - constants.reset) * constants.per_v
     end = ForwardState(
         z=traced.z,
@@ -99,7 +105,7 @@ def run_steps(
         rest=neurons.rest.long(),
         x=state.x,
     )
-    return torch.stack(spikes), end
+    return ForwardRun(torch.stack(spikes), end, torch.cat(currents))
 
 
 def _step(
@@ -128,6 +134,8 @@ def _step(
 
     # The float step (U10), each result replaced by what the integers stand for.
     jump = inputs @ weights.w_in.T + traced.z @ weights.w_rec.T
+    if stirred is not None:  # (U21); its value is in u already
+        jump = jump + weights.noise * (stirred / constants.per_u)
     current = (1 - weights.a_syn) * traced.current + jump
     current = straight(current, neurons.u / constants.per_u)
     pull = weights.a_mem * (weights.v_leak - traced.potential + current)

@@ -21,7 +21,11 @@ from isotau.convert.tuning.forward.chip_coefficients import (
     scales_of,
 )
 from isotau.convert.tuning.forward.chip_kernels import run_trials
-from isotau.convert.tuning.forward.dynamics import ForwardState
+from isotau.convert.tuning.forward.dynamics import (
+    ForwardRun,
+    ForwardState,
+    samples_in,
+)
 from isotau.convert.tuning.forward.tape import WANTED, as_array, over_trials
 
 
@@ -124,6 +128,7 @@ class ChipSegment(NamedTuple):
             `quantize.messages`; steps × batch × channel.
         seed: of the noise; None for none.
         step: number of the first step.
+        every: steps between two samples of the current; 0 for none.
     """
 
     fixed: FixedPointNetwork
@@ -134,22 +139,23 @@ class ChipSegment(NamedTuple):
     sent: np.ndarray
     seed: int | None
     step: int
+    every: int = 0
 
 
 def run_compiled(
     segment: ChipSegment, coefficients: ChipCoefficients, state: ForwardState
-) -> tuple[Tensor, ForwardState]:
-    """Return spikes (steps × batch × neuron) and the state after them.
+) -> ForwardRun:
+    """Return what the chip does in some steps, in the type of the coefficients.
 
     Args:
         segment: what is to be run.
         coefficients: from `chip_coefficients`, in the module's type.
         state: before the first step; its `x` is not looked at.
     """
-    spikes, v, u, rest = _ChipPass.apply(
+    spikes, v, u, rest, currents = _ChipPass.apply(
         segment, torch.is_grad_enabled(), state.rest, *coefficients, *state[:3]
     )
-    return spikes, ForwardState(spikes[-1], v, u, rest, state.x)
+    return ForwardRun(spikes, ForwardState(spikes[-1], v, u, rest, state.x), currents)
 
 
 class _ChipPass(torch.autograd.Function):
@@ -161,38 +167,42 @@ class _ChipPass(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         # A gradient that is None costs nothing; zeros in its place would be summed.
         ctx.set_materialize_grads(False)
-        _, w_rec, v_leak, v_th, a_mem, a_syn, z, v, u = tensors
+        _, w_rec, v_leak, v_th, a_mem, a_syn, _, z, v, u = tensors
         differentiable = dict(zip(WANTED, ctx.needs_input_grad[3:], strict=True))
         taped = gradient and any(differentiable.values())
         with_current = taped and (differentiable["a_mem"] or differentiable["a_syn"])
+        with_noise = taped and differentiable["noise"]
         dtype, fixed = w_rec.dtype, segment.fixed
         recorded, ends = _run(
-            segment, (z, u, v, rest), dtype, (True, taped, taped, with_current)
+            *(segment, (z, u, v, rest), dtype),
+            (True, taped, taped, with_current, with_noise),
         )
-        spikes, flags, x, current = recorded
+        spikes, flags, x, current, noise, currents = recorded
         v_end, u_end = (torch.from_numpy(end).double() for end in (ends[2], ends[1]))
         rest_end = torch.from_numpy(ends[3]).long()
         ctx.mark_non_differentiable(rest_end)  # whole numbers
         if taped:
             ctx.scales = [torch.from_numpy(s) for s in scales_of(fixed, segment.unit)]
             ctx.options = (segment.damping, segment.surrogate)
+            ctx.sampling = (segment.step, segment.every)
+            kept_parts = ((current, with_current), (noise, with_noise))
             reset = torch.from_numpy(fixed.v_reset / segment.unit)
             ctx.save_for_backward(
                 *(flags, x, z, (reset + v / ctx.scales[0]).to(dtype)),
                 inputs_of(fixed, segment.sent).to(dtype),
-                current if with_current else None,
+                *(part if kept else None for part, kept in kept_parts),
                 *(w_rec, a_syn, a_mem, v_leak, reset.to(dtype), v_th),
                 *(u / ctx.scales[1], u_end / ctx.scales[1]),
             )
-        return spikes, v_end, u_end, rest_end
+        return spikes, v_end, u_end, rest_end, currents
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        grad_spikes, grad_v, grad_u, _ = grads
+        grad_spikes, grad_v, grad_u, _, grad_currents = grads
         *saved, current_before, current_after = ctx.saved_tensors
         differentiable = dict(zip(WANTED, ctx.needs_input_grad[3:], strict=True))
-        record = tape.Tape(*saved[:6])
-        coefficients = tape.StepCoefficients(*saved[6:], *ctx.options)
+        record = tape.Tape(*saved[:7])
+        coefficients = tape.StepCoefficients(*saved[7:], *ctx.options)
         per_v, per_u = ctx.scales
         dtype = record.x.dtype
         # The chip's u is J before its decay, the tape's i is what the decay leaves:
@@ -211,7 +221,8 @@ class _ChipPass(torch.autograd.Function):
         names = {name for name, need in differentiable.items() if need}
         names |= {"i0"} if differentiable["a_syn"] else set()
         gradients = tape.backward(
-            record, coefficients, grad_spikes, ends, frozenset(names)
+            *(record, coefficients, grad_spikes, ends, frozenset(names)),
+            tape.SampleGradients(grad_currents, *ctx.sampling),
         )._asdict()
         if differentiable["a_syn"]:
             change = -(gradients["i0"].double() * current_before).sum(dim=0)
@@ -240,14 +251,17 @@ def _run(
         segment: what is to be run.
         start: z, u, v and rest before.
         dtype: of the floats.
-        recorded: which of spikes, flags, x and current; the others have no steps.
+        recorded: which of spikes, flags, x, current and noise; the others have no
+            steps. Samples of the current come last.
     """
     z, *integers = (as_array(part) for part in start)
     steps, (batch, n) = len(segment.sent), z.shape
-    kinds = (dtype, torch.uint8, dtype, dtype)
+    kinds = (dtype, torch.uint8, dtype, dtype, dtype)
+    lengths = [steps * wish for wish in recorded]
+    lengths.append(samples_in(segment.step, steps, segment.every))
     records = tuple(
-        torch.empty((steps * wish, batch, n), dtype=kind)
-        for wish, kind in zip(recorded, kinds, strict=True)
+        torch.empty((length, batch, n), dtype=kind)
+        for length, kind in zip(lengths, (*kinds, dtype), strict=True)
     )
     arrays = tuple(part.numpy() for part in records)
     state: tuple[np.ndarray, ...] = (
@@ -265,7 +279,7 @@ def _run(
     units = tuple((1 / scale).astype(arrays[0].dtype) for scale in scales)
     arguments = (
         *(segment.program, segment.sent.astype(np.int32), state, units),
-        *((key, segment.step, *noises), arrays),
+        *((key, segment.step, *noises), segment.every, arrays),
     )
     over_trials(lambda lo, hi: run_trials(lo, hi, *arguments), batch)
     return records, state

@@ -32,6 +32,18 @@ class ForwardState(NamedTuple):
     """Inputs of the step before, batch × channel; only the chip needs them."""
 
 
+class ForwardRun(NamedTuple):
+    """What some steps left behind, differentiable."""
+
+    spikes: Tensor
+    """Steps × batch × neuron, of the module's type."""
+    state: ForwardState
+    """After the last step."""
+    currents: Tensor
+    """Samples × batch × neuron: J right after its jump (L1), in the module's units; of
+    the chip what u stands for. No samples if none were asked for."""
+
+
 class Prepared(Protocol):
     """A network ready to run: what is computed once for an update is computed."""
 
@@ -39,9 +51,15 @@ class Prepared(Protocol):
         """Return the state before the first step."""
 
     def run(
-        self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
-    ) -> tuple[Tensor, ForwardState]:
-        """Return the spikes (steps × batch × neuron, of the module's type) and state.
+        self,
+        inputs: Tensor,
+        state: ForwardState,
+        *,
+        seed: int | None,
+        step: int,
+        every: int = 0,
+    ) -> ForwardRun:
+        """Return what the network does in some steps.
 
         Args:
             inputs: steps × batch × channel, of the module's type, on its device.
@@ -49,6 +67,8 @@ class Prepared(Protocol):
             seed: of the membrane noise, 0 … 2^63 − 1; None for none. The same seed
                 and step give the same noise in every run.
             step: number of the first of these steps since the trial began.
+            every: steps between two samples of the current, the first after so many
+                since the trial began; 0 for none.
         """
 
 
@@ -85,21 +105,42 @@ class NorseRun:
         return start(self.module, batch)
 
     def run(
-        self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
-    ) -> tuple[Tensor, ForwardState]:
-        """Return the spikes and the state; see `Prepared.run`."""
+        self,
+        inputs: Tensor,
+        state: ForwardState,
+        *,
+        seed: int | None,
+        step: int,
+        every: int = 0,
+    ) -> ForwardRun:
+        """Return what the network does; see `Prepared.run`."""
         module = self.module
         steps, batch = inputs.shape[:2]
         drawn = module.draw_noise(steps, batch, seed=seed, step=step)
+        if drawn.i is not None:
+            drawn = drawn._replace(i=drawn.i * module.current_noise_factor())  # (U21)
         noise = drawn.by_step(steps)
         now = ModuleState(LIFState(z=state.z, v=state.v, i=state.i), state.rest)
-        spikes = []
+        spikes, currents = [], [state.i[None][:0]]
         # unbind, not inputs[t]: the backward pass of the latter is quadratic in steps
         for t, x in enumerate(inputs.unbind()):
+            if is_sampled(step + t, every):
+                currents.append(module.current(x, now, noise[t])[None])
             now = module.step(x, now, self.parameters, noise[t])
             spikes.append(now.lif.z)
         lif, rest = now
-        return torch.stack(spikes), ForwardState(lif.z, lif.v, lif.i, rest, inputs[-1])
+        end = ForwardState(lif.z, lif.v, lif.i, rest, inputs[-1])
+        return ForwardRun(torch.stack(spikes), end, torch.cat(currents))
+
+
+def is_sampled(step: int, every: int) -> bool:
+    """Return whether the current is sampled in a step; never for `every` of 0."""
+    return every > 0 and (step + 1) % every == 0
+
+
+def samples_in(step: int, steps: int, every: int) -> int:
+    """Return how many samples are taken in some steps from `step` on."""
+    return (step + steps) // every - step // every if every else 0
 
 
 def start(module: LIFModule, batch: int) -> ForwardState:

@@ -13,9 +13,15 @@ from isotau.convert.simulate.norse_module import SILENT, LIFModule
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.simulate.vectors.rows import filled_up
 from isotau.convert.tuning.forward import fused_kernels as kernels
-from isotau.convert.tuning.forward.dynamics import ForwardState, start
+from isotau.convert.tuning.forward.dynamics import (
+    ForwardRun,
+    ForwardState,
+    samples_in,
+    start,
+)
 from isotau.convert.tuning.forward.tape import (
     WANTED,
+    SampleGradients,
     StateGradients,
     StepCoefficients,
     Tape,
@@ -68,28 +74,35 @@ class FusedRun:
         # These are the products that Norse's step begins with, bit for bit.
         self.a_mem = module.dt * parameters.tau_mem_inv
         self.a_syn = module.dt * parameters.tau_syn_inv
+        self.noise = module.current_noise_factor()
 
     def start(self, batch: int) -> ForwardState:
         """Return the state before the first step."""
         return start(self.module, batch)
 
     def run(
-        self, inputs: Tensor, state: ForwardState, *, seed: int | None, step: int
-    ) -> tuple[Tensor, ForwardState]:
-        """Return the spikes and the state; see `Prepared.run`.
+        self,
+        inputs: Tensor,
+        state: ForwardState,
+        *,
+        seed: int | None,
+        step: int,
+        every: int = 0,
+    ) -> ForwardRun:
+        """Return what the network does; see `Prepared.run`.
 
         Raises:
             ValueError: inputs that do not fit, or that want a gradient.
         """
         module = self.module
         _check(module, inputs, state)
-        spikes, z, v, i, rest = _FusedPass.apply(
-            *(module, torch.is_grad_enabled(), (seed, step)),
+        spikes, z, v, i, rest, currents = _FusedPass.apply(
+            *(module, torch.is_grad_enabled(), (seed, step, every)),
             *(inputs, state.rest),
             *(module.w_in, module.w_rec, module.v_leak, module.v_th),
-            *(self.a_mem, self.a_syn, state.z, state.v, state.i),
+            *(self.a_mem, self.a_syn, self.noise, state.z, state.v, state.i),
         )
-        return spikes, ForwardState(z, v, i, rest, inputs[-1])
+        return ForwardRun(spikes, ForwardState(z, v, i, rest, inputs[-1]), currents)
 
 
 def _check(module: LIFModule, inputs: Tensor, state: ForwardState) -> None:
@@ -128,15 +141,17 @@ class _FusedPass(torch.autograd.Function):
         ctx: Any,
         module: LIFModule,
         gradient: bool,
-        noise: tuple[int | None, int],
+        place: tuple[int | None, int, int],
         *tensors: Tensor,
     ) -> tuple[Tensor, ...]:
-        inputs, rest, w_in, w_rec, v_leak, v_th, a_mem, a_syn, z, v, i = tensors
+        inputs, rest, w_in, w_rec, v_leak, v_th, a_mem, a_syn, _, z, v, i = tensors
+        seed, step, every = place
         # A gradient that is None costs nothing; zeros in its place would be summed.
         ctx.set_materialize_grads(False)
         differentiable = dict(zip(WANTED, ctx.needs_input_grad[5:], strict=True))
         taped = gradient and any(differentiable.values())
         with_current = taped and (differentiable["a_mem"] or differentiable["a_syn"])
+        with_noise = taped and differentiable["noise"] and seed is not None
         net = tuple(
             _row(part)
             for part in (w_in.T, w_rec.T, a_mem, a_syn, module.v_reset, v_th, v_leak)
@@ -153,35 +168,42 @@ class _FusedPass(torch.autograd.Function):
             np.empty((steps * taped, batch, n), dtype),
             np.empty((steps * taped, batch, n), np.uint8),
             np.empty((steps * with_current, batch, n), dtype),
+            np.empty((steps * with_noise, batch, n), dtype),
+            np.empty((samples_in(step, steps, every), batch, n), dtype),
         )
         room = np.empty((batch, -(-n // 64) * 64 + SPARE_PLACES), np.int64)
-        drives = (as_array(inputs), *_noise(module, *noise))
+        drives = (as_array(inputs), *_noise(module, seed, step), every)
         net = (*net[:6], rest_steps, net[6])
         arguments = (drives, net, state, records, room)
         over_trials(lambda lo, hi: kernels.forward(lo, hi, *arguments), batch)
-        spikes, x, flags, current = (torch.from_numpy(part) for part in records)
+        spikes, x, flags, current, added, currents = (
+            torch.from_numpy(part) for part in records
+        )
         if taped:
             ctx.save_for_backward(
                 *(flags, x, z, v, inputs, current if with_current else None),
+                added if with_noise else None,
                 *(w_rec, a_syn, a_mem, v_leak, module.v_reset, v_th),
             )
             ctx.options = (module.damping, module.surrogate)
+            ctx.sampling = (step, every)
         after = [torch.from_numpy(part[:, :n].copy()) for part in state]
         after[3] = after[3].to(torch.int64)
         # Steps of rest are whole numbers.
         ctx.mark_non_differentiable(after[3])
-        return (spikes, *after)
+        return (spikes, *after, currents)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         differentiable = zip(WANTED, ctx.needs_input_grad[5:], strict=True)
         gradients = backward(
-            Tape(*saved[:6]),
-            StepCoefficients(*saved[6:], *ctx.options),
+            Tape(*saved[:7]),
+            StepCoefficients(*saved[7:], *ctx.options),
             grads[0],
             StateGradients(*grads[1:4]),
             frozenset(name for name, wants in differentiable if wants),
+            SampleGradients(grads[5], *ctx.sampling),
         )
         return (None, None, None, None, None, *gradients)
 

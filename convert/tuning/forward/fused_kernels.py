@@ -27,6 +27,14 @@ def put_spikes(flags, spikes):
 
 
 @exact
+def put_products(factor, row, out):
+    """Write what noise adds: SD times sample."""
+    real = out.dtype.type
+    for j in range(out.shape[0]):
+        out[j] = factor[j] * real(row[j])
+
+
+@exact
 def forward(first, last, drives, net, state, records, room):
     """Run some trials forward.
 
@@ -35,27 +43,30 @@ def forward(first, last, drives, net, state, records, room):
         last: trial, not included.
         drives: inputs, steps × batch × channel; SD of the noise in a step in v and in
             i, padded, or of length 0 for none; the halves of the seed; number of the
-            first step.
+            first step; steps between two samples of J, 0 for none.
         net: W_in and W_rec transposed, a_mem, a_syn, v_reset, v_th, padded; steps of
             rest, int32, padded; v_leak, padded.
         state: z, v, i, rest, batch × padded; left as after the last step.
-        records: spikes, x, flags, J, steps × batch × neuron, filled; of x with the
-            flags, and of J, there may be no steps.
+        records: spikes, x, flags, J, what noise added to J, steps × batch × neuron,
+            and samples of J; filled. Of all but the spikes there may be none, x and
+            flags together.
         room: for a list of neurons, batch × (padded + `SPARE_PLACES`).
     """
     inputs, per_step, i_per_step = bare(drives[0]), drives[1], drives[2]
-    key, step = drives[3], drives[4]
+    key, step, every = drives[3], drives[4], drives[5]
     net = bare(net)
     w_in, w_rec = net[0], net[1]
     v_leak = net[7]
     z, v, i, pauses = bare(state[0]), bare(state[1]), bare(state[2]), bare(state[3])
     spikes, tape_x, tape_flags = bare(records[0]), bare(records[1]), bare(records[2])
     tape_current, spike_lists = bare(records[3]), bare(room)
+    tape_noise, samples = bare(records[4]), bare(records[5])
     steps, _, n = spikes.shape
-    noisy, taped, with_current = (
+    noisy, taped, with_current, with_noise = (
         len(per_step) > 0,
         len(tape_x) > 0,
         len(tape_current) > 0,
+        len(tape_noise) > 0,
     )
     arriving, x = np.empty_like(v_leak), np.empty_like(v_leak)
     vectors, flags = len(v_leak) // LANES, np.zeros(len(v_leak), np.uint8)
@@ -80,9 +91,13 @@ def forward(first, last, drives, net, state, records, room):
             if len(i_per_step) > 0:  # before the jump, as Norse's state has it
                 fill_normals(vectors, normal_i, key, step + t, b, SYNAPSE)
                 stir(vectors, i[b], i_per_step, normal_i)
+                if with_noise:
+                    put_products(i_per_step, normal_i, tape_noise[t, b])
             jump(vectors, i[b], w_rec, spike_lists[b], counts[b], arriving, 1.0)
             if with_current:
                 copy_row(tape_current[t, b], i[b])
+            if every > 0 and (step + t + 1) % every == 0:
+                copy_row(samples[(step + t) // every - step // every, b], i[b])
             if noisy:
                 fill_normals(vectors, normal, key, step + t, b, MEMBRANE)
             neurons = (v[b], i[b], pauses[b])

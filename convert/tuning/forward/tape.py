@@ -20,8 +20,10 @@ from isotau.convert.simulate.tile_kernels import TRIALS, in_panels
 from isotau.convert.simulate.trainable import SURROGATES
 from isotau.convert.tuning.forward import adjoint_kernels
 
-WANTED = ("w_in", "w_rec", "v_leak", "v_th", "a_mem", "a_syn", "z0", "v0", "i0")
-"""What a gradient may be asked for: parameters, and the state before the first step."""
+COEFFICIENTS = ("w_in", "w_rec", "v_leak", "v_th", "a_mem", "a_syn", "noise")
+"""What the step has for each neuron or synapse, last a factor of 1 on J's noise."""
+WANTED = (*COEFFICIENTS, "z0", "v0", "i0")
+"""What a gradient may be asked for: those, and the state before the first step."""
 
 
 class Tape(NamedTuple):
@@ -37,6 +39,8 @@ class Tape(NamedTuple):
         v0: batch × neuron: potential before the first step.
         inputs: steps × batch × channel: what entered J in each step.
         current: steps × batch × neuron: J; None unless `a_mem` or `a_syn` is wanted.
+        noise: steps × batch × neuron: what noise added to J; None without any, or
+            unless `noise` is wanted.
     """
 
     flags: Tensor
@@ -45,6 +49,7 @@ class Tape(NamedTuple):
     v0: Tensor
     inputs: Tensor
     current: Tensor | None
+    noise: Tensor | None = None
 
 
 class StepCoefficients(NamedTuple):
@@ -68,6 +73,20 @@ class StateGradients(NamedTuple):
     i: Tensor | None
 
 
+class SampleGradients(NamedTuple):
+    """Gradients of J where it was sampled, samples × batch × neuron; None for zeros.
+
+    Samples are those of `Prepared.run`, of which `step` and `every` are arguments.
+    """
+
+    currents: Tensor | None
+    step: int
+    every: int
+
+
+UNSAMPLED = SampleGradients(None, 0, 0)
+
+
 class Gradients(NamedTuple):
     """Gradients of what was wanted; None elsewhere."""
 
@@ -77,6 +96,7 @@ class Gradients(NamedTuple):
     v_th: Tensor | None
     a_mem: Tensor | None
     a_syn: Tensor | None
+    noise: Tensor | None
     z0: Tensor | None
     v0: Tensor | None
     i0: Tensor | None
@@ -88,8 +108,9 @@ def backward(
     grad_spikes: Tensor | None,
     grad_state: StateGradients | None,
     wanted: frozenset[str],
+    samples: SampleGradients = UNSAMPLED,
 ) -> Gradients:
-    """Return the gradients of a loss by (U5) to (U9).
+    """Return the gradients of a loss by (U5) to (U9), and (U21).
 
     Args:
         tape: of the forward pass; left as it is.
@@ -97,6 +118,7 @@ def backward(
         grad_spikes: of the loss with respect to each spike, as large as `tape.x`.
         grad_state: of the loss with respect to the state after the last step.
         wanted: names from `WANTED`.
+        samples: of the loss with respect to the samples of J.
 
     Raises:
         ValueError: other names; `a_mem` or `a_syn` from a tape without the current.
@@ -106,6 +128,8 @@ def backward(
     nothing = tape.x.new_empty(0, batch, n)
     of_spikes = nothing if grad_spikes is None else grad_spikes
     current = nothing if tape.current is None else tape.current
+    noise = nothing if tape.noise is None else tape.noise
+    of_samples = nothing if samples.currents is None else samples.currents
     # The kernel writes the gradients of the start over those of the end.
     ends = [
         np.zeros((batch, n), as_array(tape.x).dtype)
@@ -113,19 +137,21 @@ def backward(
         else as_array(part).copy()
         for part in grad_state or StateGradients(None, None, None)
     ]
-    arrays = tuple(as_array(part) for part in (*tape[:5], current))
+    arrays = tuple(as_array(part) for part in (*tape[:5], current, noise))
     # W_rec itself, pre along rows of a panel: ∂z = W_recᵀ ∂J sums over posts. (U5)
     panels = in_panels(as_array(coefficients.w_rec))
     net = (panels, *(as_array(part) for part in coefficients[1:6]))
     damping = arrays[1].dtype.type(coefficients.damping)
     kind = SURROGATES.index(coefficients.surrogate)
-    grads = (as_array(of_spikes), *ends)
+    grads = (as_array(of_spikes), *ends, as_array(of_samples))
+    # without a gradient for the samples no step has one
+    place = (samples.step, samples.every * (samples.currents is not None))
 
     # Each thread has sums of its own, and they are added at the end.
     def work(first: int, last: int) -> tuple[np.ndarray, ...]:
         sums, room = _sums(tape, panels, wanted), _room(last - first, panels)
         adjoint_kernels.backward(
-            first, last, kind, damping, arrays, net, grads, sums, room
+            first, last, kind, damping, arrays, net, grads, place, sums, room
         )
         return sums
 
@@ -163,11 +189,12 @@ def _sums(
     """Return zeros for what one thread sums, of length 0 where it is not wanted."""
     n, channels = tape.x.shape[2], tape.inputs.shape[2]
     padded = panels.shape[0] * panels.shape[2]
-    shapes = ((channels, padded), (n, padded), (n,), (n,), (n,), (n,))
+    rows = [(n,)] * (len(COEFFICIENTS) - 2)
+    shapes = ((channels, padded), (n, padded), *rows)
     # The state's gradients, the last of `WANTED`, are no sums.
     return tuple(
         np.zeros(shape if name in wanted else (0, *shape[1:]), panels.dtype)
-        for name, shape in zip(WANTED, shapes, strict=False)
+        for name, shape in zip(COEFFICIENTS, shapes, strict=True)
     )
 
 

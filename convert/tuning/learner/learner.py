@@ -83,14 +83,16 @@ class Learner:
 
         Args:
             batch: trials of the task.
-            quiet: trials without input for the timescale term; None without it.
+            quiet: trials without input, if the timescale term looks at such.
             segments: how the backward pass is cut.
         """
-        prepared = self.dynamics.prepare(self.module)
-        observation = observe(prepared, self.module, batch, segments)
+        prepared, module = self.dynamics.prepare(self.module), self.module
+        every = self.objective.every(module.dt, at_rest=False)
+        observation = observe(prepared, module, batch, segments, every=every)
         parts = self.objective.task_parts(observation, batch)
         if quiet is not None:
-            silence = observe(prepared, self.module, quiet, segments)
+            every = self.objective.every(module.dt, at_rest=True)
+            silence = observe(prepared, module, quiet, segments, every=every)
             parts |= self.objective.quiet_parts(silence, quiet)
         return observation, parts
 

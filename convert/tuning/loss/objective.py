@@ -10,15 +10,16 @@ from torch import Tensor
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.tuning.loss.autocovariance_loss import (
+    AutocovarianceTarget,
+    loss_of,
+)
 from isotau.convert.tuning.loss.batch import Batch
 from isotau.convert.tuning.loss.observe import Observation
 from isotau.convert.tuning.loss.rate_loss import RateTarget, rate_error
-from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, loss_of
 
 GAINS = 7
 """Powers of two among which `label_gain` chooses."""
-SAME_BIN = 0.01
-"""Bins whose widths differ by less, relatively, count as equal."""
 
 
 @short_repr
@@ -34,13 +35,14 @@ class Objective:
             each label; "none", nothing.
         task_weight: factor on it.
         rates: which firing rates are wanted in the task's trials; None for any.
-        timescales: which autocorrelations are wanted without input; None for any.
+        timescales: which autocovariances of the synaptic states are wanted, without
+            input or in an epoch of the task's trials; None for any.
     """
 
     task: str = "mse"
     task_weight: float = 1.0
     rates: RateTarget | None = None
-    timescales: TimescaleTarget | None = None
+    timescales: AutocovarianceTarget | None = None
 
     def __post_init__(self) -> None:
         """Check that something is wanted."""
@@ -51,8 +53,29 @@ class Objective:
                 "task: got 'none' without rates and timescales, need one of the three"
             )
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether trials without input are looked at."""
+        return self.timescales is not None and self.timescales.epoch is None
+
+    def every(self, dt: float, *, at_rest: bool) -> int:
+        """Return the steps between two samples of the states, 0 for none.
+
+        Args:
+            dt: step of the network, in seconds.
+            at_rest: whether in trials without input, or in those of the task.
+
+        Raises:
+            ValueError: the target's interval is no whole number of them.
+        """
+        if self.timescales is None or self.at_rest != at_rest:
+            return 0
+        return self.timescales.steps(self.timescales.interval, dt)
+
     def task_parts(self, observation: Observation, batch: Batch) -> dict[str, Tensor]:
-        """Return the losses of trials of the task, "task" and "rates", weighted.
+        """Return the losses of trials of the task, weighted.
+
+        They are "task", "rates", and "timescales" if those of an epoch are wanted.
 
         Args:
             observation: what the network did.
@@ -70,6 +93,8 @@ class Objective:
         if self.rates is not None:
             width = observation.bin_steps * batch.trials.dt
             parts["rates"] = rate_error(observation.counts, width, self.rates)
+        if not self.at_rest:
+            parts |= self._timescale_parts(observation, batch)
         return parts
 
     def quiet_parts(self, observation: Observation, batch: Batch) -> dict[str, Tensor]:
@@ -80,19 +105,24 @@ class Objective:
             batch: the trials.
 
         Raises:
-            ValueError: bins, trials or neurons that do not fit the target.
+            ValueError: samples, trials or neurons that do not fit the target.
         """
-        if self.timescales is None:
+        return self._timescale_parts(observation, batch) if self.at_rest else {}
+
+    def _timescale_parts(
+        self, observation: Observation, batch: Batch
+    ) -> dict[str, Tensor]:
+        target, currents = self.timescales, observation.currents
+        if target is None:
             return {}
-        # 50 ms in steps of both: bins of 48 ms have another covariance at each lag
-        width, need = observation.bin_steps * batch.trials.dt, self.timescales.bin_width
-        if abs(width - need) > SAME_BIN * need:
+        if currents is None:
             raise ValueError(
-                f"timescales: got bins of {1e3 * width:g} ms, need {1e3 * need:g} ms "
-                "as in the target; measure it on a reference whose dt divides the "
-                "same bins"
+                "timescales: got an observation without currents, need samples of them;"
+                " observe with `every`"
             )
-        return {"timescales": loss_of(observation.counts, self.timescales)}
+        every = target.steps(target.interval, batch.trials.dt)
+        chosen = target.within(batch.trials.dt, observation.first_sample, every)
+        return {"timescales": loss_of(currents[chosen], target)}
 
 
 def label_gain(

@@ -107,7 +107,8 @@ class EProp(Method):
             )
         if quiet is not None or objective.timescales is not None:
             raise ValueError(
-                "timescales: got a target, need none for e-prop; use method 'bptt'"
+                "timescales: got a target, need none, as an autocovariance is known "
+                "at a trial's end only, for pairs of steps; use method 'bptt'"
             )
         feedback = None if self.feedback == "symmetric" else self._draw(module)
         with learner.noisy():

@@ -111,16 +111,16 @@ def _refuse(learner: Learner, quiet: Batch | None) -> None:
         )
     # a spike that comes or goes is no small change of any time
     objective = learner.objective
-    targets = {
-        "rates": objective.rates is not None,
-        "timescales": objective.timescales is not None or quiet is not None,
-    }
-    for name, present in targets.items():
-        if present:
-            raise ValueError(
-                f"{name}: got a target, need none, as numbers of spikes have no "
-                "gradient with respect to their times; use method 'bptt'"
-            )
+    if objective.rates is not None:
+        raise ValueError(
+            "rates: got a target, need none, as numbers of spikes have no gradient "
+            "with respect to their times; use method 'bptt'"
+        )
+    if objective.timescales is not None or quiet is not None:
+        raise ValueError(
+            "timescales: got a target, need none, as without noise, which this method "
+            "leaves out, a state has no autocovariance; use method 'bptt'"
+        )
 
 
 def _cuts(module: LIFModule, batch: Batch, truncate: int) -> np.ndarray:

@@ -228,7 +228,7 @@ def _check(learner: Learner, quiet: Batch | None) -> None:
     if quiet is not None or learner.objective.timescales is not None:
         raise ValueError(
             "method: got 'fptt' with a timescale term, need losses of windows; an "
-            "autocorrelation is one of whole trials: use 'bptt'"
+            "autocovariance is one of whole trials: use 'bptt'"
         )
     if learner.objective.task == "norm":
         raise ValueError(
@@ -288,8 +288,8 @@ def _run(
         state = carried(detach(place.state), place.prepared, prepared)
         f = place.f.detach()
     inputs, first = _part(batch, window).inputs, batch.lead + window.start
-    outputs, counts, _, f, *after = run_segment(
-        prepared, module, inputs, f, batch.seed, first, width, *state
+    outputs, counts, _, _, f, *after = run_segment(
+        prepared, module, inputs, f, batch.seed, first, width, 0, *state
     )
     place = _Place(prepared, ForwardState(*after), f)
     return Observation(outputs, counts, width), place

@@ -77,13 +77,31 @@ class TermOptions:
         float, typer.Option(help="Largest norm of the gradient; 0 for any.")
     ] = 1.0
     timescales: Annotated[
-        float, typer.Option(help="Weight of keeping neurons' autocorrelations.")
+        float, typer.Option(help="Weight of states' autocovariances, and so of τ.")
     ] = 0.0
     reference: Annotated[
         str | None,
         options.unset(
-            "Whose autocorrelations: rate (for a rate network, if not given) or "
+            "Whose autocovariances: rate (for a rate network, if not given) or "
             "lif, the network before tuning."
+        ),
+    ] = None
+    timescale_target: Annotated[
+        Path | None,
+        options.unset(
+            "Timescales to aim at in their place: .csv with tau_s or tau_ms, or .npz "
+            "with tau, or with autocorrelation or autocovariance and lags."
+        ),
+    ] = None
+    timescale_lags: Annotated[
+        str | None,
+        options.unset("Lags in ms, by commas, from 0; if not given, up to 300 ms."),
+    ] = None
+    timescale_epoch: Annotated[
+        str | None,
+        options.unset(
+            "Where in the task's trials, as START,END in ms; if not given, in trials "
+            "without input."
         ),
     ] = None
     rates: Annotated[
@@ -307,6 +325,7 @@ def _plan(
         rate_weight=terms.rates,
         timescale_weight=terms.timescales,
         reference=terms.reference or reference,
+        **_timescales(terms),
     )
     # Whether there is a split may change with any update, and all rounding with it.
     usual = "fit" if plan.quantized else "split"
@@ -314,6 +333,50 @@ def _plan(
         num_weight_bits=chip.bits, outliers=chip.outliers or usual
     )
     return plan, quantization
+
+
+def _timescales(terms: TermOptions) -> dict[str, Any]:
+    """Return the fields of the plan that say which timescales are wanted, and where.
+
+    Raises:
+        ValueError: some of them are given without a weight.
+        UnreadableFile: the file of timescales is not one.
+    """
+    from isotau.convert.read.read_timescales import read_timescales
+
+    fields: dict[str, Any] = {}
+    if terms.timescale_lags is not None:
+        fields["timescale_lags"] = _seconds("--timescale-lags", terms.timescale_lags)
+    if terms.timescale_epoch is not None:
+        epoch = _seconds("--timescale-epoch", terms.timescale_epoch)
+        if len(epoch) != 2:
+            raise ValueError(
+                f"--timescale-epoch: got {len(epoch)} numbers, need two, START,END"
+            )
+        fields["timescale_epoch"] = epoch
+    if terms.timescale_target is not None:
+        if terms.reference is not None:
+            raise ValueError(
+                "--reference: got one with --timescale-target, need one of the two"
+            )
+        fields["wanted"] = read_timescales(terms.timescale_target)
+    # Silently left out, they would look as if they had been asked for.
+    if fields and not terms.timescales:
+        raise ValueError(
+            "--timescales: got no weight for what is asked of timescales, need one, "
+            "such as 1"
+        )
+    return fields
+
+
+def _seconds(option: str, text: str) -> tuple[float, ...]:
+    """Return numbers in seconds that stand in an option in ms, by commas."""
+    try:
+        return tuple(float(number) / 1e3 for number in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"{option}: got {text!r}, need numbers in ms with commas between them"
+        ) from None
 
 
 def _open(

@@ -8,6 +8,7 @@ import numpy as np
 
 from isotau.convert.ground import validation
 from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.records.wanted_timescales import WantedTimescales
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.to_lif.choice_search import Budget
 from isotau.convert.to_lif.convert_rate import ConvertConfig
@@ -29,11 +30,16 @@ class TuningPlan:
             the run's quantization asks for.
         loss: of the task, one of the `Objective`'s.
         rate_weight: of the term that keeps every neuron's firing rate.
-        timescale_weight: of the term that keeps every neuron's autocorrelation; 0 to
+        timescale_weight: of the term that asks for every state's autocovariance; 0 to
             leave it out.
-        reference: stage whose autocorrelations are to be kept: "rate", seen through the
-            Poisson observer, or "lif", the network before tuning.
-        reference_trials: trials without input in which they are measured.
+        reference: stage whose autocovariances are asked for: "rate", or "lif", the
+            network before tuning.
+        wanted: timescales that are asked for in their place; None for the reference's.
+        timescale_lags: at which they are compared, in seconds, from 0; empty for some
+            from 0 to 0.3 s.
+        timescale_epoch: seconds of the task's trials in which states are looked at;
+            None for trials without input.
+        reference_trials: trials in which the reference is measured.
     """
 
     config: TuneConfig = field(default_factory=TuneConfig)
@@ -42,6 +48,9 @@ class TuningPlan:
     rate_weight: float = 0.0
     timescale_weight: float = 0.0
     reference: str = "rate"
+    wanted: WantedTimescales | None = None
+    timescale_lags: tuple[float, ...] = ()
+    timescale_epoch: tuple[float, float] | None = None
     reference_trials: int = 200
 
     def __post_init__(self) -> None:
@@ -49,6 +58,14 @@ class TuningPlan:
         # A task has targets: the loss of labels is that of a lesson from a file.
         validation.choice("loss", self.loss, ("mse", "norm"))
         validation.choice("reference", self.reference, REFERENCES)
+        if self.timescale_epoch is not None:
+            start, end = self.timescale_epoch
+            validation.number("timescale_epoch", start, minimum=0)
+            if not end > start:
+                raise ValueError(
+                    f"timescale_epoch: got {start:g} to {end:g} s, need an end after "
+                    "the start"
+                )
         # Two in each half of the trials, between which curves are compared.
         validation.whole("reference_trials", self.reference_trials, 4, 1 << 20)
         for name in ("rate_weight", "timescale_weight"):

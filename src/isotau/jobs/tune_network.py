@@ -17,31 +17,35 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.spikes import Spikes, mean_rate, window
+from isotau.convert.records.spikes import Spikes, mean_rate
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_fixed.prepare import PreparedNetwork, prepare
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.convert.to_lif.conversion import Conversion
+from isotau.convert.tuning.loss.autocovariance_loss import AutocovarianceTarget
 from isotau.convert.tuning.loss.batch import Source
 from isotau.convert.tuning.loss.objective import Objective, label_gain
 from isotau.convert.tuning.loss.rate_loss import reference_rates
-from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, reference_curves
 from isotau.convert.tuning.session import Quantization
+from isotau.convert.tuning.timescale_target import (
+    Look,
+    aim_at,
+    target_of_lif,
+    target_of_rate,
+)
 from isotau.convert.tuning.tune_loop import Tuned, tune
 from isotau.jobs.run_config import TuningPlan
-from isotau.jobs.stages import StageRun, TrialPlan, lif_spikes, observe_rate
+from isotau.jobs.stages import StageRun, TrialPlan
 from isotau.jobs.tune_lesson import TuningLesson, TuningSeeds, tuning_seeds
 from isotau.sim.engines import compiled
 from isotau.sim.tasks import fixation, lead_in
 
-AMPLITUDES = {"rate": 0.0, "lif": 1.0}
-"""How much errors of amplitude and of variance count, by the stage that is the
-reference: a Poisson observer's counts vary otherwise than a neuron's. See
-`TimescaleTarget`."""
 REFERENCE_SEED = 7
 """Sets seeds of the reference's trials apart from those of the tuning."""
+INTERVAL = 0.005
+"""Seconds, about, between two samples of a LIF network's states."""
 PLAIN = QuantizeConfig()
 N = TypeVar("N", LIFNetwork, FixedPointNetwork)
 
@@ -123,7 +127,7 @@ def tune_conversion(
     # Measured only where the loss asks for it: the reference is one more run.
     timescales = None
     if tuning.timescale_weight:
-        timescales = _curves_of_conversion(rate, conversion, plan, tuning)
+        timescales = _target_of_conversion(rate, conversion, plan, tuning)
     descent = _Descent(
         net=conversion.network,
         prepared=prepared,
@@ -175,7 +179,7 @@ def tune_foreign(
         ValueError: a plan or lesson that does not fit the network.
         DoesNotFit: it does not fit the chip.
     """
-    if plan.timescale_weight and plan.reference != "lif":
+    if plan.timescale_weight and plan.reference != "lif" and plan.wanted is None:
         raise ValueError(
             f"reference: got {plan.reference!r} for a LIF network, need 'lif'"
         )
@@ -194,7 +198,9 @@ def tune_foreign(
     # Before tuning: the ranges, the bias corrections, and the floor to compare with.
     prepared, timescales = on_chip(net), None
     if plan.timescale_weight:
-        timescales = _curves_at_rest(net, plan, seeds.silence, progress)
+        timescales = _target_of_network(
+            net, lesson.source, plan, seeds.silence, progress
+        )
     if lesson.held is not None:
         # No more evaluation trials than there are.
         most = min(plan.config.evaluate_trials, lesson.trials["held_out"])
@@ -259,7 +265,10 @@ class _Descent:
 
 
 def _tune(
-    descent: _Descent, plan: TuningPlan, loss: str, timescales: TimescaleTarget | None
+    descent: _Descent,
+    plan: TuningPlan,
+    loss: str,
+    timescales: AutocovarianceTarget | None,
 ) -> Tuned:
     """Return the tuned network, with the start state and the outputs of the given one.
 
@@ -300,41 +309,78 @@ def _tune(
     return replace(tuned, network=network, fixed=fixed)
 
 
-def _curves_of_conversion(
+def _target_of_conversion(
     rate: RateRNN, conversion: Conversion, plan: TrialPlan, tuning: TuningPlan
-) -> TimescaleTarget:
-    """Return the reference's autocorrelations, from trials without input."""
-    config = tuning.config
-    settle, length = config.quiet_settle, config.quiet_length
-    task = fixation(rate.n_in, rate.n_out, dt=rate.dt, length=settle + length)
+) -> AutocovarianceTarget:
+    """Return the autocovariances that a converted network is to aim at."""
+    config, net = tuning.config, conversion.network
     # Of the tuning's seed: a resumed tuning has the same target.
     rng = np.random.default_rng([config.seed, REFERENCE_SEED])
-    silence = refine(task.draw(tuning.reference_trials, rng), rate.dt)
-    # Through the observer: the loss looks at counts, which the rate network lacks.
-    seed = int(rng.integers(1 << 62))
-    if tuning.reference == "rate":
-        spikes = observe_rate(rate, conversion, plan, silence, seed)[0]
+    seed, count = int(rng.integers(1 << 62)), tuning.reference_trials
+    if tuning.timescale_epoch is None:
+        lead = config.quiet_settle
+        length = lead + config.quiet_length
+        task = fixation(rate.n_in, rate.n_out, dt=rate.dt, length=length)
+        silence = refine(task.draw(count, rng), rate.dt)
+        look = Look(lambda dt: refine(silence, dt).inputs, lead, seed)
     else:
-        net = conversion.network
-        whole = lif_spikes(net, plan, silence, seed)
-        spikes = window(whole, plan.lead(net.dt))
-    return reference_curves(
-        window(spikes, round(settle / spikes.dt)),
+        trials = refine(plan.task.draw(count, rng), rate.dt)
+        _check_epoch(tuning.timescale_epoch, trials)
+        lead = plan.lead(rate.dt) * rate.dt
+        look = Look(lambda dt: plan.shown(trials, dt), lead, seed)
+    copies = net.n // rate.n
+    volts = np.full(net.n, conversion.chosen.unit)
+    aim = _aim(tuning, volts, copies, rate.dt)
+    if tuning.reference == "rate" and tuning.wanted is None:
+        # A network that was scaled has its x in other units than the one it was.
+        return target_of_rate(conversion.rate if copies == 1 else rate, look, aim)
+    return target_of_lif(net, look, aim, wanted=tuning.wanted, progress=plan.progress)
+
+
+def _target_of_network(
+    net: LIFNetwork,
+    source: Source,
+    tuning: TuningPlan,
+    seed: int,
+    progress: Progress,
+) -> AutocovarianceTarget:
+    """Return the autocovariances that a LIF network of any origin is to aim at."""
+    config, count = tuning.config, tuning.reference_trials
+    if tuning.timescale_epoch is None:
+        lead = config.quiet_settle
+        steps = round(lead / net.dt) + round(config.quiet_length / net.dt)
+        inputs = np.zeros((steps, count, net.n_in))
+    else:
+        lead = 0.0
+        trials = refine(source.draw(count, np.random.default_rng(seed)), net.dt)
+        _check_epoch(tuning.timescale_epoch, trials)
+        inputs = trials.inputs
+    aim = _aim(tuning, np.ones(net.n), 1, max(1, round(INTERVAL / net.dt)) * net.dt)
+    look = Look(lambda _: inputs, lead, seed)
+    return target_of_lif(net, look, aim, wanted=tuning.wanted, progress=progress)
+
+
+def _aim(
+    tuning: TuningPlan, volts: np.ndarray, copies: int, interval: float
+) -> AutocovarianceTarget:
+    return aim_at(
+        volts=volts,
+        copies=copies,
+        interval=interval,
+        lags=tuning.timescale_lags,
+        epoch=tuning.timescale_epoch,
         weight=tuning.timescale_weight,
-        amplitude=AMPLITUDES[tuning.reference],
-        variance_weight=AMPLITUDES[tuning.reference],
+        wanted=tuning.wanted,
     )
 
 
-def _curves_at_rest(
-    net: LIFNetwork, plan: TuningPlan, seed: int, progress: Progress
-) -> TimescaleTarget:
-    """Return the network's own autocorrelations in trials without input."""
-    settle = round(plan.config.quiet_settle / net.dt)
-    steps = settle + round(plan.config.quiet_length / net.dt)
-    silence = np.zeros((steps, plan.reference_trials, net.n_in))
-    spikes = _simulate(net, silence, seed, progress)
-    return reference_curves(window(spikes, settle), weight=plan.timescale_weight)
+def _check_epoch(epoch: tuple[float, float], trials: Trials) -> None:
+    length = trials.steps * trials.dt
+    if epoch[1] > length * (1 + 1e-9):
+        raise ValueError(
+            f"timescale_epoch: got {epoch[0]:g} to {epoch[1]:g} s, need an end within "
+            f"the trials' {length:g} s"
+        )
 
 
 def _scores(

@@ -200,7 +200,25 @@ def bad_commands(low_rank_file):
         ),
         "reference": ([*on, "--reference", "a"], "reference: got 'a', need one of rat"),
         "weight": ([*on, "--timescales", "-1"], "timescale_weight: got -1.0, need"),
-        "silent": ([*on, "--timescales", "1"], "got no neuron that varies and fires"),
+        "silent": ([*on, "--timescales", "1"], "got states that do not vary over tri"),
+        "lags": ([*on, "--timescale-lags", "0,a"], "--timescale-lags: got '0,a', need"),
+        "no weight": ([*on, "--timescale-lags", "0,5"], "--timescales: got no weight"),
+        "epoch": (
+            [*on, "--timescales", "1", "--timescale-epoch", "5"],
+            "--timescale-epoch: got 1 numbers, need two, START,END",
+        ),
+        "late": (
+            [*on, "--timescales", "1", "--timescale-epoch", "0,900"],
+            "timescale_epoch: got 0 to 0.9 s, need an end within the trials' 0.06 s",
+        ),
+        "target": (
+            [*on, "--timescales", "1", "--timescale-target", "in.npz"],
+            "in.npz: got inputs, labels, need one of tau",
+        ),
+        "two": (
+            [*on, "--reference", "lif", "--timescale-target", "in.npz"],
+            "--reference: got one with --timescale-target, need one of the two",
+        ),
         "word": ([*on, "--bits", "many"], "'--bits': "),
         "out": ([*on, "--out", "in.npz"], "in.npz, a file; need a folder"),
     }
@@ -214,6 +232,31 @@ def test_bad_input_is_one_line_and_status_2(isotau, files, low_rank_file, tmp_pa
         assert status == 2, (case, errors)
         assert text in errors and errors.count("\n") == 1, (case, errors)
         assert not (tmp_path / "isotau-tuned/tuning.json").exists(), case
+
+
+def test_a_users_timescales_are_aimed_at(isotau, files, tmp_path, lif_net):
+    """A recording of other neurons, at lags and in an epoch of the user's."""
+    noisy = replace(lif_net, current_noise_std=2e-3)
+    storage.save(noisy, tmp_path / "noisy.lif.npz")
+    rng = np.random.default_rng(1)
+    inputs, labels = rng.random((60, 40, 2)), rng.integers(0, 2, 40)
+    np.savez(tmp_path / "many.npz", inputs=inputs, labels=labels)
+    (tmp_path / "recorded.csv").write_text("tau_ms\n20\n50\n\n90\n")
+    asked = ("tune", "noisy.lif.npz", "--inputs", "many.npz", *SHORT)
+    wanted = ("--timescales", 0.5, "--timescale-target", "recorded.csv")
+    place = ("--timescale-lags", "0,5,20", "--timescale-epoch", "10,60")
+    for more in (wanted, (*wanted, *place), ("--timescales", 0.5, *place)):
+        status, _, errors = isotau(*asked, *more, "--train", "tau_syn", "--out", "x")
+        assert status == 0, errors
+        told = report(tmp_path / "x")
+        assert set(told["losses"]) == {"task", "timescales", "total"}
+        given = "recorded.csv" in more
+        assert told["reference"] == ("given" if given else "lif")
+        if "--timescale-epoch" in more:
+            assert told["timescale_lags_s"] == [0, 0.005, 0.02]
+            assert told["timescale_epoch_s"] == [0.01, 0.06]
+        for file in (tmp_path / "x").iterdir():
+            file.unlink()
 
 
 def test_methods_refuse_what_they_cannot_do(isotau, files, tmp_path, lif_net):

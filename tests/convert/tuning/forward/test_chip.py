@@ -22,7 +22,7 @@ from isotau.convert.tuning.forward.dynamics import ForwardState, NorseLoop
 from isotau.convert.tuning.forward.units import in_units, unit_of
 from isotau.sim.engines import reference
 
-BATCH = 3
+BATCH, EVERY = 3, 4
 
 
 def random_net(rng, n, n_in, *, noise, populations):
@@ -49,6 +49,7 @@ def random_net(rng, n, n_in, *, noise, populations):
         v_reset=v_reset,
         refractory=1e-3 * rng.choice([0, 0, 1, 2, 7], n),
         noise_std=0.3 * volts.min() if noise else 0.0,
+        current_noise_std=0.2 * volts.min() if noise else 0.0,
         dt=1e-3,
         i0=0.3 * volts * rng.standard_normal(n),
         v0=v_reset + volts * rng.uniform(-1, 1.5, n),
@@ -102,14 +103,17 @@ def module_of(net, *, train=TRAINABLE, dtype=torch.float64, width=0.2, **chosen)
 
 
 def run_in(prepared, inputs, seed, cuts, dtype=torch.float64):
-    """Spikes of a run in segments, and the state at the end."""
+    """Spikes and currents of a run in segments, and the state at the end."""
     x = torch.tensor(inputs, dtype=dtype)
-    state, parts, step = prepared.start(x.shape[1]), [], 0
+    state, parts, samples, step = prepared.start(x.shape[1]), [], [], 0
     for part in x.tensor_split(cuts):
-        spikes, state = prepared.run(part, state, seed=seed, step=step)
+        spikes, state, currents = prepared.run(
+            part, state, seed=seed, step=step, every=EVERY
+        )
         parts.append(spikes)
+        samples.append(currents)
         step += len(part)
-    return torch.cat(parts), state
+    return torch.cat(parts), torch.cat(samples), state
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -126,7 +130,7 @@ def test_spikes_are_the_engines_bit_for_bit(compiled):
         rng = np.random.default_rng(number)
         cuts = sorted(rng.choice(59, 2, replace=False) + 1) if number % 2 else []
         seed = int(rng.integers(2**63 - 1))
-        have, end = run_in(dynamics.prepare(module), inputs, seed, cuts)
+        have, currents, end = run_in(dynamics.prepare(module), inputs, seed, cuts)
         sent = messages(fixed, inputs)
         run = reference.run(
             fixed, sent, seed=seed, count_overflow=True, record=("u", "v")
@@ -135,6 +139,10 @@ def test_spikes_are_the_engines_bit_for_bit(compiled):
         np.testing.assert_array_equal(have.detach().numpy() != 0, want, str(number))
         np.testing.assert_array_equal(end.i.detach().numpy(), run.u[-1])
         np.testing.assert_array_equal(end.v.detach().numpy(), run.v[-1])
+        # in volts: u is a_mem times the current
+        volts = run.u[EVERY - 1 :: EVERY] / (fixed.state_scale * fixed.dv / 4096)
+        sampled = currents.detach().numpy() * unit
+        np.testing.assert_allclose(sampled, volts, rtol=1e-12, atol=0)
         np.testing.assert_array_equal(end.rest.numpy(), run.state.rest)
         seen["fired"] += want.sum()
         for name in ("sum_wraps", "u_wraps", "v_low", "v_high"):
@@ -142,7 +150,7 @@ def test_spikes_are_the_engines_bit_for_bit(compiled):
         seen["floors"] += sum(block.weight_exp < 0 for block in fixed.blocks)
         kinds |= {(b.source, b.binary) for b in fixed.blocks}
         bits |= {b.num_weight_bits for b in fixed.blocks}
-        noisy += fixed.noise_exp is not None
+        noisy += bool(fixed.noise_exp.any() and fixed.current_noise_exp.any())
     assert min(seen.values()) > 10 and noisy > 10, seen
     assert len(kinds) == 3 and bits == set(range(1, 9))
 
@@ -152,9 +160,9 @@ def weighted_sum(spikes, seed=0):
     return (spikes * torch.randn(spikes.shape, generator=chance).to(spikes)).sum()
 
 
-def gradients(module, spikes):
+def gradients(module, *parts):
     module.zero_grad()
-    weighted_sum(spikes).backward()
+    sum(weighted_sum(part, k) for k, part in enumerate(parts)).backward()
     return {
         name: part.grad.clone()
         for name, part in module.named_parameters()
@@ -183,7 +191,7 @@ def test_compiled_gradients_are_those_of_the_loop(number):
         damping=0.4,
     )
     found = [
-        gradients(module, run_in(chip.prepare(module), inputs, number, [9, 17])[0])
+        gradients(module, *run_in(chip.prepare(module), inputs, number, [9, 17])[:2])
         for chip in (
             ChipDynamics(net, unit, ranges, 2.0, config),
             ChipDynamics(net, unit, ranges, 2.0, config, compiled=False),
@@ -226,13 +234,15 @@ def test_without_rounding_the_gradient_is_norses(number, compiled):
     inputs = finest * rng.integers(-60, 61, (40, BATCH, 2)).astype(float)
     module, unit = module_of(net, width=0.5)
     chip = ChipDynamics(net, unit, ranges, 60 * finest, config, compiled=compiled)
-    ours = run_in(chip.prepare(module), inputs, None, [15])[0]
-    have = gradients(module, ours)
+    ours, currents, _ = run_in(chip.prepare(module), inputs, None, [15])
+    have = gradients(module, ours, currents)
     late = np.concatenate([np.zeros((1, *inputs.shape[1:])), inputs[:-1]])
-    theirs = run_in(NorseLoop().prepare(module), late, None, [15])[0]
+    theirs, samples, _ = run_in(NorseLoop().prepare(module), late, None, [15])
     assert ours.sum() > 20
     np.testing.assert_array_equal(ours.detach().numpy(), theirs.detach().numpy())
-    same_gradients(have, gradients(module, theirs), 5e-3)
+    size = samples.abs().max().item()
+    torch.testing.assert_close(currents, samples, rtol=5e-3, atol=5e-3 * size)
+    same_gradients(have, gradients(module, theirs, samples), 5e-3)
 
 
 def test_float32_modules_have_the_same_spikes_and_nearly_the_gradient():
@@ -248,7 +258,7 @@ def test_float32_modules_have_the_same_spikes_and_nearly_the_gradient():
     fixed = quantize(held, ranges, input_peak=2.0, config=config)
     assert storage.same(chip.fixed(module), fixed)
     assert not storage.same(chip.fixed(module_of(net)[0]), fixed)
-    spikes, end = run_in(chip.prepare(module), inputs, 3, [20], torch.float32)
+    spikes, _, end = run_in(chip.prepare(module), inputs, 3, [20], torch.float32)
     run = reference.run(fixed, messages(fixed, inputs), seed=3, record=("u",))
     assert spikes.dtype == torch.float32
     np.testing.assert_array_equal(
@@ -272,7 +282,7 @@ def test_weights_cut_at_the_top_have_no_gradient(lif_net):
     for outliers in ("fit", "keep"):
         config = QuantizeConfig(num_weight_bits=2, outliers=outliers)
         chip = ChipDynamics(net, unit, ranges, 2.0, config)
-        run, _ = run_in(chip.prepare(module), inputs, None, [])
+        run, _, _ = run_in(chip.prepare(module), inputs, None, [])
         found[outliers] = gradients(module, run)["w_rec"].numpy()
     free = found["keep"] != 0
     cut = (found["fit"] == 0) & free
@@ -303,9 +313,11 @@ def test_nothing_is_kept_without_gradients():
     module, unit = module_of(net)
     prepared = ChipDynamics(net, unit, ranges, 2.0, config).prepare(module)
     with torch.no_grad():
-        spikes, end = run_in(prepared, inputs, 1, [])
+        spikes, currents, end = run_in(prepared, inputs, 1, [])
+    assert not currents.requires_grad
     assert not spikes.requires_grad and not end.v.requires_grad
-    taped, _ = run_in(prepared, inputs, 1, [])
+    taped, samples, _ = run_in(prepared, inputs, 1, [])
+    assert torch.equal(currents, samples)
     assert torch.equal(spikes, taped) and taped.requires_grad
 
 
@@ -348,7 +360,7 @@ def test_recomputed_segments_have_the_same_gradients(compiled):
     for step, part in ((0, inputs[:10]), (10, inputs[10:20]), (20, inputs[20:])):
 
         def segment(*before, part=part, step=step):
-            spikes, after = prepared.run(
+            spikes, after, _ = prepared.run(
                 torch.tensor(part), ForwardState(*before), seed=2, step=step
             )
             return spikes, *after

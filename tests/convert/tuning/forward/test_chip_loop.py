@@ -25,7 +25,7 @@ def test_the_state_holds_the_engines_integers_and_is_not_changed(lif_net):
     parts, state = [], prepared.start(3)
     for cut in (slice(0, 30), slice(30, 80)):
         before = [part.detach().clone() for part in state]
-        spikes, after = prepared.run(
+        spikes, after, _ = prepared.run(
             torch.tensor(inputs[cut]), state, seed=3, step=cut.start
         )
         for part, value in zip(state, before, strict=True):

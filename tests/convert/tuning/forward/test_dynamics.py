@@ -65,7 +65,7 @@ def test_spikes_are_those_of_the_equations(net, seed):
     module, inputs = module_of(net), inputs_of(200)
     run = NorseLoop().prepare(module)
     with torch.no_grad():
-        spikes, end = run.run(inputs, run.start(3), seed=seed, step=0)
+        spikes, end, _ = run.run(inputs, run.start(3), seed=seed, step=0)
     noise = np.zeros((200, 3, 20))
     if seed is not None:
         noise = drawn(module, 200, 3, seed=seed).numpy()
@@ -82,9 +82,9 @@ def test_spikes_are_those_of_the_equations(net, seed):
 def test_a_run_in_two_parts_is_one(net, at):
     run, inputs = NorseLoop().prepare(module_of(net)), inputs_of(130)
     with torch.no_grad():
-        whole, end = run.run(inputs, run.start(3), seed=4, step=0)
-        first, state = run.run(inputs[:at], run.start(3), seed=4, step=0)
-        second, last = run.run(inputs[at:], state, seed=4, step=at)
+        whole, end, _ = run.run(inputs, run.start(3), seed=4, step=0)
+        first, state, _ = run.run(inputs[:at], run.start(3), seed=4, step=0)
+        second, last, _ = run.run(inputs[at:], state, seed=4, step=at)
     assert torch.equal(torch.cat([first, second]), whole)
     for got, need in zip(last, end, strict=True):
         assert torch.equal(got, need)
@@ -156,7 +156,7 @@ def test_a_trial_begins_at_the_networks_start(net):
 def test_no_gradient_passes_a_detached_state(net):
     module = module_of(net)
     run = NorseLoop().prepare(module)
-    _, state = run.run(inputs_of(20), run.start(3), seed=None, step=0)
+    _, state, _ = run.run(inputs_of(20), run.start(3), seed=None, step=0)
     assert state.v.requires_grad and state.i.requires_grad
     for part, before in zip(detach(state), state, strict=True):
         assert not part.requires_grad
@@ -197,7 +197,7 @@ def test_the_slope_is_as_wide_as_a_unit(surrogate):
     module = LIFModule(made, surrogate=surrogate, damping=0.3, unit=unit)
     run = NorseLoop().prepare(module)
     one = torch.ones(1, 1, 1, dtype=torch.float64)
-    spikes, _ = run.run(one, run.start(1), seed=None, step=0)
+    spikes, _, _ = run.run(one, run.start(1), seed=None, step=0)
     np.testing.assert_array_equal(spikes.detach().numpy()[0, 0], x > 0)
     spikes.sum().backward()
     expected = 0.3 * SLOPES[surrogate](x) * (1 - kept)
@@ -223,7 +223,7 @@ def test_no_gradient_passes_a_neuron_at_rest_or_its_reset():
     module = LIFModule(net, surrogate="triangle", damping=0.5)
     a, run = 1 - np.exp(-0.1), NorseLoop().prepare(module)
     inputs = torch.tensor([1.2, 1.2, 1.2, 0.9]).double().reshape(4, 1, 1) / a
-    spikes, _ = run.run(inputs, run.start(1), seed=None, step=0)
+    spikes, _, _ = run.run(inputs, run.start(1), seed=None, step=0)
     assert spikes.flatten().tolist() == [1, 0, 0, 0]
     rows = []
     for z in spikes.flatten():

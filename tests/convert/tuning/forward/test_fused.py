@@ -13,7 +13,7 @@ from isotau.convert.tuning.forward.dynamics import ForwardState, NorseLoop
 from isotau.convert.tuning.forward.fused import Fused, applies
 from isotau.convert.tuning.forward.units import in_units, unit_of
 
-STEPS, BATCH = 60, 5
+STEPS, BATCH, EVERY = 60, 5, 7
 TRAINED = tuple(name for name in TRAINABLE if name not in ("w_out", "b_out"))
 
 
@@ -50,32 +50,38 @@ def state_of(module, chance):
 
 
 def outcome(way, module, inputs, *, seed=4, cuts=1):
-    """Spikes, last state and gradients of a random linear loss on both."""
+    """Spikes, last state, currents, and gradients of a random linear loss on all."""
     chance = torch.Generator().manual_seed(1)
     first = state = state_of(module, chance)
     module.zero_grad()
-    run, parts, step = way.prepare(module), [], 0
+    run, parts, samples, step = way.prepare(module), [], [], 0
     for piece in inputs.tensor_split(cuts):
-        spikes, state = run.run(piece, state, seed=seed, step=step)
+        spikes, state, currents = run.run(
+            piece, state, seed=seed, step=step, every=EVERY
+        )
         parts.append(spikes)
+        samples.append(currents)
         step += len(piece)
-    spikes = torch.cat(parts)
+    spikes, currents = torch.cat(parts), torch.cat(samples)
+    assert len(currents) == STEPS // EVERY
     loss = 0
-    for part in (spikes, *state[:3]):
+    for part in (spikes, *state[:3], currents):
         loss = loss + (part * torch.randn(part.shape, generator=chance)).sum()
     loss.backward()
     gradients = {name: getattr(module, name).grad for name in TRAINED}
     gradients |= {name: getattr(first, name).grad for name in ("z", "v", "i")}
-    return spikes.detach(), ForwardState(*(part.detach() for part in state)), gradients
+    end = ForwardState(*(part.detach() for part in state))
+    return spikes.detach(), end, currents.detach(), gradients
 
 
 def assert_same(module, inputs, *, tolerance, **options):
-    spikes, state, gradients = outcome(NorseLoop(), module, inputs, **options)
-    got_spikes, got_state, got = outcome(Fused(), module, inputs, **options)
+    spikes, state, currents, gradients = outcome(NorseLoop(), module, inputs, **options)
+    got_spikes, got_state, samples, got = outcome(Fused(), module, inputs, **options)
     assert 0.01 < spikes.mean() < 0.4
     torch.testing.assert_close(got_spikes, spikes, rtol=0, atol=0)
     torch.testing.assert_close(got_state.rest, state.rest, rtol=0, atol=0)
-    for a, b in zip(got_state[:3], state[:3], strict=True):
+    got_parts, parts = (*got_state[:3], samples), (*state[:3], currents)
+    for a, b in zip(got_parts, parts, strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
     for name, gradient in gradients.items():
         assert gradient.norm() > 0, name
@@ -147,8 +153,9 @@ def test_spikes_are_identical_in_float32_where_sums_are_exact(net):
 def test_in_float32_potentials_are_norses_bit_for_bit_where_sums_are_exact(net):
     module = module_of(on_grid(net), torch.float32)
     inputs = torch.round(2 * numbers(dtype=torch.float32)) / 2
-    _, state, _ = outcome(NorseLoop(), module, inputs)
-    _, got, _ = outcome(Fused(), module, inputs)
+    _, state, currents, _ = outcome(NorseLoop(), module, inputs)
+    _, got, samples, _ = outcome(Fused(), module, inputs)
+    assert torch.equal(samples, currents)
     assert torch.equal(got.v, state.v)
     assert torch.equal(got.i, state.i)
 
@@ -156,22 +163,22 @@ def test_in_float32_potentials_are_norses_bit_for_bit_where_sums_are_exact(net):
 def test_threads_change_no_spike_and_hardly_a_gradient(net):
     module, threads = module_of(net), torch.get_num_threads()
     one = outcome(Fused(), module, numbers())
-    gradient = one[2]["w_rec"].clone()
+    gradient = one[-1]["w_rec"].clone()
     try:
         torch.set_num_threads(3)
         three = outcome(Fused(), module, numbers())
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(one[0], three[0])
-    torch.testing.assert_close(three[2]["w_rec"], gradient, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(three[-1]["w_rec"], gradient, rtol=1e-10, atol=1e-12)
 
 
 def test_no_tape_where_no_gradient_is_wanted(net):
     module, inputs = module_of(net), numbers()
     run = Fused().prepare(module)
-    with_tape, _ = run.run(inputs, run.start(BATCH), seed=5, step=0)
+    with_tape, _, _ = run.run(inputs, run.start(BATCH), seed=5, step=0)
     with torch.no_grad():
-        without, state = run.run(inputs, run.start(BATCH), seed=5, step=0)
+        without, state, _ = run.run(inputs, run.start(BATCH), seed=5, step=0)
     assert with_tape.requires_grad
     assert not without.requires_grad
     assert not state.v.requires_grad
@@ -200,19 +207,55 @@ def test_recomputed_segments_keep_no_tape_and_give_the_same(net):
     assert torch.equal(gradient(again=True), gradient(again=False))
 
 
-def test_finite_differences_where_no_surrogate_is_in_play(net):
-    """Below threshold, without recurrence, v is smooth in all it depends on."""
+def noisy_current(net):
+    """The network with noise in half of its currents."""
+    noise = 3e-4 * np.arange(1, net.n + 1) * (np.arange(net.n) % 2)
+    return dataclasses.replace(net, current_noise_std=noise)
+
+
+@pytest.mark.parametrize("cuts", [1, 3])
+def test_noise_of_the_current_passes_its_gradient_to_tau_syn(net, cuts):
+    module = module_of(noisy_current(net))
+    assert_same(module, numbers(), tolerance=1e-12, cuts=cuts)
+    without = module_of(net)
+    gradients = [outcome(Fused(), each, numbers())[-1] for each in (module, without)]
+    assert not torch.equal(*(each["tau_syn"] for each in gradients))
+
+
+def test_a_gradient_may_come_from_currents_alone(net):
+    module, found = module_of(noisy_current(net)), []
+    for way in (NorseLoop(), Fused()):
+        module.zero_grad()
+        run = way.prepare(module)
+        _, _, currents = run.run(numbers(), run.start(BATCH), seed=2, step=3, every=5)
+        assert len(currents) == 12
+        currents.square().sum().backward()
+        found.append({name: getattr(module, name).grad for name in TRAINED})
+    for name, gradient in found[0].items():
+        assert (found[1][name] - gradient).norm() <= 1e-11 * gradient.norm(), name
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+def test_finite_differences_where_no_surrogate_is_in_play(net, seed):
+    """Below threshold, without recurrence, states are smooth in all they depend on."""
     quiet = dataclasses.replace(
-        net, v_leak=net.v_leak - 0.02, v0=net.v_reset, w_rec=0 * net.w_rec
+        noisy_current(net),
+        v_leak=net.v_leak - 0.02,
+        v0=net.v_reset,
+        w_rec=0 * net.w_rec,
+        noise_std=0.0,  # the membrane's noise is taken as given
     )
     module = module_of(quiet)
-    weights = torch.randn(BATCH, net.n, generator=torch.Generator().manual_seed(2))
+    chance = torch.Generator().manual_seed(2)
+    weights = torch.randn(BATCH, net.n, generator=chance)
 
     def last_potential():
         run = Fused().prepare(module)
-        spikes, state = run.run(numbers(), run.start(BATCH), seed=None, step=0)
+        spikes, state, currents = run.run(
+            numbers(), run.start(BATCH), seed=seed, step=0, every=EVERY
+        )
         assert not spikes.any()
-        return (state.v * weights).sum()
+        return (state.v * weights).sum() + (currents.square() * weights).sum()
 
     last_potential().backward()
     for name in ("w_in", "v_leak", "tau_syn", "tau_mem"):

@@ -29,7 +29,7 @@ def test_spikes_are_those_of_the_lif_stage(lif_net, dtype, kind, width):
         state, spikes = fused.start(4), []
         for lo, hi in ((0, 110), (110, 300)):
             shown = torch.tensor(inputs[lo:hi]).to(kind)
-            part, state = fused.run(shown, state, seed=6, step=lo)
+            part, state, _ = fused.run(shown, state, seed=6, step=lo)
             spikes.append(part)
     raster = torch.cat(spikes).numpy() > 0
     assert raster.sum() > 300

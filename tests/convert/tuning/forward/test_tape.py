@@ -7,6 +7,7 @@ import torch
 from isotau.convert.simulate.vectors.vector_lif import RESTED, SPIKED
 from isotau.convert.tuning.forward.tape import (
     WANTED,
+    SampleGradients,
     StateGradients,
     StepCoefficients,
     Tape,
@@ -38,7 +39,7 @@ def coefficients(damping=0.5):
     )
 
 
-def tape(flags, x, *, z0=(0, 0), v0=(0, 0), inputs=None, current=None):
+def tape(flags, x, *, z0=(0, 0), v0=(0, 0), inputs=None, current=None, noise=None):
     """One trial."""
     steps = len(flags)
     return Tape(
@@ -48,6 +49,7 @@ def tape(flags, x, *, z0=(0, 0), v0=(0, 0), inputs=None, current=None):
         v0=tensor([v0]),
         inputs=tensor([[3.0]] * steps if inputs is None else inputs)[:, None],
         current=tensor([[7.0, 8.0]] * steps if current is None else current)[:, None],
+        noise=tensor([[0.3, -0.2]] * steps if noise is None else noise)[:, None],
     )
 
 
@@ -67,6 +69,7 @@ def test_one_step():
     equal(got.v_th, -gv)
     equal(got.a_mem, gv * (0.5 - np.array([0.3, -0.1]) + np.array([7.0, 8.0])))
     equal(got.a_syn, [0, 0])
+    equal(got.noise, gj * [0.3, -0.2])
     equal(got.z0, [gj @ np.array(W)])
     equal(got.v0, [(1 - LOSS_MEM) * gv])
     equal(got.i0, [gj])
@@ -115,6 +118,32 @@ def test_two_steps_pass_the_gradient_through_the_recurrent_weights():
     before = np.array([-1.0, 0.5])
     pulled = gv2 * (0.5 - before + [7, 8]) + gv1 * (0.5 + np.array([7, 8]))
     equal(got.a_mem, pulled)
+
+
+def test_gradients_of_samples_enter_the_current_of_their_step():
+    """Two samples of four steps: every second one, of a run that begins with step 5."""
+    made = tape(
+        *([[RESTED, RESTED]] * 4, [[0.0, 0.0]] * 4),
+        noise=[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]],
+    )
+    sampled = tensor([[[1.0, 10.0]], [[2.0, 20.0]]])
+    samples = SampleGradients(sampled, 5, 2)
+    got = backward(made, coefficients(), None, None, EVERYTHING, samples)
+    keep = 1 - LOSS_SYN
+    # samples are those of steps 5 and 7, the first and the third
+    one = np.array([1.0, 10.0])
+    gj = [one * (1 + 2 * keep**2), 2 * one * keep, 2 * one, 0 * one]
+    equal(got.i0, [gj[0]])
+    equal(got.w_in, 3 * sum(gj)[:, None])
+    equal(got.noise, gj[0] * [1, 2] + gj[1] * [3, 4] + gj[2] * [5, 6])
+    equal(got.a_syn, -np.array([7.0, 8.0]) * (gj[1] + gj[2]))
+    equal(got.z0, [gj[0] @ np.array(W)])
+
+
+def test_without_noise_on_the_tape_its_factor_has_no_gradient():
+    made = tape([[0, 0]], [[0.0, 0.0]])._replace(noise=None)
+    got = backward(made, coefficients(), tensor([[[1.0, 1.0]]]), None, EVERYTHING)
+    equal(got.noise, [0, 0])
 
 
 def test_what_is_not_wanted_is_none():

@@ -10,11 +10,14 @@ from scipy.special import logsumexp
 from isotau.convert.records.trials import Trials
 from isotau.convert.training import update as rate_batch
 from isotau.convert.training.train_config import TrainConfig
+from isotau.convert.tuning.loss.autocovariance_loss import (
+    AutocovarianceTarget,
+    loss_of,
+)
 from isotau.convert.tuning.loss.batch import Source, as_batch, silent_batch
 from isotau.convert.tuning.loss.objective import Objective, label_gain
 from isotau.convert.tuning.loss.observe import Observation
 from isotau.convert.tuning.loss.rate_loss import RateTarget, rate_error
-from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget, loss_of
 
 STEPS, BATCH, WIDTH = 200, 6, 50
 PLACE = {"seed": None, "dtype": torch.float64, "device": torch.device("cpu")}
@@ -52,17 +55,19 @@ def trace(lif_net):
         outputs=torch.tensor(rng.standard_normal((STEPS, BATCH, 2))),
         counts=torch.tensor(rng.poisson(1.0, (4, BATCH, lif_net.n)).astype(float)),
         bin_steps=WIDTH,
+        currents=torch.tensor(rng.standard_normal((40, BATCH, lif_net.n))),
+        first_sample=5,
     )
 
 
 @pytest.fixture
 def timescales(lif_net):
     n = lif_net.n
-    return TimescaleTarget(
-        covariance=np.full((3, n), 0.3),
-        variance=np.ones(n),
-        mean=np.ones(n),
-        bin_width=0.05,
+    return AutocovarianceTarget(
+        covariance=np.ones((3, n)),
+        lags=[0.0, 0.005, 0.05],
+        interval=0.005,
+        volts=np.full(n, 2e-3),
         reliability=np.ones(n),
         weight=0.5,
     )
@@ -134,7 +139,7 @@ def test_timescales_are_those_of_trials_without_input(trace, timescales, lif_net
     quiet = silent_batch(lif_net, trials=BATCH, length=0.2, settle=0.01, **PLACE)
     parts = Objective(timescales=timescales).quiet_parts(trace, quiet)
     assert set(parts) == {"timescales"}
-    assert float(parts["timescales"]) == float(loss_of(trace.counts, timescales))
+    assert float(parts["timescales"]) == float(loss_of(trace.currents, timescales))
     assert Objective().quiet_parts(trace, quiet) == {}
 
 
@@ -142,12 +147,33 @@ def test_timescales_alone_ask_nothing_of_the_task(trace, batch, timescales):
     assert Objective(task="none", timescales=timescales).task_parts(trace, batch) == {}
 
 
-def test_bins_of_another_width_are_refused(trace, batch, timescales):
-    objective = Objective(timescales=replace(timescales, bin_width=0.052))
-    with pytest.raises(ValueError, match=r"timescales: got bins of 50 ms, need 52 ms"):
-        objective.quiet_parts(trace, batch)
-    near = Objective(timescales=replace(timescales, bin_width=0.0503))
-    assert near.quiet_parts(trace, batch)
+def test_timescales_of_an_epoch_are_those_of_the_tasks_trials(trace, batch, timescales):
+    epoch = replace(timescales, epoch=(0.02, 0.15))
+    objective = Objective(task="none", timescales=epoch)
+    parts = objective.task_parts(trace, batch)
+    assert set(parts) == {"timescales"}
+    # samples after 5, 10, … ms: the first after the start is the fifth
+    assert float(parts["timescales"]) == float(loss_of(trace.currents[4:30], epoch))
+    assert objective.quiet_parts(trace, batch) == {}
+
+
+def test_states_are_sampled_where_they_are_looked_at(timescales):
+    rest = Objective(timescales=timescales)
+    epoch = Objective(timescales=replace(timescales, epoch=(0.0, 0.1)))
+    assert rest.at_rest and not epoch.at_rest and not Objective().at_rest
+    every = [
+        [each.every(1e-3, at_rest=quiet) for quiet in (True, False)]
+        for each in (rest, epoch, Objective())
+    ]
+    assert every == [[5, 0], [0, 5], [0, 0]]
+    with pytest.raises(ValueError, match="timescales: got samples every 5 ms, need a "):
+        rest.every(2e-3, at_rest=True)
+
+
+def test_an_observation_without_currents_is_refused(trace, batch, timescales):
+    blind = trace._replace(currents=None)
+    with pytest.raises(ValueError, match="timescales: got an observation without curr"):
+        Objective(timescales=timescales).quiet_parts(blind, batch)
 
 
 def test_targets_of_another_length_are_refused(trace, batch):

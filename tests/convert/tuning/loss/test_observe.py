@@ -110,13 +110,29 @@ def test_noise_begins_with_the_lead(lif_net, module):
     with_lead = batch_of(lif_net, lead=0.07, seed=6)
     whole = batch_of(lif_net, seed=6)._replace(inputs=with_lead.inputs)
     late, all_of_it = (seen(module, batch).counts for batch in (with_lead, whole))
-    spikes, _ = (
+    spikes, _, _ = (
         NorseLoop()
         .prepare(module)
         .run(with_lead.inputs, NorseLoop().prepare(module).start(3), seed=6, step=0)
     )
     assert torch.equal(all_of_it[0], spikes[:BIN].sum(dim=0))
     assert torch.equal(late[0], spikes[70 : 70 + BIN].sum(dim=0))
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.014])
+@pytest.mark.parametrize("cuts", [WHOLE, Segments(truncate=50), Segments(recompute=50)])
+def test_currents_are_sampled_from_where_the_lead_began(lif_net, module, lead, cuts):
+    """In volts, in the trial alone, whatever the segments."""
+    batch, every = batch_of(lif_net, lead=lead, seed=6), 4
+    run = NorseLoop().prepare(module)
+    trace = observe(run, module, batch, cuts, every=every)
+    state = run.start(3)
+    _, _, whole = run.run(batch.inputs, state, seed=6, step=0, every=1)
+    steps = batch.lead + trace.first_sample - 1
+    expected = (whole * module.unit)[steps::every]
+    torch.testing.assert_close(trace.currents, expected, rtol=1e-12, atol=1e-15)
+    assert trace.first_sample == (2 if lead else 4) and trace.currents.requires_grad
+    assert seen(module, batch).currents is None
 
 
 @pytest.mark.parametrize("recompute", [1, 50, 60, 1000])

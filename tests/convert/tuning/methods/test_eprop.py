@@ -19,11 +19,11 @@ from isotau.convert.tuning.forward.chip import ChipDynamics
 from isotau.convert.tuning.forward.dynamics import NorseLoop
 from isotau.convert.tuning.learner.learner import NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
+from isotau.convert.tuning.loss.autocovariance_loss import AutocovarianceTarget
 from isotau.convert.tuning.loss.batch import Source, as_batch
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.observe import Observation, observe
 from isotau.convert.tuning.loss.rate_loss import RateTarget
-from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget
 from isotau.convert.tuning.methods.eprop import Chunk, EProp, cut, stream
 from isotau.convert.tuning.session import begin
 
@@ -320,15 +320,17 @@ def test_random_feedback_is_drawn_once_and_remembered():
 def test_what_it_cannot_do_it_says():
     net = network()
     learner, batch = learner_of(net, Objective()), batch_of(net)
-    target = TimescaleTarget(
-        covariance=np.zeros((2, N)),
-        variance=np.ones(N),
-        mean=np.ones(N),
-        bin_width=0.05,
+    target = AutocovarianceTarget(
+        covariance=np.ones((2, N)),
+        lags=[0.0, 0.01],
+        interval=0.01,
+        volts=np.ones(N),
         reliability=np.ones(N),
     )
     learner.objective = Objective(timescales=target)
-    with pytest.raises(ValueError, match="timescales: got a target, need none for e"):
+    with pytest.raises(
+        ValueError, match="timescales: got a target, need none, as an a"
+    ):
         EProp().learn(learner, batch, None)
     learner.objective = Objective()
     ranges = Ranges(i_peak=np.ones(N), i_rms=np.ones(N), v_low=np.ones(N))

@@ -170,7 +170,7 @@ def test_states_are_those_of_norses_loop(drive):
     module, x = LIFModule(lif), torch.tensor(drive[0])
     run = NorseLoop().prepare(module)
     with torch.no_grad():
-        spikes, state = run.run(x, run.start(BATCH), seed=None, step=0)
+        spikes, state, _ = run.run(x, run.start(BATCH), seed=None, step=0)
     numbers = dict.fromkeys(kernels.Net._fields, np.ones(N)) | {
         "w_in": np.ascontiguousarray(lif.w_in.T),
         "w_rec": np.ascontiguousarray(lif.w_rec.T),

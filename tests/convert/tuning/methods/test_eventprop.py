@@ -10,10 +10,10 @@ from isotau.convert.records.lif import Ranges
 from isotau.convert.simulate.trainable import TRAINABLE
 from isotau.convert.tuning.learner.learner import Learner, NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
+from isotau.convert.tuning.loss.autocovariance_loss import AutocovarianceTarget
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.rate_loss import RateTarget
 from isotau.convert.tuning.loss.segments import Segments
-from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget
 from isotau.convert.tuning.methods.eventprop import EventProp
 from isotau.convert.tuning.session import Quantization, begin
 
@@ -163,25 +163,27 @@ def test_it_learns(session):
     assert np.mean(losses[-5:]) < 0.3 * np.mean(losses[:5])
 
 
-def of_counts(n):
-    """Targets that look at numbers of spikes."""
-    curves = TimescaleTarget(
+def no_gradient(n):
+    """Targets that have no gradient by the times of spikes, and why."""
+    curves = AutocovarianceTarget(
         covariance=np.ones((2, n)),
-        variance=np.ones(n),
-        mean=np.ones(n),
-        bin_width=0.05,
+        lags=[0.0, 0.01],
+        interval=0.01,
+        volts=np.ones(n),
         reliability=np.ones(n),
     )
-    return {"rates": RateTarget(rates=np.full(n, 10.0)), "timescales": curves}
+    return {
+        "rates": (RateTarget(rates=np.full(n, 10.0)), "as numbers of spikes"),
+        "timescales": (curves, "as without noise"),
+    }
 
 
 @pytest.mark.parametrize("name", ["rates", "timescales"])
-def test_numbers_of_spikes_are_refused(session, small, name):
+def test_what_has_no_gradient_is_refused(session, small, name):
     at = session()
-    at.learner.objective = Objective(**{name: of_counts(small.n)[name]})
-    with pytest.raises(
-        ValueError, match=f"{name}: got a target, need none, as numbers"
-    ):
+    target, why = no_gradient(small.n)[name]
+    at.learner.objective = Objective(**{name: target})
+    with pytest.raises(ValueError, match=f"{name}: got a target, need none, {why}"):
         at.method.learn(at.learner, at.draw()[0], None)
 
 

@@ -17,12 +17,12 @@ from isotau.convert.tuning.forward.units import in_units, unit_of
 from isotau.convert.tuning.learner.constraints import constraints_of, typical_sizes
 from isotau.convert.tuning.learner.learner import Learner, NotFinite
 from isotau.convert.tuning.learner.tune_config import TuneConfig
+from isotau.convert.tuning.loss.autocovariance_loss import AutocovarianceTarget
 from isotau.convert.tuning.loss.batch import Source, as_batch
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.loss.observe import observe
 from isotau.convert.tuning.loss.rate_loss import RateTarget
 from isotau.convert.tuning.loss.segments import Segments
-from isotau.convert.tuning.loss.timescale_loss import TimescaleTarget
 from isotau.convert.tuning.methods.fptt import FPTT, carried, cut, follow, pull
 
 BIN = 50
@@ -329,7 +329,7 @@ def test_on_the_chip_a_state_keeps_its_voltages(lif_net):
         for factor in (0.3, 0.7)
     )
     batch = batch_of(lif_net)
-    _, state = before.run(batch.inputs, before.start(3), seed=None, step=0)
+    _, state, _ = before.run(batch.inputs, before.start(3), seed=None, step=0)
     after = carried(state, before, now)
     old, new = (run.fixed.state_scale for run in (before, now))
     assert np.ptp(new / old) < 1e-9 and abs(new[0] / old[0] - 1) > 0.5
@@ -416,12 +416,12 @@ def test_losses_of_whole_trials_are_refused(lif_net):
         FPTT().learn(norm, batch, None)
     with pytest.raises(ValueError, match="got 'fptt' with a timescale term"):
         FPTT().learn(learner_of(lif_net), batch, batch)
-    target = TimescaleTarget(
+    target = AutocovarianceTarget(
         covariance=np.ones((2, 20)),
-        variance=np.ones(20),
-        mean=np.ones(20),
+        lags=[0.0, 0.01],
+        interval=0.01,
+        volts=np.ones(20),
         reliability=np.ones(20),
-        bin_width=0.05,
     )
     slow = learner_of(lif_net, objective=Objective(timescales=target))
     with pytest.raises(ValueError, match="got 'fptt' with a timescale term"):
