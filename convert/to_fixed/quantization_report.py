@@ -1,10 +1,11 @@
 """What quantization did to a network, parameter by parameter."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from isotau.convert.chip import arithmetic as chip
 from isotau.convert.ground.representation import short_repr
@@ -25,6 +26,7 @@ from isotau.convert.records.fixedpoint import (
     WeightBlock,
 )
 from isotau.convert.records.lif import LIFNetwork, Ranges, decay_fraction
+from isotau.convert.to_fixed.decay_registers import TAU_CLOSE, missed, tau_of_loss
 from isotau.convert.to_fixed.quantize import NOISE_SD
 
 
@@ -60,7 +62,9 @@ class QuantizationReport:
             of u that was recorded; NaN where u stays below one unit.
         current_rms: root mean square of u that was recorded, in integers: what
             truncation, less than one a step, is to be held against.
+        tau_mem: seconds, before quantization.
         tau_mem_register: seconds, what dv means.
+        dt: step, in seconds.
         headroom_u: 2^23 over the largest |u| that was recorded, scaled.
         headroom_v: 2^23 over the deepest v; infinite if v never went below reset.
         noise_std: volts, stationary, of each neuron, before and after.
@@ -73,7 +77,9 @@ class QuantizationReport:
     tau_syn_register: Float64[np.ndarray, " n"]
     tau_syn_effective: Float64[np.ndarray, " n"]
     current_rms: Float64[np.ndarray, " n"]
+    tau_mem: Float64[np.ndarray, " n"]
     tau_mem_register: Float64[np.ndarray, " n"]
+    dt: float
     headroom_u: float
     headroom_v: float
     noise_std: tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]
@@ -103,8 +109,8 @@ def report_quantization(
     w_rec = with_values(w_rec, values_of(w_rec) * per_row(w_rec, unit))
     drive = chip.effective_bias(after.bias_mant, after.bias_exp) / per_volt
     swing = after.vth * float(1 << chip.INPUT_SHIFT) / after.state_scale
-    tau_syn = _tau(keep_u / chip.DECAY_UNITY, before.dt)
-    tau_mem = _tau(a_mem, before.dt)
+    tau_syn = tau_of_loss(keep_u / chip.DECAY_UNITY, before.dt)
+    tau_mem = tau_of_loss(a_mem, before.dt)
     # Over the whole network: the worst neuron is the one that overflows.
     u_peak = float((per_volt * ranges.i_peak).max())
     v_low = float((after.state_scale * ranges.v_low).max())
@@ -125,7 +131,9 @@ def report_quantization(
         tau_syn_register=tau_syn,
         tau_syn_effective=effective_tau(keep_u, current_rms, before.dt),
         current_rms=current_rms,
+        tau_mem=before.tau_mem,
         tau_mem_register=tau_mem,
+        dt=before.dt,
         headroom_u=chip.STATE_LIMIT / u_peak if u_peak else float("inf"),
         headroom_v=chip.STATE_LIMIT / v_low if v_low else float("inf"),
         noise_std=(before.noise_std, noise),
@@ -159,6 +167,9 @@ def summarize(report: QuantizationReport) -> dict[str, Any]:
             "median": float(np.median(report.current_rms)),
             "least": float(report.current_rms.min()),
         },
+        "step_ms": 1e3 * report.dt,
+        "tau_missed": list(missed_taus(report)),
+        "said": describe_slowest(report),
         "headroom_u": finite(report.headroom_u),
         "headroom_v": finite(report.headroom_v),
         "noise_std_mv": _root_mean_squares(report.noise_std),
@@ -167,6 +178,45 @@ def summarize(report: QuantizationReport) -> dict[str, Any]:
         "current_noise_kept": _kept(*report.current_noise_std),
         "state_scale_per_volt": list(report.state_scale),
     }
+
+
+def far_neurons(report: QuantizationReport) -> Bool[np.ndarray, " n"]:
+    """Return which neurons have no register within `TAU_CLOSE` of a time constant."""
+    synapses = missed(report.tau_syn, report.tau_syn_register, report.dt)
+    return synapses | missed(report.tau_mem, report.tau_mem_register, report.dt)
+
+
+def missed_taus(report: QuantizationReport) -> Iterator[dict[str, Any]]:
+    """Yield each time constant that its register misses: asked and held, in ms."""
+    for name in ("tau_syn", "tau_mem"):
+        asked, held = getattr(report, name), getattr(report, f"{name}_register")
+        for k in np.flatnonzero(missed(asked, held, report.dt)):
+            yield {
+                "parameter": name,
+                "neuron": int(k),
+                "asked_ms": 1e3 * float(asked[k]),
+                # A membrane without leak keeps what it has for ever.
+                "held_ms": 1e3 * float(held[k]) if np.isfinite(held[k]) else None,
+            }
+
+
+def describe_slowest(report: QuantizationReport) -> str:
+    """Return what became of the slowest synapse; "" if it is not slow for a register.
+
+    A register loses whole 4096ths of a step: few of them for a time constant of more
+    than some hundred steps, so that the next longer one is far off.
+    """
+    k = int(np.argmax(report.tau_syn))
+    if report.tau_syn[k] <= TAU_CLOSE * chip.DECAY_UNITY * report.dt:
+        return ""
+    far = far_neurons(report)
+    share = f"{int(far.sum())} of {len(far)} neurons"
+    rest = f"; in {share} a time constant is {TAU_CLOSE:.0%} off or more"
+    return (
+        f"The slowest synapse, of {report.tau_syn[k]:.4g} s, has "
+        f"{report.tau_syn_register[k]:.4g} s in the chip's steps of "
+        f"{1e3 * report.dt:.4g} ms{rest if far.any() else ''}."
+    )
 
 
 def dense_weights(
@@ -288,12 +338,6 @@ def _kept(before: np.ndarray, after: np.ndarray) -> dict[str, float] | None:
 def _first_of_each(population: np.ndarray) -> np.ndarray:
     """Return the index of each population's first neuron."""
     return np.unique(population, return_index=True)[1]
-
-
-def _tau(fraction: np.ndarray, dt: float) -> np.ndarray:
-    """Return the time constant of a loss per step, (F24); 0 where all is lost."""
-    with np.errstate(divide="ignore"):
-        return -dt / np.log1p(-fraction)
 
 
 def _error(name: str, exact: np.ndarray, rounded: np.ndarray) -> ParameterError:

@@ -22,6 +22,7 @@ from isotau.convert.records.lif import (
     Ranges,
     decay_fraction,
 )
+from isotau.convert.to_fixed.decay_registers import nearest_register, too_long
 from isotau.convert.to_fixed.weight_blocks import (
     SIGNS,
     bits_of,
@@ -166,19 +167,14 @@ def messages(
 
 
 def _register(name: str, tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
-    """Return round(4096·(1 − e^(−dt/τ))) − offset, the register nearest to τ.
-
-    (F2) with the chip's offset, (F3) without.
-    """
-    exact = chip.DECAY_UNITY * decay_fraction(tau, dt)
-    # Below half a step the nearest register is 0: no decay at all.
-    if (exact < 0.5).any():
-        neuron = int(np.argmin(exact))
+    """Return the registers nearest to time constants; refuse what none stands for."""
+    if too_long(tau, dt).any():
+        neuron = int(np.argmax(tau))
         raise DoesNotFit(
             f"{name}: got {tau[neuron]} s at [{neuron}], need less than "
             f"{2 * chip.DECAY_UNITY * dt} s; raise dt"
         )
-    return np.clip(np.rint(exact) - offset, 0, chip.DECAY_MAX).astype(np.int64)
+    return nearest_register(tau, dt, offset)
 
 
 def state_scale(

@@ -20,7 +20,10 @@ from isotau.convert.ground.sparse import column_counts
 from isotau.convert.records.chip_state import ChipState, initial_state
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.spikes import Spikes, unpack
-from isotau.convert.to_fixed.quantization_report import QuantizationReport
+from isotau.convert.to_fixed.quantization_report import (
+    QuantizationReport,
+    far_neurons,
+)
 from isotau.sim.engines.run import STRICT, Overflow, Run, errors_of
 
 SATURATED = 0.95
@@ -38,6 +41,13 @@ _KINDS: dict[str, tuple[str, str, str, str]] = {
     ),
     "u_wraps": ("error", "u left 24 bits and wrapped", *_SCALE),
     "v_low": ("error", "v was cut at −(2^23 − 1)", *_SCALE),
+    "tau_far": (
+        "error",
+        "no decay register is within 5 % of a time constant",
+        "du",
+        "take a longer step (dt); `tau_missed` of the quantization report has what was "
+        "asked for and what the register holds",
+    ),
     "bias_low": (
         "warning",
         "the bias alone takes v below −(2^23 − 1)",
@@ -118,6 +128,8 @@ class Diagnostics:
             a spike every refractory + 1 steps; false where no second spike has room.
         empty_columns: sources all of whose weights are zero, per block.
         zeroed: weights that quantization rounded to zero, None if unknown.
+        tau_far: whether a register misses a time constant of its neuron by more than
+            `TAU_CLOSE`, None if unknown.
     """
 
     trials: int
@@ -133,6 +145,7 @@ class Diagnostics:
     saturated: Bool[np.ndarray, " n"]
     empty_columns: Int64[np.ndarray, " blocks"]
     zeroed: int | None = None
+    tau_far: Bool[np.ndarray, " n"] | None = None
 
 
 class RunFinding(NamedTuple):
@@ -200,6 +213,7 @@ def diagnose(
         saturated=(most >= 2) & (fired >= SATURATED * most * batch),
         empty_columns=np.array(columns, dtype=np.int64),
         zeroed=sum(p.zeroed for p in weights) if report else None,
+        tau_far=far_neurons(report) if report else None,
     )
 
 

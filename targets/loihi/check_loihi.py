@@ -11,9 +11,16 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.ground.errors import DoesNotFit, Finding, error, info, warning
 from isotau.convert.ground.sparse import Weights, values_of, with_values
 from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.convert.records.lif import LIFNetwork, decay_fraction
+from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
+from isotau.convert.to_fixed.decay_registers import (
+    TAU_CLOSE,
+    missed,
+    nearest_register,
+    nearest_tau,
+    too_long,
+)
 from isotau.convert.to_fixed.weight_blocks import QuantizeConfig, weight_blocks
 from isotau.targets.loihi import demand as synapses
 from isotau.targets.loihi.demand import Demand, demand, noise_kinds
@@ -24,8 +31,6 @@ OWN_PROGRAM = "write a neuron program of your own for it, or "
 MERGE = (
     "merge profiles (isotau.targets.on_lava.profiles.group_profiles) for fewer cores"
 )
-CLOSE = 0.05
-"""Relative error of a time constant that is worth a warning."""
 FEW = 0.05
 """Share of weights that may round to zero without a warning."""
 
@@ -307,8 +312,8 @@ def sketch(net: LIFNetwork) -> FixedPointNetwork:
             )
         ),
         n_in=net.n_in,
-        du=_register(net.tau_syn, net.dt, arithmetic.DU_OFFSET),
-        dv=_register(net.tau_mem, net.dt, 0),
+        du=nearest_register(net.tau_syn, net.dt, arithmetic.DU_OFFSET),
+        dv=nearest_register(net.tau_mem, net.dt, 0),
         vth=np.unique(above, axis=1, return_inverse=True)[1].reshape(-1) + 1,
         bias_mant=zeros,
         bias_exp=zeros,
@@ -333,37 +338,26 @@ def _full(weights: Weights) -> Weights:
     return weights if peak == 0 else with_values(weights, values * (255 / peak))
 
 
-def _register(tau: np.ndarray, dt: float, offset: int) -> np.ndarray:
-    """Return the decay register nearest to τ, the last one for those too long."""
-    exact = arithmetic.DECAY_UNITY * decay_fraction(tau, dt)
-    # (F2), (F3)
-    return np.clip(np.rint(exact).astype(np.int64) - offset, 0, arithmetic.DECAY_MAX)
-
-
 def _of_tau(net: LIFNetwork, name: str, offset: int) -> Iterator[Finding]:
     tau: np.ndarray = getattr(net, name)
     # A register that rounds to 0 would never decay.
-    too_long = arithmetic.DECAY_UNITY * decay_fraction(tau, net.dt) < 0.5
-    if too_long.any():
+    beyond = too_long(tau, net.dt)
+    if beyond.any():
         yield error(
-            too_long,
+            beyond,
             f"{name}: got up to {tau.max():.4g} s, need less than "
             f"{2 * arithmetic.DECAY_UNITY * net.dt:.4g} s",
             "raise dt",
         )
-    loss = (_register(tau, net.dt, offset) + offset) / arithmetic.DECAY_UNITY  # (F4)
-    # One without memory has none in either case.
-    slow = (tau > net.dt) & ~too_long & (loss < 1)
-    nearest = np.where(slow, -net.dt / np.log1p(-np.where(slow, loss, 0.5)), tau)
-    difference = np.abs(nearest / tau - 1)
-    far = difference > CLOSE
+    nearest = np.where(beyond, tau, nearest_tau(tau, net.dt, offset))
+    far = missed(tau, nearest, net.dt)
     if far.any():
-        worst = int(np.argmax(difference))
+        worst = int(np.argmax(np.abs(nearest / tau - 1)))
         yield warning(
             far,
             f"{name}: got {tau[worst]:.4g} s for neuron {worst}, need one that the "
             f"register has (nearest: {nearest[worst]:.4g} s)",
-            f"rounded; raise dt for time constants nearer than {CLOSE:.0%}",
+            f"rounded; raise dt for time constants nearer than {TAU_CLOSE:.0%}",
         )
 
 
@@ -390,7 +384,7 @@ def _of_noise(net: LIFNetwork, chip: Chip) -> Iterator[Finding]:
         ("current_noise_std", net.current_noise_per_step),
     ):
         sizes = per_step[per_step > 0]
-        if sizes.size and np.ptp(sizes) > CLOSE * sizes.max():
+        if sizes.size and np.ptp(sizes) > TAU_CLOSE * sizes.max():
             # Exponents are of two: what lies between them is rounded.
             yield warning(
                 name,

@@ -8,10 +8,11 @@ from isotau.convert.chip import arithmetic
 from isotau.convert.ground.errors import DoesNotFit, Finding, error, info, warning
 from isotau.convert.ground.sparse import values_of
 from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.convert.records.lif import LIFNetwork, decay_fraction
+from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
 from isotau.convert.records.weight_form import findings_of_form
+from isotau.convert.to_fixed.decay_registers import too_long
 from isotau.targets.on_lava.profiles import (
     COMPARTMENTS,
     THRESHOLDS,
@@ -59,7 +60,7 @@ def _of_lif(net: LIFNetwork) -> Iterator[Finding]:
     for name in ("tau_syn", "tau_mem"):
         tau = getattr(net, name)
         # A register that rounds to 0 would never decay (F2, F3).
-        slow = arithmetic.DECAY_UNITY * decay_fraction(tau, net.dt) < 0.5
+        slow = too_long(tau, net.dt)
         if slow.any():
             yield error(
                 slow,

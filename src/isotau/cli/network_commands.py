@@ -99,12 +99,15 @@ def configure(
     lava_trials: int = 1,
 ) -> "RunConfig":
     """Return what is to be done; without a name the task is one that fits."""
+    from isotau.convert.neuron.lif_constants import PUBLISHED
     from isotau.convert.to_fixed.quantize import QuantizeConfig
+    from isotau.convert.to_lif.chip_step import with_step
     from isotau.convert.to_lif.choice_search import Budget
     from isotau.convert.to_lif.teacher import CalibrateConfig
     from isotau.jobs.run_config import RunConfig
     from isotau.sim.tasks.choose_task import choose_task
 
+    step = options.seconds(carrying.step_ms)
     return RunConfig(
         task=choose_task(net, carrying.task).name,
         method=carrying.method,
@@ -114,6 +117,8 @@ def configure(
             rate=carrying.max_rate,
             seconds=carrying.max_seconds,
         ),
+        constants=PUBLISHED if step is None else with_step(PUBLISHED, step),
+        fit_step=step is None,
         calibration=CalibrateConfig(current_noise=carrying.current_noise),
         search_trials=carrying.search_trials,
         engine=carrying.engine,

@@ -132,6 +132,13 @@ CurrentNoise = Annotated[
         "currents, 0 for none. Timescales at rest are the memory of this noise."
     ),
 ]
+StepMs = Annotated[
+    float | None,
+    unset(
+        "Step of the LIF neurons and the chip, in ms; if not given 1, or the shortest "
+        "at which the chip's registers hold the network's longest time constants."
+    ),
+]
 Trials = Annotated[int, typer.Option(help="Trials on which the stages are scored.")]
 SearchTrials = Annotated[
     int,
@@ -235,6 +242,7 @@ class Carrying:
     max_rate: MaxRate = None
     max_seconds: MaxSeconds = 60.0
     current_noise: CurrentNoise = 1.0
+    step_ms: StepMs = None
     # Not `trials`: what is scored differs from command to command.
     bits: Bits = 8
     search_trials: SearchTrials = 150

@@ -387,7 +387,7 @@ def convert_for(
         search,
         score=task.score,
         seed=seeds.search_noise,
-        config=how_to_convert(config),
+        config=how_to_convert(config, rate),
         progress=progress,
     )
     quiet = fixation(rate.n_in, rate.n_out, dt=rate.dt)

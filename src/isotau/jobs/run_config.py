@@ -8,8 +8,10 @@ import numpy as np
 
 from isotau.convert.ground import validation
 from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.wanted_timescales import WantedTimescales
 from isotau.convert.to_fixed.quantize import QuantizeConfig
+from isotau.convert.to_lif.chip_step import fitting_step
 from isotau.convert.to_lif.choice_search import Budget
 from isotau.convert.to_lif.convert_rate import ConvertConfig
 from isotau.convert.to_lif.teacher import CalibrateConfig
@@ -89,6 +91,8 @@ class RunConfig:
         engine: what simulates the chip, a key of `ENGINES`; all give the same bits.
         seed: of everything that is drawn.
         constants: of the LIF neurons, from which the conversion starts.
+        fit_step: whether neurons and chip go in longer steps than the constants' where
+            the chip's registers hold no time constants as long as the network's.
         calibration: choices of the calibration.
         quantization: choices of the quantizer.
         tuning: how the converted network is tuned by gradient; None to leave it as the
@@ -106,6 +110,7 @@ class RunConfig:
     engine: str = "compiled"
     seed: int = 0
     constants: LIFConstants = field(default_factory=LIFConstants)
+    fit_step: bool = True
     calibration: CalibrateConfig = field(default_factory=CalibrateConfig)
     quantization: QuantizeConfig = field(default_factory=QuantizeConfig)
     tuning: TuningPlan | None = None
@@ -124,13 +129,22 @@ class RunConfig:
         how_to_convert(self)
 
 
-def how_to_convert(config: RunConfig) -> ConvertConfig:
-    """Return the part of a run's configuration that `convert` takes."""
+def how_to_convert(config: RunConfig, rate: RateRNN | None = None) -> ConvertConfig:
+    """Return the part of a run's configuration that `convert` takes.
+
+    Args:
+        config: of the run.
+        rate: the network, to whose time constants the step is fitted if the
+            configuration says so; None to leave the step as it is.
+    """
+    constants = config.constants
+    if rate is not None and config.fit_step:
+        constants = fitting_step(rate, constants, lag=config.calibration.lag)
     return ConvertConfig(
         method=config.method,
         copies=config.copies,
         budget=config.budget,
-        constants=config.constants,
+        constants=constants,
         calibration=config.calibration,
     )
 

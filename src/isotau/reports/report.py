@@ -280,6 +280,7 @@ def verdict(report: dict[str, Any]) -> str:
     """Return in a few sentences what a report says."""
     stages = report["stages"]
     sentences = [_on_task(report), _on_conversion(report)]
+    sentences.append(report["quantization"]["said"])
     amplitudes = {name: stages[name]["output_amplitude"] for name in stages}
     # Trials that ask for nothing have no answer to reach.
     if amplitudes["rate"] is not None:
@@ -290,15 +291,14 @@ def verdict(report: dict[str, Any]) -> str:
             f"Answers reach {heights} for {report['target_amplitude']:.2f}."
         )
     sentences.append(state_at_rest.describe(report["quantization"]["state_at_rest"]))
-    causes = report["units"]["causes"]
-    counts = ", ".join(f"{count} {cause}" for cause, count in causes.items())
+    causes = report["units"]["causes"].items()
+    counts = ", ".join(f"{count} {cause}" for cause, count in causes)
     sentences.append(f"Units: {counts}.")
     if report["kappa"] is not None:
         near = report["kappa"]["fixed"]["correlation"]
         values = ", ".join("none" if r is None else f"{r:.3f}" for r in near)
-        sentences.append(
-            f"κ on the chip correlates with the rate network's by {values}."
-        )
+        sentence = f"κ on the chip correlates with the rate network's by {values}."
+        sentences.append(sentence)
     if "lava_identical" in report:
         sentences += [_on_lava(report), _on_timescales(stages["fixed"])]
     return " ".join(filter(None, sentences))

@@ -10,6 +10,7 @@ from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantization_report import (
     dense_weights,
     effective_tau,
+    far_neurons,
     report_quantization,
     summarize,
 )
@@ -34,6 +35,38 @@ def test_effective_tau_is_the_nominal_one_for_large_states():
     tau = effective_tau(fraction, np.full(3, 8e6), 1e-3)
     np.testing.assert_allclose(tau, -1e-3 / np.log1p(-fraction / 4096), rtol=2e-3)
     assert np.isnan(effective_tau(np.array([41]), np.array([0.2]), 1e-3)).all()
+
+
+def test_a_time_constant_between_two_registers_is_named(lif_net, calibrated):
+    """6 s at 1 ms: the longest register holds 4.1 s."""
+    tau = np.where(np.arange(lif_net.n) == 7, 6.0, lif_net.tau_syn)
+    slow = dataclasses.replace(lif_net, tau_syn=tau, tau_out=tau)
+    fixed = quantize(slow, calibrated, input_peak=3.0)
+    report = report_quantization(slow, fixed, calibrated)
+    assert np.flatnonzero(far_neurons(report)).tolist() == [7]
+    numbers = summarize(report)
+    (missed,) = numbers["tau_missed"]
+    assert missed == {
+        "parameter": "tau_syn",
+        "neuron": 7,
+        "asked_ms": 6000.0,
+        "held_ms": pytest.approx(4095.5, rel=1e-4),
+    }
+    assert numbers["said"] == (
+        "The slowest synapse, of 6 s, has 4.095 s in the chip's steps of 1 ms; in 1 "
+        "of 20 neurons a time constant is 5% off or more."
+    )
+    # Half as slow it is held, which is said of slow ones; of fast ones nothing is.
+    held = dataclasses.replace(lif_net, tau_syn=tau / 3, tau_out=tau)
+    report = report_quantization(
+        held, quantize(held, calibrated, input_peak=3.0), calibrated
+    )
+    assert summarize(report)["said"].endswith(
+        "has 2.047 s in the chip's steps of 1 ms."
+    )
+    fast = quantize(lif_net, calibrated, input_peak=3.0)
+    numbers = summarize(report_quantization(lif_net, fast, calibrated))
+    assert (numbers["said"], numbers["tau_missed"], numbers["step_ms"]) == ("", [], 1.0)
 
 
 def test_errors_shrink_with_bits(lif_net, calibrated):

@@ -145,6 +145,26 @@ def test_a_network_is_converted_and_quantized(isotau, low_rank_file, tmp_path, m
     assert not [name for name in names if "spikes" in name or "timescales" in name]
 
 
+def test_slow_networks_get_a_step_that_holds_them(isotau, low_rank_file, tmp_path):
+    """10 s of memory: beyond what 12 bits hold in steps of 1 ms."""
+    slow = ["convert", low_rank_file, "--task", "rdm", *SMALL]
+    slow += ["--dt-ms", 20, "--tau-ms"]
+    status, said, errors = isotau(*slow, 10_000)
+    assert status == 0, errors
+    sentence = "has 10.24 s in the chip's steps of 2.5 ms."
+    assert f"The slowest synapse, of 10 s, {sentence}" in " ".join(said.split())
+    numbers = report(tmp_path / "isotau-out", "conversion.json")
+    assert numbers["protocol"]["lif_constants_si"]["dt"] == 2.5e-3
+    assert numbers["quantization"]["tau_missed"] == []
+    # By the user's own step it is refused, and what is half as slow is warned of.
+    status, _, errors = isotau(*slow, 10_000, "--step-ms", 1)
+    assert status == 2 and "tau_syn: got 10.0 s" in errors and "raise dt" in errors
+    status, said, _ = isotau(*slow, 6000, "--step-ms", 1)
+    assert status == 0 and "Warning: du: no decay register is within 5 %" in said
+    numbers = report(tmp_path / "isotau-out", "conversion.json")["quantization"]
+    assert len(numbers["tau_missed"]) == 48
+
+
 def test_a_trained_network_keeps_its_answers(isotau, tmp_path):
     status, text, errors = isotau("convert", SHIPPED, *SMALL, "--trials", 40)
     assert status == 0, errors

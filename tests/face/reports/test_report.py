@@ -56,7 +56,7 @@ REPORT = {
         "lava": stage(1.0, 91.6) | {"n_trials": 8},
     },
     "target_amplitude": 1.0,
-    "quantization": {"state_at_rest": None},
+    "quantization": {"state_at_rest": None, "said": "It is slow."},
     "units": {"causes": {"agrees": 190, "silent": 10}},
     "kappa": None,
     "lava_identical": True,
@@ -98,6 +98,7 @@ def test_without_timescales_there_are_answers():
 
 def test_verdict_says_whether_lava_agrees():
     said = verdict(REPORT)
+    assert " It is slow. " in said
     assert "At 1/λ = 27.5 Hz accuracy goes" in said
     assert "1.000 (rate) → 0.950 (lif) → 0.940 (fixed)" in said
     assert "Answers reach 1.10 (rate), 1.05 (lif), 1.04 (fixed) for 1.00." in said
@@ -115,11 +116,12 @@ def test_verdict_of_a_calibrated_low_rank_network():
         "method": "calibrate",
         "chosen": {"inverse_lambda": 1, "rounds": 1},
         "noise": {"said": "There is noise."},
+        "why": "It won.",
     }
     kappa = {"fixed": {"correlation": [0.9912, None]}}
     said = verdict(REPORT | {"conversion": calibrated, "kappa": kappa})
     assert "Calibrated with 1 closed-loop round, accuracy goes" in said
-    assert "There is noise. Calibrated" in said
+    assert "There is noise. It won. Calibrated" in said
     assert "κ on the chip correlates with the rate network's by 0.991, none." in said
     calibrated["chosen"]["rounds"] = 0
     assert "with 0 closed-loop rounds," in verdict(REPORT | {"conversion": calibrated})

@@ -195,7 +195,10 @@ def test_weights_that_became_zero_are_known_with_a_report():
         tau_syn=tau,
         tau_syn_register=tau,
         tau_syn_effective=tau,
-        tau_mem_register=tau,
+        current_rms=tau,
+        tau_mem=tau,
+        tau_mem_register=np.array([1.0, 1.06, 1.0]),
+        dt=1e-3,
         headroom_u=2.0,
         headroom_v=2.0,
         noise_std=(0.0, 0.0),
@@ -210,6 +213,15 @@ def test_weights_that_became_zero_are_known_with_a_report():
     text = kinds(found)["zeroed"].text
     assert text.startswith("weight_exp: 7 weights were rounded to zero; raise num_w")
     assert "4 columns of weights are zero" in kinds(found)["empty_columns"].text
+    # One membrane's register is 6 % off.
+    assert diagnose(net, done).tau_far is None
+    np.testing.assert_array_equal(found.tau_far, [False, True, False])
+    far = kinds(found)["tau_far"]
+    assert (far.severity, far.neurons, far.events) == ("error", 1, 0)
+    assert far.text.startswith(
+        "du: no decay register is within 5 % of a time constant in 1 of 3 neurons (the "
+        "first is neuron 1); take a longer step (dt)"
+    )
 
 
 def test_a_sound_run_gives_no_findings():
