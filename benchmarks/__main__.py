@@ -16,6 +16,7 @@ from benchmarks.conversion.page import conversion_page
 from benchmarks.damage.page import damage_page
 from benchmarks.engine.page import engine_page
 from benchmarks.equal_tau.copies import copies_page
+from benchmarks.equal_tau.page import equal_tau_page
 from benchmarks.foreign.page import foreign_page
 from benchmarks.house.page import house_page
 from benchmarks.large.page import large_page
@@ -33,6 +34,7 @@ COMMANDS = {
     "benchmarks.tuning": "what tuning gives back, and what it costs",
     "benchmarks.tuning.speed": "a training step beside Norse's",
     "benchmarks.tuning.gradient_memory": "memory by the length of a trial",
+    "benchmarks.equal_tau": "whether states keep their timescales, stage by stage",
     "benchmarks.chain": "what the commands cost, warm and on a new machine",
     "benchmarks.chain.ratios": "stages beside plain loops, to see regressions",
     "benchmarks.engine": "what a time step costs beside others",
@@ -61,6 +63,7 @@ PAGES: dict[str, PageOf] = {
     "conversion": conversion_page,
     "copies": copies_page,
     "engine": engine_page,
+    "equal_tau": equal_tau_page,
     "house": _house_page,
     "large": large_page,
     "stages": stages_page,

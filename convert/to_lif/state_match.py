@@ -149,8 +149,10 @@ def unit_states(
         constants: of them.
         copies: neurons for each unit, side by side.
     """
-    x = (i.astype(np.float64) + (net.v_leak - constants.v_leak)) / constants.unit
-    return x.reshape(*x.shape[:2], net.n // copies, copies).mean(axis=3)
+    shape = (net.n // copies, copies)
+    volts = i.reshape(*i.shape[:2], *shape).mean(axis=3, dtype=np.float64)
+    bias = (net.v_leak - constants.v_leak).reshape(shape).mean(axis=1)
+    return (volts + bias) / constants.unit
 
 
 def resting_state(
