@@ -8,7 +8,8 @@
 
 Folders of networks are called like their tasks; without --networks they are those of
 `networks` in the work folder. Every network's figures are kept in the work folder, so
-that an interrupted run goes on; remove it to begin anew.
+that an interrupted run goes on; remove it to begin anew. How copies of a unit stay
+apart is measured by `benchmarks.equal_tau.copies`.
 """
 
 import dataclasses
@@ -30,7 +31,6 @@ from benchmarks.provenance import provenance
 from benchmarks.results import read_figures, write_figures, write_page, write_results
 from isotau.convert.read.read_rate import read_rate
 
-PARTS = ("networks",)
 MOST_NEURONS = 1024
 """Of a network with several copies of a unit: weights of more take minutes each."""
 
@@ -47,7 +47,6 @@ def main() -> None:
     parser.add_argument(
         "--spikes", type=int, help="networks of a family whose spikes are looked at"
     )
-    parser.add_argument("--only", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     add_page_options(parser)
@@ -58,20 +57,19 @@ def main() -> None:
     sizes = QUICK if options.quick else Sizes()
     work = options.work / ("quick" if options.quick else "full")
     most = 2 if options.quick and options.most is None else options.most
-    if "networks" in options.only:
-        folders = options.networks
-        if folders is None:
-            folders = [options.work / "networks" / task for task in families.TRAINED]
-        try:
-            networks = [
-                network
-                for folder in folders
-                for network in families.trained(folder, train=options.train, most=most)
-            ]
-            networks += families.files(options.also) + families.shipped()
-        except ValueError as error:
-            parser.error(str(error))
-        measure_all(networks, work, sizes, options)
+    folders = options.networks
+    if folders is None:
+        folders = [options.work / "networks" / task for task in families.TRAINED]
+    try:
+        networks = [
+            network
+            for folder in folders
+            for network in families.trained(folder, train=options.train, most=most)
+        ]
+        networks += families.files(options.also) + families.shipped()
+    except ValueError as error:
+        parser.error(str(error))
+    measure_all(networks, work, sizes, options)
     write_results(options.page, "equal_tau", gather(work, sizes), equal_tau_page)
 
 

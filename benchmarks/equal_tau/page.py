@@ -315,13 +315,9 @@ def _chosen(networks: Sequence[Mapping[str, Any]]) -> PageSection:
 
 
 SAID = (
-    "swing",
-    "rounds",
-    "unit",
-    "accuracy",
-    "tau_ratio",
-    "sd_ratio",
-    "state_distance",
+    *("swing", "offset", "ridge", "rest", "lag", "rounds", "membrane_noise"),
+    *("mean_rate", "accuracy", "tau_ratio", "sd_ratio"),
+    *("state_distance", "task_distance"),
 )
 """Fields of a candidate that the page names."""
 

@@ -170,4 +170,3 @@ def chip_states(
     )
     lif, copies = conversion.network, net.n // rate.n
     return unit_states(u, lif, conversion.constants, copies), spikes
-
