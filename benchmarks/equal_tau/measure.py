@@ -118,6 +118,7 @@ def measure(
         "copies": copies,
         "seconds": seconds,
         "chosen": _plain(conversion.chosen),
+        "why_chosen": conversion.why,
         "candidates": [_plain(candidate) for candidate in conversion.candidates],
         "states": compared,
         "why": reasons | {"causes": causes(reasons, beside)},
