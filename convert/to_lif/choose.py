@@ -47,7 +47,7 @@ FIRST: dict[str, WorkingPoints] = {
 a relu unit just below it is about to, where the neuron nearest in shape is silent."""
 FIRMER, QUIETER, NOISIER = 10.0, 3.0, 3.0
 """Factors on the ridge, the trials without input and the membrane noise."""
-SLOW = 1.03
+SLOW = 1.02
 """Ratio of τ beyond which a lag is tried."""
 
 
@@ -189,7 +189,7 @@ def _sooner(best: Outcome) -> Try | None:
     ratio, config = best.candidate.tau_ratio, best.tried.config
     if ratio is None or ratio < SLOW:
         return None
-    lag = config.lag + 0.5 * best.tried.constants.dt
+    lag = config.lag + best.tried.constants.dt
     return best.tried._replace(config=dataclasses.replace(config, lag=lag))
 
 
@@ -205,7 +205,7 @@ def _noisier(best: Outcome) -> Try | None:
     )
 
 
-VARIATIONS = (_firmer, _quieter, _sooner, _noisier)
+VARIATIONS = (_quieter, _sooner, _firmer, _noisier)
 """What is tried at the best so far; None where it does not apply."""
 
 
