@@ -35,6 +35,7 @@ COMMANDS = {
     "benchmarks.tuning.speed": "a training step beside Norse's",
     "benchmarks.tuning.gradient_memory": "memory by the length of a trial",
     "benchmarks.equal_tau": "whether states keep their timescales, stage by stage",
+    "benchmarks.equal_tau.pictures": "what docs/equal-tau.md shows, of one network",
     "benchmarks.chain": "what the commands cost, warm and on a new machine",
     "benchmarks.chain.ratios": "stages beside plain loops, to see regressions",
     "benchmarks.engine": "what a time step costs beside others",
