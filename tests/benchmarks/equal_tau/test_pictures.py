@@ -1,4 +1,4 @@
-"""The pictures of docs/equal-tau.md are drawn from figures that lie beside the pages."""
+"""The pictures of docs/equal-tau.md are drawn from figures that lie beside pages."""
 
 import numpy as np
 import pytest
