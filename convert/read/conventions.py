@@ -159,7 +159,12 @@ def conventions_of(
         "tau": span(net.tau, " s"),
         "transposes": "none: all weights are post × pre",
         "activation": net.activation,
-        "noise": f"{net.noise_std:g} per step",
+        "noise": f"{net.noise_std:g} per step"
+        + (
+            f", and {net.shared_noise.shape[1]} sources that units share"
+            if net.shared_noise.size
+            else ""
+        ),
     }
     items = [
         Convention(name, values.get(name, value), *sources.get(name, ("file",)))

@@ -7,7 +7,8 @@ Keys are the fields of `RateRNN`, with its shapes and units (post × pre, second
 Needed: `w_in`, `w_out`, `w_rec` or both factors `m_vectors` and `n_vectors` (W_rec =
 m nᵀ/N), and `activation`, `dt` and `tau` (one number, or one per unit), which may come
 as arguments. Optional: `bias`, `b_out`, `x0`, `readout_bias`, `x0_std`, `noise_std`
-(all zero), `dale` (mixed signs), `ceiling` (none).
+(all zero), `dale` (mixed signs), `ceiling` (none), `shared_noise` (unit × source, what
+each source of noise that units share adds to x in a step; none).
 """
 
 import math
@@ -235,6 +236,11 @@ def read_plain(
         },
         x0_std=at.number("x0_std") if "x0_std" in at else 0.0,
         ceiling=at.number("ceiling") if "ceiling" in at else None,
+        **(
+            {"shared_noise": at.take("shared_noise", (n, None), "unit × source")}
+            if "shared_noise" in at
+            else {}
+        ),
         **settings | {"tau": np.broadcast_to(np.asarray(settings["tau"]), (n,))},
     )
     at.unused()  # raises for a key that is none of `RateRNN`

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from isotau.convert.ground.sparse import SparseWeights
+from isotau.convert.ground.validation import floats
 
 NESTED = ("blocks",)
 """Fields that hold records themselves."""
@@ -84,3 +85,18 @@ class RecordContent:
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
             digest.update(array.tobytes())
         return digest.hexdigest()
+
+
+def channel_noise(net: Any) -> npt.NDArray[np.float64]:
+    """Return the SDs of the noise that a network's last input channels carry, checked.
+
+    Raises:
+        ValueError: more of them than channels, or one below 0.
+    """
+    std = np.asarray(net.input_noise_std)
+    if std.ndim == 1 and len(std) > net.n_in:
+        raise ValueError(
+            f"input_noise_std: got {len(std)} channels of noise, need at most "
+            f"{net.n_in}, all input channels; give one number for each of the last"
+        )
+    return floats("input_noise_std", std, (std.size,), "noise channel", minimum=0)

@@ -21,7 +21,7 @@ from isotau.convert.ground.validation import (
     length,
     population,
 )
-from isotau.convert.records.content import RecordContent
+from isotau.convert.records.content import RecordContent, channel_noise
 
 SOURCES = ("input", "recurrent")
 SIGN_MODES = tuple(mode.value for mode in SignMode)
@@ -161,6 +161,8 @@ class FixedPointNetwork(RecordContent):
             of one if not given.
         current_noise_exp: as `noise_exp`, of the noise that is added to u; none if not
             given.
+        input_noise_std: standard deviations of the noise that the last input channels
+            carry, as in `LIFNetwork`, in units of input; none if not given.
     """
 
     blocks: tuple[WeightBlock, ...]
@@ -193,7 +195,11 @@ class FixedPointNetwork(RecordContent):
         default_factory=lambda: np.zeros(0, np.uint8)
     )
 
-    LATER = ("current_noise_exp",)
+    input_noise_std: Float64[np.ndarray, " sources"] = field(
+        default_factory=lambda: np.zeros(0)
+    )
+
+    LATER = ("current_noise_exp", "input_noise_std")
     ONCE_NUMBERS: ClassVar[dict[str, Any]] = {"noise_exp": None}
 
     n = Size("du")
@@ -209,6 +215,7 @@ class FixedPointNetwork(RecordContent):
             freeze(self, {"noise_exp": 0})
         check_fields(self, RULES, n=n, n_out=length("w_out", self.w_out))
         freeze(self, {"population": population(self.population, n)})
+        freeze(self, {"input_noise_std": channel_noise(self)})
         for k, block in enumerate(self.blocks):
             self._check_block(k, block)
 
@@ -239,8 +246,13 @@ class FixedPointNetwork(RecordContent):
         return self.state_scale * self.dv / arithmetic.DECAY_UNITY
 
     @property
+    def n_shown(self) -> int:
+        """Number of input channels that are shown something: not noise."""
+        return self.n_in - len(self.input_noise_std)
+
+    @property
     def noisy(self) -> bool:
-        """Whether any neuron has noise, in u or in v."""
+        """Whether any neuron has noise of its own, in u or in v."""
         return bool(self.noise_exp.any() or self.current_noise_exp.any())
 
     @property

@@ -17,7 +17,7 @@ from isotau.convert.ground.validation import (
     population,
 )
 from isotau.convert.neuron.lif_constants import check_neurons
-from isotau.convert.records.content import RecordContent
+from isotau.convert.records.content import RecordContent, channel_noise
 
 # (L10)
 MEMORYLESS = 50.0
@@ -70,6 +70,9 @@ class LIFNetwork(RecordContent):
             if not given.
         population: number of the population that each neuron belongs to, from 0; all
             of one if not given. Quantization gives each its own scale.
+        input_noise_std: the last input channels, as many as this has numbers, carry
+            white noise that neurons share: its standard deviations, in units of input.
+            None if not given; the other channels are shown inputs.
     """
 
     w_in: Float64[np.ndarray, "n n_in"]
@@ -95,7 +98,11 @@ class LIFNetwork(RecordContent):
         default_factory=lambda: np.zeros(0, np.int64)
     )
 
-    LATER = ("current_noise_std",)
+    input_noise_std: Float64[np.ndarray, " sources"] = field(
+        default_factory=lambda: np.zeros(0)
+    )
+
+    LATER = ("current_noise_std", "input_noise_std")
     ONCE_NUMBERS: ClassVar[dict[str, Any]] = {"noise_std": 0.0}
 
     n = Size("w_rec")
@@ -117,11 +124,22 @@ class LIFNetwork(RecordContent):
         )
         # Numbered without a gap, which the rules above do not know.
         freeze(self, {"population": population(self.population, n)})
+        freeze(self, {"input_noise_std": channel_noise(self)})
         check_neurons(self.v_reset, self.v_th, self.refractory, self.dt)
 
     @property
+    def n_shown(self) -> int:
+        """Number of input channels that are shown something: not noise."""
+        return self.n_in - len(self.input_noise_std)
+
+    @property
+    def channel_group(self) -> Int64[np.ndarray, " n_in"]:
+        """0 for an input channel that is shown something, 1 for one of noise."""
+        return (np.arange(self.n_in) >= self.n_shown).astype(np.int64)
+
+    @property
     def noisy(self) -> bool:
-        """Whether any neuron has noise, in i or in v."""
+        """Whether any neuron has noise of its own, in i or in v."""
         return bool(self.noise_std.any() or self.current_noise_std.any())
 
     @property

@@ -50,6 +50,9 @@ class RateRNN(RecordContent):
         m_vectors: unit × rank; with `n_vectors` the factors of a low-rank network,
             W_rec = m nᵀ/N. No columns if not given.
         n_vectors: unit × rank, see `m_vectors`.
+        shared_noise: unit × source: what a standard normal number of each source,
+            drawn in every step, adds to x beside each unit's own noise: of rank r is
+            the noise m ε of low-rank networks. No columns if not given.
     """
 
     w_rec: Float64[np.ndarray, "n n"]
@@ -73,6 +76,12 @@ class RateRNN(RecordContent):
         default_factory=lambda: np.zeros((0, 0))
     )
 
+    shared_noise: Float64[np.ndarray, "n sources"] = field(
+        default_factory=lambda: np.zeros((0, 0))
+    )
+
+    LATER = ("shared_noise",)
+
     # Sizes stand in no field of their own, so that none can contradict the arrays.
     rank = Size("m_vectors", 1)
     """Number of factors; 0 for a network without."""
@@ -94,6 +103,7 @@ class RateRNN(RecordContent):
         )
         choice("activation", self.activation, ACTIVATIONS)
         self._check_factors()
+        freeze(self, {"shared_noise": loadings(self.shared_noise, self.n)})
         # Column j holds what unit j sends: its sign is Dale's.
         contradicted = (self.w_rec * self.dale < 0).any(axis=0)
         if contradicted.any():
@@ -124,6 +134,20 @@ class RateRNN(RecordContent):
                 f"m_vectors: got factors whose product is {error:.3g} off w_rec, "
                 "need w_rec = m_vectors @ n_vectors.T / n; leave them out"
             )
+
+    @property
+    def noisy(self) -> bool:
+        """Whether anything is added to x that no input explains."""
+        return bool(self.noise_std > 0 or self.shared_noise.any())
+
+
+def loadings(value: np.ndarray, n: int) -> Float64[np.ndarray, "n sources"]:
+    """Return what sources of noise add to units; without sources, no columns."""
+    array = np.asarray(value)
+    if not array.size:
+        array = np.zeros((n, 0))
+    sources = array.shape[1] if array.ndim == 2 else 0
+    return floats("shared_noise", array, (n, sources), "unit × source")
 
 
 # Columns are senders: post × pre throughout.

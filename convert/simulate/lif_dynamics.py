@@ -36,6 +36,7 @@ from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate import lif_kernels as kernels
 from isotau.convert.simulate.lif_arrays import arrange
 from isotau.convert.simulate.moments import Moments, MomentSums, check_lags
+from isotau.convert.simulate.shared_noise import fill_channels
 from isotau.convert.simulate.shares import LONGEST, Share, share_trials, strides
 from isotau.convert.simulate.vectors.normals import GROUP, MAX_STEPS
 from isotau.convert.simulate.vectors.rows import blank, tiled
@@ -102,7 +103,8 @@ def simulate_lif(
 
     Args:
         net: the network.
-        inputs: steps of `net.dt`.
+        inputs: steps of `net.dt`; where the last channels carry noise (`fill_channels`)
+            of the others alone, or of all.
         seed: of all noise, 0 ≤ seed < 2^64; None for a run without it.
         first_trial: number of the first trial: a run of trials 5 to 9 has the noise
             that these have in a run of trials 0 to 9.
@@ -125,6 +127,7 @@ def simulate_lif(
     Raises:
         ValueError: inputs of another shape; an unknown signal; numbers out of range.
     """
+    inputs = fill_channels(net, inputs, seed=seed, first_trial=first_trial)
     steps, batch = length("inputs", inputs, ndim=3), np.shape(inputs)[1]
     shape = (steps, batch, net.n_in)
     inputs = floats("inputs", inputs, shape, "steps × batch × channel")

@@ -14,9 +14,15 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate import rate_kernels as kernels
+from isotau.convert.simulate.shared_noise import shared_normals
 from isotau.convert.simulate.shares import share_trials, strides
 from isotau.convert.simulate.tile_kernels import in_panels
-from isotau.convert.simulate.vectors.normals import RATE_START, Place, normals
+from isotau.convert.simulate.vectors.normals import (
+    RATE_SHARED,
+    RATE_START,
+    Place,
+    normals,
+)
 from isotau.convert.simulate.vectors.rows import filled_up
 
 FEW = 8
@@ -82,6 +88,13 @@ def simulate_rate(
         x0 = validation.floats("x0", x0, (batch, net.n), "batch × unit")
     # Copies: the loops are compiled for one kind of array, contiguous and writable.
     shown, states = np.array(inputs, order="C"), _rows(x0)
+    if sources := net.shared_noise.shape[1]:
+        # (R15): channels more, whose weights are not scaled by dt/τ.
+        size = (steps, batch, sources)
+        drawn_for_all = np.zeros(size)
+        if noise:
+            drawn_for_all = shared_normals(seed, RATE_SHARED, size, first_trial)
+        shown = np.concatenate([shown, drawn_for_all], axis=2)
     arrays, curve = _arrange(net), _curve(net)
     key = tuple(np.uint64(half) for half in noise_key(seed))
     amplitude = net.noise_std if noise else 0.0
@@ -130,7 +143,11 @@ def _arrange(net: RateRNN) -> tuple[Any, ...]:
         panels = in_panels(net.w_rec.T * gain)
         factors = _rows(np.zeros((0, net.n))), _rows(np.zeros((0, net.n)))
     return (
-        _rows(np.vstack([net.bias * gain, (net.w_in * gain[:, None]).T])),
+        _rows(
+            np.vstack(
+                [net.bias * gain, (net.w_in * gain[:, None]).T, net.shared_noise.T]
+            )
+        ),
         _rows(1.0 - gain),
         panels,
         factors,

@@ -113,6 +113,7 @@ def dequantize(net: FixedPointNetwork) -> LIFNetwork:
         tau_out=net.tau_out,
         population=net.population,
         current_noise_std=current_noise_std,
+        input_noise_std=net.input_noise_std,
     )
 
 

@@ -29,6 +29,7 @@ from isotau.convert.records.fixedpoint import (
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
+from isotau.convert.simulate.shared_noise import fill_channels
 from isotau.convert.to_fixed.quantization_report import (
     QuantizationReport,
     report_quantization,
@@ -94,7 +95,7 @@ def prepare(
         inputs: typical ones, in steps of `net.dt`; `with_silence` adds trials of rest.
         config: choices of the quantizer.
         run: of the network on these inputs; None to make it here.
-        seed: of the membrane noise of that run.
+        seed: of the noise of that run.
         input_peak: largest |input| that the network will be shown; None for the
             largest in `inputs`.
         progress: is given the steps of the run as they pass.
@@ -107,13 +108,14 @@ def prepare(
     if run is None:
         run = simulate_lif(net, inputs, seed=seed, progress=progress)
     peak = float(np.abs(inputs).max()) if input_peak is None else input_peak
+    filled = fill_channels(net, inputs, seed=seed)
     if config.spiking_input:
         check_spiking(inputs, peak)
     early = _start_early(net, run.ranges, config)
     # Not hashed: the network that was given is, and that takes most of the time.
     rounded = quantize(early, run.ranges, input_peak=peak, config=config, traced=False)
     # The LIF network's spikes: the chip's own are not known yet, and nearly the same.
-    lost = mean_loss(rounded, run.spikes, inputs)
+    lost = mean_loss(rounded, run.spikes, filled)
     return PreparedNetwork(
         fixed=dataclasses.replace(
             restore_drive(rounded, lost), made_from=net.fingerprint

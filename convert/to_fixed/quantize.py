@@ -22,6 +22,7 @@ from isotau.convert.records.lif import (
     Ranges,
     decay_fraction,
 )
+from isotau.convert.simulate.shared_noise import fill_channels
 from isotau.convert.to_fixed.decay_registers import nearest_register, too_long
 from isotau.convert.to_fixed.weight_blocks import (
     SIGNS,
@@ -36,6 +37,8 @@ NOISE_SD = float(np.sqrt(((2 * chip.NOISE_MAX + 1) ** 2 - 1) / 12))
 """Standard deviation of the integers −127 … 127, each as likely, (F13)."""
 MESSAGE_MAX = 127
 """Of a message: Loihi 2 sends more bits, but a weight times a message has 16."""
+NOISE_PEAK = 4.0
+"""Standard deviations of a channel's noise that its messages have the fineness for."""
 USUAL = QuantizeConfig()
 BIAS_USED = 0.9
 """Share of the bias register that is used; the rest is for what truncation costs."""
@@ -102,16 +105,21 @@ def quantize(
     recurrent = weight_blocks("recurrent", w_rec, groups, groups, config)
     w_in = net.w_in * per_volt[:, None]
     if config.spiking_input:
+        if len(net.input_noise_std):
+            raise DoesNotFit(
+                f"spiking_input: got {len(net.input_noise_std)} input channels of "
+                "noise, need none, as a spike has no size; leave spiking_input out"
+            )
         # A binary block adds its weight for any message: one input is one spike.
         input_scale = 1 / validation.number("input_peak", input_peak, positive=True)
     else:
-        input_scale = _input_scale(np.abs(w_in).max(), input_peak)
-    # All channels have one scale of messages.
-    channels = np.zeros(net.n_in, dtype=np.int64)
+        input_scale = _input_scale(net, w_in, input_peak)
+    # All channels have one scale of messages; weights of noise have exponents of their
+    # own, as they have little to do with those of what is shown.
     inputs = tuple(
         replace(block, binary=config.spiking_input)
         for block in weight_blocks(
-            "input", w_in / input_scale, groups, channels, config
+            "input", w_in / input_scale, groups, net.channel_group, config
         )
     )
     # (F1), (F9) and, for the state at power-up, (F14).
@@ -142,17 +150,31 @@ def quantize(
         current_noise_exp=_noise_exp(
             "current_noise_std", scale * _current_noise(net, registers)
         ),
+        input_noise_std=net.input_noise_std,
     )
 
 
 def messages(
-    net: FixedPointNetwork, inputs: Float64[np.ndarray, "steps batch n_in"]
+    net: FixedPointNetwork,
+    inputs: Float64[np.ndarray, "steps batch n_in"],
+    *,
+    seed: int | None = 0,
+    first_trial: int = 0,
 ) -> np.ndarray:
     """Return what the input channels send for real inputs: round(input · scale), (F8).
 
+    Args:
+        net: the network.
+        inputs: in its steps; where the last channels carry noise of the others alone,
+            or of all.
+        seed: of the noise that neurons share, as for `fill_channels`.
+        first_trial: number of the first trial, for it.
+
     Raises:
+        ValueError: a seed or trial number that the noise has not.
         DoesNotFit: an input needs a message beyond 32 bits.
     """
+    inputs = fill_channels(net, inputs, seed=seed, first_trial=first_trial)
     scaled = np.rint(np.asarray(inputs, dtype=np.float64) * net.input_scale)
     return validation.integers(
         "inputs · input_scale",
@@ -329,13 +351,17 @@ def _largest_scale(
     return scales[tightest], tightest
 
 
-def _input_scale(weight_peak: float, input_peak: float) -> float:
+def _input_scale(net: LIFNetwork, w_in: np.ndarray, input_peak: float) -> float:
     """Return the power of two by which inputs are multiplied before rounding, (F7).
 
     As fine as a message of ±127 allows, but not so fine that the weights, divided by
-    it, would need an exponent below the chip's.
+    it, would need an exponent below the chip's: those of what is shown, or of noise.
     """
     peak = validation.number("input_peak", input_peak, minimum=0)
+    peak = max(peak, NOISE_PEAK * float(net.input_noise_std.max(initial=0.0)))
+    parts = w_in[:, : net.n_shown], w_in[:, net.n_shown :]
+    peaks = (float(np.abs(part).max(initial=0.0)) for part in parts)
+    weight_peak = min((size for size in peaks if size > 0), default=0.0)
     exponent = int(np.floor(np.log2(MESSAGE_MAX / peak))) if peak > 0 else 0
     if weight_peak > 0:
         finest = np.log2(weight_peak / 255) - chip.WEIGHT_EXP_MIN

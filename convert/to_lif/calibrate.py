@@ -106,7 +106,7 @@ def calibrate_rounds(
         raise ValueError(
             f"trials: got steps of {trials.dt} s, need the network's {rate.dt} s"
         )
-    carried = rate.noise_std > 0 and config.current_noise > 0
+    carried = rate.noisy and config.current_noise > 0
     if carried and not config.membrane_noise:
         constants = dataclasses.replace(constants, noise_std=0.0)
     shown = with_silence(trials.inputs, config.rest)
@@ -117,7 +117,8 @@ def calibrate_rounds(
     x, outputs = np.concatenate([x0[None], example.x]), example.outputs
     del example  # states of all steps fill the memory: no more than one set of them
     neuron = choose_neuron(rate, x, constants, config.swing, config.offset)
-    teacher = Teacher(rate, neuron, config, seed)
+    peak = float(np.abs(trials.inputs).max())
+    teacher = Teacher(rate, neuron, config, seed, input_peak=peak)
     fine = with_silence(refine(trials, neuron.dt).inputs, config.rest)
     # the neurons' answer to the rate network's currents, before there are any weights
     spikes = respond(

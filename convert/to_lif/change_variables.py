@@ -34,6 +34,7 @@ def tanh_to_sigmoid(rate: RateRNN) -> RateRNN:
         b_out=rate.b_out - rate.w_out.sum(axis=1),
         activation="sigmoid",  # (C10)
         noise_std=2 * rate.noise_std,
+        shared_noise=2 * rate.shared_noise,
         ceiling=None if rate.ceiling is None else (rate.ceiling + 1) / 2,
         x0=2 * rate.x0,
         x0_std=2 * rate.x0_std,
@@ -48,7 +49,8 @@ def replicate(rate: RateRNN, copies: int) -> RateRNN:
     Copy c of unit i is unit i·copies + c; it has unit i's inputs, and its outgoing
     weights are divided by `copies`. Without noise the outputs are the same. Copies have
     noise of their own, √copies times as much: the mean over a unit's copies, which is
-    what they hand on, has the unit's. As spiking neurons they are a population code.
+    what they hand on, has the unit's; noise that units share their copies share, too.
+    As spiking neurons they are a population code.
     """
     copies = validation.whole("copies", copies, 1, 1 << 10)
 
@@ -60,6 +62,7 @@ def replicate(rate: RateRNN, copies: int) -> RateRNN:
         rate,
         w_rec=np.repeat(repeated(rate.w_rec), copies, axis=1) / copies,
         noise_std=rate.noise_std * float(np.sqrt(copies)),
+        shared_noise=repeated(rate.shared_noise),
         w_in=repeated(rate.w_in),
         w_out=np.repeat(rate.w_out, copies, axis=1) / copies,
         bias=repeated(rate.bias),
@@ -80,7 +83,7 @@ def copies_of(
     Copies are units side by side that nothing tells apart, as `replicate` makes them.
     """
     columns = (
-        *(rate.w_rec, rate.w_rec.T, rate.w_in, rate.w_out.T),
+        *(rate.w_rec, rate.w_rec.T, rate.w_in, rate.w_out.T, rate.shared_noise),
         *(x[:, None] for x in (rate.bias, rate.tau, rate.x0, rate.readout_bias)),
     )
     # A copy in every number; the first unit is none.

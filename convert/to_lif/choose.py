@@ -83,7 +83,7 @@ def choose(
     # at least, as moments are about the mean of the trials
     fitted = min(max(2, round(FITTED * trials.batch)), trials.batch - 2)
     judged = subset(trials, slice(fitted, None))
-    carried = rate.noise_std > 0 and config.current_noise > 0
+    carried = rate.noisy and config.current_noise > 0
     outputs, reference = reference_states(rate, judged, seed, look=carried)
     search = ChoiceSearch(
         rate=rate,

@@ -8,7 +8,7 @@ from jaxtyping import Float64
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.fi_curve import curve, evaluate
 from isotau.convert.neuron.lif_constants import LIFConstants
-from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials
 from isotau.convert.simulate.rate_dynamics import RateRun
@@ -192,13 +192,42 @@ def summarize_noise(conversion: Conversion) -> dict[str, float | str]:
         1e3 * float(np.sqrt(np.mean(std**2)))
         for std in (conversion.network.noise_std, conversion.network.current_noise_std)
     )
-    if current:
-        said = f"The currents have the rate network's noise (SD {current:.3g} mV)."
-    elif conversion.rate.noise_std:
+    shared, share = _shared(conversion.network)
+    if current or share:
+        own = f"SD {current:.3g} mV"
+        if share:
+            sources = len(conversion.network.input_noise_std)
+            own += (
+                f"; of what they share, from {sources} input "
+                f"channel{'s' * (sources != 1)}, {shared:.3g} mV: {share:.0%} of the "
+                "variance"
+            )
+        said = f"The currents have the rate network's noise ({own})."
+    elif conversion.rate.noisy:
         said = "The rate network's noise was not carried, and with it its timescales."
     else:
         said = (
             "The rate network has no noise: at rest nothing of it has a timescale; "
             "--noise-std gives it some."
         )
-    return {"noise_std_mv": membrane, "current_noise_std_mv": current, "said": said}
+    return {
+        "noise_std_mv": membrane,
+        "current_noise_std_mv": current,
+        "shared_noise_std_mv": shared,
+        "shared_part": share,
+        "said": said,
+    }
+
+
+def _shared(net: LIFNetwork) -> tuple[float, float]:
+    """Return the SD at rest of what neurons share of noise, and its part of all.
+
+    The first as a root mean square over neurons, in mV; the second of the variance that
+    noise brings into the currents, the median over neurons that have any.
+    """
+    per_step = net.w_in[:, net.n_shown :] * net.input_noise_std
+    shared = np.square(per_step).sum(axis=1) / decay_fraction(net.tau_syn / 2, net.dt)
+    total = shared + net.current_noise_std**2
+    noisy = total > 0
+    part = float(np.median(shared[noisy] / total[noisy])) if noisy.any() else 0.0
+    return 1e3 * float(np.sqrt(shared.mean())), part

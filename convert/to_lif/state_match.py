@@ -122,7 +122,7 @@ def rest_of_lif(
     every = round(dt / net.dt)
     run = simulate_lif(
         net,
-        np.zeros(((before + steps) * every, TRIALS, net.n_in)),
+        np.zeros(((before + steps) * every, TRIALS, net.n_shown)),
         seed=seed,
         record=("i",),
         every=every,

@@ -29,6 +29,8 @@ KINDS = 5
 """Kinds of units, by their τ, whose weights are fitted by filters of their own."""
 CHUNK = 1 << 14
 """Samples that are summed at a time."""
+SDS = 4.0
+"""Standard deviations of a noise channel that go as far as what is shown."""
 SPREAD = 5e-3
 """Volts to either side by which drives of copies are spread where there is no noise."""
 
@@ -214,7 +216,13 @@ class Teacher:
     """One rate network and the neurons that learn from it."""
 
     def __init__(
-        self, rate: RateRNN, neuron: LIFConstants, config: CalibrateConfig, seed: int
+        self,
+        rate: RateRNN,
+        neuron: LIFConstants,
+        config: CalibrateConfig,
+        seed: int,
+        *,
+        input_peak: float = 0.0,
     ) -> None:
         """Make ready.
 
@@ -223,6 +231,7 @@ class Teacher:
             neuron: what each of its units becomes.
             config: how to calibrate.
             seed: of the start voltages.
+            input_peak: largest |input| that is shown; channels of noise go as far.
 
         Raises:
             ValueError: signs are to be kept of a low-rank network.
@@ -243,6 +252,9 @@ class Teacher:
         fi, drive = curve(neuron), neuron.unit * rate.x0 + self.offset
         self.current_noise = config.current_noise * neuron.unit * noise_at_rest(rate)
         self.spread = self._spread(config.spread)
+        shared = config.current_noise * neuron.unit * shared_at_rest(rate)
+        self.shared = shared[:, shared.any(axis=0)]
+        self.shared_std = (input_peak or 1.0) / SDS
         self.f0 = evaluate(fi, drive + self.spread)
         grid = np.linspace(-2, 2, 81) * config.swing
         r = activate(grid / neuron.unit, rate.activation, rate.ceiling)
@@ -336,8 +348,10 @@ class Teacher:
             constant = self.constant(drive)
             weights = rate.m_vectors @ drive.weights if rate.rank else drive.weights
         q = decay_fraction(self.tau, neuron.dt)[:, None]  # (C23)
+        # (C35): what a step adds, as for noise of a neuron's own (L19)
+        added = self.shared * np.sqrt(decay_fraction(self.tau / 2, neuron.dt))[:, None]
         return LIFNetwork(
-            w_in=neuron.unit * q * rate.w_in,
+            w_in=np.hstack([neuron.unit * q * rate.w_in, added / self.shared_std]),
             w_rec=neuron.unit * q / neuron.dt * weights,
             w_out=np.zeros((rate.n_out, n)) if output is None else output.weights,
             b_out=rate.b_out if output is None else output.offset,
@@ -353,6 +367,7 @@ class Teacher:
             v0=self.v0,
             f0=self.f0,
             current_noise_std=self.current_noise,
+            input_noise_std=np.full(self.shared.shape[1], self.shared_std),
         )
 
 
@@ -371,10 +386,20 @@ def _kinds(tau: Float64[np.ndarray, " n"], rank: int) -> list[UnitKind]:
 
 def noise_at_rest(rate: RateRNN) -> Float64[np.ndarray, " n"]:
     """Return the SD that its own noise alone gives each unit's x: (C31)."""
+    return np.asarray(rate.noise_std * _growth(rate))
+
+
+def shared_at_rest(rate: RateRNN) -> Float64[np.ndarray, "n sources"]:
+    """Return the SD, with its sign, that each source of shared noise gives x: (C35)."""
+    return np.asarray(rate.shared_noise * _growth(rate)[:, None])
+
+
+def _growth(rate: RateRNN) -> Float64[np.ndarray, " n"]:
+    """Return the SD at rest of what is added to x in steps of SD 1."""
     kept = 1 - rate.dt / rate.tau
     # Steps beyond 2τ do not forget, and have no SD: theirs is that of one step.
     lost = np.where(np.abs(kept) < 1, 1 - kept**2, 1.0)
-    return np.asarray(rate.noise_std / np.sqrt(lost))
+    return np.asarray(1 / np.sqrt(lost))
 
 
 def _flat(samples: np.ndarray) -> np.ndarray:

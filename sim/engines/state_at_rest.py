@@ -114,7 +114,7 @@ def compare_at_rest(
                 f"{name}: got {getattr(after, name)} after quantization, need "
                 f"{getattr(before, name)}; give a network and its own integers"
             )
-    if not before.noisy:
+    if not before.noisy and not before.input_noise_std.any():
         return None
     look = _look(before)
     currents = [
@@ -192,7 +192,7 @@ def _currents(
     """Return i of a LIF network at rest, in volts."""
     run = simulate_lif(
         net,
-        look.silence(net.n_in),
+        look.silence(net.n_shown),
         seed=seed,
         first_trial=first_trial,
         record=("i",),
@@ -208,7 +208,8 @@ def _chip_currents(
     net: FixedPointNetwork, look: _Look, seed: int, first_trial: int
 ) -> Float64[np.ndarray, "samples trials k"]:
     """Return u of its integers at rest, in volts of the LIF network's i: (F1)."""
-    sent = messages(net, look.silence(net.n_in))
+    silence = look.silence(net.n_shown)
+    sent = messages(net, silence, seed=seed, first_trial=first_trial)
     state, samples, size = None, [], CHUNK * look.every
     # The engine records every step: a part of the run at a time is held.
     for start in range(0, len(sent), size):

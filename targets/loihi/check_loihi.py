@@ -14,6 +14,7 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
+from isotau.convert.simulate.shared_noise import findings_of_channels
 from isotau.convert.to_fixed.decay_registers import (
     TAU_CLOSE,
     missed,
@@ -49,9 +50,11 @@ def check_loihi(net: Network, chip: Chip) -> list[Finding]:
         message = "stage: got a LIF network in floats, need integers"
         # Foreseen, not measured: quantizing decides the scale, and so what is lost.
         stage = info("network", message, "run isotau quantize, then check its result")
-        return [stage, *lif_outlook(net, chip), *_of_cores(sketch(net), chip)]
+        outlook = *lif_outlook(net, chip), *findings_of_channels(net)
+        return [stage, *outlook, *_of_cores(sketch(net), chip)]
     return [
         *_of_neurons(net, chip),
+        *findings_of_channels(net),
         *_of_input(net, chip),
         *_of_delays(net, chip),
         *_of_runs(net, chip),
@@ -298,11 +301,10 @@ def sketch(net: LIFNetwork) -> FixedPointNetwork:
     """
     # Dynamics do not matter for cores: biases and start states are left at 0.
     zeros = np.zeros(net.n, dtype=np.int64)
-    channels = np.zeros(net.n_in, dtype=np.int64)
     groups = net.population
     # Neurons of two populations get other scales, and so other thresholds.
     above = np.stack([groups, net.v_th - net.v_reset])
-    sources = (("input", net.w_in, channels), ("recurrent", net.w_rec, groups))
+    sources = (("input", net.w_in, net.channel_group), ("recurrent", net.w_rec, groups))
     return FixedPointNetwork(
         blocks=tuple(
             block
@@ -328,6 +330,7 @@ def sketch(net: LIFNetwork) -> FixedPointNetwork:
         b_out=net.b_out,
         tau_out=net.tau_out,
         population=groups,
+        input_noise_std=net.input_noise_std,
     )
 
 

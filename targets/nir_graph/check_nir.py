@@ -73,6 +73,13 @@ def _of_neurons(net: LIFNetwork) -> Iterator[Finding]:
                 f"{name}: got noise in {what}, up to {std.max():g} V, need none",
                 f"{ASIDE}: they run the network without noise",
             )
+    if len(net.input_noise_std):
+        yield warning(
+            "input_noise_std",
+            f"input_noise_std: got noise in the last {len(net.input_noise_std)} input "
+            "channels, need none",
+            f"{ASIDE}: send it, of these standard deviations, or they have none",
+        )
     for name, start, need in (
         ("i0", 0.0, "0"),
         ("v0", net.v_reset, "v_reset"),

@@ -43,7 +43,7 @@ SNNTORCH_DT = 1e-4
 """The step that snnTorch 1.0.0 writes, whatever the network's own."""
 USED = (
     *("dt", "scheme", "time_unit", "reset", "refractory", "spike"),
-    *("noise_std", "current_noise_std"),
+    *("noise_std", "current_noise_std", "input_noise_std"),
     *STATE,
 )
 """Keys of metadata that are read where the record itself is not restored."""
@@ -263,6 +263,8 @@ def _with_metadata(
     for name in ("noise_std", "current_noise_std"):
         if name in metadata:
             changes[name] = np.broadcast_to(metadata[name], (net.n,))
+    if "input_noise_std" in metadata:
+        changes["input_noise_std"] = np.atleast_1d(metadata["input_noise_std"])
     if changes:
         message = f"got {' and '.join(changes)}, which nodes cannot say"
         findings.append(info("network", message, "taken"))

@@ -64,14 +64,16 @@ def write(
         "v0": nodes.v0 - nodes.v_reset,
         "f0": nodes.f0.copy(),
         "population": nodes.population.copy(),
+        # Only where there is any: HDF5 readers stumble over arrays of nothing.
+        **_of_channels("input_noise_std", net),
         "fingerprint": net.fingerprint,
     }
     # All that the nodes do not hold to the bit, so that nothing is rounded twice.
     record = {
         RECORD + field.name: _writable(getattr(net, field.name))
         for field in fields(net)
-        if field.name not in held
-    }
+        if field.name not in (*held, "input_noise_std")
+    } | _of_channels(RECORD + "input_noise_std", net)
     return plain | record
 
 
@@ -120,6 +122,12 @@ def _plain(noise: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
     return float(noise[0]) if np.ptp(noise) == 0 else noise.copy()
 
 
+def _of_channels(key: str, net: LIFNetwork) -> dict[str, Any]:
+    """Return the noise of input channels under a key, nothing without any."""
+    std = net.input_noise_std
+    return {key: std.copy()} if std.size else {}
+
+
 def _writable(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
@@ -144,7 +152,7 @@ def _check(values: dict[str, Any]) -> None:
         )
     for name in names:
         # Files from before it was a field have none.
-        if name not in (*values, *PLACES, "current_noise_std"):
+        if name not in (*values, *PLACES, *LIFNetwork.LATER):
             raise ValueError(f"metadata: {RECORD}{name} is missing; {remedy}")
     length = (np.size(values["tau_mem"]),)
     for name, value in values.items():
@@ -152,6 +160,8 @@ def _check(values: dict[str, Any]) -> None:
             continue
         array = np.asarray(value)
         need = () if name == "dt" else length
+        if name == "input_noise_std":
+            need = array.shape[:1]  # by channel; the record itself checks how many
         # One number of noise stands for all, as it did in files at first.
         one = name == "noise_std" and array.shape == ()
         fits = (one or array.shape == need) and array.size > 0

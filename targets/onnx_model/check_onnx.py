@@ -12,6 +12,7 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import FloatNetwork, Network
 from isotau.convert.records.weight_form import findings_of_form
+from isotau.convert.simulate.shared_noise import findings_of_channels
 
 OPSET = 18
 """The oldest with bitwise operators, which the noise needs."""
@@ -29,8 +30,8 @@ def check_onnx(net: Network) -> list[Finding]:
     """Return what is to be known before a network becomes an ONNX file."""
     kinds = {
         RateRNN: (_of_rate, _of_floats),
-        LIFNetwork: (_of_lif, _of_floats),
-        FixedPointNetwork: (_of_fixed,),
+        LIFNetwork: (_of_lif, findings_of_channels, _of_floats),
+        FixedPointNetwork: (_of_fixed, findings_of_channels),
     }
     if type(net) not in kinds:
         raise TypeError(
@@ -109,6 +110,13 @@ def _of_floats(net: FloatNetwork) -> Iterator[Finding]:
                 f"{name}: got {largest:g}, need samples from outside",
                 f"the input {feed} takes standard normal ones; left out, there is none",
             )
+    if isinstance(net, RateRNN) and net.shared_noise.any():
+        yield warning(
+            "shared_noise",
+            f"shared_noise: got {net.shared_noise.shape[1]} sources of noise that "
+            "units share, need an input of the graph",
+            "left out: the graph has each unit's own noise alone",
+        )
     # Without chaos a rate network forgets a rounding; a spike that moved stays moved.
     action = (
         "states differ by about 1e-6 of the largest, more in chaos; float64 keeps all"

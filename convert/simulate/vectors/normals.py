@@ -17,9 +17,10 @@ from jaxtyping import Float32, Int64
 
 from isotau.convert.chip.philox import MASK, philox4x32
 
-MEMBRANE, SYNAPSE, RATE, RATE_START = 1, 2, 3, 4
-"""Streams, the counter's fourth word: noise of LIF membranes and (kept free for it) of
-their synaptic currents, noise and start of rate networks. The chip has stream 0."""
+MEMBRANE, SYNAPSE, RATE, RATE_START, SHARED, RATE_SHARED = 1, 2, 3, 4, 6, 7
+"""Streams, the counter's fourth word: noise of LIF membranes and of their synaptic
+currents, noise and start of rate networks, noise that neurons or that rate units share.
+The chip has streams 0 and 5."""
 LANES = 16
 """Blocks of a group, so that a vector register holds one word of each."""
 GROUP = 4 * LANES
@@ -86,19 +87,41 @@ def normals(
         trials: number of each trial, 0 ≤ trial < 2^32.
         n: number of neurons.
     """
-    groups = -(-n // GROUP)
-    shape = (len(trials), groups * LANES)
+    steps = np.array([place.step])
+    return normals_of_steps(place.seed, place.stream, steps, trials, n)[0]
+
+
+def normals_of_steps(
+    seed: int,
+    stream: int,
+    steps: Int64[np.ndarray, " steps"],
+    trials: Int64[np.ndarray, " batch"],
+    n: int,
+) -> Float32[np.ndarray, "steps batch n"]:
+    """Return standard normal numbers of several steps, as `normals` does of one.
+
+    Args:
+        seed: of all.
+        stream: what they are for.
+        steps: number of each step.
+        trials: number of each trial.
+        n: how many of each.
+    """
+    groups, lanes = -(-n // GROUP), min(n, LANES)
+    # Up to `LANES` samples are the first of as many blocks; no others are needed.
+    block = np.arange(groups * lanes, dtype=np.uint64)
+    shape = (len(steps), len(trials), groups * lanes)
     counter = (  # (P8)
-        np.broadcast_to(np.arange(groups * LANES, dtype=np.uint64), shape),
-        np.full(shape, place.step & MASK, dtype=np.uint64),
+        np.broadcast_to(block, shape),
+        np.broadcast_to((steps & MASK).astype(np.uint64)[:, None, None], shape),
         np.broadcast_to(trials.astype(np.uint64)[:, None], shape),
-        np.full(shape, place.stream, dtype=np.uint64),
+        np.full(shape, stream, dtype=np.uint64),
     )
-    words = [word.astype(np.uint32) for word in philox4x32(counter, place.seed)]
+    words = [word.astype(np.uint32) for word in philox4x32(counter, seed)]
     # Sample k of block 16g + l belongs to neuron 64g + 16k + l: (P9).
     four = np.stack([*_pair(*words[:2]), *_pair(*words[2:])])
-    samples = four.reshape(4, len(trials), groups, LANES).transpose(1, 2, 0, 3)
-    return samples.reshape(len(trials), groups * GROUP)[:, :n]
+    samples = four.reshape(4, *shape[:2], groups, lanes).transpose(1, 2, 3, 0, 4)
+    return samples.reshape(*shape[:2], -1)[..., :n]
 
 
 def _pair(radius: Words, angle: Words) -> tuple[np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from isotau.convert.ground import validation
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.trials import Draw, Score, Trials, refine, subset
+from isotau.convert.simulate.shared_noise import fill_channels
 
 Lead = Callable[[np.ndarray, int], np.ndarray]
 
@@ -77,10 +78,10 @@ def as_batch(
             that are no multiple of its dt.
     """
     n_in, n_out = trials.inputs.shape[2], trials.targets.shape[2]
-    if (n_in, n_out) != (net.n_in, net.n_out):
+    if (n_in, n_out) != (net.n_shown, net.n_out):
         raise ValueError(
             f"trials: got {n_in} input channels and {n_out} outputs, need "
-            f"{net.n_in} and {net.n_out}; choose the task the network was made for"
+            f"{net.n_shown} and {net.n_out}; choose the task the network was made for"
         )
     fine = refine(trials, net.dt)
     # the readout begins with the trial, so targets and mask have no lead
@@ -89,8 +90,9 @@ def as_batch(
     def tensor(x: np.ndarray) -> Tensor:
         return torch.tensor(x, dtype=dtype, device=device)
 
+    inputs = fill_channels(net, source.before(fine.inputs, lead), seed=seed)
     return Batch(
-        inputs=tensor(source.before(fine.inputs, lead)),
+        inputs=tensor(inputs),
         targets=tensor(fine.targets),
         mask=tensor(fine.mask),
         labels=torch.tensor(fine.labels, device=device),  # int64, as torch indexes
@@ -123,7 +125,7 @@ def silent_batch(
     """
     steps = round(length / net.dt)
     record = Trials(
-        inputs=np.zeros((steps, trials, net.n_in)),
+        inputs=np.zeros((steps, trials, net.n_shown)),
         targets=np.zeros((steps, trials, net.n_out)),
         mask=np.zeros((steps, trials), dtype=bool),
         labels=np.zeros(trials, dtype=np.int64),

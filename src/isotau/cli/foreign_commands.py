@@ -77,7 +77,7 @@ def quantize(
         spiking_input=spikes,
     )
     # Channels are checked against the network, so that axes in another order show.
-    trials = read_inputs(inputs, n_in=net.n_in)
+    trials = read_inputs(inputs, n_in=net.n_shown)
     result = quantize_on(
         net, trials, config=config, search=search, seed=seed, progress=bars
     )
@@ -125,7 +125,7 @@ def simulate(
     net = need_spiking(opened.net, network)
     if opened.findings:
         typer.echo(describe_findings(opened.findings))
-    trials = read_inputs(inputs, n_in=net.n_in)
+    trials = read_inputs(inputs, n_in=net.n_shown)
     run = simulate_on(net, trials, engine=engine, seed=seed, progress=bars)
     # Saved before the summary is printed: a closed pipe must not cost the run.
     storage.save(run.spikes, out)

@@ -190,7 +190,7 @@ def place(
     options.check_folder(out)
     net = need_fixed(open_network(network).net, network)
     # Without inputs nothing can be counted: cores are placed, joules are not given.
-    trials = None if inputs is None else read_inputs(inputs, n_in=net.n_in)
+    trials = None if inputs is None else read_inputs(inputs, n_in=net.n_shown)
     placed = place_network(
         net,
         chip,

@@ -14,6 +14,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, select
 from isotau.convert.records.trials import Trials, subset
 from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.simulate.shared_noise import fill_channels
 from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion, unit_rates
 from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics, diagnose_units
@@ -81,7 +82,8 @@ def compare_units(
     """
     trials, spikes = _compared_trials(conversion.rate.n, plan, lif)
     inputs = plan.shown(trials, rate.dt)
-    noise = bool(conversion.network.current_noise_std.any())
+    network = conversion.network
+    noise = bool(network.current_noise_std.any() or network.input_noise_std.any())
     run = simulate_rate(rate, inputs, seed=plan.seeds.rate, noise=noise, keep_x=True)
     hz = unit_rates(rate, conversion, run)
     del run  # the states of all steps fill the memory
@@ -97,7 +99,7 @@ def compare_units(
         hz / unit_rate,
         conversion.network,
         spikes,
-        plan.shown(trials, constants.dt),
+        _heard(conversion, plan, plan.shown(trials, constants.dt)),
         inverse_lambda=unit_rate,
         unit=volts,
         offset=np.full(units.n, offset),
@@ -143,8 +145,8 @@ def read_kappa(
     unit, drive = _constant_drive(conversion)
     inputs_lif = plan.shown(trials, fixed.dt)
     networks: dict[str, tuple[LIFNetwork | FixedPointNetwork, np.ndarray]] = {
-        "lif": (conversion.network, inputs_lif),
-        "fixed": (fixed, messages(fixed, inputs_lif)),
+        "lif": (conversion.network, _heard(conversion, plan, inputs_lif)),
+        "fixed": (fixed, messages(fixed, inputs_lif, seed=plan.seeds.chip)),
     }
     for name, (network, sent) in networks.items():
         trace = spiking_kappa(
@@ -172,6 +174,11 @@ def _difference(outputs: np.ndarray, trials: Trials, rate: StageRun) -> float:
     # Outside the mask nothing was asked of the outputs.
     off = outputs[stride - 1 :: stride] - rate.outputs[:, batch]
     return float(np.sqrt((off[rate.trials.mask[:, batch]] ** 2).mean()))
+
+
+def _heard(conversion: Conversion, plan: TrialPlan, shown: np.ndarray) -> np.ndarray:
+    """Return what the channels of the LIF stage carried: also noise that is shared."""
+    return fill_channels(conversion.network, shown, seed=plan.seeds.lif)
 
 
 def _compared_trials(n: int, plan: TrialPlan, stage: StageRun) -> tuple[Trials, Spikes]:

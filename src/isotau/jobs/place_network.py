@@ -78,7 +78,7 @@ def place_network(
     if inputs is None:
         return Placed(net, findings, placement, None, None, None)
     check_inputs(net, inputs)
-    sent = messages(net, inputs.values)
+    sent = messages(net, inputs.values, seed=seed)
     spikes = compiled.run(net, sent, seed=seed, progress=progress).spikes
     estimate = cost(net, spikes, limits, placement, sent)
     metrics = neurobench(net, spikes, sent)

@@ -259,7 +259,7 @@ def _quiet_spikes(stage: str, result: Result, silence: Trials, seed: int) -> Spi
         lif = result.conversion.network
         return window(lif_spikes(lif, plan, silence, seed), plan.lead(lif.dt))
     fixed = result.fixed
-    sent = messages(fixed, plan.shown(silence, fixed.dt))
+    sent = messages(fixed, plan.shown(silence, fixed.dt), seed=seed)
     return window(run_chip(fixed, sent, plan, seed).spikes, plan.lead(fixed.dt))
 
 

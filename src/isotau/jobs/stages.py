@@ -237,10 +237,11 @@ def lif_spikes(lif: LIFNetwork, plan: TrialPlan, trials: Trials, seed: int) -> S
 
 def chip_messages(fixed: FixedPointNetwork, plan: TrialPlan) -> dict[str, np.ndarray]:
     """Return what the chip is sent of the task and, if planned, the quiet trials."""
-    # The seeds do not matter: what is sent is drawn with the trials.
+    # What is shown is drawn with the trials; noise that neurons share is of the seed.
+    loads = plan.loads(plan.seeds.chip, plan.seeds.chip_spontaneous)
     return {
-        name: messages(fixed, plan.shown(trials, fixed.dt))
-        for name, (trials, _) in plan.loads(0, 0).items()
+        name: messages(fixed, plan.shown(trials, fixed.dt), seed=seed)
+        for name, (trials, seed) in loads.items()
     }
 
 

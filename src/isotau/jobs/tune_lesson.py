@@ -94,7 +94,7 @@ def read_lesson(
         fits = task is not None and task.n_out == trials.targets.shape[2]
         score = task.score if task is not None and fits else answer_is_near
         return lesson_of_trials(trials, net, score=score, loss="mse", seed=seed)
-    inputs = read_inputs(path, n_in=net.n_in)
+    inputs = read_inputs(path, n_in=net.n_shown)
     check_inputs(net, inputs)
     # Inputs alone say what is shown and not what is wanted.
     if inputs.labels is None:
@@ -132,10 +132,10 @@ def lesson_of_trials(
             "to be scored; give more"
         )
     channels = trials.inputs.shape[2], trials.targets.shape[2]
-    if channels != (net.n_in, net.n_out):
+    if channels != (net.n_shown, net.n_out):
         raise ValueError(
             f"trials: got {channels[0]} input channels and {channels[1]} outputs, need "
-            f"{net.n_in} and {net.n_out}, the network's"
+            f"{net.n_shown} and {net.n_out}, the network's"
         )
     seeds = tuning_seeds(seed)
     # The test first, by a seed of its own: it is the same whatever comes after.
@@ -168,10 +168,11 @@ def lesson_of_task(
     Raises:
         ValueError: a network of other channels, or whose dt does not divide the task's.
     """
-    if (task.n_in, task.n_out) != (net.n_in, net.n_out):
+    if (task.n_in, task.n_out) != (net.n_shown, net.n_out):
         raise ValueError(
-            f"network: got {net.n_in} inputs and {net.n_out} outputs, need {task.n_in} "
-            f"and {task.n_out} for {task.name}; name the task it was made for"
+            f"network: got {net.n_shown} inputs and {net.n_out} outputs, need "
+            f"{task.n_in} and {task.n_out} for {task.name}; name the task it was made "
+            "for"
         )
     seeds = tuning_seeds(seed)
 

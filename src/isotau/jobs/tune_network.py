@@ -393,7 +393,7 @@ def _scores(
     """Return how both stages do on the test trials, with the same noise every time."""
     inputs, score = lesson.test.inputs, lesson.source.score
     # The same noise before and after, so that only the network differs.
-    sent = messages(fixed, inputs)
+    sent = messages(fixed, inputs, seed=seeds.chip)
     stages: dict[str, tuple[LIFNetwork | FixedPointNetwork, Spikes]] = {
         "lif": (net, _simulate(net, inputs, seeds.lif, progress)),
         "fixed": (

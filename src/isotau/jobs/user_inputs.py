@@ -145,7 +145,9 @@ def quantize_on(
     searched = []
     for choice in _choices(config) if search else ():
         fixed = prepare(net, calibration.values, config=choice, run=runs[0]).fixed
-        chip = engine(fixed, messages(fixed, calibration.values), seed=seed).spikes
+        chip = engine(
+            fixed, messages(fixed, calibration.values, seed=seed), seed=seed
+        ).spikes
         alike = compare_rasters(runs[0].spikes, chip)
         # On the calibration's trials: the test must not choose.
         score = _class_accuracy(net, calibration, runs[0].spikes, fixed, chip)
@@ -156,7 +158,8 @@ def quantize_on(
     prepared = prepare(net, calibration.values, config=best, run=runs[0])
     fixed = prepared.fixed
     # Other noise than the LIF network's: what agrees is then not the noise.
-    chip = engine(fixed, messages(fixed, test.values), seed=seed + 1).spikes
+    sent = messages(fixed, test.values, seed=seed + 1)
+    chip = engine(fixed, sent, seed=seed + 1).spikes
     return Quantized(
         fixed=fixed,
         config=best,
@@ -195,7 +198,7 @@ def simulate_on(
         run = simulate_lif(net, inputs.values, seed=seed, progress=progress)
         spikes = run.spikes
     else:
-        sent = messages(net, inputs.values)
+        sent = messages(net, inputs.values, seed=seed)
         spikes = engine_named(engine)(net, sent, seed=seed, progress=progress).spikes
     classes = classify(net, spikes)
     # Without labels there is nothing to be right about.

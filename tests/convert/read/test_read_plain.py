@@ -224,3 +224,12 @@ def test_arrays_remember_what_was_used():
     assert at.unused(known=("b.c",)) == ("d", "b.c")
     with pytest.raises(UnreadableFile, match=r"a file: ignore: got e, need names that"):
         at.unused(ignore=("e",))
+
+
+def test_noise_that_units_share_is_read(write):
+    loadings = np.random.default_rng(3).normal(size=(N, 2))
+    net, said = read_plain(write(variables(shared_noise=loadings)))
+    np.testing.assert_array_equal(net.shared_noise, loadings)
+    assert "2 sources that units share" in said.find("noise").value
+    with pytest.raises(UnreadableFile, match="shared_noise"):
+        read_plain(write(variables(shared_noise=loadings[1:])))

@@ -136,3 +136,23 @@ def test_readout_filter_and_population_are_optional(lif_net):
 def test_something_without_memory_loses_all():
     tau = np.array([1e-3 / MEMORYLESS])
     assert decay_fraction(tau, 1e-3)[0] == 1.0
+
+
+def test_channels_of_noise_are_the_last_and_change_no_earlier_hash(lif_net):
+    assert lif_net.n_shown == lif_net.n_in == 2 and not lif_net.channel_group.any()
+    noisy = dataclasses.replace(lif_net, input_noise_std=[0.5])
+    assert (noisy.n_shown, noisy.channel_group.tolist()) == (1, [0, 1])
+    assert noisy.fingerprint != lif_net.fingerprint
+    assert "input_noise_std" in lif_net.LATER
+
+
+@pytest.mark.parametrize(
+    ("std", "message"),
+    [
+        ([0.1, 0.1, 0.1], "got 3 channels of noise, need at most 2"),
+        ([-0.1], "input_noise_std: got -0.1"),
+    ],
+)
+def test_noise_of_channels_is_checked(lif_net, std, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(lif_net, input_noise_std=std)

@@ -138,3 +138,18 @@ def test_one_factor_alone_is_refused(alone):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_activation_is_taken(activation):
     assert RateRNN(**FIELDS | {"activation": activation}).activation == activation
+
+
+def test_sources_of_shared_noise_are_columns(rate_net):
+    assert rate_net.shared_noise.shape == (rate_net.n, 0) and rate_net.noisy
+    shared = replace(rate_net, noise_std=0.0, shared_noise=np.ones((rate_net.n, 2)))
+    assert shared.noisy and shared.fingerprint != rate_net.fingerprint
+    # Records from before it was a field keep their hash.
+    none = replace(rate_net, shared_noise=np.zeros((rate_net.n, 2)))
+    assert none.fingerprint == rate_net.fingerprint
+    assert not replace(rate_net, noise_std=0.0).noisy
+
+
+def test_shared_noise_of_other_units_is_refused(rate_net):
+    with pytest.raises(ValueError, match="shared_noise: got shape"):
+        replace(rate_net, shared_noise=np.ones((rate_net.n + 1, 2)))

@@ -13,7 +13,13 @@ from isotau.convert.read.read_spikernn import read_spikernn
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate import shares
 from isotau.convert.simulate.rate_dynamics import draw_start, simulate_rate
-from isotau.convert.simulate.vectors.normals import RATE, RATE_START, Place, normals
+from isotau.convert.simulate.vectors.normals import (
+    RATE,
+    RATE_SHARED,
+    RATE_START,
+    Place,
+    normals,
+)
 
 SHIPPED = Path(__file__).resolve().parents[3] / "examples/data/go_nogo_N200.mat"
 
@@ -282,3 +288,28 @@ def test_states_of_the_published_step_follow_each_other_up_to_the_noise() -> Non
     noise = x[1:] - logit(run.rates[0])
     assert noise.std() == pytest.approx(0.1, rel=0.02)
     assert abs(noise.mean()) < 0.003
+
+
+def test_noise_that_units_share_adds_up_as_a_loop_adds_it() -> None:
+    """Drawn once for all units, after the step, and not scaled by dt/τ."""
+    loadings = np.random.default_rng(4).standard_normal((6, 2))
+    net = small_net(noise_std=0.0, x0_std=0.0)
+    n = net.n
+    net = dataclasses.replace(net, shared_noise=np.resize(loadings, (n, 2)))
+    inputs = np.random.default_rng(5).standard_normal((7, 3, net.n_in))
+    x = simulate_rate(net, inputs, seed=8, first_trial=2, keep_x=True).x
+    assert x is not None
+    expected = np.tile(net.x0, (3, 1))
+    for t in range(7):
+        r = activate(expected, net.activation, net.ceiling)
+        drive = r @ net.w_rec.T + inputs[t] @ net.w_in.T + net.bias
+        drawn = normals(Place(8, RATE_SHARED, t), 2 + np.arange(3), 2)
+        gain = net.dt / net.tau
+        expected = (1 - gain) * expected + gain * drive
+        expected += drawn.astype(np.float64) @ net.shared_noise.T
+        np.testing.assert_allclose(x[t], expected, atol=1e-12)
+    quiet = simulate_rate(net, inputs, seed=8, noise=False, keep_x=True).x
+    without = dataclasses.replace(net, shared_noise=np.zeros((0, 0)))
+    np.testing.assert_array_equal(
+        quiet, simulate_rate(without, inputs, seed=8, keep_x=True).x
+    )

@@ -12,6 +12,7 @@ from isotau.convert.records import storage
 from isotau.convert.records.lif import Ranges
 from isotau.convert.records.spikes import mean_rate, unpack
 from isotau.convert.simulate.lif_dynamics import simulate_lif
+from isotau.convert.to_fixed.dequantize import dequantize
 from isotau.convert.to_fixed.quantization_report import report_quantization
 from isotau.convert.to_fixed.quantize import (
     NOISE_SD,
@@ -438,3 +439,26 @@ def test_an_untraced_network_is_the_same_but_for_its_origin(lif_net):
     other = quantize(lif_net, ranges, input_peak=1.0, traced=False)
     assert traced.made_from == lif_net.fingerprint and other.made_from == ""
     assert storage.same(dataclasses.replace(other, made_from=traced.made_from), traced)
+
+
+def test_channels_of_noise_need_messages_of_many_sizes(lif_net):
+    noisy = dataclasses.replace(lif_net, input_noise_std=[0.25])
+    spiking = QuantizeConfig(spiking_input=True)
+    with pytest.raises(
+        DoesNotFit, match="spiking_input: got 1 input channels of noise"
+    ):
+        quantize(noisy, ranges_of(noisy), input_peak=1.0, config=spiking)
+    # Nothing is shown: messages are as fine as the noise wants them.
+    fixed = quantize(noisy, ranges_of(noisy), input_peak=0.0)
+    assert 16 <= 0.25 * fixed.input_scale <= 32
+
+
+def test_weights_of_noise_have_exponents_of_their_own(lif_net):
+    """A hundredth of the others, they would be left with a bit or two."""
+    w_in = np.array(lif_net.w_in)
+    w_in[:, 1] /= 100
+    noisy = dataclasses.replace(lif_net, w_in=w_in, input_noise_std=[0.25])
+    back = dequantize(quantize(noisy, ranges_of(noisy), input_peak=1.0))
+    column = w_in[:, 1]
+    np.testing.assert_allclose(back.w_in[:, 1], column, atol=0.01 * np.ptp(column))
+    assert back.n_shown == 1

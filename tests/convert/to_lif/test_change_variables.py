@@ -157,3 +157,13 @@ def test_a_unit_that_differs_in_one_number_is_no_copy(field):
     place, count = copies_of(dataclasses.replace(wide, **{field: changed}))
     assert place[:6].tolist() == [0, 1, 0, 0, 0, 1]
     assert count[:6].tolist() == [2, 2, 1, 1, 2, 2]
+
+
+def test_what_units_share_of_noise_their_copies_share():
+    loadings = np.random.default_rng(1).standard_normal((N, 2))
+    net = some_net(shared_noise=loadings)
+    wide = replicate(net, 2)
+    np.testing.assert_array_equal(wide.shared_noise, np.repeat(loadings, 2, axis=0))
+    assert copies_of(wide)[1].tolist() == [2] * 2 * N
+    changed = run(tanh_to_sigmoid(net))
+    np.testing.assert_allclose(changed.x, 2 * run(net).x, atol=1e-10)

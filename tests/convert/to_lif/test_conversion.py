@@ -142,3 +142,28 @@ def test_what_became_of_the_noise_is_said(rate_net, noise_std, current, said):
     assert said in found["said"]
     assert found["noise_std_mv"] == pytest.approx(1.0)
     assert found["current_noise_std_mv"] == pytest.approx(1e3 * current)
+
+
+def test_how_much_of_the_noise_is_shared_is_said(rate_net):
+    """Loadings that double the variance of half of the neurons, and of more."""
+    network = rate_to_lif(rate_net, inverse_lambda=40.0)
+    lost = np.sqrt(-np.expm1(-2 * network.dt / network.tau_syn))
+    shared = np.where(np.arange(rate_net.n) % 2, 3e-3, 1e-3) * lost
+    network = dataclasses.replace(
+        network,
+        current_noise_std=1e-3,
+        w_in=np.hstack([network.w_in, shared[:, None] / 0.25]),
+        input_noise_std=np.array([0.25]),
+    )
+    conversion = Conversion(
+        network=network,
+        rate=rate_net,
+        constants=LIFConstants(),
+        method="calibrate",
+        chosen=CANDIDATE,
+        candidates=(CANDIDATE,),
+    )
+    found = summarize_noise(conversion)
+    assert found["shared_noise_std_mv"] == pytest.approx(np.sqrt(5))
+    assert found["shared_part"] == pytest.approx((0.5 + 0.9) / 2)
+    assert "share, from 1 input channel, 2.24 mV: 70% of the variance)" in found["said"]

@@ -375,3 +375,23 @@ def test_membranes_with_noise_need_no_spread():
 def test_a_spread_below_zero_is_refused():
     with pytest.raises(ValueError, match=r"spread: got -0\.001"):
         CalibrateConfig(spread=-0.001)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_noise_that_units_share_comes_through_channels(share):
+    """Each source gives i the SD that it gives x, times the share that is carried."""
+    loadings = np.random.default_rng(1).standard_normal((N, 2)) / 10
+    net = some_net(shared_noise=np.hstack([loadings, np.zeros((N, 1))]))
+    teacher = Teacher(
+        net, QUIET, CalibrateConfig(current_noise=share), seed=0, input_peak=2.0
+    )
+    lif = teacher.network(None, None)
+    assert lif.n_shown == 2 and lif.n_in == (4 if share else 2)
+    if not share:
+        return
+    np.testing.assert_array_equal(lif.input_noise_std, [0.5, 0.5])
+    kept = 1 - net.dt / net.tau[:, None]
+    at_rest = share * 2e-3 * loadings / np.sqrt(1 - kept**2)
+    fine = np.exp(-QUIET.dt / net.tau[:, None])
+    measured = lif.w_in[:, 2:] * lif.input_noise_std / np.sqrt(1 - fine**2)
+    np.testing.assert_allclose(measured, at_rest)

@@ -7,8 +7,19 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.lif import LIFNetwork, Ranges
+from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.trials import Trials, refine, with_silence
+from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
-from isotau.convert.to_lif.state_match import RestingState, resting_state
+from isotau.convert.to_lif.calibrate import calibrate
+from isotau.convert.to_lif.state_match import (
+    RestingState,
+    match,
+    rest_of_lif,
+    rest_of_rate,
+    resting_state,
+)
+from isotau.convert.to_lif.teacher import CalibrateConfig
 from isotau.sim.engines import state_at_rest
 from isotau.sim.engines.state_at_rest import (
     StateChange,
@@ -157,3 +168,66 @@ def test_numbers_are_strict_json_and_said():
     assert f"neurons 0.050 ({kept.floor.correlation_rms:.3f})." in said
     assert numbers["neurons"] == 3
     assert numbers["sd_mv"][0] == pytest.approx(2.0, rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """A rate network with two sources of noise that units share, and its neurons."""
+    rng, n = np.random.default_rng(3), 20
+    rate = RateRNN(
+        w_rec=0.5 * rng.standard_normal((n, n)) / np.sqrt(n),
+        w_in=rng.standard_normal((n, 1)),
+        w_out=rng.standard_normal((1, n)) / n,
+        bias=0.2 * rng.standard_normal(n),
+        b_out=np.zeros(1),
+        tau=rng.uniform(0.02, 0.06, n),
+        dale=np.zeros(n, np.int8),
+        activation="tanh",
+        noise_std=0.05,
+        dt=0.005,
+        shared_noise=0.1 * rng.standard_normal((n, 2)),
+    )
+    inputs = np.zeros((160, 12, 1))
+    for t in range(1, 160):
+        inputs[t] = 0.95 * inputs[t - 1] + 0.3 * rng.standard_normal((12, 1))
+    trials = Trials(
+        inputs=inputs,
+        targets=np.zeros((160, 12, 1)),
+        mask=np.ones((160, 12), bool),
+        labels=np.zeros(12, int),
+        dt=0.005,
+        task="none",
+    )
+    made = calibrate(rate, trials, config=CalibrateConfig(swing=0.04), seed=1)
+    lif = made.networks[-1]
+    shown = with_silence(refine(trials, lif.dt).inputs)
+    return rate, made, prepare(lif, shown).fixed
+
+
+def test_covariance_between_units_is_carried_from_rate_to_lif(shared):
+    rate, made, _ = shared
+    lif, dt = made.networks[-1], rate.dt
+    first, again = (rest_of_rate(rate, seed=seed) for seed in (1, 2))
+    state = rest_of_lif(lif, constants=made.constants, dt=dt, copies=1, seed=3)
+    floor, change = match(first, again), match(first, state)
+    assert change.covariance_error < 3 * floor.covariance_error < 0.2
+    np.testing.assert_allclose(state.sd, first.sd, rtol=0.15)
+    # Without the channels nothing is left of it.
+    own = dataclasses.replace(lif, w_in=lif.w_in[:, :1], input_noise_std=np.zeros(0))
+    lost = rest_of_lif(own, constants=made.constants, dt=dt, copies=1, seed=3)
+    assert match(first, lost).covariance_error > 0.5
+
+
+def test_covariance_between_units_is_carried_to_the_chip(shared):
+    _, made, fixed = shared
+    kept = compare_at_rest(made.networks[-1], fixed, seed=4)
+    assert kept.correlation > 0.3
+    assert kept.change.correlation_rms < 1.5 * kept.floor.correlation_rms < 0.06
+    assert kept.change.sd_ratio == pytest.approx(1, abs=0.05)
+
+
+def test_noise_that_is_shared_alone_is_looked_at(shared):
+    _, made, _ = shared
+    lif = dataclasses.replace(made.networks[-1], current_noise_std=0.0, noise_std=0.0)
+    fixed = prepare(lif, np.zeros((200, 4, 1))).fixed
+    assert not fixed.noisy and compare_at_rest(lif, fixed, seed=1) is not None

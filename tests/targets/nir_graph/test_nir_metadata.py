@@ -164,3 +164,13 @@ def test_metadata_of_numbers_without_axes_are_named(lif_net):
             graph.metadata[name] = np.float64(1.0)
     with pytest.raises(ValueError, match=r"need numbers of shape \(1,\)"):
         nir_metadata.restore(graph, lif_net)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_channels_of_noise_come_back_from_a_file(lif_net, tmp_path, reader):
+    net = replace(lif_net, input_noise_std=[0.25])
+    path = write_nir(net, tmp_path / "a.nir", reader=reader)
+    back = nir_metadata.restore(nir.read(path), rounded(net))
+    assert back is not None and same(back, net) and back.n_shown == 1
+    # Without any there is no key: files are as they were.
+    assert not any("input_noise" in key for key in nir_metadata.write(lif_net))
