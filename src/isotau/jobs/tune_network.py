@@ -349,7 +349,7 @@ def _target_of_network(
     if tuning.timescale_epoch is None:
         lead = config.quiet_settle
         steps = round(lead / net.dt) + round(config.quiet_length / net.dt)
-        inputs = np.zeros((steps, count, net.n_in))
+        inputs = np.zeros((steps, count, net.n_shown))
     else:
         lead = 0.0
         trials = refine(source.draw(count, np.random.default_rng(seed)), net.dt)
