@@ -143,8 +143,8 @@ def expected_rates(
         x: of every unit that has a neuron: a unit's copies have drives of their own.
     """
     constants = conversion.constants
-    drive = constants.v_leak - constants.v_th + conversion.chosen.drive
-    drive = drive + _set_apart(conversion)
+    common = constants.v_leak - constants.v_th + conversion.chosen.drive
+    drive = common + _set_apart(conversion)
     return evaluate(curve(constants), constants.unit * x + drive)
 
 
