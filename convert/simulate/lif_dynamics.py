@@ -36,10 +36,10 @@ from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate import lif_kernels as kernels
 from isotau.convert.simulate.lif_arrays import arrange
 from isotau.convert.simulate.moments import Moments, MomentSums, check_lags
-from isotau.convert.simulate.shared_noise import fill_channels
 from isotau.convert.simulate.shares import LONGEST, Share, share_trials, strides
 from isotau.convert.simulate.vectors.normals import GROUP, MAX_STEPS
 from isotau.convert.simulate.vectors.rows import blank, tiled
+from isotau.convert.simulate.vectors.shared_noise import fill_channels
 
 NAME = "lif"
 SIGNALS = ("i", "v", "f")

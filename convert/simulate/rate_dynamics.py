@@ -14,7 +14,6 @@ from isotau.convert.ground.representation import short_repr
 from isotau.convert.neuron.activation import ACTIVATIONS
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.simulate import rate_kernels as kernels
-from isotau.convert.simulate.shared_noise import shared_normals
 from isotau.convert.simulate.shares import share_trials, strides
 from isotau.convert.simulate.tile_kernels import in_panels
 from isotau.convert.simulate.vectors.normals import (
@@ -24,6 +23,7 @@ from isotau.convert.simulate.vectors.normals import (
     normals,
 )
 from isotau.convert.simulate.vectors.rows import filled_up
+from isotau.convert.simulate.vectors.shared_noise import shared_normals
 
 FEW = 8
 """Units for every rank at least, where factors are run in the place of W_rec."""

@@ -29,7 +29,7 @@ from isotau.convert.records.fixedpoint import (
 from isotau.convert.records.lif import LIFNetwork, Ranges
 from isotau.convert.records.spikes import Spikes, unpack
 from isotau.convert.simulate.lif_dynamics import LIFRun, simulate_lif
-from isotau.convert.simulate.shared_noise import fill_channels
+from isotau.convert.simulate.vectors.shared_noise import fill_channels
 from isotau.convert.to_fixed.quantization_report import (
     QuantizationReport,
     report_quantization,

@@ -22,7 +22,7 @@ from isotau.convert.records.lif import (
     Ranges,
     decay_fraction,
 )
-from isotau.convert.simulate.shared_noise import fill_channels
+from isotau.convert.simulate.vectors.shared_noise import fill_channels
 from isotau.convert.to_fixed.decay_registers import nearest_register, too_long
 from isotau.convert.to_fixed.weight_blocks import (
     SIGNS,

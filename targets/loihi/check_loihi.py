@@ -14,7 +14,7 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
-from isotau.convert.simulate.shared_noise import findings_of_channels
+from isotau.convert.simulate.vectors.shared_noise import findings_of_channels
 from isotau.convert.to_fixed.decay_registers import (
     TAU_CLOSE,
     missed,

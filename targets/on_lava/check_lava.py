@@ -12,7 +12,7 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import Network
 from isotau.convert.records.weight_form import findings_of_form
-from isotau.convert.simulate.shared_noise import findings_of_channels
+from isotau.convert.simulate.vectors.shared_noise import findings_of_channels
 from isotau.convert.to_fixed.decay_registers import too_long
 from isotau.targets.on_lava.profiles import (
     COMPARTMENTS,

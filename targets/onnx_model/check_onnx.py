@@ -12,7 +12,7 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import FloatNetwork, Network
 from isotau.convert.records.weight_form import findings_of_form
-from isotau.convert.simulate.shared_noise import findings_of_channels
+from isotau.convert.simulate.vectors.shared_noise import findings_of_channels
 
 OPSET = 18
 """The oldest with bitwise operators, which the noise needs."""

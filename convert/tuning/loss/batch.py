@@ -11,7 +11,7 @@ from torch import Tensor
 from isotau.convert.ground import validation
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.trials import Draw, Score, Trials, refine, subset
-from isotau.convert.simulate.shared_noise import fill_channels
+from isotau.convert.simulate.vectors.shared_noise import fill_channels
 
 Lead = Callable[[np.ndarray, int], np.ndarray]
 

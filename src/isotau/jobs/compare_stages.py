@@ -14,7 +14,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, select
 from isotau.convert.records.trials import Trials, subset
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.simulate.shared_noise import fill_channels
+from isotau.convert.simulate.vectors.shared_noise import fill_channels
 from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion, unit_rates
 from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics, diagnose_units

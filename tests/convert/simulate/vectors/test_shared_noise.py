@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from isotau.convert.simulate.lif_dynamics import simulate_lif
-from isotau.convert.simulate.shared_noise import (
+from isotau.convert.simulate.vectors.normals import SHARED, Place, normals
+from isotau.convert.simulate.vectors.shared_noise import (
     fill_channels,
     findings_of_channels,
     shared_normals,
 )
-from isotau.convert.simulate.vectors.normals import SHARED, Place, normals
 from isotau.convert.to_fixed.quantize import messages, quantize
 
 STEPS, BATCH = 50, 6
@@ -50,7 +50,7 @@ def test_what_is_whole_or_has_no_such_channels_is_left_as_it_is(noisy, lif_net, 
 
 def test_samples_are_those_of_the_generator_step_by_step(monkeypatch):
     """Whatever is drawn at a time, of however many sources."""
-    monkeypatch.setattr("isotau.convert.simulate.shared_noise.CHUNK", 64)
+    monkeypatch.setattr("isotau.convert.simulate.vectors.shared_noise.CHUNK", 64)
     for sources in (1, 3, 16, 17, 70):
         drawn = shared_normals(9, SHARED, (5, 4, sources), 2)
         for step in range(5):
