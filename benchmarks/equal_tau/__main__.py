@@ -47,6 +47,9 @@ def main() -> None:
     parser.add_argument(
         "--spikes", type=int, help="networks of a family whose spikes are looked at"
     )
+    parser.add_argument(
+        "--wide", type=int, help="networks of a family that get several copies"
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     add_page_options(parser)
@@ -82,7 +85,12 @@ def measure_all(
     for network in networks:
         number = place[network.family] = place.get(network.family, -1) + 1
         spikes = options.spikes is None or number < options.spikes
-        jobs += [(network, number, copies, spikes) for copies in options.copies]
+        wide = options.wide is None or number < options.wide
+        jobs += [
+            (network, number, copies, spikes)
+            for copies in options.copies
+            if wide or copies == 1
+        ]
     # One neuron a unit first: a run that is stopped then has all networks once.
     jobs.sort(key=lambda job: job[2])
     missing = [job for job in jobs if not _path(work, job[0], job[2]).exists()]

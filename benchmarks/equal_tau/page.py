@@ -302,6 +302,7 @@ def _chosen(networks: Sequence[Mapping[str, Any]]) -> PageSection:
                     for name, value in chosen.items()
                     if value is not None and name in SAID
                 ),
+                network["why_chosen"],
             ]
         )
     return PageSection(
@@ -309,7 +310,7 @@ def _chosen(networks: Sequence[Mapping[str, Any]]) -> PageSection:
         [
             "Candidates tried, and of the one chosen what its conversion says; all "
             "candidates stand in the `.json`.",
-            MarkdownTable(["network", "copies", "tried", "chosen"], rows),
+            MarkdownTable(["network", "copies", "tried", "chosen", "why"], rows),
         ],
     )
 
@@ -356,4 +357,7 @@ def _neurons(copies: int) -> str:
 
 
 def _name(network: Mapping[str, Any]) -> str:
-    return f"{TITLES[network['family']]} {network['name'].removeprefix('net_')}"
+    name = network["name"].removeprefix("net_")
+    # Of a file the name alone tells which network it is.
+    own = network["family"] in (FILES, SHIPPED)
+    return name if own else f"{TITLES[network['family']]} {name}"
