@@ -148,7 +148,7 @@ def chip_states(
         seed: of the noise.
     """
     every = round(rate.dt / net.dt)
-    sent = messages(net, np.repeat(shown.inputs, every, axis=0))
+    sent = messages(net, np.repeat(shown.inputs, every, axis=0), seed=seed)
     # u is kept of every step: some at a time, of which one in so many stays.
     chunk = every * max(1, HELD_NUMBERS // (every * sent.shape[1] * net.n))
     samples, bits, state = [], [], None
