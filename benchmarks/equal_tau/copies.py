@@ -85,7 +85,11 @@ def main() -> None:
         )
         measured = measure_copies(net, fit, test, copies=options.copies)
         rows += [{"network": task_name} | row for row in measured]
-    figures = {"rows": rows, "trials": {"fit": FIT, "test": TEST}}
+    figures = {
+        "rows": rows,
+        "trials": {"fit": FIT, "test": TEST},
+        "copies": list(options.copies),
+    }
     content = {
         "provenance": provenance("benchmarks.equal_tau.copies"),
         "figures": figures,
@@ -221,7 +225,10 @@ def copies_page(figures: Mapping[str, Any]) -> PageSection:
         "Copies of a unit: figures",
         [
             made_by(
-                figures["provenance"], "benchmarks.equal_tau.copies", "copies.json"
+                figures["provenance"],
+                "benchmarks.equal_tau.copies",
+                "copies.json",
+                options=f" --copies {' '.join(map(str, figures['figures']['copies']))}",
             ),
             f"Calibrated on {trials['fit']} trials, measured on {trials['test']} "
             "others. Errors of x, the mean over a unit's copies, and of the outputs "

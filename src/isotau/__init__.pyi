@@ -36,6 +36,7 @@ from .convert.simulate.norse_module import LIFModule as LIFModule
 from .convert.simulate.rate_dynamics import simulate_rate as simulate_rate
 from .convert.simulate.readout import network_outputs as network_outputs
 from .convert.simulate.readout import read_out as read_out
+from .convert.simulate.vectors.shared_noise import fill_channels as fill_channels
 from .convert.to_fixed.dequantize import dequantize as dequantize
 from .convert.to_fixed.prepare import PreparedNetwork as PreparedNetwork
 from .convert.to_fixed.prepare import prepare as prepare

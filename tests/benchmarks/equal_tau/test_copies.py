@@ -90,6 +90,7 @@ def test_the_page_has_a_row_for_each(rows):
         "figures": {
             "rows": [{"network": "small"} | row for row in rows.values()],
             "trials": {"fit": 8, "test": 8},
+            "copies": [1, 4],
         },
     }
     page = copies_page(figures)
