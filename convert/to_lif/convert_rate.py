@@ -25,7 +25,7 @@ class ConvertConfig:
         copies: LIF neurons for each unit, a population code.
         budget: what "calibrate" may cost; more copies only where it allows them.
         constants: of the neurons; "calibrate" chooses `unit`, `v_leak` and no burn-in.
-        calibration: for "calibrate".
+        calibration: for "calibrate"; "scale" takes its lag and its current noise.
         good_enough: accuracy, as a fraction of the rate network's on the same trials,
             which "calibrate" asks for.
     """
@@ -80,6 +80,7 @@ def convert_rate(
             score=score,
             seed=seed,
             lag=config.calibration.lag,
+            current_noise=config.calibration.current_noise,
             constants=config.constants,
             progress=progress,
         )

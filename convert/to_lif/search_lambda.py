@@ -31,6 +31,7 @@ from isotau.convert.to_lif.conversion import (
     merit,
 )
 from isotau.convert.to_lif.race_candidates import Attempt, Racecourse
+from isotau.convert.to_lif.teacher import noise_at_rest
 
 
 def rate_to_lif(
@@ -41,6 +42,7 @@ def rate_to_lif(
     drive: float = 0.0,
     lag: float = 0.0,
     from_x0: bool = False,
+    current_noise: float = 0.0,
     constants: LIFConstants = PUBLISHED,
 ) -> LIFNetwork:
     """Return the LIF network for one 1/λ.
@@ -58,6 +60,8 @@ def rate_to_lif(
             time add to it; down to dt.
         from_x0: whether trials start in the state that stands for the rate network's
             x0, instead of at rest; v0 is then spread evenly over the neurons.
+        current_noise: how much of the rate network's noise goes to the synaptic
+            currents, (C31): 1 for the SD that it gives x, 0 for none.
         constants: of the neurons.
 
     Raises:
@@ -102,6 +106,7 @@ def rate_to_lif(
         refractory=constants.refractory * units,
         noise_std=constants.noise_std * units,
         dt=constants.dt,
+        current_noise_std=current_noise * constants.unit * noise_at_rest(rate),
         **start,
     )
 
@@ -126,6 +131,7 @@ def search_lambda(
     drives: Sequence[float] = DRIVES,
     match_output: bool = True,
     lag: float = 0.0,
+    current_noise: float = 0.0,
     constants: LIFConstants = PUBLISHED,
     progress: Progress = silent,
 ) -> Conversion:
@@ -152,6 +158,7 @@ def search_lambda(
             least squares; otherwise the published mapping, whose amplitude is often 2
             to 4 times too large.
         lag: time that τ_syn is shortened by, in seconds, for the neuron's own delay.
+        current_noise: how much of the rate network's noise goes to the currents.
         constants: of the neurons.
         progress: is given the steps as they pass.
 
@@ -178,6 +185,7 @@ def search_lambda(
             lag=lag,
             # a burn-in leads to a start of its own
             from_x0=constants.burn_in == 0,
+            current_noise=current_noise,
             constants=constants,
         )
 

@@ -128,7 +128,7 @@ MaxSeconds = Annotated[
 CurrentNoise = Annotated[
     float,
     typer.Option(
-        help="calibrate: share of the rate network's noise that goes to the synaptic "
+        help="Share of the rate network's noise that goes to the synaptic "
         "currents, 0 for none. Timescales at rest are the memory of this noise."
     ),
 ]

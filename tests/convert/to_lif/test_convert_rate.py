@@ -64,11 +64,13 @@ def test_scaling_is_the_search_for_lambda(step_task):
         step_task.score,
     )
     config = dataclasses.replace(
-        SCALED, copies=2, calibration=CalibrateConfig(lag=2e-3)
+        SCALED, copies=2, calibration=CalibrateConfig(lag=2e-3, current_noise=0.7)
     )
     found = convert_rate(net, shown, score=score, seed=1, config=config)
     wide = replicate(net, 2)
-    direct = search_lambda(wide, shown, score=score, seed=1, lag=2e-3)
+    direct = search_lambda(
+        wide, shown, score=score, seed=1, lag=2e-3, current_noise=0.7
+    )
     assert found.method == "scale"
     assert same(found.network, direct.network)
     tried = [dataclasses.asdict(candidate) for candidate in found.candidates]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.neuron.lif_constants import PUBLISHED, LIFConstants
 from isotau.convert.records.trials import Trials, refine
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.readout import read_out
@@ -218,6 +218,26 @@ def test_a_lag_is_taken_off_tau_down_to_a_step(rate_net):
     keep = np.exp(-1e-3 / net.tau_syn)
     current = net.w_rec.sum(axis=1) * 30.0 * 1e-3 / (1 - keep)
     np.testing.assert_allclose(current, 1e-3 * rate_net.w_rec.sum(axis=1))
+
+
+def test_noise_of_the_rate_network_goes_to_the_currents(rate_net):
+    """With the SD that it gives x, (C31), times the share and the volts per unit."""
+    constants = dataclasses.replace(PUBLISHED, unit=2e-3)
+    share = {"current_noise": 0.5, "constants": constants}
+    carried = rate_to_lif(rate_net, inverse_lambda=30.0, **share)
+    kept = 1 - rate_net.dt / rate_net.tau
+    expected = 0.5 * 2e-3 * rate_net.noise_std / np.sqrt(1 - kept**2)
+    np.testing.assert_allclose(carried.current_noise_std, expected)
+    # The published neuron keeps its own, and by itself the mapping carries none.
+    np.testing.assert_array_equal(carried.noise_std, constants.noise_std)
+    plain = rate_to_lif(rate_net, inverse_lambda=30.0)
+    assert not plain.current_noise_std.any()
+    found = search_lambda(
+        rate_net, trials(3), score=score, seed=0, grid=[30.0], current_noise=0.5
+    )
+    unit = found.constants.unit
+    carried = found.network.current_noise_std
+    np.testing.assert_allclose(carried, expected * unit / 2e-3)
 
 
 def test_a_start_at_the_fixed_point_stays_there(rate_net):
