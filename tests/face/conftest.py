@@ -72,8 +72,12 @@ def carried(low_rank_file: Path) -> Result:
 
 @pytest.fixture(scope="session")
 def scaled(low_rank_file: Path) -> Result:
-    """The same network scaled by λ, as the sigmoid one that it is equal to."""
-    config = RunConfig(task="rdm", method="scale", seed=1, **SIZES)
+    """The same network scaled by λ, as the sigmoid one that it is equal to.
+
+    Without noise in the currents, as above.
+    """
+    quiet = CalibrateConfig(current_noise=0.0)
+    config = RunConfig(task="rdm", method="scale", seed=1, calibration=quiet, **SIZES)
     return carry(read_rate(low_rank_file).net, config)
 
 
