@@ -89,10 +89,10 @@ def measure(
         sizes: how much is looked at.
         spikes: whether timescales are also estimated from spikes.
     """
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     config = RunConfig(task=task, copies=copies, seed=seed, trials=sizes.scored)
     converted = convert_for(rate, config)
-    seconds = time.perf_counter() - start
+    seconds, work = time.perf_counter() - start, time.process_time() - worked
     conversion = converted.conversion
     seeds = independent_seeds([seed, copies], 3)
     resting = rest(rate, trials=sizes.trials, settle=sizes.settle, length=sizes.rest)
@@ -117,6 +117,7 @@ def measure(
         "task": task,
         "copies": copies,
         "seconds": seconds,
+        "cpu_seconds": work,
         "chosen": _plain(conversion.chosen),
         "why_chosen": conversion.why,
         "candidates": [_plain(candidate) for candidate in conversion.candidates],

@@ -222,7 +222,8 @@ def _by_network(copies: int, networks: Sequence[Mapping[str, Any]]) -> PageSecti
         f"Network by network, {_neurons(copies)}",
         [
             "In brackets the floor. Accuracy rate/LIF/fixed; Hz of LIF neurons in the "
-            "task; seconds of conversion, choice and quantization together.",
+            "task; seconds of conversion, choice and quantization, in brackets "
+            "those of all cores.",
             MarkdownTable(head, rows),
         ],
     )
@@ -234,7 +235,8 @@ def _answers(network: Mapping[str, Any], situation: str, pair: str) -> list[str]
         return [""] * 3
     answers = network["answers"]
     accuracy = "/".join(f"{stage['accuracy']:.3f}" for stage in answers.values())
-    return [accuracy, f"{answers['lif']['rate_hz']:.1f}", f"{network['seconds']:.0f}"]
+    seconds = f"{network['seconds']:.0f} ({network['cpu_seconds']:.0f})"
+    return [accuracy, f"{answers['lif']['rate_hz']:.1f}", seconds]
 
 
 def _memory(networks: Sequence[Mapping[str, Any]]) -> PageSection:

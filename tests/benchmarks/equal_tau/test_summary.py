@@ -43,6 +43,7 @@ def network(family, name, *, copies=1, fixed=1.0, **changes):
         "n": 10,
         "copies": copies,
         "seconds": 30.0,
+        "cpu_seconds": 40.0,
         "chosen": {"swing": 0.04, "rounds": 1},
         "candidates": [{}, {}],
         "why_chosen": "Two networks were tried.",
@@ -158,6 +159,7 @@ def test_the_page_says_who_misses_and_why():
     assert "DMS, one neuron per unit: 1 of 1 miss some goal; shot noise 1." in text
     assert "| DMS 007 | 1 | SD of log ratio | 2 of 10 (1) | 20, 40 |" in text
     assert "0.200 (0.050) **missed**" in text
+    assert "| 1.000/1.000/1.000 | 20.0 | 30 (40) |" in text
     assert (
         "| DMS 007 | 1 | 2 | swing 0.04, rounds 1 | Two networks were tried. |" in text
     )
