@@ -53,3 +53,19 @@ def test_nothing_is_named_alone(odd):
 def test_an_unknown_target_is_named(odd):
     with pytest.raises(ValueError, match="target: got 'spinnaker', need one of loihi1"):
         check(odd, "spinnaker")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_channels_that_somebody_has_to_send_noise_through_are_named(lif_net, target):
+    noisy = dataclasses.replace(lif_net, input_noise_std=[0.25])
+    fixed = quantize(noisy, Ranges(*np.full((3, 20), 0.01)), input_peak=1.0)
+    # NIR takes floats alone, Lava integers alone.
+    net = noisy if target == "nir" else fixed
+    (found,) = [f for f in check(net, target) if f.place == "input_noise_std"]
+    assert "noise in the last 1" in found.message
+
+
+def test_a_graph_of_rates_says_that_it_leaves_shared_noise_out(rate_net):
+    shared = dataclasses.replace(rate_net, shared_noise=np.ones((rate_net.n, 2)))
+    (found,) = [f for f in check(shared, "onnx") if f.place == "shared_noise"]
+    assert found.severity is Severity.WARNING and "2 sources" in found.message

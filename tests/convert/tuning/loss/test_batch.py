@@ -1,10 +1,13 @@
 """Trials as tensors: steps, leads, masks."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from isotau.convert.records.trials import Trials, subset
+from isotau.convert.simulate.vectors.shared_noise import fill_channels
 from isotau.convert.tuning.loss.batch import (
     Source,
     answer_is_label,
@@ -194,3 +197,19 @@ def test_an_answer_is_near_that_explains_half_the_variance():
     # what is left is (1 − gain)²: 0, 0.36, 0.64 and 4 of the variance
     near = answer_is_near(course * gains[:, None], trials)
     assert near.tolist() == [True, True, False, False]
+
+
+def test_channels_of_noise_are_filled_by_the_batchs_seed(lif_net):
+    """Tasks know nothing of them; a batch without a seed has none."""
+    net = dataclasses.replace(lif_net, input_noise_std=[0.25])
+    trials = trials_of(n_in=1)
+    batch = as_batch(trials, net, source_of(lead=0.01), seed=7, **PLACE)
+    assert batch.inputs.shape == (40, 4, 2)
+    shown = source_of(lead=0.01).before(batch.trials.inputs, batch.lead)
+    expected = fill_channels(net, shown, seed=7)
+    np.testing.assert_array_equal(batch.inputs.numpy(), np.float32(expected))
+    assert batch.inputs[..., 1].std() > 0.2
+    quiet = as_batch(trials, net, source_of(), seed=None, **PLACE)
+    assert not quiet.inputs[..., 1].any()
+    rest = silent_batch(net, trials=3, length=0.1, settle=0.0, seed=1, **PLACE)
+    assert not rest.inputs[..., 0].any() and rest.inputs[..., 1].any()
