@@ -17,6 +17,7 @@ from benchmarks.damage.page import damage_page
 from benchmarks.engine.page import engine_page
 from benchmarks.equal_tau.copies import copies_page
 from benchmarks.equal_tau.page import equal_tau_page
+from benchmarks.equal_tau.slow_page import slow_page
 from benchmarks.foreign.page import foreign_page
 from benchmarks.house.page import house_page
 from benchmarks.large.page import large_page
@@ -46,6 +47,7 @@ COMMANDS = {
     "benchmarks.targets.onnx_graph": "bits in which the ONNX graph differs, its cost",
     "benchmarks.targets.nir_importers": "what other frameworks make of .nir files",
     "benchmarks.equal_tau.copies": "whether copies of a unit stay apart, and help",
+    "benchmarks.equal_tau.slow": "up to which slowness a conversion carries networks",
     "benchmarks.foreign": "networks of snnTorch and Norse on the chip",
     "benchmarks.foreign.train_snntorch": "trains one of them, in snnTorch",
     "benchmarks.damage": "what readers make of damaged files",
@@ -67,6 +69,7 @@ PAGES: dict[str, PageOf] = {
     "equal_tau": equal_tau_page,
     "house": _house_page,
     "large": large_page,
+    "slow": slow_page,
     "stages": stages_page,
     "targets-damaged": damage_page,
     "targets-foreign": foreign_page,
