@@ -10,6 +10,7 @@ from benchmarks.page import (
     ends,
     interval,
     made_by,
+    number,
 )
 
 METHOD = """\
@@ -207,23 +208,37 @@ def _letters(results: Rows) -> PageSection:
 
 def _timescales(networks: Rows) -> PageSection:
     blocks: list[Block] = [
-        "The shift of log τ by `ml`, with its interval, and the interval's width, as "
-        "converted, tuned in floats, with the term that keeps the autocorrelations of "
-        "the LIF network before (its weight 10), and with the readout alone tuned, "
-        "which leaves every spike where it was."
+        "States at rest (x of the rate network, i of the LIF network, u on the chip) "
+        "against those of the rate network, unit by unit: the median ratio of τ, the "
+        "SD of its logarithm and the correlation of log τ, τ being where the "
+        "autocovariance about the trials' mean falls to 1/e; the rms difference of "
+        "autocorrelations up to 0.5 s; the median ratio of SDs; and how many units "
+        "have a τ in both. 200 trials of 1 s; the first row is the floor. “Converted "
+        "plainly” is a calibration with half the usual drive per unit of x and without "
+        f"trials of rest. Weight of the term {networks[0]['weight']:g}, "
+        f"{networks[0]['updates']} updates, which train "
+        f"{', '.join(networks[0]['trained'])}; accuracy of 200 trials."
     ]
-    head = ["way", "accuracy", "rate to chip", "width", "LIF to chip", "width"]
+    head = ["bits", "way", "accuracy", "Hz", "τ ratio", "SD of log", "correlation"]
+    head += ["ACF rms", "SD ratio", "units", "s"]
     for network in networks:
-        rows = []
-        for row in network["rows"]:
-            cells = [row["way"], f"{row['accuracy']['fixed']:.3f}"]
-            for stage in ("rate", "lif"):
-                comparison = row[f"{stage}_to_fixed"]
-                _, low, high = comparison["intervals"]["ml"]["shift"]
-                width = "" if low is None or high is None else f"{high - low:.3f}"
-                cells += [_verdict(comparison), width]
-            rows.append(cells)
-        title = f"{network['name']}: {network['task']}, conversion {network['method']}"
+        rows = [
+            [
+                "float" if row["bits"] is None else f"{row['bits']}",
+                row["way"],
+                number(row.get("accuracy"), ".3f"),
+                number(row.get("rate_hz"), ".1f"),
+                number(row["tau_ratio"], ".3f"),
+                number(row["log_ratio_sd"], ".3f"),
+                number(row["correlation"], ".3f"),
+                number(row["autocorrelation_rms"], ".3f"),
+                number(row["sd_ratio"], ".3f"),
+                f"{row['taus']} of {row['of']}",
+                number(row.get("seconds"), ".0f"),
+            ]
+            for row in network["rows"]
+        ]
+        title = f"{network['name']}: {network['task']}"
         blocks.append(PageSection(title, [MarkdownTable(head, rows)]))
     return PageSection("Timescales (`timescales`)", blocks)
 
