@@ -26,6 +26,7 @@ from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.read.read_inputs import read_inputs
 from isotau.convert.read.read_rate import read_rate
 from isotau.convert.read.read_spikernn import read_spikernn_variables
+from isotau.convert.read.read_timescales import read_timescales
 from isotau.convert.records import storage
 from isotau.sim.recorded.read_spike_times import read_spike_times
 
@@ -86,6 +87,8 @@ def readers() -> dict[str, Callable[[Path], object]]:
         **kinds,
         "rate": read_rate,
         "inputs": lambda path: read_inputs(path, n_in=N_IN)._asdict(),
+        # as a dict: NaN stands for neurons of which nothing is known
+        "timescales": lambda path: {"wanted": read_timescales(path)},
         "variables": read_spikernn_variables,
         "spike times": read_spike_times,
         "nir": read_nir,

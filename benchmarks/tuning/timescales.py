@@ -49,11 +49,10 @@ TRAINED = ("w_in", "w_rec", "w_out", "b_out", "v_leak", "v_th", "tau_syn")
 TUNING = TuneConfig(
     train=TRAINED,
     learning_rate=0.02,
-    updates=90,
+    updates=75,
     halve_every=30,
     evaluate_every=15,
-    evaluate_trials=100,
-    quiet_trials=64,
+    evaluate_trials=64,
     quiet_length=LENGTH,
     quiet_settle=SETTLE,
 )
@@ -177,7 +176,6 @@ def _target(setting: Setting, converted: Converted) -> AutocovarianceTarget:
     """Return the autocovariances of the rate network's x at rest."""
     rate = setting.rate
     aim = aim_at(volts=np.full(rate.n, converted.unit), interval=rate.dt, weight=WEIGHT)
-
     look = Look(lambda dt: _silence(rate, dt), SETTLE, setting.seed + 3)
     return target_of_rate(rate, look, aim)
 

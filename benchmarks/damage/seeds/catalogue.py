@@ -77,6 +77,13 @@ def inputs(path: Path) -> None:
     np.savez_compressed(path, inputs=values, labels=np.arange(3), dt=0.001)
 
 
+def wanted(path: Path) -> None:
+    """Write timescales that a network is to have, with numpy alone."""
+    lags = 0.01 * np.arange(6)
+    curves = np.exp(-lags[:, None] / np.linspace(0.02, 0.2, N))
+    np.savez_compressed(path, autocorrelation=curves, lags=lags, variance=np.ones(N))
+
+
 def state(kind: str) -> dict[str, torch.Tensor]:
     """Return the state dict of a network of torch's, or of the low-rank papers."""
     generator = torch.Generator().manual_seed(0)
@@ -160,6 +167,7 @@ SEEDS: tuple[SeedFile, ...] = (
     SeedFile("npz", "counts.npz", "spike times", counts),
     SeedFile("npz", "packed.npz", "spike times", record("Spikes")),
     SeedFile("npz", "inputs.npz", "inputs", inputs),
+    SeedFile("npz", "wanted.npz", "timescales", wanted),
     SeedFile("mat 5", "plain.mat", "rate", write_spikernn(version=5)),
     SeedFile("mat 5", "packed.mat", "rate", write_spikernn(version=5, packed=True)),
     SeedFile("mat 5", "example.mat", "rate", copy("go_nogo_N200.mat")),

@@ -70,7 +70,8 @@ class EProp(Method):
 
     Errors that are known at a trial's end only (of rates, of the mean output for task
     "labels") meet what the traces have summed up. Rates are means over all steps, those
-    after the last whole bin, too.
+    after the last whole bin, too. Noise is taken as given: that τ_syn sets the size of
+    the current's has no share in the gradient, as it has in BPTT's (U21).
     """
 
     def __init__(self, *, feedback: str = "symmetric", seed: int = 0) -> None:
