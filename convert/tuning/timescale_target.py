@@ -57,6 +57,7 @@ def aim_at(
     lags: Sequence[float] = (),
     epoch: tuple[float, float] | None = None,
     weight: float = 1.0,
+    amplitude: float = 1.0,
     wanted: WantedTimescales | None = None,
 ) -> AutocovarianceTarget:
     """Return a target whose curves are still to be measured: 1 at every lag.
@@ -68,6 +69,7 @@ def aim_at(
         lags: in seconds, from 0; empty for some up to 0.3 s.
         epoch: of the task's trials; None for trials without input.
         weight: factor on the loss.
+        amplitude: what errors along the curve itself count, 0 … 1.
         wanted: whose curves may end before that.
 
     Raises:
@@ -91,6 +93,7 @@ def aim_at(
         epoch=epoch,
         reliability=np.ones(units),
         weight=weight,
+        amplitude=amplitude,
     )
 
 

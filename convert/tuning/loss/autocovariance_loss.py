@@ -32,8 +32,10 @@ class AutocovarianceTarget:
     """The autocovariance that each unit's state should have, and how much that counts.
 
     The errors of a unit are e(k) = (C(k) − covariance(k))/covariance(0), at the lags
-    given; its loss is the mean of e(k)², and the loss the mean over units, by
-    reliability. With copies of a unit, the mean over them is its state.
+    given; its loss is the mean of e(k)², in which the part of e along the target's own
+    curve, an error of size and not of timescale, counts `amplitude` times; and the loss
+    the mean over units, by reliability. With copies of a unit, the mean over them is
+    its state.
 
     Attributes:
         covariance: of the state, lag × unit.
@@ -45,6 +47,9 @@ class AutocovarianceTarget:
             start to before their end; None for trials without input.
         reliability: weight of each unit in the mean; 0 for one that is not looked at.
         weight: factor on the loss.
+        amplitude: 0 … 1: 1 asks for the covariance itself, 0 for its shape. Noise sets
+            the amplitude, which on the chip comes in powers of two: where it is out of
+            reach, τ would be bent to make up for it.
     """
 
     covariance: Float64[np.ndarray, "lags units"]
@@ -55,6 +60,7 @@ class AutocovarianceTarget:
     epoch: tuple[float, float] | None = None
     reliability: Float64[np.ndarray, " units"]
     weight: float = 1.0
+    amplitude: float = 1.0
 
     def __post_init__(self) -> None:
         """Check and freeze every field."""
@@ -78,8 +84,11 @@ class AutocovarianceTarget:
         if self.epoch is not None:
             check_epoch(self.epoch)
         weight = validation.number("weight", self.weight, positive=True)
-        numbers = {"interval": interval, "weight": weight, "copies": copies}
-        validation.freeze(self, {**fields, **numbers})
+        amplitude = validation.number("amplitude", self.amplitude, minimum=0)
+        if amplitude > 1:
+            raise ValueError(f"amplitude: got {self.amplitude}, need 0 to 1")
+        numbers = {"interval": interval, "weight": weight, "amplitude": amplitude}
+        validation.freeze(self, {**fields, **numbers, "copies": copies})
 
     def steps(self, seconds: float, dt: float) -> int:
         """Return a lag, or the interval, in steps of dt.
@@ -255,7 +264,10 @@ def loss_of(currents: Tensor, target: AutocovarianceTarget) -> Tensor:
         (estimate(part, lags) - aim) / aim[0]
         for part in (states[:, :half], states[:, half:])
     )
-    squares = (a * b).mean(dim=0)  # (O8)
+    # along the curve, the mean would count fully what is to count `amplitude` times
+    direction = aim / aim.square().sum(dim=0).sqrt()
+    along = (a * direction).sum(dim=0) * (b * direction).sum(dim=0) / len(lags)
+    squares = (a * b).mean(dim=0) - (1 - target.amplitude) * along  # (O8)
     weights = _tensor(target.reliability[reliable] / target.reliability.sum(), states)
     # (O9); a negative square, as noise may make it, is not softened
     return target.weight * (weights * soften(squares)).sum()

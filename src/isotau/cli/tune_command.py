@@ -97,6 +97,9 @@ class TermOptions:
         str | None,
         options.unset("Lags in ms, by commas, from 0; if not given, up to 300 ms."),
     ] = None
+    timescale_amplitude: Annotated[
+        float, typer.Option(help="What errors of size count beside those of shape.")
+    ] = 1.0
     timescale_epoch: Annotated[
         str | None,
         options.unset(
@@ -324,6 +327,7 @@ def _plan(
         quantized=chip.quantized,
         rate_weight=terms.rates,
         timescale_weight=terms.timescales,
+        timescale_amplitude=terms.timescale_amplitude,
         reference=terms.reference or reference,
         **_timescales(terms),
     )

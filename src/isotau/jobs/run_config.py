@@ -39,6 +39,8 @@ class TuningPlan:
         wanted: timescales that are asked for in their place; None for the reference's.
         timescale_lags: at which they are compared, in seconds, from 0; empty for some
             from 0 to 0.3 s.
+        timescale_amplitude: what errors in the size of an autocovariance count, those
+            in its shape being 1; less than 1 where noise cannot have the size it needs.
         timescale_epoch: seconds of the task's trials in which states are looked at;
             None for trials without input.
         reference_trials: trials in which the reference is measured.
@@ -52,6 +54,7 @@ class TuningPlan:
     reference: str = "rate"
     wanted: WantedTimescales | None = None
     timescale_lags: tuple[float, ...] = ()
+    timescale_amplitude: float = 1.0
     timescale_epoch: tuple[float, float] | None = None
     reference_trials: int = 200
 
@@ -70,7 +73,7 @@ class TuningPlan:
                 )
         # Two in each half of the trials, between which curves are compared.
         validation.whole("reference_trials", self.reference_trials, 4, 1 << 20)
-        for name in ("rate_weight", "timescale_weight"):
+        for name in ("rate_weight", "timescale_weight", "timescale_amplitude"):
             validation.number(name, getattr(self, name), minimum=0)
 
 

@@ -370,6 +370,7 @@ def _aim(
         lags=tuning.timescale_lags,
         epoch=tuning.timescale_epoch,
         weight=tuning.timescale_weight,
+        amplitude=tuning.timescale_amplitude,
         wanted=tuning.wanted,
     )
 

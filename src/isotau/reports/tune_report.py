@@ -70,6 +70,7 @@ def summarize(tuning: Tuning) -> dict[str, Any]:
         "rate_weight": plan.rate_weight,
         "timescale_weight": plan.timescale_weight,
         "reference": "given" if plan.wanted is not None else plan.reference,
+        "timescale_amplitude": plan.timescale_amplitude,
         "timescale_lags_s": list(plan.timescale_lags),
         "timescale_epoch_s": plan.timescale_epoch,
         "reference_trials": plan.reference_trials,

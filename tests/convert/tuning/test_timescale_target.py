@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.trials import Trials
 from isotau.convert.records.wanted_timescales import WantedTimescales
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.tuning import timescale_target
+from isotau.convert.tuning.learner.tune_config import TuneConfig
+from isotau.convert.tuning.loss.batch import Source
+from isotau.convert.tuning.loss.objective import Objective
+from isotau.convert.tuning.session import Quantization
 from isotau.convert.tuning.timescale_target import (
     Look,
     aim_at,
@@ -17,6 +22,7 @@ from isotau.convert.tuning.timescale_target import (
     target_of_lif,
     target_of_rate,
 )
+from isotau.convert.tuning.tune_loop import tune
 
 TRIALS = 40
 
@@ -158,3 +164,53 @@ def test_states_that_do_not_move_are_refused(rate):
     aim = aim_at(volts=np.ones(4), interval=0.005, lags=(0.0, 0.05))
     with pytest.raises(ValueError, match="timescales: got states that do not vary ove"):
         target_of_rate(still, Look(silence(0.3, 1), 0.1, 1), aim)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantized", [False, True])
+def test_tuning_brings_time_constants_to_those_wanted(noisy, quantized):
+    """Neurons that do not hear each other: what a state remembers is τ_syn."""
+    alone = dataclasses.replace(noisy, w_rec=0 * noisy.w_rec)
+    wanted = WantedTimescales(tau=np.geomspace(0.015, 0.08, 20)[::-1].copy())
+    # the chip's noise has sizes in powers of two: there the shape is asked for
+    size = 0.0 if quantized else 1.0
+    aim = aim_at(volts=np.ones(20), interval=0.005, amplitude=size)
+    target = target_of_lif(
+        alone, Look(silence(1.3, 2, 100), 0.3, 3), aim, wanted=wanted
+    )
+
+    def draw(batch, rng):
+        return Trials(
+            inputs=rng.standard_normal((20, batch, 2)),
+            targets=np.zeros((20, batch, 2)),
+            mask=np.ones((20, batch), dtype=bool),
+            labels=np.zeros(batch, dtype=int),
+            dt=alone.dt,
+            task="none",
+        )
+
+    chip = None
+    if quantized:
+        run = simulate_lif(alone, draw(20, np.random.default_rng(1)).inputs, seed=1)
+        chip = Quantization(run.ranges, 6.0)
+    tuned = tune(
+        alone,
+        Source(draw=draw, score=lambda _, trials: np.ones(trials.batch)),
+        objective=Objective(task="none", timescales=target),
+        config=TuneConfig(
+            train=("tau_syn",),
+            learning_rate=0.1,
+            updates=60,
+            halve_every=15,
+            evaluate_every=20,
+            batch=4,
+            evaluate_trials=4,
+        ),
+        quantization=chip,
+    )
+    before, after = (
+        np.log(tau / wanted.tau) for tau in (alone.tau_syn, tuned.network.tau_syn)
+    )
+    assert np.std(before) > 0.5 and np.abs(before).max() > 1
+    assert np.std(after) < 0.12 and np.abs(np.median(after)) < 0.08
+    assert tuned.best.losses["timescales"] < 0.1 * tuned.evaluations[0].losses["total"]

@@ -170,6 +170,24 @@ def test_a_rate_network_is_converted_and_tuned(isotau, low_rank_file, tmp_path):
     assert sorted(p.name for p in (tmp_path / "isotau-tuned").iterdir()) == LEFT
 
 
+@pytest.mark.parametrize("epoch", [(), ("--timescale-epoch", "50,400")])
+def test_a_rate_networks_own_timescales_are_aimed_at(
+    isotau, low_rank_file, tmp_path, epoch
+):
+    """At rest or in the task, the mean over a unit's copies against the unit."""
+    sizes = ("--trials", 8, "--search-trials", 12, "--updates", 1, "--batch", 4)
+    status, _, errors = isotau(
+        *("tune", low_rank_file, "--task", "rdm", *sizes, "--copies", 2),
+        *("--timescales", 1, "--train", "tau_syn", "--evaluate-every", 1, *epoch),
+    )
+    assert status == 0, errors
+    told = report(tmp_path / "isotau-tuned")
+    assert told["reference"] == "rate"
+    assert set(told["losses"]) == {"task", "timescales", "total"}
+    # in volts of another size the variance alone would cost more
+    assert abs(told["evaluations"][0]["losses"]["timescales"]) < 1.5
+
+
 def bad_commands(low_rank_file):
     """Arguments, and what the one line on standard error must say."""
     on = ("net.nir", "--inputs", "in.npz", "--updates", "1")
@@ -206,6 +224,10 @@ def bad_commands(low_rank_file):
         "epoch": (
             [*on, "--timescales", "1", "--timescale-epoch", "5"],
             "--timescale-epoch: got 1 numbers, need two, START,END",
+        ),
+        "back": (
+            [*on, "--timescales", "1", "--timescale-epoch", "9,5"],
+            "timescale_epoch: got 0.009 to 0.005 s, need an end after the start",
         ),
         "late": (
             [*on, "--timescales", "1", "--timescale-epoch", "0,900"],

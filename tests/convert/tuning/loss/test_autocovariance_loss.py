@@ -155,6 +155,26 @@ def test_the_gradient_leads_to_the_right_timescale():
         assert float(ln_tau.exp()) == pytest.approx(TAU, rel=0.15)
 
 
+def test_errors_of_amplitude_count_as_often_as_asked(states):
+    met = measured(states).covariance
+    expected = (((met - 2 * met) / (2 * met[0])) ** 2).mean()
+    for amplitude in (0.0, 0.3, 1.0):
+        target = measured(states, covariance=2 * met, amplitude=amplitude)
+        got = float(loss_of(twice(states), target))
+        assert got == pytest.approx(amplitude * expected, rel=1e-9, abs=1e-15)
+
+
+def test_without_amplitude_what_is_left_is_the_angle_between_curves(states):
+    met = measured(states).covariance
+    other = known(0.2, n=3).covariance
+    target = measured(states, covariance=other, amplitude=0.0)
+    cosine = (met * other).sum(axis=0)
+    cosine /= np.linalg.norm(met, axis=0) * np.linalg.norm(other, axis=0)
+    square = (met**2).sum(axis=0) * (1 - cosine**2) / other[0] ** 2
+    expected = square.mean() / len(met)
+    assert float(loss_of(twice(states), target)) == pytest.approx(expected)
+
+
 def test_weights_multiply_and_units_average_by_reliability(states):
     target = measured(states, covariance=known(0.2, n=3).covariance)
     alone = [
@@ -197,8 +217,9 @@ def test_runaways_are_softened(states):
     assert 9 < sizes[1] / sizes[0] < 11
 
 
-def test_gradients_are_those_of_finite_differences():
-    target = known(n=2)
+@pytest.mark.parametrize("amplitude", [0.25, 1.0])
+def test_gradients_are_those_of_finite_differences(amplitude):
+    target = known(n=2, amplitude=amplitude)
     states = drawn(np.random.default_rng(7), 0.3, trials=5, n=2, samples=18)
     states[:, :, 1] *= 3.0  # beyond where errors are softened
     assert float(loss_of(states[:, :, [1]], known())) > 1
@@ -250,6 +271,8 @@ def test_batches_that_do_not_fit_the_target_are_refused(states):
     ("fields", "match"),
     [
         ({"weight": 0.0}, r"weight: got 0.0, need numbers greater than 0"),
+        ({"amplitude": 1.5}, r"amplitude: got 1.5, need 0 to 1"),
+        ({"amplitude": -0.1}, r"amplitude: got -0.1, need numbers of at least 0"),
         ({"interval": 0.0}, r"interval: got 0.0, need numbers greater than 0"),
         ({"copies": 0}, r"copies: got 0, need 1 to"),
         ({"volts": np.ones(3)}, r"volts: got shape \(3,\), need \(2,\) \(neuron\)"),
