@@ -152,7 +152,7 @@ def test_the_gradient_leads_to_the_right_timescale():
             (slope,) = torch.autograd.grad(loss, ln_tau)
             with torch.no_grad():
                 ln_tau -= 2 * slope
-        assert float(ln_tau.exp()) == pytest.approx(TAU, rel=0.15)
+        assert ln_tau.exp().item() == pytest.approx(TAU, rel=0.15)
 
 
 def test_errors_of_amplitude_count_as_often_as_asked(states):
