@@ -215,8 +215,7 @@ def _timescales(networks: Rows) -> PageSection:
         "autocorrelations up to 0.5 s; the median ratio of SDs; and how many units "
         "have a τ in both. 200 trials of 1 s; the first row is the floor. “Converted "
         "plainly” is a calibration with half the usual drive per unit of x and without "
-        f"trials of rest. Weight of the term {networks[0]['weight']:g}, "
-        f"{networks[0]['updates']} updates, which train "
+        f"trials of rest. Weight of the term {networks[0]['weight']:g}; what trains: "
         f"{', '.join(networks[0]['trained'])}; accuracy of 200 trials."
     ]
     head = ["bits", "way", "accuracy", "Hz", "τ ratio", "SD of log", "correlation"]
@@ -239,7 +238,11 @@ def _timescales(networks: Rows) -> PageSection:
             for row in network["rows"]
         ]
         title = f"{network['name']}: {network['task']}"
-        blocks.append(PageSection(title, [MarkdownTable(head, rows)]))
+        how = (
+            f"{network['updates']} updates; errors in the size of a curve count "
+            f"{network.get('amplitude', 1.0):g} times those in its shape."
+        )
+        blocks.append(PageSection(title, [how, MarkdownTable(head, rows)]))
     return PageSection("Timescales (`timescales`)", blocks)
 
 

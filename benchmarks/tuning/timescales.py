@@ -8,6 +8,7 @@ alone it is the control.
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,6 @@ from isotau.sim.tasks import TASKS, Task
 
 WEIGHT = 10.0
 """Of the timescale term, beside the task's loss."""
-BITS = (8, 4, 2)
 FIT, TEST, QUIET = 150, 200, 200
 """Trials: of conversion, of the score, and without input."""
 SETTLE, LENGTH, LONGEST = 0.3, 1.0, 0.5
@@ -52,11 +52,39 @@ TUNING = TuneConfig(
     halve_every=45,
     evaluate_every=30,
     evaluate_trials=64,
-    quiet_length=LENGTH,
-    quiet_settle=SETTLE,
 )
-CASES = (("shipped go_nogo_N200.mat", "calibrate"),)
-"""Networks that are looked at; those that settle, as others need far more trials."""
+
+
+class Tried(NamedTuple):
+    """How a network is tuned, and what errors in the size of its curves count."""
+
+    config: TuneConfig
+    amplitude: float
+    bits: tuple[int, ...]
+
+
+TRIED = {
+    "go-nogo": Tried(TUNING, 1.0, (8, 4, 2)),
+    # A tenth of the trials leaves for another memory state: most of the variance.
+    "dms-750": Tried(
+        replace(
+            TUNING,
+            learning_rate=0.003,
+            updates=60,
+            halve_every=30,
+            evaluate_every=20,
+            quiet_trials=64,
+        ),
+        0.1,
+        (4,),
+    ),
+}
+"""By the task."""
+CASES = (
+    ("shipped go_nogo_N200.mat", "calibrate"),
+    ("shipped dms_750_N200.rate.npz", "calibrate"),
+)
+"""Networks that are looked at."""
 
 
 class Converted(NamedTuple):
@@ -72,6 +100,7 @@ class Setting(NamedTuple):
     Attributes:
         rate: the network.
         task: that it learned.
+        tried: how it is tuned.
         reference: its resting state.
         test: trials that no way has seen.
         shown: typical inputs, with rest.
@@ -80,6 +109,7 @@ class Setting(NamedTuple):
 
     rate: RateRNN
     task: Task
+    tried: Tried
     reference: RestingState
     test: Trials
     shown: Trials
@@ -103,18 +133,20 @@ def measure(case: TuningCase, *, seed: int = 0) -> dict[str, Any]:
         for k, trials in enumerate((FIT, TEST))
     )
     reference, again = (_rest_of_rate(rate, seed + k) for k in (1, 2))
-    setting = Setting(rate, task, reference, test, fit, seed)
+    setting = Setting(rate, task, TRIED[case.task], reference, test, fit, seed)
     rows = [{"bits": None, "way": "rate network again"} | _states(reference, again)]
     plain = calibrate(rate, fit, config=PLAIN, seed=seed)
     converted = Converted(plain.networks[-1], plain.constants.unit)
     rows += [{"bits": None} | row for row in _in_floats(setting, converted)]
-    for bits in BITS:
+    for bits in setting.tried.bits:
         rows += [{"bits": bits} | row for row in _on_chip(setting, converted, bits)]
     return {
         "name": case.name,
         "task": case.task,
         "weight": WEIGHT,
-        "updates": TUNING.updates,
+        "updates": setting.tried.config.updates,
+        "learning_rate": setting.tried.config.learning_rate,
+        "amplitude": setting.tried.amplitude,
         "trained": list(TRAINED),
         "rows": rows,
     }
@@ -165,7 +197,12 @@ def _ways(setting: Setting, converted: Converted) -> Iterator[tuple[str, Objecti
 def _target(setting: Setting, converted: Converted) -> AutocovarianceTarget:
     """Return the autocovariances of the rate network's x at rest."""
     rate = setting.rate
-    aim = aim_at(volts=np.full(rate.n, converted.unit), interval=rate.dt, weight=WEIGHT)
+    aim = aim_at(
+        volts=np.full(rate.n, converted.unit),
+        interval=rate.dt,
+        weight=WEIGHT,
+        amplitude=setting.tried.amplitude,
+    )
     look = Look(lambda dt: _silence(rate, dt), SETTLE, setting.seed + 3)
     return target_of_rate(rate, look, aim)
 
@@ -177,8 +214,9 @@ def _tuned(
     quantization: Quantization | None,
 ) -> Tuned:
     source = Source(draw=setting.draw, score=setting.task.score)
+    config = setting.tried.config
     return tune(
-        net, source, objective=objective, config=TUNING, quantization=quantization
+        net, source, objective=objective, config=config, quantization=quantization
     )
 
 
