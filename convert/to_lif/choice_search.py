@@ -30,6 +30,7 @@ from isotau.convert.to_lif.state_match import (
     unit_states,
 )
 from isotau.convert.to_lif.teacher import CalibrateConfig
+from isotau.convert.to_lif.trim_tau import trim_tau
 
 CLOSE = 1.5
 """Distance of the states at which no other is looked for, in distances of two runs of
@@ -142,13 +143,35 @@ class ChoiceSearch:
         )
         for calibration in rounds:
             candidate = self._look(calibration, tried)
-            self.candidates.append(candidate)
-            outcome = Outcome(candidate, calibration, tried)
-            if self.best is None or self._rank(outcome) > self._rank(self.best):
-                self.best = outcome
+            self._keep(Outcome(candidate, calibration, tried))
             if not every_round and self.is_right(candidate):
                 break
         self.longest = max(self.longest, time.monotonic() - begun)
+
+    def trim(self) -> None:
+        """Trim the synapses of the best, and keep that where its state is nearer."""
+        assert self.best is not None
+        _, calibration, tried = self.best
+        network = trim_tau(
+            calibration.networks[-1],
+            self.rate,
+            constants=calibration.constants,
+            copies=tried.copies,
+            # other noise than that in which it is looked at
+            seed=self.seed + 1,
+            progress=self.progress,
+        )
+        trimmed = dataclasses.replace(
+            calibration, networks=(*calibration.networks[:-1], network)
+        )
+        candidate = dataclasses.replace(self._look(trimmed, tried), trimmed=True)
+        self._keep(Outcome(candidate, trimmed, tried))
+
+    def _keep(self, outcome: Outcome) -> None:
+        """Note what was tried, and keep its network if it is the best."""
+        self.candidates.append(outcome.candidate)
+        if self.best is None or self._rank(outcome) > self._rank(self.best):
+            self.best = outcome
 
     def is_right(self, candidate: Candidate) -> bool:
         """Return whether a network answers well enough, in the right state."""

@@ -6,7 +6,8 @@ So calibrations are tried one after another and looked at on trials that no fit 
 seen. Among those that answer as well as the rate network that one is taken whose state
 differs least from the rate network's, in what it remembers and in what its units have
 in common, without input and in the task. First the neurons' working points are tried,
-then one further choice at a time, and last more neurons for each unit.
+then one further choice at a time, then more neurons for each unit, and last synapses
+are trimmed (`trim_tau`).
 """
 
 import dataclasses
@@ -100,6 +101,9 @@ def choose(
     )
     base = Try(config, constants, copies)
     ended = _search(search, base)
+    # whatever the clock says, as that may stand anywhere
+    if reference is not None and config.trim:
+        search.trim()
     best = search.best
     assert best is not None
     wide = rate if best.tried.copies == 1 else replicate(rate, best.tried.copies)

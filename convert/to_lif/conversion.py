@@ -43,6 +43,7 @@ class Candidate:
         mean_rate: of all neurons in these trials, in Hz.
         swing: volts that a typical state moves a calibrated neuron's drive; None, as
             `offset`, `ridge`, `rest` and `lag` (`CalibrateConfig`), for others.
+        trimmed: whether synapses were trimmed (`trim_tau`).
         membrane_noise: largest stationary SD of a membrane's noise, in volts.
         tau_ratio: median ratio of the state's τ at rest, LIF over rate; None, as all
             that follows, where it was not looked at: see `state_match.StateMatch`.
@@ -69,6 +70,7 @@ class Candidate:
     ridge: float | None = None
     rest: float | None = None
     lag: float | None = None
+    trimmed: bool = False
     membrane_noise: float = 0.0
     tau_ratio: float | None = None
     sd_ratio: float | None = None

@@ -163,6 +163,8 @@ class CalibrateConfig:
         spread: volts to either side by which the constant drives of a unit's copies are
             spread, so that they do not fire as one; None for `SPREAD` where no noise
             keeps them apart, and for 0 where some does.
+        trim: whether τ_syn is trimmed in the end, neuron by neuron, until states at
+            rest remember as long as the rate network's (`trim_tau`).
         keep_signs: whether every weight keeps its sign and zeros stay zero; None for
             whenever the network obeys Dale's law or has zero weights. A low-rank
             network keeps its rank instead.
@@ -177,6 +179,7 @@ class CalibrateConfig:
     current_noise: float = 1.0
     membrane_noise: bool = False
     spread: float | None = None
+    trim: bool = True
     keep_signs: bool | None = None
 
     def __post_init__(self) -> None:
