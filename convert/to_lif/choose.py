@@ -101,11 +101,11 @@ def choose(
     )
     base = Try(config, constants, copies)
     ended = _search(search, base)
-    # whatever the clock says, as that may stand anywhere
-    if reference is not None and config.trim:
+    assert search.best is not None
+    # whatever the clock says: it takes no longer than a try
+    if carried and config.trim and search.is_right(search.best.candidate):
         search.trim()
     best = search.best
-    assert best is not None
     wide = rate if best.tried.copies == 1 else replicate(rate, best.tried.copies)
     return Conversion(
         network=best.calibration.networks[-1],

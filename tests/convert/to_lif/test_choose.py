@@ -120,8 +120,22 @@ def test_the_nearest_state_is_chosen_among_those_that_answer(step_task, monkeypa
 def test_the_search_ends_where_the_state_is_close(step_task, monkeypatch):
     monkeypatch.setattr(module, "CLOSE", np.inf)
     made = found(step_task, batch=30)
-    assert made.chosen is made.candidates[-1] and made.chosen.rounds == 0
+    # One calibration, and its synapses trimmed.
+    assert [c.trimmed for c in made.candidates] == [False, True]
+    assert made.chosen.rounds == 0
     assert "No nearer one was looked for" in made.why
+
+
+def test_synapses_are_trimmed_at_last_unless_that_is_not_wanted(step_task):
+    made = found(step_task, batch=30)
+    assert [c.trimmed for c in made.candidates][-1]
+    assert sum(c.trimmed for c in made.candidates) == 1
+    tau = step_task.network("tanh").tau
+    assert made.chosen.trimmed != bool((made.network.tau_syn == tau).all())
+    as_it_is = ConvertConfig(calibration=CalibrateConfig(trim=False))
+    kept = found(step_task, as_it_is, batch=30)
+    assert not any(c.trimmed for c in kept.candidates)
+    np.testing.assert_array_equal(kept.network.tau_syn, tau)
 
 
 def test_time_ends_the_search_but_not_before_one_was_tried(step_task):
