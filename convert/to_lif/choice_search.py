@@ -44,7 +44,7 @@ class Budget:
     Attributes:
         copies: neurons for each unit, at most; those that are asked for if more.
         rate: mean firing rate in the task, in Hz; None for any.
-        seconds: after which no other calibration is tried.
+        seconds: after which no other calibration is tried, once one is right.
     """
 
     copies: int = 1

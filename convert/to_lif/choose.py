@@ -130,7 +130,8 @@ def _search(search: ChoiceSearch, base: Try) -> str:
         # the points behind the first are for networks that are not right yet
         if number > early and any(map(search.is_right, search.candidates)):
             break
-        if search.best is not None and not search.has_time():
+        # a network that is of no use is no saving
+        if any(map(search.is_right, search.candidates)) and not search.has_time():
             return "time"
         search.attempt(tried, every_round=not carried)
         if search.is_close():

@@ -123,7 +123,10 @@ MaxRate = Annotated[
 ]
 MaxSeconds = Annotated[
     float,
-    typer.Option(help="calibrate: seconds after which nothing else is tried."),
+    typer.Option(
+        help="calibrate: seconds after which nothing else is tried, once a network "
+        "answers well enough."
+    ),
 ]
 CurrentNoise = Annotated[
     float,

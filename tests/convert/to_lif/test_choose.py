@@ -138,11 +138,15 @@ def test_synapses_are_trimmed_at_last_unless_that_is_not_wanted(step_task):
     np.testing.assert_array_equal(kept.network.tau_syn, tau)
 
 
-def test_time_ends_the_search_but_not_before_one_was_tried(step_task):
+def test_time_ends_the_search_but_not_before_one_is_right(step_task, monkeypatch):
+    monkeypatch.setattr(module, "CLOSE", 0.0)
     config = ConvertConfig(budget=Budget(seconds=0.0))
-    made = found(step_task, config, score=impossible)
+    made = found(step_task, config, batch=30)
     assert {c.swing for c in made.candidates} == {80e-3}
     assert "The search ended after 0 s" in made.why
+    never = found(step_task, config, score=impossible, batch=6)
+    points = (*CARRIED, *ATTEMPTS)
+    assert {c.swing for c in never.candidates} == {20e-3 * swing for swing, _ in points}
 
 
 def test_networks_that_fire_more_than_they_may_are_left_out(step_task, monkeypatch):
