@@ -37,6 +37,10 @@ CLOSE = 1.5
 the rate network."""
 
 
+HARMLESS = 1.1
+"""Factor on the distance of the states that trimmed synapses may have."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
     """What a conversion may cost.
@@ -149,9 +153,13 @@ class ChoiceSearch:
         self.longest = max(self.longest, time.monotonic() - begun)
 
     def trim(self) -> None:
-        """Trim the synapses of the best, and keep that where its state is nearer."""
+        """Trim the synapses of the best, and keep that unless it does harm.
+
+        Trims are made by a longer look than that which then finds the distance, so
+        that a distance as great by `HARMLESS` is no harm.
+        """
         assert self.best is not None
-        _, calibration, tried = self.best
+        untrimmed, calibration, tried = self.best
         network = trim_tau(
             calibration.networks[-1],
             self.rate,
@@ -165,7 +173,12 @@ class ChoiceSearch:
             calibration, networks=(*calibration.networks[:-1], network)
         )
         candidate = dataclasses.replace(self._look(trimmed, tried), trimmed=True)
-        self._keep(Outcome(candidate, trimmed, tried))
+        self.candidates.append(candidate)
+        harmless = distance_of(candidate) <= HARMLESS * distance_of(untrimmed)
+        # within the budget as before, or beyond it as before
+        same = self.is_allowed(candidate) == self.is_allowed(untrimmed)
+        if harmless and same and self.is_right(candidate):
+            self.best = Outcome(candidate, trimmed, tried)
 
     def _keep(self, outcome: Outcome) -> None:
         """Note what was tried, and keep its network if it is the best."""
