@@ -26,6 +26,8 @@ LOOK = Look(trials=60, settle=0.5, length=4.0)
 """Longer than that of a choice, which asks for means over units."""
 STRENGTHS = (1.0, 0.5, 0.5)
 """Powers of the ratio of τ by which one trim follows another."""
+KNOWN = 0.3
+"""Share of the units whose τ has to be known."""
 MOST = 2.0
 """Factor that a synapse's τ changes by at most."""
 
@@ -68,8 +70,14 @@ def trim_tau(
 
 
 def lacking(wanted: RestingState, found: RestingState) -> Float64[np.ndarray, " units"]:
-    """Return what every unit's τ lacks, a factor; 1 where either is not known."""
+    """Return what every unit's τ lacks, a factor; 1 where either is not known.
+
+    Where few are known, as in a network that goes from one memory state to another,
+    those are no measure of what a synapse does: 1 for all.
+    """
     known = np.isfinite(wanted.tau) & np.isfinite(found.tau)
+    if known.mean() < KNOWN:
+        return np.ones(len(known))
     return np.divide(wanted.tau, found.tau, out=np.ones(len(known)), where=known)
 
 

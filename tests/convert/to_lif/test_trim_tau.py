@@ -100,6 +100,9 @@ def test_what_is_not_known_is_left_alone():
     unknown = state._replace(tau=np.array([np.nan, 10.0, 20.0]))
     other = state._replace(tau=np.array([5.0, np.nan, 10.0]))
     np.testing.assert_array_equal(lacking(unknown, other), [1, 1, 2])
+    few = np.array([np.nan, np.nan, np.nan, 20.0])
+    slow, fast = state._replace(tau=few), state._replace(tau=few / 2)
+    np.testing.assert_array_equal(lacking(slow, fast), 1)
 
 
 def test_constant_rates_give_the_same_current_and_noise_the_same_size():
