@@ -1,6 +1,7 @@
 """Small networks that many tests want, and packages that bring parts of isotau."""
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -50,6 +51,32 @@ def lif_net() -> LIFNetwork:
         noise_std=1e-3,
         dt=1e-3,
     )
+
+
+@pytest.fixture
+def silent_neurons() -> Callable[..., LIFNetwork]:
+    """A function of τ_syn and fields: neurons that do not fire, noise in their i."""
+    return _silent_neurons
+
+
+def _silent_neurons(tau: np.ndarray, **changes: object) -> LIFNetwork:
+    n = len(tau)
+    fields = {
+        "w_in": np.zeros((n, 1)),
+        "w_rec": np.zeros((n, n)),
+        "w_out": np.zeros((1, n)),
+        "b_out": np.zeros(1),
+        "tau_syn": tau,
+        "tau_mem": np.full(n, 0.01),
+        "v_th": np.full(n, -0.04),
+        "v_leak": np.full(n, -0.065),
+        "v_reset": np.full(n, -0.065),
+        "refractory": np.zeros(n),
+        "noise_std": 0.0,
+        "current_noise_std": 1e-3,
+        "dt": 1e-3,
+    }
+    return LIFNetwork(**fields | changes)
 
 
 @pytest.fixture

@@ -35,8 +35,6 @@ from isotau.convert.to_lif.trim_tau import trim_tau
 CLOSE = 1.5
 """Distance of the states at which no other is looked for, in distances of two runs of
 the rate network."""
-
-
 HARMLESS = 1.1
 """Factor on the distance of the states that trimmed synapses may have."""
 

@@ -1,6 +1,7 @@
 """A small task, its rule, and networks that solve it, for all tests of conversion."""
 
 import dataclasses
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,28 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 def step_task() -> SimpleNamespace:
     """Its `trials(batch, seed)`, its `score`, and a `network(activation, dale=…)`."""
     return SimpleNamespace(trials=_trials, score=_score, network=_stepping)
+
+
+@pytest.fixture
+def uncoupled() -> Callable[[np.ndarray], RateRNN]:
+    """A function of τ: units that do not hear each other, every x an AR(1)."""
+    return _uncoupled
+
+
+def _uncoupled(tau: np.ndarray) -> RateRNN:
+    n = len(tau)
+    return RateRNN(
+        w_rec=np.zeros((n, n)),
+        w_in=np.zeros((n, 1)),
+        w_out=np.zeros((1, n)),
+        bias=np.zeros(n),
+        b_out=np.zeros(1),
+        tau=tau,
+        dale=np.zeros(n, np.int8),
+        activation="sigmoid",
+        noise_std=0.1,
+        dt=0.005,
+    )
 
 
 def _trials(batch: int, seed: int = 0) -> Trials:

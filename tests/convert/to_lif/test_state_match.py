@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from isotau.convert.neuron.lif_constants import LIFConstants
-from isotau.convert.records.lif import LIFNetwork
-from isotau.convert.records.rate import RateRNN
 from isotau.convert.to_lif.state_match import (
     COMMON,
     LONGEST,
@@ -26,47 +24,8 @@ TAUS = np.array([0.02, 0.05, 0.1])
 TWO_MV = LIFConstants(unit=2e-3, v_leak=-0.065)
 
 
-def uncoupled(noise_std=0.1):
-    """A rate network whose units do not hear each other: every x is an AR(1)."""
-    n = len(TAUS)
-    return RateRNN(
-        w_rec=np.zeros((n, n)),
-        w_in=np.zeros((n, 1)),
-        w_out=np.zeros((1, n)),
-        bias=np.zeros(n),
-        b_out=np.zeros(1),
-        tau=TAUS,
-        dale=np.zeros(n, np.int8),
-        activation="sigmoid",
-        noise_std=noise_std,
-        dt=0.005,
-    )
-
-
-def silent_neurons(copies=1, **changes):
-    """LIF neurons that do not hear each other, with noise in their currents."""
-    tau = np.repeat(TAUS, copies)
-    n = len(tau)
-    fields = {
-        "w_in": np.zeros((n, 1)),
-        "w_rec": np.zeros((n, n)),
-        "w_out": np.zeros((1, n)),
-        "b_out": np.zeros(1),
-        "tau_syn": tau,
-        "tau_mem": np.full(n, 0.01),
-        "v_th": np.full(n, -0.04),
-        "v_leak": np.full(n, -0.065),
-        "v_reset": np.full(n, -0.065),
-        "refractory": np.zeros(n),
-        "noise_std": 0.0,
-        "current_noise_std": 1e-3,
-        "dt": 1e-3,
-    }
-    return LIFNetwork(**fields | changes)
-
-
-def test_units_alone_have_the_moments_of_their_noise():
-    state, keep = rest_of_rate(uncoupled(), seed=1), 1 - 0.005 / TAUS
+def test_units_alone_have_the_moments_of_their_noise(uncoupled):
+    state, keep = rest_of_rate(uncoupled(TAUS), seed=1), 1 - 0.005 / TAUS
     np.testing.assert_allclose(state.sd, 0.1 / np.sqrt(1 - keep**2), rtol=0.06)
     assert len(state.autocorrelation) == round(LONGEST / 0.005)
     lags = np.arange(5)[:, None]
@@ -75,9 +34,9 @@ def test_units_alone_have_the_moments_of_their_noise():
 
 
 @pytest.mark.parametrize("copies", [1, 4])
-def test_currents_have_the_moments_of_their_noise(copies):
+def test_currents_have_the_moments_of_their_noise(silent_neurons, copies):
     """In units of 2 mV; the mean over copies has as much noise as one by √copies."""
-    net = silent_neurons(copies)
+    net = silent_neurons(np.repeat(TAUS, copies))
     state = rest_of_lif(net, constants=TWO_MV, dt=0.005, copies=copies, seed=1)
     np.testing.assert_allclose(state.sd, 0.5 / np.sqrt(copies), rtol=0.06)
     np.testing.assert_allclose(state.tau, TAUS / 0.005, rtol=0.15)
@@ -171,8 +130,9 @@ def test_a_state_far_away_or_of_another_size_is_another():
     assert match(here, far).elsewhere
 
 
-def test_states_of_units_are_means_of_their_copies():
-    net = silent_neurons(2, v_leak=np.repeat([-0.065, -0.061, -0.067], 2))
+def test_states_of_units_are_means_of_their_copies(silent_neurons):
+    v_leak = np.repeat([-0.065, -0.061, -0.067], 2)
+    net = silent_neurons(np.repeat(TAUS, 2), v_leak=v_leak)
     i = np.zeros((5, 3, 6))
     i[..., 0], i[..., 1] = 2e-3, 4e-3
     states = unit_states(i, net, TWO_MV, 2)
@@ -186,8 +146,8 @@ def test_short_trials_have_fewer_lags():
     assert task_lags(3, 0.005) == 2
 
 
-def test_noise_that_is_carried_carries_the_timescales():
-    rate, neurons = uncoupled(), silent_neurons()
+def test_noise_that_is_carried_carries_the_timescales(uncoupled, silent_neurons):
+    rate, neurons = uncoupled(TAUS), silent_neurons(TAUS)
     at_rest = 0.1 / np.sqrt(1 - (1 - 0.005 / TAUS) ** 2)
     carrying = dataclasses.replace(neurons, current_noise_std=2e-3 * at_rest)
     reference = rest_of_rate(rate, seed=1)

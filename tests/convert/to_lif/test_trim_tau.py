@@ -7,8 +7,7 @@ import pytest
 
 from isotau.convert.ground.progress import silent
 from isotau.convert.neuron.lif_constants import LIFConstants
-from isotau.convert.records.lif import LIFNetwork, decay_fraction
-from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.lif import decay_fraction
 from isotau.convert.to_lif.state_match import match, rest_of_lif, rest_of_rate
 from isotau.convert.to_lif.trim_tau import MOST, lacking, trim_tau, with_tau
 
@@ -16,55 +15,18 @@ CONSTANTS = LIFConstants(unit=2e-3, v_leak=-0.065)
 TAUS = np.array([0.02, 0.05, 0.08])
 
 
-def units() -> RateRNN:
-    """Units that do not hear each other."""
-    n = len(TAUS)
-    return RateRNN(
-        w_rec=np.zeros((n, n)),
-        w_in=np.zeros((n, 1)),
-        w_out=np.zeros((1, n)),
-        bias=np.zeros(n),
-        b_out=np.zeros(1),
-        tau=TAUS,
-        dale=np.zeros(n, np.int8),
-        activation="sigmoid",
-        noise_std=0.1,
-        dt=0.005,
-    )
-
-
-def neurons(tau, **changes) -> LIFNetwork:
-    """Silent neurons with noise in their currents."""
-    n = len(tau)
-    fields = {
-        "w_in": np.zeros((n, 1)),
-        "w_rec": np.zeros((n, n)),
-        "w_out": np.zeros((1, n)),
-        "b_out": np.zeros(1),
-        "tau_syn": tau,
-        "tau_mem": np.full(n, 0.01),
-        "v_th": np.full(n, -0.04),
-        "v_leak": np.full(n, -0.065),
-        "v_reset": np.full(n, -0.065),
-        "refractory": np.zeros(n),
-        "noise_std": 0.0,
-        "current_noise_std": 5e-4,
-        "dt": 1e-3,
-    }
-    return LIFNetwork(**fields | changes)
-
-
 def look(net, copies=1):
     return rest_of_lif(net, constants=CONSTANTS, dt=0.005, copies=copies, seed=9)
 
 
 @pytest.mark.parametrize("copies", [1, 2])
-def test_synapses_that_are_off_are_brought_back(copies):
+def test_synapses_that_are_off_are_brought_back(silent_neurons, uncoupled, copies):
     """The first is too fast, the second too slow, the third right."""
     off = np.repeat(TAUS * [0.6, 1.5, 1.0], copies)
+    off_net, units = silent_neurons(off, current_noise_std=5e-4), uncoupled(TAUS)
     net = trim_tau(
-        neurons(off),
-        units(),
+        off_net,
+        units,
         constants=CONSTANTS,
         copies=copies,
         seed=3,
@@ -74,19 +36,17 @@ def test_synapses_that_are_off_are_brought_back(copies):
     remembered = -0.005 / np.log(1 - 0.005 / TAUS)
     wanted = np.repeat(remembered, copies)
     np.testing.assert_allclose(net.tau_syn, wanted, rtol=0.1)
-    reference = rest_of_rate(units(), seed=8)
-    before, after = (
-        match(reference, look(each, copies)) for each in (neurons(off), net)
-    )
+    reference = rest_of_rate(units, seed=8)
+    before, after = (match(reference, look(each, copies)) for each in (off_net, net))
     assert after.tau_error < 0.2 < 0.3 < before.tau_error
     # the same noise in every current as before
     np.testing.assert_array_equal(net.current_noise_std, 5e-4)
 
 
-def test_no_synapse_changes_by_more_than_a_factor():
+def test_no_synapse_changes_by_more_than_a_factor(silent_neurons, uncoupled):
     net = trim_tau(
-        neurons(TAUS / 4),
-        units(),
+        silent_neurons(TAUS / 4),
+        uncoupled(TAUS),
         constants=CONSTANTS,
         copies=1,
         seed=3,
@@ -95,8 +55,8 @@ def test_no_synapse_changes_by_more_than_a_factor():
     np.testing.assert_allclose(net.tau_syn, MOST * TAUS / 4)
 
 
-def test_what_is_not_known_is_left_alone():
-    state = look(neurons(TAUS))
+def test_what_is_not_known_is_left_alone(silent_neurons):
+    state = look(silent_neurons(TAUS))
     unknown = state._replace(tau=np.array([np.nan, 10.0, 20.0]))
     other = state._replace(tau=np.array([5.0, np.nan, 10.0]))
     np.testing.assert_array_equal(lacking(unknown, other), [1, 1, 2])
@@ -105,10 +65,10 @@ def test_what_is_not_known_is_left_alone():
     np.testing.assert_array_equal(lacking(slow, fast), 1)
 
 
-def test_constant_rates_give_the_same_current_and_noise_the_same_size():
+def test_constant_rates_give_the_same_current_and_noise_the_same_size(silent_neurons):
     """In closed form: w/q of a constant input, w²/(1 − (1 − q)²) of noise."""
     rng = np.random.default_rng(0)
-    net = neurons(
+    net = silent_neurons(
         TAUS,
         w_in=rng.standard_normal((3, 2)),
         w_rec=rng.standard_normal((3, 3)),
@@ -130,4 +90,7 @@ def test_constant_rates_give_the_same_current_and_noise_the_same_size():
     )
     assert unchanged.fingerprint == net.fingerprint
     # not below a step
-    assert with_tau(neurons(np.full(3, 1e-3)), np.full(3, 0.5)).tau_syn.min() == 1e-3
+    assert (
+        with_tau(silent_neurons(np.full(3, 1e-3)), np.full(3, 0.5)).tau_syn.min()
+        == 1e-3
+    )
