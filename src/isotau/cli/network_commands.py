@@ -119,7 +119,9 @@ def configure(
         ),
         constants=PUBLISHED if step is None else with_step(PUBLISHED, step),
         fit_step=step is None,
-        calibration=CalibrateConfig(current_noise=carrying.current_noise),
+        calibration=CalibrateConfig(
+            current_noise=carrying.current_noise, trim=carrying.trim
+        ),
         search_trials=carrying.search_trials,
         engine=carrying.engine,
         seed=carrying.seed,

@@ -135,6 +135,13 @@ CurrentNoise = Annotated[
         "currents, 0 for none. Timescales at rest are the memory of this noise."
     ),
 ]
+Trim = Annotated[
+    bool,
+    typer.Option(
+        help="Whether every τ_syn is trimmed in the end, until its neuron's state at "
+        "rest remembers as long as the unit's; --no-trim keeps the units' own τ."
+    ),
+]
 StepMs = Annotated[
     float | None,
     unset(
@@ -245,6 +252,7 @@ class Carrying:
     max_rate: MaxRate = None
     max_seconds: MaxSeconds = 60.0
     current_noise: CurrentNoise = 1.0
+    trim: Trim = True
     step_ms: StepMs = None
     # Not `trials`: what is scored differs from command to command.
     bits: Bits = 8

@@ -154,6 +154,7 @@ class LessonOptions:
     max_rate: options.MaxRate = None
     max_seconds: options.MaxSeconds = 60.0
     current_noise: options.CurrentNoise = 1.0
+    trim: options.Trim = True
     trials: options.Trials = 400
     search_trials: options.SearchTrials = 150
 
@@ -249,7 +250,9 @@ def _tune_rate(
             rate=lesson.max_rate,
             seconds=lesson.max_seconds,
         ),
-        calibration=CalibrateConfig(current_noise=lesson.current_noise),
+        calibration=CalibrateConfig(
+            current_noise=lesson.current_noise, trim=lesson.trim
+        ),
         trials=lesson.trials,
         search_trials=lesson.search_trials,
         lava_trials=1,  # not looked at: `carry` stops before Lava

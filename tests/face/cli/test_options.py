@@ -1,6 +1,7 @@
 """Records of options are single options on the command line."""
 
 import inspect
+import json
 import re
 from dataclasses import dataclass
 
@@ -67,3 +68,14 @@ def test_bits_reach_the_chip(isotau, low_rank_file, tmp_path):
     assert {block.num_weight_bits for block in fixed.blocks} == {3}
     status, _, errors = isotau("run", low_rank_file, "--bits", 9, "--task", "rdm")
     assert status == 2 and "num_weight_bits: got 9" in errors
+
+
+def test_synapses_are_trimmed_unless_told_not_to(isotau, low_rank_file, tmp_path):
+    few = ("--trials", 4, "--search-trials", 6, "--task", "rdm")
+    trimmed = {}
+    for word in ("--trim", "--no-trim"):
+        status, _, errors = isotau("convert", low_rank_file, *few, word, "--out", word)
+        assert status == 0, errors
+        report = json.loads((tmp_path / word / "conversion.json").read_text())
+        trimmed[word] = [c["trimmed"] for c in report["conversion"]["candidates"]]
+    assert any(trimmed["--trim"]) and not any(trimmed["--no-trim"])
