@@ -51,7 +51,7 @@ class Sizes:
         counted_s: seconds of each.
     """
 
-    trials: int = 60
+    trials: int = 150
     settle: float = 1.0
     rest: float = 4.0
     epoch: float = 2.0

@@ -57,6 +57,10 @@ class Calibration:
     inverse_lambda: float
     residual: tuple[float, ...]
 
+    def ending_with(self, network: LIFNetwork) -> "Calibration":
+        """Return the same with another network in the last one's place."""
+        return dataclasses.replace(self, networks=(*self.networks[:-1], network))
+
 
 def calibrate(
     rate: RateRNN,

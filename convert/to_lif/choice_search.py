@@ -19,6 +19,7 @@ from isotau.convert.simulate.readout import network_outputs
 from isotau.convert.to_lif.calibrate import Calibration, calibrate_rounds
 from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.conversion import Candidate, merit
+from isotau.convert.to_lif.loop_gain import with_gain
 from isotau.convert.to_lif.race_candidates import judge
 from isotau.convert.to_lif.state_match import (
     RestingState,
@@ -35,6 +36,9 @@ from isotau.convert.to_lif.trim_tau import trim_tau
 CLOSE = 1.5
 """Distance of the states at which no other is looked for, in distances of two runs of
 the rate network."""
+GAIN, GAINS, SIZED = 0.02, 0.06, 0.05
+"""Step of the loop gain, how far it goes, and error of ln of the states' size from
+which other gains are looked at."""
 HARMLESS = 1.1
 """Factor on the distance of the states that trimmed synapses may have."""
 
@@ -144,17 +148,61 @@ class ChoiceSearch:
             progress=self.progress,
         )
         for calibration in rounds:
-            candidate = self._look(calibration, tried)
-            self._keep(Outcome(candidate, calibration, tried))
-            if not every_round and self.is_right(candidate):
+            outcome = Outcome(self._look(calibration, tried), calibration, tried)
+            self._keep(outcome)
+            if self.reference is not None:
+                outcome = self._regain(outcome)
+            if not every_round and self.is_right(outcome.candidate):
                 break
         self.longest = max(self.longest, time.monotonic() - begun)
+
+    def _regain(self, first: Outcome) -> Outcome:
+        """Look at a fit with other loop gains, and return the one that is nearest.
+
+        A look takes much less than a fit. A step to the side where the states' size is
+        nearer to the rate network's, and then to where a line through both has it
+        right (C37).
+        """
+        sd_ratio = first.candidate.sd_ratio
+        if sd_ratio is None or first.candidate.accuracy < self.enough:
+            return first
+        off = np.log(sd_ratio)
+        if abs(off) < SIZED:
+            return first
+        stepped = self._gained(first, 1 - GAIN if off > 0 else 1 + GAIN)
+        assert stepped.candidate.sd_ratio is not None
+        slope = (np.log(stepped.candidate.sd_ratio) - off) / (
+            stepped.candidate.gain - 1
+        )
+        outcomes = [first, stepped]
+        # states that shrink with a higher gain follow something else
+        if slope > 0:
+            gain = np.clip(1 - off / slope, 1 - GAINS, 1 + GAINS)
+            outcomes.append(self._gained(first, float(gain)))
+        return max(outcomes, key=self._nearness)
+
+    def _gained(self, first: Outcome, gain: float) -> Outcome:
+        """Keep and return a fit with another loop gain."""
+        assert self.reference is not None
+        network = with_gain(
+            first.calibration.networks[-1],
+            gain,
+            resting=self.reference.rest.mean,
+            constants=first.calibration.constants,
+        )
+        calibration = first.calibration.ending_with(network)
+        seen = self._look(calibration, first.tried)
+        outcome = Outcome(
+            dataclasses.replace(seen, gain=gain), calibration, first.tried
+        )
+        self._keep(outcome)
+        return outcome
 
     def trim(self) -> None:
         """Trim the synapses of the best, and keep that unless it does harm.
 
-        Trims are made by a longer look than that which then finds the distance, so
-        that a distance as great by `HARMLESS` is no harm.
+        Trims are made for all units, so that a distance as great by `HARMLESS` of one
+        look is no harm.
         """
         assert self.best is not None
         untrimmed, calibration, tried = self.best
@@ -167,10 +215,12 @@ class ChoiceSearch:
             seed=self.seed + 1,
             progress=self.progress,
         )
-        trimmed = dataclasses.replace(
-            calibration, networks=(*calibration.networks[:-1], network)
+        if network is calibration.networks[-1]:
+            return
+        trimmed = calibration.ending_with(network)
+        candidate = dataclasses.replace(
+            self._look(trimmed, tried), gain=untrimmed.gain, trimmed=True
         )
-        candidate = dataclasses.replace(self._look(trimmed, tried), trimmed=True)
         self.candidates.append(candidate)
         harmless = distance_of(candidate) <= HARMLESS * distance_of(untrimmed)
         # within the budget as before, or beyond it as before
@@ -221,6 +271,11 @@ class ChoiceSearch:
         if self.reference is None:
             return (2, *merit(candidate))
         return (2, -distance_of(candidate))
+
+    def _nearness(self, outcome: Outcome) -> tuple[bool, float]:
+        """Return what networks of one fit are ordered by, the best last."""
+        candidate = outcome.candidate
+        return self.is_right(candidate), -distance_of(candidate)
 
     def _look(self, calibration: Calibration, tried: Try) -> Candidate:
         """Return how the last network of a calibration does."""

@@ -43,6 +43,7 @@ class Candidate:
         mean_rate: of all neurons in these trials, in Hz.
         swing: volts that a typical state moves a calibrated neuron's drive; None, as
             `offset`, `ridge`, `rest` and `lag` (`CalibrateConfig`), for others.
+        gain: factor on all recurrent weights after the fit (`loop_gain`).
         trimmed: whether synapses were trimmed (`trim_tau`).
         membrane_noise: largest stationary SD of a membrane's noise, in volts.
         tau_ratio: median ratio of the state's τ at rest, LIF over rate; None, as all
@@ -70,6 +71,7 @@ class Candidate:
     ridge: float | None = None
     rest: float | None = None
     lag: float | None = None
+    gain: float = 1.0
     trimmed: bool = False
     membrane_noise: float = 0.0
     tau_ratio: float | None = None

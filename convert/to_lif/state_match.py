@@ -21,30 +21,15 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 
 LONGEST = 0.5
 """Seconds of the longest lag."""
+TRIALS, SETTLE, LENGTH = 60, 1.0, 4.0
+"""How long a state at rest is looked at: trials, seconds before it and of it. Enough
+for τ of every unit, and for memory states that few trials go to."""
 WORST = 1.0
 """An error counts as this at most: a unit that is lost is lost."""
 COMMON = 0.25
 """Weight of the covariance's error: of a few trials most of it is chance."""
 ELSEWHERE = 2.0
 """Factor in SD, and shift of the mean in SDs, beyond which a state is another one."""
-
-
-class Look(NamedTuple):
-    """How long a state at rest is looked at.
-
-    Attributes:
-        trials: how many.
-        settle: seconds before it.
-        length: seconds of it.
-    """
-
-    trials: int = 30
-    settle: float = 0.5
-    length: float = 2.0
-
-
-SHORT = Look()
-"""Enough for means over units."""
 
 
 class RestingState(NamedTuple):
@@ -103,16 +88,15 @@ class StateMatch(NamedTuple):
         return float(min(abs(np.log(max(self.sd_ratio, 1e-9))), WORST))
 
 
-def rest_of_rate(rate: RateRNN, *, seed: int, look: Look = SHORT) -> RestingState:
+def rest_of_rate(rate: RateRNN, *, seed: int) -> RestingState:
     """Return the resting state of a rate network.
 
     Args:
         rate: the network.
         seed: of its start and noise.
-        look: how long.
     """
-    before, steps, lags = _spans(rate.dt, look)
-    inputs = np.zeros((before + steps, look.trials, rate.n_in))
+    before, steps, lags = _spans(rate.dt)
+    inputs = np.zeros((before + steps, TRIALS, rate.n_in))
     x = simulate_rate(rate, inputs, seed=seed, keep_x=True).x
     assert x is not None
     return resting_state(x[before:], lags)
@@ -125,7 +109,6 @@ def rest_of_lif(
     dt: float,
     copies: int,
     seed: int,
-    look: Look = SHORT,
     progress: Progress = silent,
 ) -> RestingState:
     """Return the resting state of a LIF network, in units of a rate network's x.
@@ -136,14 +119,13 @@ def rest_of_lif(
         dt: step of the rate network, in seconds, in which the state is looked at.
         copies: neurons for each unit, whose mean it is.
         seed: of the noise.
-        look: how long.
         progress: is given the steps as they pass.
     """
-    before, steps, lags = _spans(dt, look)
+    before, steps, lags = _spans(dt)
     every = round(dt / net.dt)
     run = simulate_lif(
         net,
-        np.zeros(((before + steps) * every, look.trials, net.n_shown)),
+        np.zeros(((before + steps) * every, TRIALS, net.n_shown)),
         seed=seed,
         record=("i",),
         every=every,
@@ -241,9 +223,9 @@ def task_lags(steps: int, dt: float) -> int:
     return max(2, min(round(LONGEST / dt), steps // 3))
 
 
-def _spans(dt: float, look: Look) -> tuple[int, int, int]:
+def _spans(dt: float) -> tuple[int, int, int]:
     """Return steps before the look and of it, and lags."""
-    spans = (look.settle, look.length, LONGEST)
+    spans = (SETTLE, LENGTH, LONGEST)
     before, steps, lags = (round(span / dt) for span in spans)
     # Slow clocks have few steps in so many seconds: some there must be.
     return before, max(steps, 20), max(lags, 5)

@@ -16,17 +16,14 @@ from isotau.convert.neuron.lif_constants import LIFConstants
 from isotau.convert.records.lif import LIFNetwork, decay_fraction
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.to_lif.state_match import (
-    Look,
     RestingState,
     rest_of_lif,
     rest_of_rate,
 )
 
-LOOK = Look(trials=60, settle=0.5, length=4.0)
-"""Longer than that of a choice, which asks for means over units."""
 STRENGTHS = (1.0, 0.5, 0.5)
 """Powers of the ratio of τ by which one trim follows another."""
-KNOWN = 0.3
+KNOWN = 0.8
 """Share of the units whose τ has to be known."""
 MOST = 2.0
 """Factor that a synapse's τ changes by at most."""
@@ -43,6 +40,8 @@ def trim_tau(
 ) -> LIFNetwork:
     """Return a LIF network whose states at rest remember as long as a rate network's.
 
+    Where the τ of too few units are known it is the network itself.
+
     Args:
         net: the network.
         rate: what it stands for, of one unit for all copies.
@@ -51,7 +50,7 @@ def trim_tau(
         seed: of the noise in which both are looked at.
         progress: is given the steps as they pass.
     """
-    wanted = rest_of_rate(rate, seed=seed, look=LOOK)
+    wanted = rest_of_rate(rate, seed=seed)
     factors = np.ones(rate.n)
     trimmed = net
     for turn, strength in enumerate(STRENGTHS):
@@ -61,23 +60,26 @@ def trim_tau(
             dt=rate.dt,
             copies=copies,
             seed=seed + turn,
-            look=LOOK,
             progress=progress,
         )
-        factors = np.clip(factors * lacking(wanted, found) ** strength, 1 / MOST, MOST)
+        if (lack := lacking(wanted, found)) is None:
+            return trimmed
+        factors = np.clip(factors * lack**strength, 1 / MOST, MOST)
         trimmed = with_tau(net, np.repeat(factors, copies))
     return trimmed
 
 
-def lacking(wanted: RestingState, found: RestingState) -> Float64[np.ndarray, " units"]:
+def lacking(
+    wanted: RestingState, found: RestingState
+) -> Float64[np.ndarray, " units"] | None:
     """Return what every unit's τ lacks, a factor; 1 where either is not known.
 
     Where few are known, as in a network that goes from one memory state to another,
-    those are no measure of what a synapse does: 1 for all.
+    those are no measure of what a synapse does: None.
     """
     known = np.isfinite(wanted.tau) & np.isfinite(found.tau)
     if known.mean() < KNOWN:
-        return np.ones(len(known))
+        return None
     return np.divide(wanted.tau, found.tau, out=np.ones(len(known)), where=known)
 
 

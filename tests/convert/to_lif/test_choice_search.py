@@ -5,8 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from isotau.convert.neuron.lif_constants import LIFConstants
+from isotau.convert.to_lif.calibrate import Calibration
 from isotau.convert.to_lif.choice_search import (
     CLOSE,
+    GAIN,
+    GAINS,
     Budget,
     ChoiceSearch,
     Outcome,
@@ -99,3 +103,44 @@ def test_what_is_allowed_comes_before_what_is_right_before_the_rest(step_task):
     assert ranks == sorted(ranks) and len(set(ranks)) == len(ranks)
     unseen = dataclasses.replace(GOOD, state_distance=None)
     assert distance_of(unseen) == np.inf and distance_of(GOOD) == 0.75
+
+
+@pytest.mark.parametrize(
+    ("size", "power", "gains"),
+    [
+        # too large by 20 %: a step down, and to where a power law has 1
+        (1.2, 5.0, [1 - GAIN, 1 - GAIN * np.log(1.2) / (-5 * np.log(1 - GAIN))]),
+        (0.8, 5.0, [1 + GAIN, 1 + GAIN * np.log(1.25) / (5 * np.log(1 + GAIN))]),
+        # not as far as a line would go
+        (1.2, 0.5, [1 - GAIN, 1 - GAINS]),
+        # sizes that do not follow the gain, or are right, or an answer that is wrong
+        (1.2, -5.0, [1 - GAIN]),
+        (1.02, 5.0, []),
+        (None, 5.0, []),
+    ],
+)
+def test_the_gain_goes_to_where_states_are_as_large(
+    step_task, silent_neurons, monkeypatch, size, power, gains
+):
+    net, shown = step_task.network("tanh"), step_task.trials(6)
+    _, reference = reference_states(net, shown, 0, look=True)
+    search = a_search(step_task, reference=reference)
+    made = silent_neurons(np.full(net.n, 0.03), w_rec=np.ones((net.n, net.n)))
+
+    def looked(self, calibration, tried):
+        gain = calibration.networks[-1].w_rec[0, 0]
+        sd_ratio = None if size is None else size * gain**power
+        far = 9.0 if size is None else abs(np.log(sd_ratio))
+        return dataclasses.replace(GOOD, sd_ratio=sd_ratio, state_distance=far)
+
+    monkeypatch.setattr(ChoiceSearch, "_look", looked)
+    fit = Calibration(
+        networks=(made,), constants=LIFConstants(), inverse_lambda=1.0, residual=(0.0,)
+    )
+    first = Outcome(looked(search, fit, None), fit, None)
+    best = search._regain(first)
+    assert [c.gain for c in search.candidates] == pytest.approx(gains)
+    nearest = min([first.candidate, *search.candidates], key=distance_of)
+    assert best.candidate == nearest
+    wrong = first._replace(candidate=dataclasses.replace(GOOD, accuracy=0.5))
+    assert search._regain(wrong) is wrong and len(search.candidates) == len(gains)

@@ -57,12 +57,28 @@ def test_no_synapse_changes_by_more_than_a_factor(silent_neurons, uncoupled):
 
 def test_what_is_not_known_is_left_alone(silent_neurons):
     state = look(silent_neurons(TAUS))
-    unknown = state._replace(tau=np.array([np.nan, 10.0, 20.0]))
-    other = state._replace(tau=np.array([5.0, np.nan, 10.0]))
-    np.testing.assert_array_equal(lacking(unknown, other), [1, 1, 2])
+    known = np.r_[np.full(8, 20.0), np.nan, 10.0]
+    unknown = state._replace(tau=known)
+    other = state._replace(tau=np.r_[np.full(8, 10.0), 5.0, np.nan])
+    np.testing.assert_array_equal(lacking(unknown, other), [2] * 8 + [1, 1])
     few = np.array([np.nan, np.nan, np.nan, 20.0])
     slow, fast = state._replace(tau=few), state._replace(tau=few / 2)
-    np.testing.assert_array_equal(lacking(slow, fast), 1)
+    assert lacking(slow, fast) is None
+
+
+def test_a_network_of_memory_states_is_left_as_it_is(silent_neurons, uncoupled):
+    """Synapses of 10 s: beyond the lags, so that no τ is known."""
+    slow = np.full(3, 10.0)
+    net = silent_neurons(slow / 2)
+    made = trim_tau(
+        net,
+        uncoupled(slow),
+        constants=CONSTANTS,
+        copies=1,
+        seed=3,
+        progress=silent,
+    )
+    assert made is net
 
 
 def test_constant_rates_give_the_same_current_and_noise_the_same_size(silent_neurons):
