@@ -35,6 +35,7 @@ def with_gain(
     # what the others send a neuron at rest, and what v_leak has to make up for
     current = np.repeat(constants.unit * resting - constant, copies)
     missing = (1 - gain) * current
+    assert isinstance(net.w_rec, np.ndarray)  # calibrations are dense
     return dataclasses.replace(
         net,
         w_rec=net.w_rec * gain,
