@@ -318,7 +318,8 @@ def _chosen(networks: Sequence[Mapping[str, Any]]) -> PageSection:
 
 
 SAID = (
-    *("swing", "offset", "ridge", "rest", "lag", "rounds", "membrane_noise"),
+    *("swing", "offset", "ridge", "rest", "lag", "rounds", "gain", "trimmed"),
+    "membrane_noise",
     *("mean_rate", "accuracy", "tau_ratio", "sd_ratio"),
     *("state_distance", "task_distance"),
 )

@@ -76,13 +76,15 @@ TRIED = {
             quiet_trials=64,
         ),
         0.1,
-        (4,),
+        (8, 4, 2),
     ),
+    "mante": Tried(TUNING, 1.0, (8, 4, 2)),
 }
 """By the task."""
 CASES = (
     ("shipped go_nogo_N200.mat", "calibrate"),
     ("shipped dms_750_N200.rate.npz", "calibrate"),
+    ("shipped mante_N250.rate.npz", "calibrate"),
 )
 """Networks that are looked at."""
 
