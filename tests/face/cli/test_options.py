@@ -4,12 +4,14 @@ import inspect
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import typer
 
 from isotau.cli import options
 
+SHIPPED = Path(__file__).parents[3] / "examples/data/go_nogo_N200.mat"
 BITS_ARE_ASKED_OF = ("run", "convert", "preserve", "quantize", "tune")
 
 
@@ -70,11 +72,11 @@ def test_bits_reach_the_chip(isotau, low_rank_file, tmp_path):
     assert status == 2 and "num_weight_bits: got 9" in errors
 
 
-def test_synapses_are_trimmed_unless_told_not_to(isotau, low_rank_file, tmp_path):
-    few = ("--trials", 4, "--search-trials", 6, "--task", "rdm")
+def test_synapses_are_trimmed_unless_told_not_to(isotau, tmp_path):
+    few = ("--trials", 4, "--search-trials", 12, "--max-seconds", 0)
     trimmed = {}
     for word in ("--trim", "--no-trim"):
-        status, _, errors = isotau("convert", low_rank_file, *few, word, "--out", word)
+        status, _, errors = isotau("convert", SHIPPED, *few, word, "--out", word)
         assert status == 0, errors
         report = json.loads((tmp_path / word / "conversion.json").read_text())
         trimmed[word] = [c["trimmed"] for c in report["conversion"]["candidates"]]
