@@ -228,7 +228,7 @@ def copies(path: Path, cases: Mapping[str, Any]) -> None:
             axes.plot(counts, floors, color=GREY, ls=":", label="two rate runs")
             _copies_axis(axes, counts)
             axes.set_title(title, **TITLE)
-        grid[0][0].legend(loc="lower left", **LEGEND)
+        grid[0][0].legend(loc="upper right", **LEGEND)
 
 
 def _copies_axis(axes: Axes, counts: list[int]) -> None:
