@@ -76,6 +76,7 @@ CASE = '{"number": 7, "format": "npz", "file": "a", "damage": "b"}'
         ("import os; os.kill(os.getpid(), 11)", "crash"),
         ("raise SystemExit(3)", "crash"),
         ("import time; time.sleep(60)", "hang"),
+        ("sum(iter(int, 1))", "hang"),
         (
             """print('{"outcome": "read", "seconds": 0, "peak": 0}', flush=True)""",
             "read",
