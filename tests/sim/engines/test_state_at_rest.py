@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from isotau.convert.records.lif import LIFNetwork, Ranges
+from isotau.convert.records.lif import Ranges
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.trials import Trials, refine, with_silence
 from isotau.convert.to_fixed.prepare import prepare
@@ -34,25 +34,15 @@ from isotau.sim.engines.state_at_rest import (
 TAUS = np.array([0.02, 0.05, 0.1])
 
 
-def alone(**changes):
-    """Neurons that do not hear each other: every current is an AR(1)."""
-    n = len(TAUS)
-    fields = {
-        "w_in": np.full((n, 1), 1e-4),
-        "w_rec": np.zeros((n, n)),
-        "w_out": np.zeros((1, n)),
-        "b_out": np.zeros(1),
-        "tau_syn": TAUS,
-        "tau_mem": np.full(n, 0.01),
-        "v_th": np.full(n, -0.04),
-        "v_leak": np.full(n, -0.065),
-        "v_reset": np.full(n, -0.065),
-        "refractory": np.zeros(n),
-        "noise_std": 0.0,
-        "current_noise_std": 2e-3,
-        "dt": 1e-3,
-    }
-    return LIFNetwork(**fields | changes)
+@pytest.fixture
+def alone(silent_neurons):
+    """A function of fields: neurons that do not hear each other."""
+
+    def make(*, tau_syn=TAUS, **changes):
+        fields = {"w_in": np.full((3, 1), 1e-4), "current_noise_std": 2e-3}
+        return silent_neurons(tau_syn, **fields | changes)
+
+    return make
 
 
 def integers(net, scale=None):
@@ -63,7 +53,7 @@ def integers(net, scale=None):
     return quantize(net, ranges, input_peak=1.0, config=config)
 
 
-def test_moments_are_those_of_the_noise_on_both_sides():
+def test_moments_are_those_of_the_noise_on_both_sides(alone):
     net = alone()
     kept = compare_at_rest(net, integers(net), seed=1)
     assert (kept.trials, kept.interval) == (30, 0.005)
@@ -78,14 +68,14 @@ def test_moments_are_those_of_the_noise_on_both_sides():
     assert kept.floor.correlation_rms > 0
 
 
-def test_integers_that_are_too_few_show():
+def test_integers_that_are_too_few_show(alone):
     """At few integers per volt truncation eats the currents."""
     net = alone()
     kept = compare_at_rest(net, integers(net, scale=8e4), seed=1)
     assert kept.change.tau_ratio < 0.9 < kept.floor.tau_ratio
 
 
-def test_without_noise_nothing_moves():
+def test_without_noise_nothing_moves(alone):
     net = alone(current_noise_std=0.0)
     assert compare_at_rest(net, integers(net), seed=1) is None
     assert summarize(None) is None and describe(None) == ""
@@ -94,14 +84,14 @@ def test_without_noise_nothing_moves():
 @pytest.mark.parametrize(
     "changes", [{"dt": 2e-3}, {"n_in": 2, "blocks": ()}], ids=["dt", "n_in"]
 )
-def test_other_networks_are_refused(changes):
+def test_other_networks_are_refused(alone, changes):
     net = alone()
     other = dataclasses.replace(integers(net), **changes)
     with pytest.raises(ValueError, match=f"{next(iter(changes))}: got .* need "):
         compare_at_rest(net, other, seed=1)
 
 
-def test_a_look_fits_the_network():
+def test_a_look_fits_the_network(alone):
     """Fast currents are sampled more often, and large networks in part."""
     fast = _look(alone(tau_syn=np.full(3, 4e-3)))
     assert (fast.every, fast.trials) == (1, 30)
@@ -157,7 +147,7 @@ def test_a_state_that_stands_still_is_the_worst():
     assert nothing.sd_worst == 1.0 and np.isnan(nothing.tau_scatter)
 
 
-def test_numbers_are_strict_json_and_said():
+def test_numbers_are_strict_json_and_said(alone):
     net = alone()
     kept = compare_at_rest(net, integers(net), seed=1)
     never = StateChange(1.0, 1.2, float("nan"), float("nan"), 0, 0.04, 0.05)
