@@ -164,7 +164,8 @@ class ChoiceSearch:
         right (C37).
         """
         sd_ratio = first.candidate.sd_ratio
-        if sd_ratio is None or first.candidate.accuracy < self.enough:
+        # a state that does not move, or was not looked at, has no size to go by
+        if not sd_ratio or first.candidate.accuracy < self.enough:
             return first
         off = np.log(sd_ratio)
         if abs(off) < SIZED:

@@ -117,6 +117,7 @@ def test_what_is_allowed_comes_before_what_is_right_before_the_rest(step_task):
         (1.2, -5.0, [1 - GAIN]),
         (1.02, 5.0, []),
         (None, 5.0, []),
+        (0.0, 5.0, []),
     ],
 )
 def test_the_gain_goes_to_where_states_are_as_large(
@@ -130,7 +131,7 @@ def test_the_gain_goes_to_where_states_are_as_large(
     def looked(self, calibration, tried):
         gain = calibration.networks[-1].w_rec[0, 0]
         sd_ratio = None if size is None else size * gain**power
-        far = 9.0 if size is None else abs(np.log(sd_ratio))
+        far = abs(np.log(sd_ratio)) if sd_ratio else 9.0
         return dataclasses.replace(GOOD, sd_ratio=sd_ratio, state_distance=far)
 
     monkeypatch.setattr(ChoiceSearch, "_look", looked)
