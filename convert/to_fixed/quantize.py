@@ -16,7 +16,7 @@ from isotau.convert.chip import arithmetic as chip
 from isotau.convert.ground import validation
 from isotau.convert.ground.errors import DoesNotFit
 from isotau.convert.ground.sparse import per_row, row_peaks, values_of, with_values
-from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.fixedpoint import FixedPointNetwork, WeightBlock
 from isotau.convert.records.lif import (
     LIFNetwork,
     Ranges,
@@ -96,9 +96,10 @@ def quantize(
             register that holds it; the message names it.
     """
     # DecayRegisters first: the scale makes up for what they round.
-    du, dv, a_mem, gain = registers = decay_registers(net)
+    registers = decay_registers(net)
+    a_mem = registers.a_mem
     scale = state_scale(net, ranges, config, registers)
-    per_volt = scale * a_mem * gain / (1 << chip.INPUT_SHIFT)  # (F6)
+    per_volt = weight_gain(net, scale, registers)[:, 0]
     groups = net.population  # each with a scale, and so with blocks, of its own
     values = values_of(net.w_rec) * per_row(net.w_rec, per_volt)
     w_rec = with_values(net.w_rec, values)
@@ -114,22 +115,15 @@ def quantize(
         input_scale = 1 / validation.number("input_peak", input_peak, positive=True)
     else:
         input_scale = _input_scale(net, w_in, input_peak)
-    # All channels have one scale of messages; weights of noise have exponents of their
-    # own, as they have little to do with those of what is shown.
-    inputs = tuple(
-        replace(block, binary=config.spiking_input)
-        for block in weight_blocks(
-            "input", w_in / input_scale, groups, net.channel_group, config
-        )
-    )
+    inputs = input_blocks(net, scale, input_scale, config, registers)
     # (F1), (F9) and, for the state at power-up, (F14).
     bias_mant, bias_exp = fit_bias(scale * a_mem * (net.v_leak - net.v_reset))
     threshold = scale * (net.v_th - net.v_reset) / (1 << chip.INPUT_SHIFT)
     return FixedPointNetwork(
         blocks=inputs + recurrent,
         n_in=net.n_in,
-        du=du,
-        dv=dv,
+        du=registers.du,
+        dv=registers.dv,
         vth=np.rint(threshold),
         bias_mant=bias_mant,
         bias_exp=bias_exp,
@@ -152,6 +146,49 @@ def quantize(
         ),
         input_noise_std=net.input_noise_std,
     )
+
+
+def weight_gain(
+    net: LIFNetwork,
+    scale: Float64[np.ndarray, " n"],
+    registers: DecayRegisters | None = None,
+) -> Float64[np.ndarray, "n 1"]:
+    """Return what a volt of weight is onto each neuron, in units of 2^6 of u: (F6).
+
+    Args:
+        net: the network.
+        scale: integers per volt of each neuron.
+        registers: of the network; None to work them out.
+    """
+    registers = registers or decay_registers(net)
+    unit = 1 << chip.INPUT_SHIFT
+    return np.asarray(scale * registers.a_mem * registers.gain / unit)[:, None]
+
+
+def input_blocks(
+    net: LIFNetwork,
+    scale: Float64[np.ndarray, " n"],
+    input_scale: float,
+    config: QuantizeConfig,
+    registers: DecayRegisters | None = None,
+) -> tuple[WeightBlock, ...]:
+    """Return the blocks of a network's input weights.
+
+    Args:
+        net: the network.
+        scale: integers per volt of each neuron.
+        input_scale: messages per 1 of an input.
+        config: choices.
+        registers: of the network; None to work them out.
+
+    Raises:
+        DoesNotFit: a weight needs an exponent that the chip has not.
+    """
+    weights = net.w_in * weight_gain(net, scale, registers) / input_scale
+    # All channels have one scale of messages; weights of noise have exponents of their
+    # own, as they have little to do with those of what is shown.
+    blocks = weight_blocks("input", weights, net.population, net.channel_group, config)
+    return tuple(replace(block, binary=config.spiking_input) for block in blocks)
 
 
 def messages(
