@@ -41,6 +41,8 @@ GAIN, GAINS, SIZED = 0.02, 0.06, 0.05
 which other gains are looked at."""
 HARMLESS = 1.1
 """Factor on the distance of the states that trimmed synapses may have."""
+TRIMMING = 5.0
+"""Looks that a trim takes: a network after each turn, the rate network, the result."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +116,8 @@ class ChoiceSearch:
         best: the best of them; of the others the networks are not kept.
         stop: time at which no further try begins.
         longest: seconds that a try took.
+        longest_look: seconds that a look took.
+        trims: whether synapses will be trimmed in the end, for which time is kept.
     """
 
     rate: RateRNN
@@ -129,6 +133,8 @@ class ChoiceSearch:
     best: Outcome | None = None
     stop: float = 0.0
     longest: float = 0.0
+    longest_look: float = 0.0
+    trims: bool = False
 
     def attempt(self, tried: Try, *, every_round: bool = True) -> None:
         """Calibrate, look, and keep what came of it.
@@ -255,7 +261,8 @@ class ChoiceSearch:
 
     def has_time(self, factor: float = 1.0) -> bool:
         """Return whether a try that takes so much longer would end in time."""
-        return time.monotonic() + factor * self.longest <= self.stop
+        kept = TRIMMING * self.longest_look if self.trims else 0.0
+        return time.monotonic() + factor * self.longest + kept <= self.stop
 
     def _rank(self, outcome: Outcome) -> tuple[float, ...]:
         """Return what outcomes are ordered by, the best last.
@@ -280,6 +287,7 @@ class ChoiceSearch:
 
     def _look(self, calibration: Calibration, tried: Try) -> Candidate:
         """Return how the last network of a calibration does."""
+        begun = time.monotonic()
         network, constants = calibration.networks[-1], calibration.constants
         fine = refine(self.judged, constants.dt)
         looking = self.reference is not None
@@ -315,7 +323,9 @@ class ChoiceSearch:
             return candidate
         assert run.i is not None
         states = unit_states(run.i, network, constants, tried.copies)
-        return self._compare(candidate, calibration, tried, states)
+        compared = self._compare(candidate, calibration, tried, states)
+        self.longest_look = max(self.longest_look, time.monotonic() - begun)
+        return compared
 
     def _compare(
         self,

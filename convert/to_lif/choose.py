@@ -98,12 +98,13 @@ def choose(
         reference=reference,
         progress=progress,
         stop=begun + budget.seconds,
+        trims=carried and config.trim,
     )
     base = Try(config, constants, copies)
     ended = _search(search, base)
     assert search.best is not None
-    # whatever the clock says: it takes no longer than a try
-    if carried and config.trim and search.is_right(search.best.candidate):
+    # whatever the clock says: there is time kept for it
+    if search.trims and search.is_right(search.best.candidate):
         search.trim()
     best = search.best
     wide = rate if best.tried.copies == 1 else replicate(rate, best.tried.copies)
@@ -145,10 +146,9 @@ def _search(search: ChoiceSearch, base: Try) -> str:
             search.attempt(varied)
             if search.is_close():
                 return "close"
-    # more neurons take longer: the fits are of as many weights squared
     while 2 * search.best.tried.copies <= search.budget.copies:
         more = 2 * search.best.tried.copies
-        if not search.has_time(4.0):
+        if not search.has_time(2.0):  # twice the neurons
             return "time"
         search.attempt(search.best.tried._replace(copies=more), every_round=False)
         if search.is_close():

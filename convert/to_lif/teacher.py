@@ -24,6 +24,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate.readout import filter_spikes
 from isotau.convert.to_lif.change_variables import copies_of
+from isotau.convert.to_lif.state_match import mean_over_copies
 
 KINDS = 5
 """Kinds of units, by their τ, whose weights are fitted by filters of their own."""
@@ -249,12 +250,14 @@ class Teacher:
         self.offset = neuron.v_leak - neuron.v_th
         self.every = round(rate.dt / neuron.dt)
         self.tau = np.maximum(rate.tau - config.lag, neuron.dt)  # (C1)
-        sparse = bool((rate.w_rec == 0).any()) or bool(rate.dale.any())
-        self.signed = (sparse if keep_signs is None else keep_signs) and not rate.rank
-        self.kinds = _kinds(self.tau, rate.rank)
-        fi, drive = curve(neuron), neuron.unit * rate.x0 + self.offset
         self.current_noise = config.current_noise * neuron.unit * noise_at_rest(rate)
         self.spread = self._spread(config.spread)
+        # Nothing tells them apart: their weights are one fit, to what they say together
+        self.copies = 1 if self.spread.any() else _copies(rate)
+        sparse = bool((rate.w_rec == 0).any()) or bool(rate.dale.any())
+        self.signed = (sparse if keep_signs is None else keep_signs) and not rate.rank
+        self.kinds = _kinds(self.tau[:: self.copies], rate.rank)
+        fi, drive = curve(neuron), neuron.unit * rate.x0 + self.offset
         shared = config.current_noise * neuron.unit * shared_at_rest(rate)
         self.shared = shared[:, shared.any(axis=0)]
         self.shared_std = (input_peak or 1.0) / SDS
@@ -286,10 +289,10 @@ class Teacher:
 
     def lesson(self, spikes: Spikes, x: np.ndarray, outputs: np.ndarray) -> FitLesson:
         """Return what there is to learn from spikes at the states x."""
-        rate, steps = self.rate, len(x) - 1
+        rate, steps, x = self.rate, len(x) - 1, self._pooled(x)
         start = activate(x[0], rate.activation, rate.ceiling)
         # (C17); of a low-rank network the drives along m suffice, fewer than units
-        matrix = rate.n_vectors / rate.n if rate.rank else rate.w_rec.T
+        matrix = self._weights().T
         target, y = np.empty((steps, x.shape[1], matrix.shape[1])), start @ matrix
         loss = np.empty(matrix.shape[1])
         for kind in self.kinds:
@@ -312,12 +315,28 @@ class Teacher:
         return FitLesson(drives, output)
 
     def _filtered(self, spikes: Spikes, tau: np.ndarray | float) -> np.ndarray:
-        return filter_spikes(spikes, tau=tau, every=self.every, f0=self.f0)
+        filtered = filter_spikes(spikes, tau=tau, every=self.every, f0=self.f0)
+        return self._pooled(filtered)
+
+    def _pooled(self, values: np.ndarray) -> np.ndarray:
+        """Return the means over the copies of each unit: (C38)."""
+        return values if self.copies == 1 else mean_over_copies(values, self.copies)
+
+    def _weights(self) -> np.ndarray:
+        """Return weights of units to units, or to a low-rank network's n vectors."""
+        each, count = self.copies, self.rate.n
+        if self.rate.rank:
+            return self.rate.n_vectors[::each].T * (each / count)
+        return self.rate.w_rec[::each, ::each] * each
+
+    def _handed_out(self, weights: np.ndarray) -> np.ndarray:
+        """Return weights of units as those of their copies, which share them."""
+        return np.repeat(weights, self.copies, axis=1) / self.copies
 
     def fit(self, lessons: list[FitLesson]) -> tuple[LinearFit, LinearFit, float]:
         """Return the fits of drive and output, and what the first leaves."""
         rate, strength = self.rate, self.strength
-        prior = self.gain * (rate.n_vectors.T / rate.n if rate.rank else rate.w_rec)
+        prior = self.gain * self._weights()
         solve = signed_ridge if self.signed else ridge
         drive = LinearFit(np.zeros_like(prior), np.zeros(len(prior)))
         errors = totals = 0.0
@@ -333,7 +352,13 @@ class Teacher:
             errors, totals = errors + left_over(drives, part) * total, totals + total
         outputs = pool([lesson.output for lesson in lessons])
         with threadpool_limits(1, "blas"):
-            output = ridge(outputs, prior=self.gain * rate.w_out, strength=strength)
+            # Of a unit's copies together, as all have the same.
+            prior = self.gain * self.copies * rate.w_out[:, :: self.copies]
+            output = ridge(outputs, prior=prior, strength=strength)
+        output = output._replace(weights=self._handed_out(output.weights))
+        drive = drive._replace(weights=self._handed_out(drive.weights))
+        if not rate.rank:
+            drive = LinearFit(*(np.repeat(x, self.copies, axis=0) for x in drive))
         return drive, output, errors / totals if totals > 0 else 0.0
 
     def constant(self, drive: LinearFit) -> np.ndarray:
@@ -385,6 +410,12 @@ def _kinds(tau: Float64[np.ndarray, " n"], rank: int) -> list[UnitKind]:
         UnitKind(float(np.median(tau[rows])), rows)
         for rows in (np.flatnonzero(kind_of == k) for k in np.unique(kind_of))
     ]
+
+
+def _copies(rate: RateRNN) -> int:
+    """Return how many copies each unit has; 1 where some have more than others."""
+    counts = np.unique(copies_of(rate)[1])
+    return int(counts[0]) if len(counts) == 1 else 1
 
 
 def noise_at_rest(rate: RateRNN) -> Float64[np.ndarray, " n"]:
