@@ -19,12 +19,12 @@ def step_task() -> SimpleNamespace:
 
 
 @pytest.fixture
-def uncoupled() -> Callable[[np.ndarray], RateRNN]:
-    """A function of τ: units that do not hear each other, every x an AR(1)."""
+def uncoupled() -> Callable[..., RateRNN]:
+    """A function of τ and dt: units that do not hear each other, every x an AR(1)."""
     return _uncoupled
 
 
-def _uncoupled(tau: np.ndarray) -> RateRNN:
+def _uncoupled(tau: np.ndarray, dt: float = 0.005) -> RateRNN:
     n = len(tau)
     return RateRNN(
         w_rec=np.zeros((n, n)),
@@ -36,7 +36,7 @@ def _uncoupled(tau: np.ndarray) -> RateRNN:
         dale=np.zeros(n, np.int8),
         activation="sigmoid",
         noise_std=0.1,
-        dt=0.005,
+        dt=dt,
     )
 
 

@@ -4,28 +4,17 @@ import numpy as np
 import pytest
 
 from isotau.convert.neuron.lif_constants import PUBLISHED
-from isotau.convert.records.rate import RateRNN
 from isotau.convert.to_fixed.decay_registers import nearest_tau
 from isotau.convert.to_lif.chip_step import fitting_step, with_step
 
 
-def network(*tau, dt=0.005):
-    n = len(tau)
-    return RateRNN(
-        w_rec=np.zeros((n, n)),
-        w_in=np.ones((n, 1)),
-        w_out=np.ones((1, n)),
-        bias=np.zeros(n),
-        b_out=[0.0],
-        tau=tau,
-        dale=np.zeros(n),
-        activation="tanh",
-        noise_std=0.1,
-        dt=dt,
-    )
+@pytest.fixture
+def network(uncoupled):
+    """A function of time constants and a step."""
+    return lambda *tau, dt=0.005: uncoupled(np.array(tau), dt)
 
 
-def test_time_constants_that_fit_leave_the_neurons_alone():
+def test_time_constants_that_fit_leave_the_neurons_alone(network):
     assert fitting_step(network(0.004, 0.03, 0.5, 2.0), PUBLISHED) is PUBLISHED
 
 
@@ -39,7 +28,7 @@ def test_time_constants_that_fit_leave_the_neurons_alone():
         (10.0, 0.02, 0.0025),
     ],
 )
-def test_longer_ones_get_the_shortest_step_that_holds_them(tau, rate_dt, step):
+def test_longer_ones_get_the_shortest_step_that_holds_them(network, tau, rate_dt, step):
     chosen = fitting_step(network(0.03, tau, dt=rate_dt), PUBLISHED)
     assert chosen.dt == pytest.approx(step)
     held = nearest_tau(np.array([tau]), chosen.dt)[0]
@@ -49,7 +38,7 @@ def test_longer_ones_get_the_shortest_step_that_holds_them(tau, rate_dt, step):
     assert chosen.refractory == pytest.approx(chosen.dt * round(0.002 / chosen.dt))
 
 
-def test_what_no_step_holds_gets_the_nearest():
+def test_what_no_step_holds_gets_the_nearest(network):
     """40 s: at 5 ms, half the membrane's memory, a register holds 20.5 s."""
     chosen = fitting_step(network(40.0, dt=0.02), PUBLISHED)
     assert chosen.dt == pytest.approx(0.005)
@@ -64,13 +53,13 @@ def test_what_no_step_holds_gets_the_nearest():
     assert found == pytest.approx(min(errors))
 
 
-def test_a_lag_counts():
+def test_a_lag_counts(network):
     near = network(8.2, dt=0.02)
     assert fitting_step(near, PUBLISHED, lag=8.1) is PUBLISHED
     assert fitting_step(near, PUBLISHED).dt > PUBLISHED.dt
 
 
-def test_a_step_is_that_of_the_refractory_period_too():
+def test_a_step_is_that_of_the_refractory_period_too(network):
     assert with_step(PUBLISHED, PUBLISHED.dt) is PUBLISHED
     assert with_step(PUBLISHED, 0.0015).refractory == 0.0015
     assert with_step(PUBLISHED, 0.005).refractory == 0.0

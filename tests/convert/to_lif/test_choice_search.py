@@ -11,6 +11,7 @@ from isotau.convert.to_lif.choice_search import (
     CLOSE,
     GAIN,
     GAINS,
+    TRIMMING,
     Budget,
     ChoiceSearch,
     Outcome,
@@ -145,3 +146,16 @@ def test_the_gain_goes_to_where_states_are_as_large(
     assert best.candidate == nearest
     wrong = first._replace(candidate=dataclasses.replace(GOOD, accuracy=0.5))
     assert search._regain(wrong) is wrong and len(search.candidates) == len(gains)
+
+
+@pytest.mark.parametrize(("trims", "ends"), [(False, 10.0), (True, 10.0 - 1.0)])
+def test_time_is_kept_for_the_trim(step_task, monkeypatch, trims, ends):
+    """A try of 3 s begins until 3 s before the end, or before what a trim takes."""
+    search = a_search(step_task, trims=trims, stop=10.0)
+    search.longest, search.longest_look = 3.0, 1.0 / TRIMMING
+    clock = "isotau.convert.to_lif.choice_search.time.monotonic"
+    for moment, expected in ((ends - 3.01, True), (ends - 2.99, False)):
+        monkeypatch.setattr(clock, lambda moment=moment: moment)
+        assert search.has_time() == expected
+    monkeypatch.setattr(clock, lambda: ends - 5.0)
+    assert not search.has_time(2.0)

@@ -13,6 +13,7 @@ from isotau.convert.to_lif.state_match import (
     StateMatch,
     _crossing,
     match,
+    mean_over_copies,
     rest_of_lif,
     rest_of_rate,
     resting_state,
@@ -31,6 +32,14 @@ def test_units_alone_have_the_moments_of_their_noise(uncoupled):
     lags = np.arange(5)[:, None]
     np.testing.assert_allclose(state.autocorrelation[:5], keep**lags, atol=0.05)
     np.testing.assert_allclose(state.tau, -1 / np.log(keep), rtol=0.15)
+
+
+def test_means_over_copies_are_of_those_side_by_side():
+    values = np.arange(12, dtype=np.float32).reshape(1, 2, 6)
+    found = mean_over_copies(values, 3)
+    np.testing.assert_array_equal(found, [[[1, 4], [7, 10]]])
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(mean_over_copies(values, 1), values)
 
 
 @pytest.mark.parametrize("copies", [1, 4])

@@ -368,6 +368,74 @@ def test_drives_of_copies_are_spread_where_nothing_keeps_them_apart(
     assert (spread > 0).any() == (volts > 0)
 
 
+@pytest.mark.parametrize("rank", [0, 2])
+def test_copies_that_nothing_tells_apart_are_fitted_as_one(rank):
+    """Their lessons are those of units that say what all copies say together."""
+    net, rng = some_net(rank, noise_std=0.1), np.random.default_rng(4)
+    teacher = teacher_of(replicate(net, 4), QUIET)
+    alone = teacher_of(net, QUIET)
+    assert teacher.copies == 4
+    x = rng.standard_normal((31, 3, 4 * N))
+    raster = rng.random((150, 3, 4 * N)) < 0.05
+    spikes = Spikes(bits=pack(raster), n=4 * N, dt=1e-3, engine="test")
+    outputs = rng.standard_normal((30, 3, 2))
+    lesson = teacher.lesson(spikes, x, outputs)
+    means = x.reshape(31, 3, N, 4).mean(axis=-1)
+    silence = Spikes(
+        bits=pack(np.zeros((150, 3, N), bool)), n=N, dt=1e-3, engine="test"
+    )
+    targets = alone.lesson(silence, means, outputs)
+    for kind, part, target in zip(
+        alone.kinds, lesson.drives, targets.drives, strict=True
+    ):
+        np.testing.assert_allclose(part.y, target.y, atol=1e-12)
+        np.testing.assert_allclose(part.yy, target.yy, atol=1e-12)
+        keep = np.exp(-1e-3 / kind.tau)
+        start = keep * teacher.f0 * np.ones((1, 3, 1))
+        f, _ = lfilter(
+            [(1 - keep) / 1e-3], [1, -keep], raster.astype(float), axis=0, zi=start
+        )
+        f = f[4::5].reshape(30, 3, N, 4).mean(axis=-1).reshape(90, N)
+        np.testing.assert_allclose(part.f, f.mean(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(part.ff, f.T @ f / 90, rtol=1e-4, atol=1e-2)
+    drive, output, left = teacher.fit([lesson])
+    assert 0 < left < 1
+    # As many weights as neurons have, a quarter of the unit's for each.
+    whole, *_ = alone.fit([lesson])
+    repeated = np.repeat(whole.weights, 4, axis=1) / 4
+    offsets = whole.offset
+    if not rank:
+        repeated, offsets = np.repeat(repeated, 4, axis=0), np.repeat(offsets, 4)
+    np.testing.assert_allclose(drive.weights, repeated, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(drive.offset, offsets, rtol=1e-9)
+    assert output.weights.shape == (2, 4 * N)
+    made = teacher.network(drive, output)
+    assert (made.n, made.w_rec.shape) == (4 * N, (4 * N, 4 * N))
+
+
+def test_copies_with_drives_of_their_own_have_weights_of_their_own():
+    wide = replicate(some_net(), 4)
+    assert teacher_of(wide, QUIET).copies == 1
+    assert teacher_of(wide, QUIET, spread=0.0).copies == 4
+
+
+def test_more_copies_of_some_units_than_of_others_are_no_population():
+    net = some_net(noise_std=0.1)
+    twice = np.repeat(np.arange(N), [1, 1, 1, 1, 1, 2])
+    wide = dataclasses.replace(
+        net,
+        w_rec=net.w_rec[np.ix_(twice, twice)],
+        w_in=net.w_in[twice],
+        w_out=net.w_out[:, twice],
+        shared_noise=net.shared_noise[twice],
+        **{name: getattr(net, name)[twice] for name in ("bias", "tau", "dale", "x0")},
+        readout_bias=net.readout_bias[twice],
+        m_vectors=net.m_vectors[twice],
+        n_vectors=net.n_vectors[twice],
+    )
+    assert teacher_of(wide, QUIET).copies == 1
+
+
 def test_membranes_with_noise_need_no_spread():
     assert not teacher_of(replicate(some_net(), 2)).spread.any()
 
