@@ -124,7 +124,10 @@ def _measure(
             # Copies are one unit's: what an experimenter sees of one is no unit's τ.
             spikes=spikes and copies == 1,
         )
+    # Of the code that ran: networks may be measured at several commits.
+    made = provenance("benchmarks.equal_tau")
     named = {"family": network.family, "name": network.name}
+    named |= {key: made[key] for key in ("commit", "uncommitted")}
     write_figures(_path(work, network, copies), named | figures)
 
 
@@ -135,8 +138,12 @@ def _path(work: Path, network: Carried, copies: int) -> Path:
 def gather(work: Path, sizes: Sizes) -> dict[str, Any]:
     """Return the figures of every network that the work folder has, and medians."""
     networks = [read_figures(path) for path in sorted(work.glob("*/*_copies_*.json"))]
+    made = provenance("benchmarks.equal_tau") | {
+        "commit": ", ".join(sorted({network["commit"] for network in networks})),
+        "uncommitted": any(network["uncommitted"] for network in networks),
+    }
     return {
-        "provenance": provenance("benchmarks.equal_tau"),
+        "provenance": made,
         "sizes": dataclasses.asdict(sizes),
         "quick": sizes == QUICK,
         "summary": summarize(networks),

@@ -72,8 +72,7 @@ def _method(sizes: Mapping[str, Any]) -> str:
         "of the first stage with other noise. Medians over networks, but for accuracy. "
         f"Accuracy of {sizes['scored']} trials. Converted by the defaults, `--copies` "
         "apart. Shipped networks were looked at in development and count in no other "
-        "column; of the others, figures of the conversion without loop gains were seen "
-        "before those were made."
+        "column."
     )
 
 
