@@ -9,17 +9,11 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, window
 from isotau.convert.records.trials import refine
-from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
-from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion, unit_rates
-from isotau.convert.to_lif.state_match import unit_states
-from isotau.sim.engines import compiled
 from isotau.sim.spikes.poisson import observe
+from isotau.sim.states import network_states
 from isotau.sim.tasks import Task, lead_in
-
-HELD_NUMBERS = 1 << 25
-"""Of u on the chip that are held at a time."""
 
 
 class Situation(NamedTuple):
@@ -115,19 +109,9 @@ def lif_states(
         conversion: of it; says what stands for 1.
         seed: of the noise.
     """
-    net = conversion.network
-    every = round(rate.dt / net.dt)
-    run = simulate_lif(
-        net,
-        np.repeat(shown.inputs, every, axis=0),
-        seed=seed,
-        record=("i",),
-        every=every,
-    )
-    assert run.i is not None
-    copies = net.n // rate.n
-    x = unit_states(run.i[shown.before :], net, conversion.constants, copies)
-    return x, window(run.spikes, shown.before * every)
+    x, spikes = network_states.lif_states(rate, conversion, shown.inputs, seed)
+    every = round(rate.dt / conversion.network.dt)
+    return x[shown.before :], window(spikes, shown.before * every)
 
 
 def chip_states(
@@ -147,26 +131,6 @@ def chip_states(
         net: what that became on the chip.
         seed: of the noise.
     """
+    x, spikes = network_states.chip_states(rate, conversion, net, shown.inputs, seed)
     every = round(rate.dt / net.dt)
-    sent = messages(net, np.repeat(shown.inputs, every, axis=0), seed=seed)
-    # u is kept of every step: some at a time, of which one in so many stays.
-    chunk = every * max(1, HELD_NUMBERS // (every * sent.shape[1] * net.n))
-    samples, bits, state = [], [], None
-    for start in range(0, len(sent), chunk):
-        run = compiled.run(
-            net, sent[start : start + chunk], seed=seed, record=("u",), state=state
-        )
-        assert run.u is not None
-        samples.append(run.u[every - 1 :: every] / net.u_per_volt)
-        bits.append(run.spikes.bits)
-        state = run.state
-    u = np.concatenate(samples)[shown.before :]
-    spikes = Spikes(
-        bits=np.concatenate(bits)[shown.before * every :],
-        n=net.n,
-        dt=net.dt,
-        engine=run.spikes.engine,
-        network=net.fingerprint,
-    )
-    lif, copies = conversion.network, net.n // rate.n
-    return unit_states(u, lif, conversion.constants, copies), spikes
+    return x[shown.before :], window(spikes, shown.before * every)

@@ -131,14 +131,19 @@ def preserve(
     score_trials: Annotated[
         int, typer.Option(help="Trials of the task on which the stages are scored.")
     ] = 400,
+    budget: Annotated[
+        float,
+        typer.Option(help="Seconds for which a network's states are watched, at most."),
+    ] = 30.0,
     jobs: Annotated[int, typer.Option(help="Networks at a time.")] = 1,
     out: options.Out = Path("isotau-preserved"),
 ) -> None:
     """Tell whether networks keep their timescales on the way to the chip.
 
-    Converts every network, runs each stage twice without input, measures every neuron
-    and compares the stages: preserved, not preserved, or not identifiable. Leaves
-    preservation.html to read, with everything behind it.
+    Converts every network and compares its stages, neuron by neuron: by the states of
+    synapses, in as many trials as that takes, and by spikes, as an experimenter would,
+    in two runs of each stage. Preserved, shifted, not preserved, or not identifiable.
+    Leaves preservation.html to read, with everything behind it.
 
     Needs about a minute for each network of 200 units, and some minutes for one or two
     alone, whose trials are also left out in turn.
@@ -146,7 +151,8 @@ def preserve(
     from isotau.cli.progress import bars
     from isotau.jobs.origin import describe_assumptions, read_networks
     from isotau.jobs.preserve import PreserveConfig, study_networks
-    from isotau.reports import preserve_report
+    from isotau.reports import preserve_report, state_report
+    from isotau.sim.states import StateBudget
 
     options.check_folder(out)
     nets, common = read_networks(networks, assumptions.for_reader(), carrying.task)
@@ -157,10 +163,14 @@ def preserve(
         nets[0].read.net, replace(carrying, task=common), trials=score_trials
     )
     # Quiet trials are this command's own; those of the run are only scored.
-    config = PreserveConfig(run=run, trials=trials, length=seconds)
+    config = PreserveConfig(
+        run=run, trials=trials, length=seconds, budget=StateBudget(seconds=budget)
+    )
     study = study_networks(nets, config, jobs=jobs, progress=bars)
     path = preserve_report.write(study, out)
     report = preserve_report.numbers(study)
+    for line in state_report.sentences(report["states"]):
+        typer.echo(line)
     Console().print(preserve_report.table(report))
     for line in preserve_report.sentences(report):
         typer.echo(line)

@@ -36,6 +36,8 @@ from isotau.sim.preservation import (
     conclude,
     trial_replicates,
 )
+from isotau.sim.states import Margins, StateBudget, StateComparison, compare_states
+from isotau.sim.states.network_states import resting_sources
 from isotau.sim.tasks import fixation
 from isotau.sim.timescales import ESTIMATORS
 from isotau.sim.timescales.estimators import ml
@@ -50,8 +52,8 @@ from isotau.sim.timescales.records.series import as_series
 STAGES = ("rate", "lif", "fixed")
 METHODS = ("ml", "exponential")
 """Estimators that have a say, the primary one first; the curves are a third voice."""
-QUIET = 1
-"""Sets these seeds apart from those of the task's trials."""
+QUIET, STATES = 1, 2
+"""Set these seeds apart from those of the task's trials."""
 FINE_BINS, WIDE_BINS = 40, 20
 """Of a trial for `ml`, and for autocorrelations and what is fitted to them; fewer where
 they would be shorter than these estimators' own bins, as published for 1 s."""
@@ -74,7 +76,9 @@ class PreserveConfig:
         groups: of trials that are left out in turn, to see how the neurons of a network
             err together; 0 for none, None for `FEW_GROUPS` of fewer than `MANY`
             networks, if there are trials enough. With more, the networks show it.
-        margins: what counts as preserved.
+        margins: what counts as preserved in spikes.
+        state_margins: the same in states.
+        budget: what the comparison of a network's states may cost.
     """
 
     run: RunConfig = field(default_factory=RunConfig)
@@ -83,6 +87,8 @@ class PreserveConfig:
     settle: float = 0.5
     groups: int | None = None
     margins: PreservationConfig = field(default_factory=PreservationConfig)
+    state_margins: Margins = field(default_factory=Margins)
+    budget: StateBudget = field(default_factory=StateBudget)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -138,6 +144,7 @@ class NetworkTimescales(NamedTuple):
         tau_syn_effective: what the chip's truncation leaves of them at the amplitudes
             that were visited, in seconds.
         excitatory: which neurons are.
+        states: the stages compared by their states; none where they were not looked at.
     """
 
     name: str
@@ -146,6 +153,7 @@ class NetworkTimescales(NamedTuple):
     tau_syn: np.ndarray
     tau_syn_effective: np.ndarray
     excitatory: np.ndarray
+    states: Sequence[StateComparison] = ()
 
 
 TwoMeasurements = tuple[NetworkTimescales, StageTimescales, StageTimescales]
@@ -324,7 +332,16 @@ def measure_network(
     groups = config.groups
     if groups is None:  # A group needs two trials.
         groups = FEW_GROUPS if config.trials >= 2 * FEW_GROUPS else 0
-    return describe_network(name, result, quiet, groups=groups)
+    measured = describe_network(name, result, quiet, groups=groups)
+    states = compare_states(
+        resting_sources(rate, result.conversion, result.fixed),
+        COMPARED,
+        margins=config.state_margins,
+        budget=config.budget,
+        seed=independent_seeds([config.run.seed, STATES], 1)[0],
+        progress=progress,
+    )
+    return measured._replace(states=states)
 
 
 def describe_network(

@@ -31,10 +31,12 @@ from isotau.jobs.preserve import (
     of_stages,
     pairs_of,
 )
+from isotau.reports import state_report
 from isotau.sim.plot import plot_agreement, plot_preservation
 from isotau.sim.plot.draw import picture
 from isotau.sim.preservation import Verdict, lines, summary, write_json
 from isotau.sim.preservation.files import plain
+from isotau.sim.states import Outcome
 from isotau.sim.timescales.records import record
 
 PICTURES = {
@@ -50,6 +52,7 @@ PICTURES = {
 }
 """Caption of each picture, and its height in inches."""
 COLOURS = {
+    Outcome.SHIFTED.value: "#7a5c00",
     Verdict.PRESERVED.value: "#00734f",
     Verdict.NOT_PRESERVED.value: "#b34700",
     Verdict.NOT_IDENTIFIABLE.value: "#595959",
@@ -133,6 +136,9 @@ def numbers(study: PreservationStudy) -> dict[str, Any]:
             }
             for comparison in study.comparisons
         ],
+        "states": {
+            net.name: state_report.numbers(net.states) for net in study.networks
+        },
         "networks": [
             _network(network) | dict(origin)
             for network, origin in zip(study.networks, study.inputs, strict=True)
@@ -151,14 +157,29 @@ def neurons_csv(networks: Sequence[NetworkTimescales]) -> str:
     writer.writerow(
         ["network", "neuron", "excitatory", "tau_syn_s", "tau_syn_effective_s"]
         + [f"tau_{stage}_{method}_s" for stage, method in runs]
+        + [f"tau_{stage}_state_s" for stage in STAGES]
     )
     for net in networks:
         # repr gives the shortest text that reads back as the same number.
         columns = [net.tau_syn, net.tau_syn_effective]
         columns += [net.stages[stage].timescales[m][0].tau for stage, m in runs]
+        columns += [_state_tau(net, stage) for stage in STAGES]
         for k, row in enumerate(np.stack(columns, axis=1).tolist()):
             writer.writerow([net.name, k, int(net.excitatory[k]), *map(repr, row)])
     return text.getvalue()
+
+
+def _state_tau(net: NetworkTimescales, stage: str) -> np.ndarray:
+    """Return τ of the state of every neuron's unit; NaN where it was not looked at."""
+    for compared in net.states:
+        for name, measured in (
+            (compared.a, compared.pair.a),
+            (compared.b, compared.pair.b),
+        ):
+            if name == stage:
+                # Copies of a unit stand side by side.
+                return np.repeat(measured.tau, net.tau_syn.size // measured.tau.size)
+    return np.full(net.tau_syn.size, np.nan)
 
 
 def draw(
@@ -229,7 +250,7 @@ def _network(network: NetworkTimescales) -> dict[str, Any]:
 
 
 def sentences(report: Mapping[str, Any]) -> list[str]:
-    """Return what decided each comparison."""
+    """Return what decided each comparison of spikes."""
     return [
         f"{pair['a']} → {pair['b']}: {pair['verdict'].upper()}: {pair['reason']}."
         for pair in report["comparisons"]
@@ -272,6 +293,8 @@ def page(
     parts = [
         f"<h1>Were the timescales preserved?</h1><p>{escape(report['task'])}, {count}, "
         f"isotau {escape(report['versions']['isotau'])}</p>",
+        _states(report["states"]),
+        "<h2>What spikes can tell</h2>",
         _rows(
             ("stages", "verdict", "of", "why"),
             [
@@ -301,6 +324,16 @@ def page(
         '<meta name="viewport" content="width=device-width">'
         f"<title>Were the timescales preserved?</title><style>{CSS}</style></head>"
         f"<body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def _states(report: state_report.Report) -> str:
+    """Return the section of what states tell."""
+    return (
+        "<h2>What states tell</h2><p>x of a rate unit, i of its neurons and u on the "
+        "chip, without input: τ where the autocovariance falls to 1/e. Trials were "
+        "added until it was decided or the time was spent; intervals of 95 %.</p>"
+        f"{_rows(state_report.HEADINGS, state_report.rows(report))}"
     )
 
 

@@ -19,6 +19,7 @@ from isotau.sim.recorded import from_trials, write_arrays
 from isotau.sim.timescales import Status, Timescales, read_csv, write_csv
 
 SMALL = ["--task", "rdm", "--score-trials", 12, "--search-trials", 9, "--seconds", 0.8]
+SMALL += ["--budget", 0]
 
 
 def poisson(path: Path, n: int = 3, seed: int = 0) -> Path:
@@ -161,6 +162,7 @@ def test_bad_input_is_one_line_and_status_2(isotau, tmp_path, rate_net, low_rank
         "jobs: got 0, need 1 to": ["preserve", net, *SMALL, "--jobs", 0],
         "length: got 0.5 s, need at least": ["preserve", net, *SMALL, "--seconds", 0.5],
         "trials: got 2, need 3 to": ["preserve", net, *SMALL, "--trials", 2],
+        "seconds: got -1": ["preserve", net, *SMALL, "--budget", -1],
         "taken, a file; need a folder ": ["preserve", net, *SMALL, "--out", "taken"],
         "NETWORK": ["preserve"],
     }  # fmt: skip
@@ -182,6 +184,9 @@ def test_networks_are_carried_measured_and_compared(isotau, low_rank_file, tmp_p
     assert status == 0 and not errors, errors
     assert "2 from net\nread as: low-rank state dict" in said
     assert "rate → fixed: NOT " in said
+    # Of two networks every comparison of states has its sentence.
+    assert said.count("from rate network to chip") == 2
+    assert "<b>&: " in said
     assert "Report: isotau-preserved/preservation.html" in said
     out = tmp_path / "isotau-preserved"
     found = json.loads((out / "preservation.json").read_text(encoding="utf-8"))
@@ -189,6 +194,13 @@ def test_networks_are_carried_measured_and_compared(isotau, low_rank_file, tmp_p
     assert found["seeds"] == {"net": 0, "<b>&": 1}
     for network in found["networks"]:
         assert len(network["input_sha256"]) == 64
+        states = found["states"][network["name"]]
+        assert [(each["a"], each["b"]) for each in states] == [
+            ("rate", "lif"),
+            ("lif", "fixed"),
+            ("rate", "fixed"),
+        ]
+        assert all(each["units"] > 0 and each["sentence"] for each in states)
         for stage in ("rate", "lif", "fixed"):
             assert network["timescales"][stage]["ml"]["n_neurons"] == 48
             assert network["accuracy"][stage] > 0.5

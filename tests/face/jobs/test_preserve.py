@@ -10,6 +10,7 @@ from isotau.convert.records.spikes import Spikes, count, mean_rate, pack, unpack
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.to_lif.conversion import unit_rates
 from isotau.jobs.preserve import (
+    COMPARED,
     METHODS,
     STAGES,
     NetworkTimescales,
@@ -26,6 +27,7 @@ from isotau.jobs.preserve import (
 )
 from isotau.jobs.run_config import RunConfig
 from isotau.sim.preservation import PreservationConfig, Verdict
+from isotau.sim.states import StateBudget
 from isotau.sim.timescales import Status, Timescales, autocorrelation, ml
 from isotau.sim.timescales.records.autocorrelation import LAGS
 from isotau.sim.timescales.records.series import as_series
@@ -36,6 +38,7 @@ SMALL = PreserveConfig(
     trials=4,
     length=0.8,
     settle=0.1,
+    budget=StateBudget(seconds=0.0),
 )
 N = 60
 TIME = np.arange(1, LAGS + 1) * 0.05
@@ -194,7 +197,12 @@ def test_many_networks_are_measured_as_each_alone(low_rank_file):
         run = dataclasses.replace(SMALL.run, seed=1 + k)
         alone = measure_network(name, rate, dataclasses.replace(SMALL, run=run))
         assert same(found[k], alone)
+        for one, other in zip(found[k].states, alone.states, strict=True):
+            np.testing.assert_array_equal(one.pair.a.tau, other.pair.a.tau)
+            np.testing.assert_array_equal(one.pair.b.tau, other.pair.b.tau)
     assert not same(found[0], found[1])
+    pairs = [(each.a, each.b) for each in found[0].states]
+    assert pairs == list(COMPARED)
 
 
 def test_what_cannot_be_measured_is_refused(low_rank_file):

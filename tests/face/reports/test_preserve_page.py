@@ -66,6 +66,17 @@ def network(name: str) -> dict:
     }
 
 
+STATES = {
+    "a": "lif",
+    "b": "fixed",
+    "verdict": "shifted",
+    "ratio": [1.05, 1.04, 1.06],
+    "within": 198,
+    "units": 200,
+    "scatter": 0.03,
+    "floor": {"scatter": None},
+    "sentence": "Timescales are <shifted>.",
+}
 REPORT = {
     "task": "go-nogo",
     "seeds": {"<b>&": 3},
@@ -74,6 +85,7 @@ REPORT = {
         comparison("lif", "fixed", "not preserved", [-0.6931471805599453, -0.8, -0.6]),
         comparison("rate", "fixed", "not identifiable", [None, None, None]),
     ],
+    "states": {"<b>&": [STATES], "plain": []},
     "networks": [network("<b>&"), network("plain")],
     "settings": {
         "trials": 200,
@@ -143,14 +155,14 @@ def test_the_verdicts_come_first_with_what_decided(parsed):
 
 
 def test_names_are_shown_letter_by_letter(parsed):
-    assert parsed.shown.count("<b>&") == 3  # a row for each stage
+    assert parsed.shown.count("<b>&") == 4  # a row for each stage, and one of states
     assert "all <numbers>" in parsed.shown and "caption 2 <&>" in parsed.shown
     assert '"<b>&": 3' in "".join(parsed.shown)
 
 
 def test_time_constants_stand_side_by_side(parsed):
     shown = parsed.shown
-    at = shown.index("<b>&")
+    at = shown.index("rate") - 1
     row = ["<b>&", "rate", "1.000", "40 ms (20–60)", "100 ms (80–200)", "50 of 70"]
     assert shown[at : at + 6] == row
     assert shown[at + 6 : at + 12][2:4] == ["0.975", "40 ms (20–60)"]
@@ -207,3 +219,11 @@ def test_a_sentence_for_each_comparison():
     first, second, _ = sentences(REPORT)
     assert first == "rate → lif: PRESERVED: ml says so; <shift> of rate & lif."
     assert second.startswith("lif → fixed: NOT PRESERVED: ")
+
+
+def test_what_states_tell_comes_first():
+    text = page(REPORT, [{}, {}, {}], ["", "", ""])
+    assert text.index("What states tell") < text.index("What spikes can tell")
+    shown = Page(text).shown
+    for cell in ("1.050 (1.040 to 1.060)", "198 of 200", "Timescales are <shifted>."):
+        assert cell in shown

@@ -19,6 +19,7 @@ from isotau.jobs.preserve import (
 )
 from isotau.reports.preserve_report import neurons_csv, numbers, write
 from isotau.sim.preservation import PreservationConfig, read_json
+from isotau.sim.states import StateBudget, StateSource, compare_states
 from isotau.sim.timescales import Status, Timescales, read_csv
 
 N, LAGS = 60, np.arange(1, 15) * 0.05
@@ -147,6 +148,49 @@ def test_neurons_stand_with_all_their_time_constants(study, folder):
     assert math.isnan(float(row["tau_syn_effective_s"]))
     tau = net.stages["fixed"].timescales["exponential"][0].tau
     assert float(row["tau_fixed_exponential_s"]) == tau[3]
+
+
+def test_states_stand_beside_what_spikes_say(study, ou_stages):
+    """τ of every unit's state, which a unit's copies share; and a sentence."""
+    tau = np.linspace(0.03, 0.06, N // 2)
+    states = compare_states(ou_stages(tau), COMPARED, budget=StateBudget(seconds=0))
+    net = study.networks[1]._replace(states=states)
+    rows = list(csv.DictReader(io.StringIO(neurons_csv([study.networks[0], net]))))
+    assert math.isnan(float(rows[0]["tau_rate_state_s"]))
+    for stage, measured in (
+        ("rate", states[0].pair.a),
+        ("lif", states[0].pair.b),
+        ("fixed", states[1].pair.b),
+    ):
+        for copy in range(2):
+            found = float(rows[N + 6 + copy][f"tau_{stage}_state_s"])
+            assert found == measured.tau[3]
+    said = numbers(study._replace(networks=[net], inputs=study.inputs[:1]))["states"]
+    assert [each["verdict"] for each in said["net1"]] == ["not identifiable"] * 3
+    assert said["net1"][0]["sentence"].startswith("It cannot be told yet")
+
+
+@pytest.fixture
+def ou_stages():
+    """A function of τ: the three stages, whose states are such processes."""
+
+    def stages(tau):
+        def draw(trials, first, length, seed):
+            rng = np.random.default_rng([seed, first])
+            keep = np.exp(-0.01 / tau)
+            x = np.zeros((round(length / 0.01), trials, len(tau)))
+            x[0] = rng.standard_normal(x[0].shape)
+            for t in range(1, len(x)):
+                noise = rng.standard_normal(x[0].shape)
+                x[t] = keep * x[t - 1] + np.sqrt(1 - keep**2) * noise
+            return x
+
+        return [
+            StateSource(name=name, interval=0.01, n=len(tau), draw=draw)
+            for name in FACTORS
+        ]
+
+    return stages
 
 
 def test_each_comparison_has_its_folder(study, folder):

@@ -1,0 +1,198 @@
+"""The decision about two stages: preserved, shifted, not preserved, or not known.
+
+Two questions are asked. Is the network's ratio within its margin, and off by more than
+matters? And do the units keep theirs, one by one? Each has to be shown: what is not
+shown within a margin does not count as within, nor what is not shown beyond as beyond.
+It is asked again each time the data have doubled, and every look has its share of the
+errors that are allowed (A6).
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from scipy import stats
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.representation import short_repr
+from isotau.sim.states.paired import PairedTau
+
+FEWEST = 5
+"""Units with a τ at both stages, or beyond the window at both, that can decide."""
+
+
+class Outcome(Enum):
+    """What was found."""
+
+    PRESERVED = "preserved"
+    SHIFTED = "shifted"
+    NOT_PRESERVED = "not preserved"
+    NOT_IDENTIFIABLE = "not identifiable"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Margins:
+    """What counts as preserved.
+
+    Attributes:
+        ratio: how far from 1 the network's ratio may be: 0.10 is less than what tells
+            cortical areas apart, whose timescales differ by a third from one to the
+            next, and as much as most published medians are sure to.
+        unit: the same of a single unit.
+        share: of the units that may be beyond.
+        shift: from which a ratio within its margin is said to be off.
+        alpha: errors of either kind that are allowed, over all looks.
+    """
+
+    ratio: float = 0.10
+    unit: float = 0.20
+    share: float = 0.05
+    shift: float = 0.02
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        for name in ("ratio", "unit", "shift"):
+            validation.number(name, getattr(self, name), positive=True)
+        for name in ("share", "alpha"):
+            value = validation.number(name, getattr(self, name), positive=True)
+            if value >= 0.5:
+                raise ValueError(f"{name}: got {value}, need less than 0.5")
+        if self.shift >= self.ratio:
+            raise ValueError(
+                f"shift: got {self.shift}, need less than the ratio's {self.ratio}"
+            )
+
+
+@short_repr
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Decision:
+    """What was decided, and by what.
+
+    Attributes:
+        outcome: what was found.
+        ratio: the network's.
+        low: lower end of its interval, at this look's confidence.
+        high: upper end.
+        within: units shown to be within the margin, those beyond the window at both
+            stages among them.
+        beyond: units shown to be beyond it.
+        units: that move.
+        lacking: what would have to be better known; "" where it is decided.
+    """
+
+    outcome: Outcome
+    ratio: float
+    low: float
+    high: float
+    within: int
+    beyond: int
+    units: int
+    lacking: str = ""
+
+
+def share_of_errors(alpha: float, look: int) -> float:
+    """Return what of the errors a look may make: over any number of looks alpha, (A6).
+
+    Args:
+        alpha: of all looks together.
+        look: its number, from 1.
+    """
+    return float(alpha * 6 / (np.pi * look) ** 2)
+
+
+def decide(pair: PairedTau, margins: Margins, look: int = 1) -> Decision:
+    """Return what a pair of stages says at a look.
+
+    Args:
+        pair: all that was seen until then.
+        margins: what counts as preserved.
+        look: its number, from 1.
+    """
+    tail = share_of_errors(margins.alpha, look)
+    shown, off = units_within(pair, margins, tail), units_beyond(pair, margins, tail)
+    units = int(pair.moving.sum())
+    within, beyond = int(shown.sum()), int(off.sum())
+    low, high = pair.network.ends(tail)
+
+    def said(outcome: Outcome, lacking: str = "") -> Decision:
+        ends = np.exp([pair.network.value, low, high])
+        return Decision(
+            outcome=outcome,
+            ratio=float(ends[0]),
+            low=float(ends[1]),
+            high=float(ends[2]),
+            within=within,
+            beyond=beyond,
+            units=units,
+            lacking=lacking,
+        )
+
+    # Those beyond by chance alone: as many as an error's share of the units.
+    if beyond > margins.share * units + _by_chance(units, tail):
+        return said(Outcome.NOT_PRESERVED)
+    margin, small = np.log1p(margins.ratio), np.log1p(margins.shift)
+    kept = units > 0 and within >= (1 - margins.share) * units
+    if pair.both.sum() < FEWEST:
+        # All slower than the window at both stages: kept, as far as can be seen.
+        if kept and within >= FEWEST:
+            return said(Outcome.PRESERVED)
+        return said(Outcome.NOT_IDENTIFIABLE, _too_few(pair))
+    if low > margin or high < -margin:
+        return said(Outcome.NOT_PRESERVED)
+    if (low > small or high < -small) and high - low < margin:
+        return said(Outcome.SHIFTED)
+    if low > -margin and high < margin and kept:
+        return said(Outcome.PRESERVED)
+    lacking = f"{units - within} of {units} units are not shown to be within"
+    if not (low > -margin and high < margin):
+        lacking = "the network's ratio is not sure enough"
+    return said(Outcome.NOT_IDENTIFIABLE, f"{lacking}: more trials")
+
+
+def units_within(pair: PairedTau, margins: Margins, tail: float) -> np.ndarray:
+    """Return which units are shown to be within the margin.
+
+    Those that remember for longer than the window at both stages count as kept.
+    """
+    reach = stats.t.ppf(1 - tail, pair.freedom) * pair.error
+    with np.errstate(invalid="ignore"):
+        shown = np.abs(pair.log_ratio) + reach < np.log1p(margins.unit)
+    return (pair.both & shown) | pair.beyond
+
+
+def units_beyond(pair: PairedTau, margins: Margins, tail: float) -> np.ndarray:
+    """Return which units are shown to be beyond the margin.
+
+    Of a unit that remembers for longer than the window at one stage alone the window is
+    what its τ is at least; one that moves at one stage alone has lost it.
+    """
+    a, b = pair.a, pair.b
+    quantile = stats.t.ppf(1 - tail, pair.freedom)
+    with np.errstate(invalid="ignore"):
+        off = np.abs(pair.log_ratio) - quantile * pair.error > np.log1p(margins.unit)
+        slow = np.zeros(len(pair.both), dtype=bool)
+        for known, lost in ((a, b), (b, a)):
+            room = np.log(lost.window / known.tau) - quantile * known.error
+            slow |= (
+                known.known
+                & ~np.isfinite(lost.tau)
+                & lost.moving
+                & (room > np.log1p(margins.unit))
+            )
+    return (pair.both & off) | slow | (a.moving != b.moving)
+
+
+def _by_chance(units: int, tail: float) -> float:
+    """Return how many units at the margin may be found beyond it by chance."""
+    return float(stats.binom.ppf(1 - tail, units, tail))
+
+
+def _too_few(pair: PairedTau) -> str:
+    """Return why no unit can tell."""
+    if not pair.moving.any():
+        return "nothing moves: noise"
+    return (
+        f"{int(pair.both.sum())} units have a τ at both stages, need {FEWEST}: longer "
+        f"trials, with lags beyond {pair.a.window:g} s"
+    )

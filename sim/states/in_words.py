@@ -1,0 +1,128 @@
+"""A comparison of states in a sentence, and in numbers for JSON."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from isotau.sim.states.decide import Outcome
+from isotau.sim.states.memory_states import Switching
+from isotau.sim.states.paired import PairedTau
+from isotau.sim.states.sequence import StateComparison
+
+NAMES = {"rate": "rate network", "lif": "LIF", "fixed": "chip"}
+"""Of stages, for people."""
+TAIL = 0.025
+"""Of the intervals that are shown, at either end."""
+
+
+def sentence(comparison: StateComparison) -> str:
+    """Return what was found about two stages, and by how much."""
+    decision, pair = comparison.decision, comparison.pair
+    a, b = (NAMES.get(name, name) for name in (comparison.a, comparison.b))
+    said = {
+        Outcome.PRESERVED: f"Timescales are preserved from {a} to {b}",
+        Outcome.SHIFTED: f"Timescales are shifted from {a} to {b}",
+        Outcome.NOT_PRESERVED: f"Timescales are not preserved from {a} to {b}",
+        Outcome.NOT_IDENTIFIABLE: f"It cannot be told yet whether timescales are "
+        f"preserved from {a} to {b} ({decision.lacking})",
+    }[decision.outcome]
+    margins = comparison.margins
+    parts = [f"{said}: {_medians(pair)}{_ratio(pair, margins.ratio)}"]
+    parts.append(
+        f"{decision.within} of {decision.units} neurons are within "
+        f"{margins.unit:.0%}, {decision.beyond} are not"
+    )
+    slow = int(pair.beyond.sum())
+    if slow:
+        parts.append(
+            f"{slow} remember for longer than {pair.a.window:g} s at both, and count "
+            "as kept"
+        )
+    text = "; ".join(parts) + "."
+    kept = [memory for memory in comparison.memory if memory.states > 1]
+    if kept:
+        text += (
+            " The network has memory states, and this is said of timescales within "
+            f"one; a state is kept for {_dwell(comparison.memory[0])} in the {a} and "
+            f"{_dwell(comparison.memory[1])} in the {b}."
+        )
+    return text
+
+
+def summary(comparison: StateComparison) -> dict[str, Any]:
+    """Return the numbers of a comparison, ready for JSON; None where there is none."""
+    decision, pair, floor = comparison.decision, comparison.pair, comparison.floor
+    low, high = pair.network.ends(TAIL)
+    return {
+        "a": comparison.a,
+        "b": comparison.b,
+        "verdict": decision.outcome.value,
+        "lacking": decision.lacking,
+        "median_tau_s": [_number(x) for x in _median_tau(pair)],
+        "ratio": [_number(math.exp(x)) for x in (pair.network.value, low, high)],
+        "decided_on": [_number(x) for x in (decision.low, decision.high)],
+        "units": decision.units,
+        "with_tau": int(pair.both.sum()),
+        "within": decision.within,
+        "beyond": decision.beyond,
+        "beyond_the_window": int(pair.beyond.sum()),
+        "scatter": _number(pair.scatter),
+        "true_scatter": _number(pair.true_scatter),
+        "order": _number(pair.order),
+        "shape": _number(pair.shape),
+        "floor": {
+            name: _number(getattr(floor, name))
+            for name in ("scatter", "order", "shape")
+        },
+        "memory": [_memory(memory) for memory in comparison.memory],
+        "trials": comparison.trials,
+        "length_s": comparison.length,
+        "look": comparison.look,
+    }
+
+
+def _medians(pair: PairedTau) -> str:
+    a, b = _median_tau(pair)
+    if not np.isfinite(a):
+        return "no median, as fewer than two neurons have a τ at both"
+    return f"median {1e3 * a:.3g} → {1e3 * b:.3g} ms"
+
+
+def _median_tau(pair: PairedTau) -> tuple[float, float]:
+    """Return the median τ of the neurons that have one at both stages."""
+    if not pair.both.any():
+        return np.nan, np.nan
+    return tuple(float(np.median(x.tau[pair.both])) for x in (pair.a, pair.b))  # type: ignore[return-value]
+
+
+def _ratio(pair: PairedTau, margin: float) -> str:
+    if not np.isfinite(pair.network.value):
+        return ""
+    ends = (math.exp(x) for x in pair.network.ends(TAIL))
+    return " (ratio {:.3f}, 95 % {:.3f}–{:.3f}; margin ±{:.0%})".format(
+        math.exp(pair.network.value), *ends, margin
+    )
+
+
+def _dwell(memory: Switching) -> str:
+    """Return how long a state is kept, with its interval."""
+    low, high = memory.interval()
+    if not memory.switches:
+        return f"more than {low:.3g} s"
+    return f"{memory.dwell:.3g} s ({low:.3g} to {high:.3g})"
+
+
+def _memory(memory: Switching) -> dict[str, Any]:
+    return {
+        "states": memory.states,
+        "switches": memory.switches,
+        "dwell_s": [_number(x) for x in (memory.dwell, *memory.interval())],
+        "between": memory.between,
+        "seconds": memory.seconds,
+    }
+
+
+def _number(value: float) -> float | None:
+    """Return a number as JSON has it, which knows no NaN and no infinity."""
+    return float(value) if np.isfinite(value) else None

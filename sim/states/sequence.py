@@ -1,0 +1,272 @@
+"""Stages are watched until it is known whether they share their timescales.
+
+Trials are added, each time as many as there have been, until every comparison is
+decided or the time is spent. Every stage is run twice, with noise of its own: together
+the runs are compared with other stages, and with each other they are the floor.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float64
+
+from isotau.convert.ground import validation
+from isotau.convert.ground.progress import Progress, silent
+from isotau.convert.ground.representation import short_repr
+from isotau.sim.states.autocovariance import (
+    BLOCKS,
+    BlockedAutocovariance,
+    added,
+    autocovariance_blocks,
+)
+from isotau.sim.states.decide import Decision, Margins, Outcome, decide
+from isotau.sim.states.memory_states import (
+    MemoryModel,
+    Switching,
+    find_memory_states,
+    switching,
+)
+from isotau.sim.states.paired import PairedTau, paired
+from isotau.sim.states.state_tau import StateTau, state_tau
+
+SHORTEST, LONGEST = 4.0, 32.0
+"""Seconds of a trial: at first, and at most where units remember for longer."""
+FIRST = 100
+"""Trials in which memory states are looked for."""
+BEYOND = 0.05
+"""Share of the units that may remember for longer than the window."""
+MOST_NUMBERS = 1 << 24
+"""Of all units in the trials that are held at a time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateSource:
+    """Where states of one stage come from.
+
+    Attributes:
+        name: of the stage.
+        interval: seconds between two samples.
+        n: units.
+        draw: returns states, sample × trial × unit, without input and settled: of so
+            many trials from the first one on, for so many seconds, by a seed.
+    """
+
+    name: str
+    interval: float
+    n: int
+    draw: Callable[[int, int, float, int], Float64[np.ndarray, "samples trials n"]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StateBudget:
+    """What a comparison may cost.
+
+    Attributes:
+        seconds: after which no more trials are begun.
+        trials: of each of a stage's two runs, at most.
+    """
+
+    seconds: float = 30.0
+    trials: int = 1 << 14
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        validation.number("seconds", self.seconds, minimum=0)
+        validation.whole("trials", self.trials, BLOCKS, 1 << 24)
+
+
+@short_repr
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class StateComparison:
+    """Two stages compared by their states.
+
+    Attributes:
+        a: name of the first stage.
+        b: name of the second.
+        decision: what was found.
+        pair: every unit's timescales at both.
+        floor: of the first stage's two runs: half as many trials.
+        memory: states that each of the stages visits; with several, timescales are
+            those within a state.
+        look: at which it was decided, from 1.
+        trials: of each stage, both runs together.
+        length: of a trial, in seconds.
+        margins: what counts as preserved.
+    """
+
+    a: str
+    b: str
+    decision: Decision
+    pair: PairedTau
+    floor: PairedTau
+    memory: tuple[Switching, Switching]
+    look: int
+    trials: int
+    length: float
+    margins: Margins
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class _Watched:
+    """A stage, and what two runs of it have shown so far."""
+
+    source: StateSource
+    length: float
+    seeds: tuple[int, int]
+    model: MemoryModel
+    trials: int = 0
+    runs: list[BlockedAutocovariance] | None = None
+    memory: Switching = field(default_factory=Switching)
+
+    def watch(self, trials: int) -> None:
+        """Add so many trials to each of the two runs."""
+        interval = self.source.interval
+        samples = round(self.length / interval)
+        # Blocks want as many trials each: whole rounds of them.
+        together = max(1, MOST_NUMBERS // (samples * self.source.n * BLOCKS)) * BLOCKS
+        for first in range(self.trials, self.trials + trials, together):
+            count = min(together, self.trials + trials - first)
+            parts = []
+            for seed in self.seeds:
+                x = self.source.draw(count, first, self.length, seed)
+                labels = self.model.labels(x, interval)
+                inner = self.model.within(x, labels)
+                self.memory = self.memory.plus(switching(x, inner, labels, interval))
+                parts.append(autocovariance_blocks(inner, interval, samples // 2))
+            pairs = zip(self.runs, parts, strict=True) if self.runs else None
+            self.runs = [added(*pair) for pair in pairs] if pairs else parts
+        self.trials += trials
+
+    def tau(self) -> StateTau:
+        """Return the timescales of both runs together."""
+        assert self.runs is not None
+        return state_tau(added(*self.runs))
+
+    def floor(self) -> PairedTau:
+        """Return the timescales of one run beside the other's."""
+        assert self.runs is not None
+        return paired(*map(state_tau, self.runs))
+
+
+def compare_states(
+    stages: Sequence[StateSource],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    margins: Margins | None = None,
+    budget: StateBudget | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[StateComparison]:
+    """Return whether stages share their timescales, from as many trials as that takes.
+
+    Args:
+        stages: of the same units; the first one's memory says how long trials are.
+        pairs: names of the stages that are compared.
+        margins: what counts as preserved.
+        budget: what it may cost.
+        seed: of all noise.
+        progress: is given the looks as they pass.
+
+    Raises:
+        ValueError: stages of other units or intervals, or a name that is none of them.
+    """
+    margins, budget = margins or Margins(), budget or StateBudget()
+    _check(stages, pairs)
+    begun = time.monotonic()
+    words = np.random.SeedSequence(seed).generate_state(3 * len(stages), np.uint64)
+    seeds = [int(word >> np.uint64(1)) for word in words]
+    models = {
+        stage.name: _first_look(stage, seeds[k]) for k, stage in enumerate(stages)
+    }
+    until = begun + budget.seconds / 4
+    length = _length(stages[0], models[stages[0].name], seeds[0], until)
+    watched = {
+        stage.name: _Watched(
+            source=stage,
+            length=length,
+            seeds=(seeds[len(stages) + 2 * k], seeds[len(stages) + 2 * k + 1]),
+            model=models[stage.name],
+        )
+        for k, stage in enumerate(stages)
+    }
+    decided: dict[tuple[str, str], StateComparison] = {}
+    most, took = 0.0, 0.0
+    for look in progress(range(1, 65), "looks at states"):
+        last = time.monotonic()
+        undecided = [pair for pair in pairs if _open(decided.get(pair))]
+        needed = {name for pair in undecided for name in pair}
+        for name in needed:
+            watched[name].watch(max(BLOCKS, watched[name].trials))
+        for pair in undecided:
+            decided[pair] = _compared(
+                *(watched[name] for name in pair), look=look, margins=margins
+            )
+        took = time.monotonic() - last
+        most = max(watched[name].trials for name in needed)
+        if not any(map(_open, decided.values())) or 2 * most > budget.trials:
+            break
+        if time.monotonic() + 2 * took > begun + budget.seconds:
+            break
+    return [decided[pair] for pair in pairs]
+
+
+def _open(comparison: StateComparison | None) -> bool:
+    if comparison is None:
+        return True
+    return comparison.decision.outcome is Outcome.NOT_IDENTIFIABLE
+
+
+def _compared(
+    a: _Watched, b: _Watched, *, look: int, margins: Margins
+) -> StateComparison:
+    """Return what two stages say at a look."""
+    pair = paired(a.tau(), b.tau())
+    return StateComparison(
+        a=a.source.name,
+        b=b.source.name,
+        decision=decide(pair, margins, look),
+        pair=pair,
+        floor=a.floor(),
+        memory=(a.memory, b.memory),
+        look=look,
+        trials=2 * min(a.trials, b.trials),
+        length=a.length,
+        margins=margins,
+    )
+
+
+def _first_look(stage: StateSource, seed: int) -> MemoryModel:
+    """Return which memory states a stage visits; its trials are for nothing else."""
+    x = stage.draw(FIRST, 0, SHORTEST, seed)
+    return find_memory_states(x, stage.interval)
+
+
+def _length(stage: StateSource, model: MemoryModel, seed: int, until: float) -> float:
+    """Return how long trials have to be for what a stage remembers."""
+    length, interval = SHORTEST, stage.interval
+    while length < LONGEST and time.monotonic() < until:
+        x = stage.draw(BLOCKS, 0, length, seed)
+        inner = model.within(x, model.labels(x, interval))
+        tau = state_tau(autocovariance_blocks(inner, interval, len(x) // 2))
+        if tau.beyond.sum() <= BEYOND * max(1, tau.moving.sum()):
+            break
+        length *= 2
+    return length
+
+
+def _check(stages: Sequence[StateSource], pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuse stages that cannot be compared."""
+    names = [stage.name for stage in stages]
+    for stage in stages:
+        for name in ("n", "interval"):
+            ours, theirs = getattr(stages[0], name), getattr(stage, name)
+            if ours != theirs:
+                raise ValueError(
+                    f"{name}: got {theirs} at {stage.name}, need {ours} as at "
+                    f"{names[0]}"
+                )
+    for pair in pairs:
+        for name in pair:
+            validation.choice("pairs", name, tuple(names))

@@ -1,0 +1,85 @@
+"""Sentences and numbers of a comparison."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from isotau.sim.states import Outcome, StateBudget, compare_states, sentence, summary
+from isotau.sim.states.memory_states import Switching
+
+
+@pytest.fixture(scope="module")
+def tau():
+    return np.linspace(0.03, 0.06, 12)
+
+
+@pytest.fixture
+def compared(ou_source, tau):
+    stages = [ou_source("lif", tau), ou_source("fixed", tau)]
+    (found,) = compare_states(
+        stages, [("lif", "fixed")], budget=StateBudget(seconds=60)
+    )
+    return found
+
+
+def test_the_sentence_comes_with_its_numbers(compared):
+    text = sentence(compared)
+    assert text.startswith("Timescales are preserved from LIF to chip: median ")
+    medians = [np.median(stage.tau) for stage in (compared.pair.a, compared.pair.b)]
+    assert "median {:.3g} → {:.3g} ms".format(*(1e3 * m for m in medians)) in text
+    assert f"ratio {np.exp(compared.pair.network.value):.3f}, 95 %" in text
+    within = compared.decision.within
+    assert f"margin ±10%); {within} of 12 neurons are within 20%, 0 are not." in text
+    assert "memory states" not in text and "longer than" not in text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Outcome.SHIFTED, "Timescales are shifted from LIF to chip"),
+        (Outcome.NOT_PRESERVED, "Timescales are not preserved from LIF to chip"),
+        (
+            Outcome.NOT_IDENTIFIABLE,
+            "It cannot be told yet whether timescales are preserved from LIF to chip "
+            "(more trials)",
+        ),
+    ],
+)
+def test_every_outcome_has_its_words(compared, outcome, words):
+    decision = dataclasses.replace(
+        compared.decision, outcome=outcome, lacking="more trials"
+    )
+    assert sentence(dataclasses.replace(compared, decision=decision)).startswith(words)
+
+
+def test_memory_states_are_told_of(compared):
+    memory = (Switching(states=2, switches=20, seconds=100.0), Switching(seconds=100.0))
+    text = sentence(dataclasses.replace(compared, memory=memory))
+    assert "timescales within one" in text
+    assert "kept for 5 s (3.24 to 8.19) in the LIF and more than 27.1 s in" in text
+
+
+def test_slow_units_are_told_of(ou_source, tau):
+    slow = np.append(tau, [500.0, 500.0])
+    stages = [ou_source("rate", slow), ou_source("lif", slow)]
+    (found,) = compare_states(stages, [("rate", "lif")], budget=StateBudget(seconds=2))
+    assert found.pair.beyond.sum() == 2
+    assert "2 remember for longer than" in sentence(found)
+
+
+def test_numbers_are_plain(compared):
+    numbers = json.loads(json.dumps(summary(compared), allow_nan=False))
+    assert numbers["verdict"] == "preserved" and numbers["units"] == 12
+    assert numbers["ratio"][1] < numbers["ratio"][0] < numbers["ratio"][2]
+    assert numbers["memory"][0]["dwell_s"][2] is None
+    assert numbers["trials"] == compared.trials
+
+
+def test_what_has_no_number_has_none(ou_source):
+    stages = [ou_source(name, [400.0] * 6) for name in ("rate", "lif")]
+    (found,) = compare_states(stages, [("rate", "lif")], budget=StateBudget(seconds=0))
+    assert summary(found)["ratio"] == [None, None, None]
+    assert summary(found)["median_tau_s"] == [None, None]
+    assert "no median" in sentence(found)

@@ -1,0 +1,130 @@
+"""Looks at states: until it is decided, and not for longer than may be."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from isotau.sim.states import sequence
+from isotau.sim.states.autocovariance import BLOCKS
+from isotau.sim.states.decide import Margins, Outcome
+from isotau.sim.states.sequence import StateBudget, compare_states
+
+TAU = np.geomspace(0.03, 0.1, 30)
+LONG = StateBudget(seconds=60.0)
+
+
+def outcome(ou_source, a, b, **options):
+    stages = [ou_source("a", a), ou_source("b", b)]
+    (found,) = compare_states(stages, [("a", "b")], **{"budget": LONG, **options})
+    return found
+
+
+def test_equal_stages_are_preserved(ou_source):
+    found = outcome(ou_source, TAU, TAU)
+    assert found.decision.outcome is Outcome.PRESERVED
+    assert found.look > 1 and found.trials == 2 * BLOCKS * 2 ** (found.look - 1)
+    assert found.length == 4.0
+    assert found.floor.scatter > found.pair.scatter
+
+
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [(1.05, Outcome.SHIFTED), (0.95, Outcome.SHIFTED), (1.3, Outcome.NOT_PRESERVED)],
+)
+def test_a_shift_is_found(ou_source, factor, expected):
+    assert outcome(ou_source, TAU, factor * TAU).decision.outcome is expected
+
+
+def test_some_units_that_are_off_are_found(ou_source):
+    other = TAU.copy()
+    other[:8] *= 1.6
+    assert outcome(ou_source, TAU, other).decision.outcome is Outcome.NOT_PRESERVED
+
+
+def test_time_and_trials_end_it(ou_source):
+    once = outcome(ou_source, TAU, TAU, budget=StateBudget(seconds=0.0))
+    assert once.look == 1 and once.trials == 2 * BLOCKS
+    assert once.decision.outcome is Outcome.NOT_IDENTIFIABLE
+    assert "more trials" in once.decision.lacking
+    few = outcome(ou_source, TAU, TAU, budget=StateBudget(seconds=60, trials=BLOCKS))
+    assert few.look == 1
+
+
+def test_only_what_is_undecided_is_looked_at_again(ou_source):
+    stages = [ou_source("a", TAU), ou_source("b", TAU), ou_source("c", 3 * TAU)]
+    drawn = {name: [] for name in "abc"}
+    for k, stage in enumerate(stages):
+
+        def draw(trials, first, length, seed, stage=stage):
+            drawn[stage.name].append(first + trials)
+            return stage.draw(trials, first, length, seed)
+
+        stages[k] = dataclasses.replace(stage, draw=draw)
+    same, other = compare_states(stages, [("a", "b"), ("b", "c")], budget=LONG)
+    assert same.decision.outcome is Outcome.PRESERVED
+    assert other.decision.outcome is Outcome.NOT_PRESERVED
+    assert other.look < same.look
+    # Besides the first looks for memory states: fewer trials of what was decided.
+    assert max(drawn["b"]) > max(drawn["c"][1:])
+
+
+def test_trials_are_as_long_as_units_remember(ou_source):
+    slow = np.full(12, 1.2)
+    assert outcome(ou_source, slow, slow, budget=StateBudget(seconds=8)).length > 4.0
+
+
+def test_parts_that_are_held_at_a_time_do_not_matter(ou_source, monkeypatch):
+    budget = StateBudget(seconds=60, trials=4 * BLOCKS)
+    margins = Margins(ratio=1e-3, shift=1e-4)  # which nothing meets
+    whole = outcome(ou_source, TAU, TAU, budget=budget, margins=margins)
+    assert whole.trials == 8 * BLOCKS
+    monkeypatch.setattr(sequence, "MOST_NUMBERS", 1)
+    parts = outcome(ou_source, TAU, TAU, budget=budget, margins=margins)
+    # Other means are taken out, and noise is drawn by the number of the first trial.
+    assert parts.trials == whole.trials and parts.look == whole.look
+    assert parts.pair.network.value == pytest.approx(
+        whole.pair.network.value, abs=5 * whole.pair.network.error
+    )
+
+
+def test_memory_states_are_taken_out(ou_source):
+    """Within a state both stages are alike; switching is told beside it."""
+
+    def with_states(stage):
+        means = 5 * np.random.default_rng(0).standard_normal((2, stage.n))
+
+        def draw(trials, first, length, seed):
+            x = stage.draw(trials, first, length, seed)
+            rng = np.random.default_rng([seed, first, 1])
+            steps = rng.random((len(x), trials)) < 0.01 / 3
+            return x + means[steps.cumsum(axis=0) % 2]
+
+        return dataclasses.replace(stage, draw=draw)
+
+    stages = [with_states(ou_source(name, TAU)) for name in "ab"]
+    (found,) = compare_states(stages, [("a", "b")], budget=LONG)
+    assert [memory.states for memory in found.memory] == [2, 2]
+    assert all(0 < memory.dwell < 10 for memory in found.memory)
+    assert found.decision.outcome is Outcome.PRESERVED
+    np.testing.assert_allclose(np.median(found.pair.a.tau / TAU), 1, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "pairs", "message"),
+    [
+        ({"n": 3}, [("a", "b")], "n: got 3 at b, need 30 as at a"),
+        ({"interval": 0.02}, [("a", "b")], r"interval: got 0\.02 at b, need 0\.01"),
+        ({}, [("a", "d")], "pairs: got 'd'"),
+    ],
+)
+def test_other_stages_are_refused(ou_source, changes, pairs, message):
+    b = dataclasses.replace(ou_source("b", TAU), **changes)
+    with pytest.raises(ValueError, match=message):
+        compare_states([ou_source("a", TAU), b], pairs)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seconds", -1), ("trials", BLOCKS - 1)])
+def test_budgets_are_checked(name, value):
+    with pytest.raises(ValueError, match=f"{name}: got"):
+        StateBudget(**{name: value})
