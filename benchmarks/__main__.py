@@ -28,6 +28,7 @@ from benchmarks.stages.page import stages_page
 from benchmarks.targets.onnx_page import onnx_page
 from benchmarks.timescales.page import timescales_page
 from benchmarks.tuning.page import tuning_page
+from benchmarks.verdict.page import verdict_page
 
 COMMANDS = {
     "benchmarks.conversion": "what conversion does to accuracy and dynamics",
@@ -48,6 +49,7 @@ COMMANDS = {
     "benchmarks.targets.nir_importers": "what other frameworks make of .nir files",
     "benchmarks.equal_tau.copies": "whether copies of a unit stay apart, and help",
     "benchmarks.equal_tau.slow": "up to which slowness a conversion carries networks",
+    "benchmarks.verdict": "how often the verdict on states is wrong",
     "benchmarks.foreign": "networks of snnTorch and Norse on the chip",
     "benchmarks.foreign.train_snntorch": "trains one of them, in snnTorch",
     "benchmarks.damage": "what readers make of damaged files",
@@ -76,6 +78,7 @@ PAGES: dict[str, PageOf] = {
     "targets-onnx": onnx_page,
     "timescales": timescales_page,
     "tuning": tuning_page,
+    "verdict": verdict_page,
 }
 """What makes each page of docs/results of its figures."""
 
