@@ -2,8 +2,9 @@
 
 Usage: python examples/preserve_timescales.py [NETWORK [TASK]]
 
-With as few trials as here the answer is often that it cannot be told: `isotau preserve`
-runs more of them, on as many networks as it is given.
+First by the states of synapses, which tell in seconds; then by spikes, as an experimenter
+would. With as few trials as here these often cannot tell: `isotau preserve` runs more of
+them, on as many networks as it is given.
 """
 
 import sys
@@ -18,9 +19,17 @@ SHIPPED = Path(__file__).parent / "data" / "dms_750_N200.rate.npz"
 def main(path: Path, task: str) -> None:
     net = isotau.read_rate(path).net
     run = isotau.RunConfig(task=task, method="scale", trials=60, search_trials=60)
-    config = isotau.PreserveConfig(run=run, trials=60, length=1.5, groups=0)
+    config = isotau.PreserveConfig(
+        run=run,
+        trials=60,
+        length=1.5,
+        groups=0,
+        budget=isotau.StateBudget(seconds=10),
+    )
     measured = isotau.measure_networks([(path.stem, net)], config)
 
+    for compared in measured[0].states:
+        print(isotau.sentence(compared))
     for stage, found in measured[0].stages.items():
         said = summary(found.timescales["ml"][0])
         tau = said["median_tau_s"]

@@ -63,8 +63,8 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> PageSection:
             "default margins; τ from 40 to 200 ms. Wrong: preserved at a margin or "
             "beyond it; shifted or not preserved where nothing was changed; of a shift "
             "of 5 %, preserved and not preserved. In brackets the exact interval of "
-            "95 %. Covered: intervals of 95 % that hold the truth, at the look at which "
-            "it was decided. Simulated: of each stage, the median.",
+            "95 %. Covered: intervals of 95 % that hold the truth, at the look at "
+            "which it was decided. Simulated: of each stage, the median.",
             MarkdownTable(head, table),
         ],
     )
@@ -90,8 +90,8 @@ def _faults(rows: Sequence[Mapping[str, Any]], budget: float) -> PageSection:
         [
             "LIF network against the chip, with the fault on the chip alone: outcomes "
             f"of {len(rows[0]['outcomes'])} comparisons with noise of their own, "
-            f"within {budget:g} s each; the median ratio, neurons shown to be within 20 %, "
-            "and the time of one process.",
+            f"within {budget:g} s each; the median ratio, neurons shown to be within "
+            "20 %, and the time of one process.",
             MarkdownTable(["fault", *networks], table),
         ],
     )

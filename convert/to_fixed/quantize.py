@@ -74,10 +74,10 @@ def quantize(
     `headroom` times below the limits and lets threshold, bias and recurrent weights fit
     their registers. With noise, whose amplitude the chip sets in powers of two, all
     populations have the largest such scale at which an exponent gives the wanted SD
-    exactly: of the current where both have noise, and nearly for neurons that
-    differ. Every other noise has the exponent nearest to it. Weights and biases are
-    divided by the rounded decays' own gain, so that constant input gives the float
-    network's u and v.
+    exactly: of the greater one where membranes and currents have noise, and nearly for
+    neurons that differ. Every other noise has the exponent nearest to it. Weights and
+    biases are divided by the rounded decays' own gain, so that constant input gives the
+    float network's u and v.
 
     Excitatory and inhibitory presynaptic neurons come into blocks of their own, each
     with the smallest exponent that holds its largest weight. (A neuron with both signs
@@ -264,10 +264,9 @@ def state_scale(
         tightest.append(name)
     if config.state_scale is not None:
         largest = np.full(net.n, float(config.state_scale))
-    # The current's noise first: it is the one that timescales need.
-    wanted = _current_noise(net, registers)
-    name = "current_noise_std"
-    if not wanted.any():
+    name, wanted = "current_noise_std", _current_noise(net, registers)
+    # The greater one: a membrane's noise that is off by a third fires another network.
+    if _typical(net.noise_std) > _typical(net.current_noise_std):
         name, wanted = "noise_std", net.noise_per_step
     wanted = wanted[wanted > 0]
     if not wanted.size:
@@ -286,6 +285,11 @@ def state_scale(
         )
     scale = NOISE_SD * 2.0 ** (exponent - 7) / per_step
     return np.full(net.n, scale)
+
+
+def _typical(std: np.ndarray) -> float:
+    """Return the median SD of noise over neurons that have any; 0 without."""
+    return float(np.median(std[std > 0])) if (std > 0).any() else 0.0
 
 
 def _common(wanted: np.ndarray) -> float:

@@ -82,6 +82,12 @@ from .sim.engines.trace import single_neuron as single_neuron
 from .sim.preservation.compare import compare as compare
 from .sim.preservation.pair import Pair as Pair
 from .sim.recorded.read_spike_times import read_spike_times as read_spike_times
+from .sim.states.decide import Margins as Margins
+from .sim.states.in_words import sentence as sentence
+from .sim.states.network_states import resting_sources as resting_sources
+from .sim.states.sequence import StateBudget as StateBudget
+from .sim.states.sequence import StateSource as StateSource
+from .sim.states.sequence import compare_states as compare_states
 from .sim.tasks import TASKS as TASKS
 from .sim.tasks.accuracy import compare_accuracies as compare_accuracies
 from .sim.timescales import ESTIMATORS as ESTIMATORS

@@ -13,7 +13,10 @@ from isotau.convert.records.lif import Ranges
 from isotau.convert.records.spikes import mean_rate, unpack
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.dequantize import dequantize
-from isotau.convert.to_fixed.quantization_report import report_quantization
+from isotau.convert.to_fixed.quantization_report import (
+    noise_of,
+    report_quantization,
+)
 from isotau.convert.to_fixed.quantize import (
     NOISE_SD,
     QuantizeConfig,
@@ -61,6 +64,26 @@ def test_noise_of_the_current_is_kept_at_rest(lif_net):
     np.testing.assert_allclose(at_rest, 2e-3, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("membrane", "current"), [(1e-3, 0.27e-3), (0.3e-3, 1.1e-3)], ids=["v", "i"]
+)
+def test_the_greater_noise_is_met_exactly(lif_net, membrane, current):
+    """Of membrane and current; the other one to half an octave."""
+    net = dataclasses.replace(
+        lif_net, noise_std=membrane, current_noise_std=np.full(lif_net.n, current)
+    )
+    net = dataclasses.replace(net, tau_syn=np.full(net.n, 0.03))
+    made = quantize(net, ranges_of(net), input_peak=1.0)
+    kept = [
+        after / before
+        for before, after in zip((membrane, current), noise_of(made), strict=True)
+    ]
+    exact, near = kept if membrane > current else kept[::-1]
+    # τ_mem and τ_syn of the registers are what is left of errors.
+    np.testing.assert_allclose(exact, 1, rtol=0.01)
+    assert (np.abs(np.log2(near)) < 0.52).all() and (np.abs(near - 1) > 0.02).all()
+
+
 def test_noises_that_differ_have_the_nearest_exponents(lif_net):
     """A third as much is nearer to a quarter than to a half, in ratios."""
     sizes = np.array([1, 1.1, 0.9, 0.3, 0.0])[np.arange(lif_net.n) % 5]
@@ -74,7 +97,7 @@ def test_noises_that_differ_have_the_nearest_exponents(lif_net):
     exponents = made.current_noise_exp.astype(int)
     top = exponents.max()
     assert exponents.reshape(-1, 5).tolist() == [[top, top, top, top - 2, 0]] * 4
-    # The membrane's has to take what the current's scale leaves it.
+    # The membrane's has to take what the current's, the greater one, leaves it.
     per_step = made.state_scale * net.noise_per_step / NOISE_SD
     off = np.log2(per_step[3:]) + 7 - made.noise_exp[3:].astype(float)
     assert np.abs(off).max() <= 0.5 and not made.noise_exp[:3].any()
