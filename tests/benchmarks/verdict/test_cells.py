@@ -42,14 +42,16 @@ def test_units_are_such_processes(memory):
 
 
 def test_outcomes_are_counted():
-    found = measure_cell(CELLS[0], 3, 1)
+    found = measure_cell(dataclasses.replace(CELLS[0], units=12), 3, 1)
     assert sum(found["outcomes"].values()) == 3
     assert found["outcomes"]["preserved"] >= 2
     assert found["wrong"] == (
         found["outcomes"]["shifted"] + found["outcomes"]["not preserved"]
     )
     assert 0 <= found["covered"] <= 1 and 0.8 < found["units_covered"] <= 1
-    far = Cell(name="x", change=times(1.4), wrong=(Outcome.PRESERVED,), ratio=None)
+    far = Cell(
+        name="x", change=times(1.4), wrong=(Outcome.PRESERVED,), ratio=None, units=12
+    )
     found = measure_cell(far, 2, 1)
     assert found["outcomes"]["not preserved"] == 2 and found["covered"] is None
 
