@@ -34,7 +34,7 @@ from isotau.sim.states.state_tau import StateTau, state_tau
 SHORTEST, LONGEST = 4.0, 32.0
 """Seconds of a trial: at first, and at most where units remember for longer."""
 FIRST = 100
-"""Trials in which memory states are looked for."""
+"""Trials in which memory states are looked for, at most."""
 BEYOND = 0.05
 """Share of the units that may remember for longer than the window."""
 MOST_NUMBERS = 1 << 24
@@ -239,8 +239,9 @@ def _compared(
 
 def _first_look(stage: StateSource, seed: int) -> MemoryModel:
     """Return which memory states a stage visits; its trials are for nothing else."""
-    x = stage.draw(FIRST, 0, SHORTEST, seed)
-    return find_memory_states(x, stage.interval)
+    each = round(SHORTEST / stage.interval) * stage.n
+    trials = int(np.clip(MOST_NUMBERS // each, BLOCKS, FIRST))
+    return find_memory_states(stage.draw(trials, 0, SHORTEST, seed), stage.interval)
 
 
 def _length(stage: StateSource, model: MemoryModel, seed: int, until: float) -> float:

@@ -80,6 +80,16 @@ def test_parts_that_are_held_at_a_time_do_not_matter(ou_source, monkeypatch):
     whole = outcome(ou_source, TAU, TAU, budget=budget, margins=margins)
     assert whole.trials == 8 * BLOCKS
     monkeypatch.setattr(sequence, "MOST_NUMBERS", 1)
+    first = ou_source("a", TAU)
+    drawn = []
+
+    def draw(trials, *rest):
+        drawn.append(trials)
+        return first.draw(trials, *rest)
+
+    stages = [dataclasses.replace(first, draw=draw), ou_source("b", TAU)]
+    compare_states(stages, [("a", "b")], budget=budget, margins=margins)
+    assert set(drawn) == {BLOCKS}
     parts = outcome(ou_source, TAU, TAU, budget=budget, margins=margins)
     # Other means are taken out, and noise is drawn by the number of the first trial.
     assert parts.trials == whole.trials and parts.look == whole.look
