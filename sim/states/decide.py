@@ -7,6 +7,7 @@ It is asked again each time the data have doubled, and every look has its share 
 errors that are allowed (A6).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -101,13 +102,24 @@ def share_of_errors(alpha: float, look: int) -> float:
     return float(alpha * 6 / (np.pi * look) ** 2)
 
 
-def decide(pair: PairedTau, margins: Margins, look: int = 1) -> Decision:
+def decide(
+    pair: PairedTau,
+    margins: Margins,
+    look: int = 1,
+    repeats: Sequence[PairedTau] = (),
+) -> Decision:
     """Return what a pair of stages says at a look.
+
+    Two runs of one stage are the same network: where they differ by more than their
+    errors, as where few trials go to another memory state, errors are not to be
+    believed, and what is found beyond the margin between them counts against as many
+    between stages.
 
     Args:
         pair: all that was seen until then.
         margins: what counts as preserved.
         look: its number, from 1.
+        repeats: runs of one stage beside each other, of either.
     """
     tail = share_of_errors(margins.alpha, look)
     shown, off = units_within(pair, margins, tail), units_beyond(pair, margins, tail)
@@ -129,7 +141,9 @@ def decide(pair: PairedTau, margins: Margins, look: int = 1) -> Decision:
         )
 
     # Those beyond by chance alone: as many as an error's share of the units.
-    if beyond > margins.share * units + _by_chance(units, tail):
+    alike = [int(units_beyond(each, margins, tail).sum()) for each in repeats]
+    chance = _by_chance(units, tail) + max(alike, default=0)
+    if beyond > margins.share * units + chance:
         return said(Outcome.NOT_PRESERVED)
     margin, small = np.log1p(margins.ratio), np.log1p(margins.shift)
     kept = units > 0 and within >= (1 - margins.share) * units
@@ -138,6 +152,10 @@ def decide(pair: PairedTau, margins: Margins, look: int = 1) -> Decision:
         if kept and within >= FEWEST:
             return said(Outcome.PRESERVED)
         return said(Outcome.NOT_IDENTIFIABLE, _too_few(pair))
+    if any(_differ(each, tail) for each in repeats):
+        return said(
+            Outcome.NOT_IDENTIFIABLE, "two runs of one stage differ: more trials"
+        )
     if low > margin or high < -margin:
         return said(Outcome.NOT_PRESERVED)
     if (low > small or high < -small) and high - low < margin:
@@ -181,6 +199,12 @@ def units_beyond(pair: PairedTau, margins: Margins, tail: float) -> np.ndarray:
                 & (room > np.log1p(margins.unit))
             )
     return (pair.both & off) | slow | (a.moving != b.moving)
+
+
+def _differ(repeat: PairedTau, tail: float) -> bool:
+    """Return whether two runs of one network differ by more than their errors."""
+    low, high = repeat.network.ends(tail)
+    return low > 0 or high < 0
 
 
 def _by_chance(units: int, tail: float) -> float:

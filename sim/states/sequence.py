@@ -222,13 +222,13 @@ def _compared(
     a: _Watched, b: _Watched, *, look: int, margins: Margins
 ) -> StateComparison:
     """Return what two stages say at a look."""
-    pair = paired(a.tau(), b.tau())
+    pair, floors = paired(a.tau(), b.tau()), (a.floor(), b.floor())
     return StateComparison(
         a=a.source.name,
         b=b.source.name,
-        decision=decide(pair, margins, look),
+        decision=decide(pair, margins, look, floors),
         pair=pair,
-        floor=a.floor(),
+        floor=floors[0],
         memory=(a.memory, b.memory),
         look=look,
         trials=2 * min(a.trials, b.trials),

@@ -132,6 +132,29 @@ def test_a_unit_that_stands_still_at_one_stage_is_lost():
     )
 
 
+def test_what_differs_between_runs_of_one_stage_counts_against_it():
+    """20 of 100 units off between stages: found, unless as many are between runs."""
+    tau, other = np.full(N, 0.05), np.full(N, 0.05)
+    other[:20] *= 1.5
+    pair = pair_of(stage(tau), stage(other))
+    quiet, noisy = pair_of(stage(tau), stage(tau)), pair_of(stage(tau), stage(other))
+    found = decide(pair, Margins(), 1, (quiet, quiet))
+    assert found.outcome is Outcome.NOT_PRESERVED
+    for repeats in ((quiet, noisy), (noisy, quiet)):
+        found = decide(pair, Margins(), 1, repeats)
+        assert found.outcome is Outcome.NOT_IDENTIFIABLE
+
+
+def test_runs_of_one_stage_that_differ_leave_everything_open():
+    """Errors that do not hold between them do not hold between stages."""
+    for ratio in (1.0, 1.06, 1.14):
+        found = decide(shifted(ratio), Margins(), 1, (shifted(1.0), shifted(1.05)))
+        assert found.outcome is Outcome.NOT_IDENTIFIABLE
+        assert "two runs of one stage differ" in found.lacking
+        sure = decide(shifted(ratio), Margins(), 1, (shifted(1.0), shifted(1.001)))
+        assert sure.outcome is decide(shifted(ratio), Margins()).outcome
+
+
 def test_without_noise_nothing_moves():
     nothing = stage(np.full(N, np.nan), sd=np.zeros(N))
     found = decide(pair_of(nothing, nothing), Margins())
