@@ -2,9 +2,9 @@
 
 Usage: python examples/preserve_timescales.py [NETWORK [TASK]]
 
-First by the states of synapses, which tell in seconds; then by spikes, as an experimenter
-would. With as few trials as here these often cannot tell: `isotau preserve` runs more of
-them, on as many networks as it is given.
+First by the states of synapses, which tell in seconds; then by spikes, as an
+experimenter would. With as few trials as here these often cannot tell: `isotau
+preserve` runs more of them, on as many networks as it is given.
 """
 
 import sys
