@@ -41,7 +41,8 @@ MOST_NUMBERS = 1 << 24
 """Of all units in the trials that are held at a time."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@short_repr
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class StateSource:
     """Where states of one stage come from.
 
