@@ -4,7 +4,7 @@ u of the chip is held against i of the LIF network it was made from, in volts, n
 neuron. How far two runs of the LIF network are apart, with other noise, is the floor.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from jaxtyping import Float64, Int64
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
+from isotau.convert.records.spikes import Spikes
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.state_match import RestingState, match, resting_state
@@ -28,8 +29,8 @@ MOST_NEURONS = 500
 """Neurons that are looked at, evenly spread over those of a larger network."""
 MOST_NUMBERS = 1 << 25
 """Of all neurons, or all input channels, in all steps of a look."""
-CHUNK = 50
-"""Samples of the chip's u between which every step of it is held."""
+HELD_NUMBERS = 1 << 25
+"""Of u on the chip that are held at a time."""
 
 
 class StateChange(NamedTuple):
@@ -210,8 +211,40 @@ def _chip_currents(
     """Return u of its integers at rest, in volts of the LIF network's i: (F1)."""
     silence = look.silence(net.n_shown)
     sent = messages(net, silence, seed=seed, first_trial=first_trial)
-    state, samples, size = None, [], CHUNK * look.every
+    current, _ = sampled_currents(
+        net,
+        sent,
+        seed=seed,
+        first_trial=first_trial,
+        every=look.every,
+        neurons=look.neurons,
+    )
+    return current[SETTLE:]
+
+
+def sampled_currents(
+    net: FixedPointNetwork,
+    sent: np.ndarray,
+    *,
+    seed: int,
+    first_trial: int,
+    every: int,
+    neurons: Int64[np.ndarray, " k"] | None = None,
+) -> tuple[Float64[np.ndarray, "samples trials k"], Spikes]:
+    """Return u at the end of every so many steps, in volts of i, and the spikes.
+
+    Args:
+        net: the network.
+        sent: messages, step × trial × channel.
+        seed: of the noise.
+        first_trial: number of the first trial.
+        every: steps of a sample.
+        neurons: that are looked at; None for all.
+    """
+    count = net.n if neurons is None else len(neurons)
     # The engine records every step: a part of the run at a time is held.
+    size = every * max(1, HELD_NUMBERS // (every * sent.shape[1] * count))
+    state, samples, bits = None, [], []
     for start in range(0, len(sent), size):
         run = compiled.run(
             net,
@@ -219,15 +252,18 @@ def _chip_currents(
             seed=seed,
             first_trial=first_trial,
             record=("u",),
-            neurons=look.neurons,
+            neurons=neurons,
             state=state,
             # For the loop that is compiled for a run's stages, not for the counts.
             count_overflow=True,
         )
         assert run.u is not None
         state = run.state
-        samples.append(run.u[look.every - 1 :: look.every])
-    return np.concatenate(samples)[SETTLE:] / net.u_per_volt[look.neurons]
+        samples.append(run.u[every - 1 :: every])
+        bits.append(run.spikes.bits)
+    per_volt = net.u_per_volt if neurons is None else net.u_per_volt[neurons]
+    spikes = replace(run.spikes, bits=np.concatenate(bits))
+    return np.concatenate(samples) / per_volt, spikes
 
 
 def _correlation(state: RestingState) -> Float64[np.ndarray, " pairs"]:

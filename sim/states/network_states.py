@@ -17,13 +17,11 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion
 from isotau.convert.to_lif.state_match import unit_states
-from isotau.sim.engines import compiled
+from isotau.sim.engines.state_at_rest import sampled_currents
 from isotau.sim.states.sequence import StateSource
 
 SETTLE = 1.0
 """Seconds in which networks come to rest."""
-HELD_NUMBERS = 1 << 25
-"""Of u on the chip that are held at a time."""
 States = Float64[np.ndarray, "samples trials n"]
 Inputs = Float64[np.ndarray, "steps trials n_in"]
 
@@ -63,7 +61,7 @@ def resting_sources(
         source(
             "fixed",
             lambda inputs, seed, first: chip_states(
-                rate, conversion, fixed, inputs, seed, first, spikes=False
+                rate, conversion, fixed, inputs, seed, first
             )[0],
         ),
     )
@@ -125,8 +123,6 @@ def chip_states(
     inputs: Inputs,
     seed: int,
     first: int = 0,
-    *,
-    spikes: bool = True,
 ) -> tuple[States, Spikes]:
     """Return u of the neurons of each unit, in units of x, and the spikes.
 
@@ -137,37 +133,10 @@ def chip_states(
         inputs: in the rate network's steps.
         seed: of the noise.
         first: number of the first trial.
-        spikes: whether they are kept; the last part's alone otherwise.
     """
     every = round(rate.dt / fixed.dt)
     fine = np.repeat(inputs, every, axis=0)
     sent = messages(fixed, fine, seed=seed, first_trial=first)
-    # u is kept of every step: some at a time, of which one in so many stays.
-    chunk = every * max(1, HELD_NUMBERS // (every * sent.shape[1] * fixed.n))
-    samples, state = [], None
-    bits: list[np.ndarray] = []
-    for start in range(0, len(sent), chunk):
-        run = compiled.run(
-            fixed,
-            sent[start : start + chunk],
-            seed=seed,
-            first_trial=first,
-            record=("u",),
-            state=state,
-            # For the loop that is compiled for a run's stages, not for the counts.
-            count_overflow=True,
-        )
-        assert run.u is not None
-        samples.append(run.u[every - 1 :: every] / fixed.u_per_volt)
-        bits = [*bits, run.spikes.bits] if spikes else [run.spikes.bits]
-        state = run.state
-    fired = Spikes(
-        bits=np.concatenate(bits),
-        n=fixed.n,
-        dt=fixed.dt,
-        engine=run.spikes.engine,
-        network=fixed.fingerprint,
-    )
+    u, spikes = sampled_currents(fixed, sent, seed=seed, first_trial=first, every=every)
     lif, copies = conversion.network, fixed.n // rate.n
-    u = np.concatenate(samples)
-    return unit_states(u, lif, conversion.constants, copies), fired
+    return unit_states(u, lif, conversion.constants, copies), spikes

@@ -11,8 +11,7 @@ from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.to_fixed.quantize import messages
 from isotau.jobs.pipeline import convert_for
 from isotau.jobs.run_config import RunConfig
-from isotau.sim.engines import reference
-from isotau.sim.states import network_states
+from isotau.sim.engines import reference, state_at_rest
 from isotau.sim.states.network_states import (
     SETTLE,
     chip_states,
@@ -69,7 +68,7 @@ def test_the_neurons_state_is_i_in_units_of_x(converted, inputs):
 @pytest.mark.parametrize("held", [1 << 25, 1])
 def test_the_chips_state_is_u_in_units_of_x(converted, inputs, monkeypatch, held):
     """Bit by bit that of the reference, however much of it is held at a time."""
-    monkeypatch.setattr(network_states, "HELD_NUMBERS", held)
+    monkeypatch.setattr(state_at_rest, "HELD_NUMBERS", held)
     conversion, net = converted.conversion, converted.prepared.fixed
     x, spikes = chip_states(converted.rate, conversion, net, inputs, 4, 2)
     every = round(converted.rate.dt / net.dt)
