@@ -26,6 +26,8 @@ DIRECTIONS, MOST = 3, 6
 LIKELIER, DISTANT, SURE = 10.0, 3.0, 0.9
 """Gain in BIC that another state must bring; distance of two states in widths of them;
 probability from which a state counts as left for another."""
+DIGITS = 6
+"""Of components, in SDs of the first, beyond which samples are the same."""
 RARE, KEPT = 1e-3, 4
 """Share of the time, and windows that it is kept, below which a state is none."""
 
@@ -151,9 +153,11 @@ def find_memory_states(
     # Samples close in time say the same: only some of them count as evidence.
     stride = max(1, min(round(APART / WINDOW), len(y)))
     seen = y[::stride].reshape(-1, y.shape[-1])
+    # Trials that are all alike have few samples that differ.
+    distinct = len(np.unique(seen.round(DIGITS), axis=0))
     best, score = None, np.inf
     with threadpool_limits(1):  # small matrices
-        for count in range(1, min(MOST, len(seen) // 10) + 1):
+        for count in range(1, min(MOST, distinct // 10) + 1):
             mixture = GaussianMixture(count, n_init=2, random_state=0, reg_covar=1e-4)
             bic = mixture.fit(seen).bic(seen)
             # What fits better and is no cluster of its own is the shape of one, and

@@ -69,6 +69,15 @@ def test_nothing_that_moves_has_no_states():
     assert model.count == 1 and not model.labels(x, INTERVAL).any()
 
 
+@pytest.mark.filterwarnings("error")
+def test_trials_that_are_all_alike_have_one_state(states):
+    """A network without noise moves in time alone, and two values are no clusters."""
+    x = np.repeat(states(np.full(5, 0.5), 200, 1, INTERVAL, 3), 40, axis=1)
+    assert find_memory_states(x, INTERVAL).count == 1
+    x = np.repeat((np.arange(200) // 100)[:, None, None] * np.ones(5), 40, axis=1)
+    assert find_memory_states(x, INTERVAL).count == 1
+
+
 def test_around_a_change_there_is_no_state(states):
     x, label = switching_states(states, 2.0)
     model = find_memory_states(x, INTERVAL)
