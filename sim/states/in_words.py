@@ -40,8 +40,7 @@ def sentence(comparison: StateComparison) -> str:
             "as kept"
         )
     text = "; ".join(parts) + "."
-    kept = [memory for memory in comparison.memory if memory.states > 1]
-    if kept:
+    if any(memory.states > 1 for memory in comparison.memory):
         text += (
             " The network has memory states, and this is said of timescales within "
             f"one; a state is kept for {_dwell(comparison.memory[0])} in the {a} and "
@@ -85,7 +84,7 @@ def summary(comparison: StateComparison) -> dict[str, Any]:
 def _medians(pair: PairedTau) -> str:
     a, b = _median_tau(pair)
     if not np.isfinite(a):
-        return "no median, as fewer than two neurons have a τ at both"
+        return "no median, as no neuron has a τ at both"
     return f"median {1e3 * a:.3g} → {1e3 * b:.3g} ms"
 
 

@@ -352,7 +352,10 @@ def voices(comparison: Mapping[str, Any]) -> list[list[str]]:
             [
                 method,
                 sums["verdict"],
-                *(_interval(x) for x in (ratio, sums["scatter"], sums["loss"])),
+                *(
+                    state_report.interval(x, ".2f")
+                    for x in (ratio, sums["scatter"], sums["loss"])
+                ),
                 f"{sums['kept']} kept, {sums['lost']} lost, {sums['gained']} gained",
                 f"{sums['n_networks']} of {total}",
             ]
@@ -456,13 +459,3 @@ def _rows(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
         for row in rows
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _interval(ends: Sequence[float | None]) -> str:
-    """Return a value, its lower and its upper end as text."""
-    value, low, high = ends
-    if value is None:
-        return "none"
-    if low is None or high is None:
-        return f"{value:.2f} (no interval)"
-    return f"{value:.2f} ({low:.2f} to {high:.2f})"

@@ -50,7 +50,7 @@ def rows(report: Report) -> list[list[str]]:
             name,
             f"{each['a']} → {each['b']}",
             each["verdict"],
-            _ratio(each["ratio"]),
+            interval(each["ratio"], ".3f"),
             f"{each['within']} of {each['units']}",
             _number(each["scatter"]),
             _number(each["floor"]["scatter"]),
@@ -61,13 +61,14 @@ def rows(report: Report) -> list[list[str]]:
     ]
 
 
-def _ratio(ends: Sequence[float | None]) -> str:
+def interval(ends: Sequence[float | None], form: str) -> str:
+    """Return a value, its lower and its upper end as text."""
     value, low, high = ends
     if value is None:
         return "none"
     if low is None or high is None:
-        return f"{value:.3f} (no interval)"
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+        return f"{value:{form}} (no interval)"
+    return f"{value:{form}} ({low:{form}} to {high:{form}})"
 
 
 def _number(value: float | None) -> str:
