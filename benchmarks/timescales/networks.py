@@ -18,7 +18,7 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.jobs.pipeline import Result, carry
-from isotau.jobs.preserve import (
+from isotau.jobs.timescales.preserve import (
     COMPARED,
     STAGES,
     NetworkTimescales,

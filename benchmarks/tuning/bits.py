@@ -12,7 +12,7 @@ from benchmarks.tuning.plans import plan_for
 from isotau.convert.records.spikes import mean_rate
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.jobs.pipeline import Result, carry
-from isotau.jobs.preserve import (
+from isotau.jobs.timescales.preserve import (
     NetworkTimescales,
     PreserveConfig,
     StageTimescales,

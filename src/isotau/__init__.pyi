@@ -66,12 +66,12 @@ from .jobs.code_network import CodeConfig as CodeConfig
 from .jobs.code_network import code_network as code_network
 from .jobs.pipeline import carry as carry
 from .jobs.pipeline import run_pipeline as run_pipeline
-from .jobs.preserve import PreserveConfig as PreserveConfig
-from .jobs.preserve import compare_stages as compare_stages
-from .jobs.preserve import measure_networks as measure_networks
 from .jobs.read_low_rank import read_low_rank as read_low_rank
 from .jobs.run_config import RunConfig as RunConfig
 from .jobs.run_config import TuningPlan as TuningPlan
+from .jobs.timescales.preserve import PreserveConfig as PreserveConfig
+from .jobs.timescales.preserve import compare_stages as compare_stages
+from .jobs.timescales.preserve import measure_networks as measure_networks
 from .jobs.train import TrainRequest as TrainRequest
 from .jobs.train import train_networks as train_networks
 from .jobs.user_inputs import quantize_on as quantize_on

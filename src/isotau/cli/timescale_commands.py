@@ -87,7 +87,7 @@ def timescales(
     """
     # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
-    from isotau.jobs import measure_recorded as job
+    from isotau.jobs.timescales import measure_recorded as job
 
     # What cannot be written is refused before minutes of work, not after.
     options.check_folder(out)
@@ -150,7 +150,7 @@ def preserve(
     """
     from isotau.cli.progress import bars
     from isotau.jobs.origin import describe_assumptions, read_networks
-    from isotau.jobs.preserve import PreserveConfig, study_networks
+    from isotau.jobs.timescales.preserve import PreserveConfig, study_networks
     from isotau.reports import preserve_report, state_report
     from isotau.sim.states import StateBudget
 
@@ -192,7 +192,7 @@ def compare(
     For timescales that were measured elsewhere, such as on hardware. Without a repeat
     of each there is no noise floor, and nothing can be told.
     """
-    from isotau.jobs.measure_recorded import agreement, names_of
+    from isotau.jobs.timescales.measure_recorded import agreement, names_of
     from isotau.sim.preservation import Pair, lines
     from isotau.sim.preservation import compare as compare_pairs
     from isotau.sim.timescales.records.record import read_csv

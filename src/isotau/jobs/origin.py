@@ -13,7 +13,7 @@ import numpy as np
 from isotau.convert.read.conventions import Conventions, Read
 from isotau.convert.read.read_rate import read_rate
 from isotau.convert.read.read_spikernn import read_spikernn_variables
-from isotau.jobs.measure_recorded import names_of
+from isotau.jobs.timescales.measure_recorded import names_of
 from isotau.sim.tasks.choose_task import choose_task
 
 SPIKERNN = "spikeRNN .mat"

@@ -19,9 +19,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from isotau.convert.ground import files
-from isotau.jobs.measure_recorded import file_stem, in_ms, quartiles
 from isotau.jobs.origin import versions
-from isotau.jobs.preserve import (
+from isotau.jobs.timescales.measure_recorded import file_stem, in_ms, quartiles
+from isotau.jobs.timescales.preserve import (
     METHODS,
     STAGES,
     NetworkTimescales,

@@ -14,7 +14,7 @@ import pytest
 
 from isotau.cli.timescale_commands import _choices
 from isotau.convert.records import storage
-from isotau.jobs.measure_recorded import agreement
+from isotau.jobs.timescales.measure_recorded import agreement
 from isotau.sim.recorded import from_trials, write_arrays
 from isotau.sim.timescales import Status, Timescales, read_csv, write_csv
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from isotau.jobs.preserve import (
+from isotau.jobs.timescales.preserve import (
     COMPARED,
     METHODS,
     NetworkTimescales,

@@ -12,7 +12,7 @@ from rich.console import Console
 from isotau.convert.ground.errors import UnreadableFile
 from isotau.convert.records import storage
 from isotau.convert.records.spikes import Spikes
-from isotau.jobs.measure_recorded import (
+from isotau.jobs.timescales.measure_recorded import (
     MeasureRequest,
     in_ms,
     measure_files,

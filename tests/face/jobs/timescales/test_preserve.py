@@ -9,7 +9,8 @@ from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records.spikes import Spikes, count, mean_rate, pack, unpack
 from isotau.convert.simulate.rate_dynamics import simulate_rate
 from isotau.convert.to_lif.conversion import unit_rates
-from isotau.jobs.preserve import (
+from isotau.jobs.run_config import RunConfig
+from isotau.jobs.timescales.preserve import (
     COMPARED,
     METHODS,
     STAGES,
@@ -25,7 +26,6 @@ from isotau.jobs.preserve import (
     measure_stage,
     run_quiet,
 )
-from isotau.jobs.run_config import RunConfig
 from isotau.sim.preservation import PreservationConfig, Verdict
 from isotau.sim.states import StateBudget
 from isotau.sim.timescales import Status, Timescales, autocorrelation, ml

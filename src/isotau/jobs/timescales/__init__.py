@@ -1,0 +1,1 @@
+"""Timescales of recordings, and of networks stage by stage."""
