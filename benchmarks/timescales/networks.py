@@ -18,18 +18,17 @@ from isotau.convert.records.rate import RateRNN
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.quiet import STAGES, run_quiet
+from isotau.jobs.run_config import RunConfig
 from isotau.jobs.timescales.preserve import (
     COMPARED,
-    STAGES,
     NetworkTimescales,
     PreserveConfig,
     StageTimescales,
     compare_stages,
     describe_network,
     measure_stage,
-    run_quiet,
 )
-from isotau.jobs.run_config import RunConfig
 from isotau.jobs.train import file_name, train_networks
 from isotau.sim.coding.measure import StageData, measure
 from isotau.sim.coding.memory_code import CodingConfig, numbers

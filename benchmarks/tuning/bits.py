@@ -12,6 +12,7 @@ from benchmarks.tuning.plans import plan_for
 from isotau.convert.records.spikes import mean_rate
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.run_config import RunConfig
 from isotau.jobs.timescales.preserve import (
     NetworkTimescales,
     PreserveConfig,
@@ -21,7 +22,6 @@ from isotau.jobs.timescales.preserve import (
     measure_stage,
     run_quiet,
 )
-from isotau.jobs.run_config import RunConfig
 from isotau.sim.tasks import TASKS
 
 BITS = (8, 4, 3, 2, 1)

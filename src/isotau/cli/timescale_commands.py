@@ -192,7 +192,8 @@ def compare(
     For timescales that were measured elsewhere, such as on hardware. Without a repeat
     of each there is no noise floor, and nothing can be told.
     """
-    from isotau.jobs.timescales.measure_recorded import agreement, names_of
+    from isotau.jobs.origin import names_of
+    from isotau.jobs.timescales.measure_recorded import agreement
     from isotau.sim.preservation import Pair, lines
     from isotau.sim.preservation import compare as compare_pairs
     from isotau.sim.timescales.records.record import read_csv

@@ -15,8 +15,8 @@ from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
 from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.quiet import run_quiet
 from isotau.jobs.run_config import RunConfig
-from isotau.jobs.timescales.preserve import run_quiet
 from isotau.sim.coding.discriminability import stability
 from isotau.sim.coding.measure import StageData, measure_stages, published
 from isotau.sim.coding.memory_code import CodingConfig, MemoryCode

@@ -13,7 +13,6 @@ import numpy as np
 from isotau.convert.read.conventions import Conventions, Read
 from isotau.convert.read.read_rate import read_rate
 from isotau.convert.read.read_spikernn import read_spikernn_variables
-from isotau.jobs.timescales.measure_recorded import names_of
 from isotau.sim.tasks.choose_task import choose_task
 
 SPIKERNN = "spikeRNN .mat"
@@ -33,6 +32,26 @@ class NamedNetwork(NamedTuple):
     name: str
     read: Read
     origin: Mapping[str, Any]
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each file: its own, with its folders where two are the same.
+
+    Raises:
+        ValueError: a file that is given twice.
+    """
+    parts = [path.resolve().parts for path in paths]
+    for path, folders in zip(paths, parts, strict=True):
+        if parts.count(folders) > 1:
+            raise ValueError(f"{path}: got this file twice, need every file once")
+    # As few folders as tell them apart, and no suffix unless it does.
+    for depth in range(1, 1 + max(map(len, parts), default=0)):
+        whole = ["/".join(folders[-depth:]) for folders in parts]
+        short = [name.removesuffix(Path(name).suffix) for name in whole]
+        for names in ([name.removesuffix(".rate") for name in short], whole):
+            if len(set(names)) == len(names):
+                return names
+    return []
 
 
 def describe_input(

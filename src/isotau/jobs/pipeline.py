@@ -31,6 +31,12 @@ from isotau.convert.to_fixed.quantization_report import (
 from isotau.convert.to_lif.conversion import Conversion
 from isotau.convert.to_lif.convert_rate import convert_rate
 from isotau.convert.to_lif.unit_diagnostics import UnitDiagnostics
+from isotau.jobs.compare_stages import (
+    KappaReading,
+    compare_units,
+    read_kappa,
+    repeated_difference,
+)
 from isotau.jobs.compile_kernels import Compiling, compiling_beside
 from isotau.jobs.run_config import RunConfig, how_to_convert, run_seeds
 from isotau.jobs.stages import (
@@ -44,12 +50,6 @@ from isotau.jobs.stages import (
     lava_stage,
     lif_stage,
     rate_stage,
-)
-from isotau.jobs.timescales.compare_stages import (
-    KappaReading,
-    compare_units,
-    read_kappa,
-    repeated_difference,
 )
 from isotau.sim.engines.state_at_rest import KeptState, compare_at_rest
 from isotau.sim.tasks import Task, fixation

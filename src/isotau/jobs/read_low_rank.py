@@ -8,9 +8,9 @@ import numpy as np
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
+from isotau.jobs.compare_stages import KappaReading
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.run_config import RunConfig
-from isotau.jobs.timescales.compare_stages import KappaReading
 from isotau.sim.lowrank.dynamics import (
     FixedPoint,
     Modes,

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from isotau.convert.records.trials import Trials, subset
+from isotau.jobs.compare_stages import KappaReading
 from isotau.jobs.pipeline import Result
 from isotau.jobs.stages import StageRun
-from isotau.jobs.timescales.compare_stages import KappaReading
 
 MOST_COLUMNS = 3
 MOST_COLOURS, MOST_LONG = 6, 4

@@ -20,10 +20,10 @@ from rich.table import Table
 
 from isotau.convert.ground import files
 from isotau.jobs.origin import versions
+from isotau.jobs.quiet import STAGES
 from isotau.jobs.timescales.measure_recorded import file_stem, in_ms, quartiles
 from isotau.jobs.timescales.preserve import (
     METHODS,
-    STAGES,
     NetworkTimescales,
     PreservationStudy,
     StageComparison,

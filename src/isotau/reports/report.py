@@ -22,10 +22,10 @@ from isotau.convert.to_fixed.quantization_report import summarize
 from isotau.convert.to_lif import unit_diagnostics
 from isotau.convert.to_lif.conversion import answer_amplitude, summarize_noise
 from isotau.convert.to_lif.unit_diagnostics import NUMBERS, Cause, UnitDiagnostics
+from isotau.jobs.compare_stages import KappaReading, output_difference
 from isotau.jobs.origin import versions
 from isotau.jobs.pipeline import Result
 from isotau.jobs.stages import QuietRun, StageRun
-from isotau.jobs.timescales.compare_stages import KappaReading, output_difference
 from isotau.reports.draw_run import draw
 from isotau.sim.engines import diagnostics, state_at_rest
 from isotau.sim.tasks.accuracy import accuracy_reach

@@ -12,6 +12,7 @@ from isotau.convert.records import storage
 from isotau.jobs.origin import (
     describe_assumptions,
     describe_input,
+    names_of,
     read_networks,
     versions,
 )
@@ -66,3 +67,14 @@ def test_networks_are_read_with_what_was_assumed(low_rank_file, tmp_path, rate_n
     other = storage.save(rate_net, tmp_path / "other.rate.npz")
     with pytest.raises(ValueError, match=r"other\.rate\.npz: network: got 2 inputs"):
         read_networks([low_rank_file, other], {}, "rdm")
+
+
+def test_names_differ(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    names = names_of([a / "x.rate.npz", a / "y.npz", a / "a.b.mat"])
+    assert names == ["x", "y", "a.b"]
+    assert names_of([a / "x.npz", b / "x.npz"]) == ["a/x", "b/x"]
+    assert names_of([a / "x.npz", a / "x.mat"]) == ["x.npz", "x.mat"]
+    assert names_of([]) == []
+    with pytest.raises(ValueError, match="got this file twice, need every file once"):
+        names_of([a / "x.npz", b / ".." / "a" / "x.npz"])

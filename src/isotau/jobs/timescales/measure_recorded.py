@@ -17,6 +17,7 @@ from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.kinds import find_reader
 from isotau.convert.records.spikes import SpikeTimes
+from isotau.jobs.origin import names_of
 from isotau.sim.recorded.read_arrays import cut_window
 from isotau.sim.recorded.read_spike_times import GROUP, READERS, read_spike_times
 from isotau.sim.timescales import ESTIMATORS
@@ -102,26 +103,6 @@ def measure_files(
         _measure(name, source, request, progress)
         for name, source in zip(names, sources, strict=True)
     ]
-
-
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each file: its own, with its folders where two are the same.
-
-    Raises:
-        ValueError: a file that is given twice.
-    """
-    parts = [path.resolve().parts for path in paths]
-    for path, folders in zip(paths, parts, strict=True):
-        if parts.count(folders) > 1:
-            raise ValueError(f"{path}: got this file twice, need every file once")
-    # As few folders as tell them apart, and no suffix unless it does.
-    for depth in range(1, 1 + max(map(len, parts), default=0)):
-        whole = ["/".join(folders[-depth:]) for folders in parts]
-        short = [name.removesuffix(Path(name).suffix) for name in whole]
-        for names in ([name.removesuffix(".rate") for name in short], whole):
-            if len(set(names)) == len(names):
-                return names
-    return []
 
 
 def write(measured: Sequence[MeasuredFile], request: MeasureRequest, out: Path) -> Path:

@@ -17,13 +17,11 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.records.rate import RateRNN
-from isotau.convert.records.spikes import Spikes, window
-from isotau.convert.records.trials import Trials, refine
-from isotau.convert.to_fixed.quantize import messages
+from isotau.convert.records.spikes import Spikes
 from isotau.jobs.origin import NamedNetwork
 from isotau.jobs.pipeline import Result, carry
+from isotau.jobs.quiet import STAGES, RepeatedRun, run_quiet
 from isotau.jobs.run_config import RunConfig, independent_seeds
-from isotau.jobs.stages import lif_spikes, observe_rate, run_chip
 from isotau.sim.preservation import (
     Conclusion,
     CurveComparison,
@@ -38,7 +36,6 @@ from isotau.sim.preservation import (
 )
 from isotau.sim.states import Margins, StateBudget, StateComparison, compare_states
 from isotau.sim.states.network_states import resting_sources
-from isotau.sim.tasks import fixation
 from isotau.sim.timescales import ESTIMATORS
 from isotau.sim.timescales.estimators import ml
 from isotau.sim.timescales.records.autocorrelation import (
@@ -49,11 +46,10 @@ from isotau.sim.timescales.records.autocorrelation import (
 from isotau.sim.timescales.records.record import Timescales
 from isotau.sim.timescales.records.series import as_series
 
-STAGES = ("rate", "lif", "fixed")
 METHODS = ("ml", "exponential")
 """Estimators that have a say, the primary one first; the curves are a third voice."""
-QUIET, STATES = 1, 2
-"""Set these seeds apart from those of the task's trials."""
+STATES = 2
+"""Sets these seeds apart from others."""
 FINE_BINS, WIDE_BINS = 40, 20
 """Of a trial for `ml`, and for autocorrelations and what is fitted to them; fewer where
 they would be shorter than these estimators' own bins, as published for 1 s."""
@@ -104,14 +100,6 @@ class PreserveConfig:
                 f"length: got {self.length} s, need at least "
                 f"{BIN_WIDTH * (LAGS + 1):g} s for the autocorrelation's lags"
             )
-
-
-@short_repr
-class RepeatedRun(NamedTuple):
-    """The spikes of one stage in trials without input, and again with other noise."""
-
-    first: Spikes
-    again: Spikes
 
 
 @short_repr
@@ -216,59 +204,6 @@ def study_networks(
         config=config,
         inputs=[network.origin for network in networks],
     )
-
-
-def run_quiet(
-    result: Result,
-    *,
-    trials: int,
-    length: float,
-    settle: float,
-    seed: int,
-    stages: Sequence[str] = STAGES,
-) -> Mapping[str, RepeatedRun]:
-    """Return what each stage of a converted network does without input, twice.
-
-    The rate stage is the rate network through a Poisson observer, as everywhere.
-
-    Args:
-        result: the network at every stage.
-        trials: in each of the two runs.
-        length: of a trial, in seconds.
-        settle: seconds that pass before it, besides the plan's burn-in.
-        seed: of all noise; the stages and the two runs draw independently.
-        stages: to run; what one draws does not depend on which others run.
-    """
-    rate = result.rate
-    task = fixation(rate.n_in, rate.n_out, dt=rate.dt, length=settle + length)
-    # Nothing is drawn for silence; the seed does not matter.
-    silence = refine(task.draw(trials, np.random.default_rng(0)), rate.dt)
-    # Two for every stage, whether it runs or not: the others then keep theirs.
-    seeds = independent_seeds([seed, QUIET], 2 * len(STAGES))
-
-    def settled(stage: str, seed: int) -> Spikes:
-        spikes = _quiet_spikes(stage, result, silence, seed)
-        # What a network does right after its start is not what it does at rest.
-        return window(spikes, round(settle / spikes.dt))
-
-    return {
-        stage: RepeatedRun(settled(stage, first), settled(stage, again))
-        for stage, first, again in zip(STAGES, seeds[::2], seeds[1::2], strict=True)
-        if stage in stages
-    }
-
-
-def _quiet_spikes(stage: str, result: Result, silence: Trials, seed: int) -> Spikes:
-    """Return one stage's spikes, without what stands before the trials."""
-    plan = result.plan
-    if stage == "rate":
-        return observe_rate(result.rate, result.conversion, plan, silence, seed)[0]
-    if stage == "lif":
-        lif = result.conversion.network
-        return window(lif_spikes(lif, plan, silence, seed), plan.lead(lif.dt))
-    fixed = result.fixed
-    sent = messages(fixed, plan.shown(silence, fixed.dt), seed=seed)
-    return window(run_chip(fixed, sent, plan, seed).spikes, plan.lead(fixed.dt))
 
 
 def measure_stage(runs: RepeatedRun, *, groups: int = 0) -> StageTimescales:

@@ -16,7 +16,6 @@ from isotau.jobs.timescales.measure_recorded import (
     MeasureRequest,
     in_ms,
     measure_files,
-    names_of,
     numbers,
     quartiles,
     table,
@@ -106,17 +105,6 @@ def test_recordings_of_isotau_are_read_too(tmp_path):
     (found,) = measure_files([path], MeasureRequest())
     assert found.name == "lif.spikes" and found.source.n == 8
     assert set(found.timescales["ml"].status) == {Status.NOT_IDENTIFIABLE}
-
-
-def test_names_differ(tmp_path):
-    a, b = tmp_path / "a", tmp_path / "b"
-    names = names_of([a / "x.rate.npz", a / "y.npz", a / "a.b.mat"])
-    assert names == ["x", "y", "a.b"]
-    assert names_of([a / "x.npz", b / "x.npz"]) == ["a/x", "b/x"]
-    assert names_of([a / "x.npz", a / "x.mat"]) == ["x.npz", "x.mat"]
-    assert names_of([]) == []
-    with pytest.raises(ValueError, match="got this file twice, need every file once"):
-        names_of([a / "x.npz", b / ".." / "a" / "x.npz"])
 
 
 def test_everything_is_written(cells, tmp_path):

@@ -9,15 +9,15 @@ from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records.trials import refine, subset
 from isotau.convert.to_lif.change_variables import tanh_to_sigmoid
 from isotau.convert.to_lif.unit_diagnostics import Cause
-from isotau.jobs.pipeline import carry
-from isotau.jobs.run_config import RunConfig
-from isotau.jobs.stages import lif_stage
-from isotau.jobs.timescales.compare_stages import (
+from isotau.jobs.compare_stages import (
     compare_units,
     output_difference,
     read_kappa,
     repeated_difference,
 )
+from isotau.jobs.pipeline import carry
+from isotau.jobs.run_config import RunConfig
+from isotau.jobs.stages import lif_stage
 
 
 def test_a_scaled_network_keeps_the_published_burn_in(rate_net):
