@@ -13,7 +13,13 @@ import numpy as np
 from scipy.signal import lfilter
 from threadpoolctl import threadpool_limits
 
-from isotau.sim.states import Outcome, StateBudget, StateSource, compare_states
+from isotau.sim.states import (
+    Outcome,
+    StateBudget,
+    StateSource,
+    StateTrials,
+    compare_states,
+)
 from isotau.sim.states.in_words import TAIL
 
 INTERVAL, LENGTH = 0.02, 4.0
@@ -147,7 +153,7 @@ def _source(name: str, tau: np.ndarray, *, memory: bool) -> StateSource:
     keep = np.exp(-INTERVAL / tau)
     means = 5 * np.random.default_rng(0).standard_normal((2, len(tau)))
 
-    def draw(trials: int, first: int, length: float, seed: int) -> np.ndarray:
+    def draw(trials: int, first: int, length: float, seed: int) -> StateTrials:
         rng = np.random.default_rng([seed, first])
         steps = round(length / INTERVAL)
         x = rng.standard_normal((steps, trials, len(tau))) * np.sqrt(1 - keep**2)
@@ -158,6 +164,6 @@ def _source(name: str, tau: np.ndarray, *, memory: bool) -> StateSource:
             begin = rng.integers(2, size=trials)
             changes = rng.random((steps, trials)) < INTERVAL / DWELL
             x += means[(begin + changes.cumsum(axis=0)) % 2]
-        return np.asarray(x)
+        return StateTrials(x)
 
     return StateSource(name=name, interval=INTERVAL, n=len(tau), draw=draw)

@@ -24,6 +24,7 @@ from isotau.sim.states.paired import paired as paired
 from isotau.sim.states.sequence import StateBudget as StateBudget
 from isotau.sim.states.sequence import StateComparison as StateComparison
 from isotau.sim.states.sequence import StateSource as StateSource
+from isotau.sim.states.sequence import StateTrials as StateTrials
 from isotau.sim.states.sequence import compare_states as compare_states
 from isotau.sim.states.state_tau import StateTau as StateTau
 from isotau.sim.states.state_tau import state_tau as state_tau

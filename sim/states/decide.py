@@ -1,10 +1,12 @@
 """The decision about two stages: preserved, shifted, not preserved, or not known.
 
 Two questions are asked. Is the network's ratio within its margin, and off by more than
-matters? And do the units keep theirs, one by one? Each has to be shown: what is not
-shown within a margin does not count as within, nor what is not shown beyond as beyond.
-It is asked again each time the data have doubled, and every look has its share of the
-errors that are allowed (A6).
+matters? And do the units keep theirs, one by one? Each has to be shown: that what may
+be off is, does not count as shown. It is asked again each time the data have doubled,
+and every look has its share of the errors that are allowed (A6).
+
+That all units but a few keep theirs is shown by those that show it least, taken
+together (`isotau.sim.states.of_units`).
 """
 
 from collections.abc import Sequence
@@ -12,10 +14,16 @@ from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
-from scipy import stats
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
+from isotau.sim.states.of_units import (
+    design_effect,
+    not_beyond,
+    not_within,
+    refuted_by_least,
+    refuted_by_rest,
+)
 from isotau.sim.states.paired import PairedTau
 
 FEWEST = 5
@@ -75,9 +83,9 @@ class Decision:
         ratio: the network's.
         low: lower end of its interval, at this look's confidence.
         high: upper end.
-        within: units shown to be within the margin, those beyond the window at both
+        within: units whose ratio is within the margin, those beyond the window at both
             stages among them.
-        beyond: units shown to be beyond it.
+        beyond: units that are shown, each by itself, to be beyond it.
         units: that move.
         lacking: what would have to be better known; "" where it is decided.
     """
@@ -122,9 +130,8 @@ def decide(
         repeats: runs of one stage beside each other, of either.
     """
     tail = share_of_errors(margins.alpha, look)
-    shown, off = units_within(pair, margins, tail), units_beyond(pair, margins, tail)
-    units = int(pair.moving.sum())
-    within, beyond = int(shown.sum()), int(off.sum())
+    off = not_beyond(pair, margins.unit)[pair.moving]
+    units, beyond = len(off), int((off < tail).sum())
     low, high = pair.network.ends(tail)
 
     def said(outcome: Outcome, lacking: str = "") -> Decision:
@@ -134,82 +141,56 @@ def decide(
             ratio=float(ends[0]),
             low=float(ends[1]),
             high=float(ends[2]),
-            within=within,
+            within=int(np.sum(not_within(pair, margins.unit) < 0.5)),
             beyond=beyond,
             units=units,
             lacking=lacking,
         )
 
-    # Those beyond by chance alone: as many as an error's share of the units.
-    alike = [int(units_beyond(each, margins, tail).sum()) for each in repeats]
-    chance = _by_chance(units, tail) + max(alike, default=0)
-    if beyond > margins.share * units + chance:
+    alike = [int((not_beyond(each, margins.unit) < tail).sum()) for each in repeats]
+    may_be_off = int(margins.share * units)
+    allowed = may_be_off + max(alike, default=0)
+    if refuted_by_rest(off, allowed, design_effect(pair)) < tail:
         return said(Outcome.NOT_PRESERVED)
-    margin, small = np.log1p(margins.ratio), np.log1p(margins.shift)
-    kept = units > 0 and within >= (1 - margins.share) * units
+    kept = _are_kept(pair, margins, tail, about=0.0)
     if pair.both.sum() < FEWEST:
         # All slower than the window at both stages: kept, as far as can be seen.
-        if kept and within >= FEWEST:
+        if kept and pair.beyond.sum() >= FEWEST:
             return said(Outcome.PRESERVED)
         return said(Outcome.NOT_IDENTIFIABLE, _too_few(pair))
     if any(_differ(each, tail) for each in repeats):
         return said(
             Outcome.NOT_IDENTIFIABLE, "two runs of one stage differ: more trials"
         )
+    margin, small = np.log1p(margins.ratio), np.log1p(margins.shift)
     if low > margin or high < -margin:
         return said(Outcome.NOT_PRESERVED)
-    if (low > small or high < -small) and high - low < margin:
+    together = kept or _are_kept(pair, margins, tail, about=pair.network.value)
+    if (low > small or high < -small) and high - low < margin and together:
         return said(Outcome.SHIFTED)
     if low > -margin and high < margin and kept:
         return said(Outcome.PRESERVED)
-    lacking = f"{units - within} of {units} units are not shown to be within"
-    if not (low > -margin and high < margin):
+    if low > -margin and high < margin:
+        sure = int((not_within(pair, margins.unit)[pair.moving] < tail).sum())
+        lacking = f"{units - sure} of {units} units are not shown to be within"
+    else:
         lacking = "the network's ratio is not sure enough"
     return said(Outcome.NOT_IDENTIFIABLE, f"{lacking}: more trials")
 
 
-def units_within(pair: PairedTau, margins: Margins, tail: float) -> np.ndarray:
-    """Return which units are shown to be within the margin.
-
-    Those that remember for longer than the window at both stages count as kept.
-    """
-    reach = stats.t.ppf(1 - tail, pair.freedom) * pair.error
-    with np.errstate(invalid="ignore"):
-        shown = np.abs(pair.log_ratio) + reach < np.log1p(margins.unit)
-    return (pair.both & shown) | pair.beyond
-
-
-def units_beyond(pair: PairedTau, margins: Margins, tail: float) -> np.ndarray:
-    """Return which units are shown to be beyond the margin.
-
-    Of a unit that remembers for longer than the window at one stage alone the window is
-    what its τ is at least; one that moves at one stage alone has lost it.
-    """
-    a, b = pair.a, pair.b
-    quantile = stats.t.ppf(1 - tail, pair.freedom)
-    with np.errstate(invalid="ignore"):
-        off = np.abs(pair.log_ratio) - quantile * pair.error > np.log1p(margins.unit)
-        slow = np.zeros(len(pair.both), dtype=bool)
-        for known, lost in ((a, b), (b, a)):
-            room = np.log(lost.window / known.tau) - quantile * known.error
-            slow |= (
-                known.known
-                & ~np.isfinite(lost.tau)
-                & lost.moving
-                & (room > np.log1p(margins.unit))
-            )
-    return (pair.both & off) | slow | (a.moving != b.moving)
+def _are_kept(pair: PairedTau, margins: Margins, tail: float, *, about: float) -> bool:
+    """Return whether all units but a share are shown to be near a log ratio."""
+    against = not_within(pair, margins.unit, about=about)[pair.moving]
+    if not against.size:
+        return False
+    allowed = int(margins.share * against.size)
+    return refuted_by_least(against, allowed, design_effect(pair)) < tail
 
 
 def _differ(repeat: PairedTau, tail: float) -> bool:
     """Return whether two runs of one network differ by more than their errors."""
     low, high = repeat.network.ends(tail)
     return low > 0 or high < 0
-
-
-def _by_chance(units: int, tail: float) -> float:
-    """Return how many units at the margin may be found beyond it by chance."""
-    return float(stats.binom.ppf(1 - tail, units, tail))
 
 
 def _too_few(pair: PairedTau) -> str:

@@ -8,10 +8,10 @@ is likelier than one by far and they are apart by more than their own width.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 from scipy import linalg, stats
 from threadpoolctl import threadpool_limits
 
@@ -30,6 +30,19 @@ DIGITS = 6
 """Of components, in SDs of the first, beyond which samples are the same."""
 RARE, KEPT = 1e-3, 4
 """Share of the time, and windows that it is kept, below which a state is none."""
+
+
+@short_repr
+class WithinStates(NamedTuple):
+    """What units do within the memory states of their network.
+
+    Attributes:
+        x: about the mean of the memory state; 0 around a change.
+        seen: which samples are around none.
+    """
+
+    x: Float64[np.ndarray, "samples trials n"]
+    seen: Bool[np.ndarray, "samples trials"]
 
 
 @short_repr
@@ -77,19 +90,17 @@ class MemoryModel:
         self,
         x: Float64[np.ndarray, "samples trials n"],
         labels: Int64[np.ndarray, "windows trials"],
-    ) -> Float64[np.ndarray, "samples trials n"]:
-        """Return states about the mean of the memory state that they are in.
-
-        Around a change there is none: 0.
-        """
+    ) -> WithinStates:
+        """Return states about the mean of the memory state that they are in."""
         if self.count == 1:
-            return x
+            return WithinStates(x, np.ones(x.shape[:2], dtype=bool))
         inner = x - self.means[_sampled(labels, len(x))]
         changed = np.zeros(labels.shape, dtype=bool)
         for t, trial in np.argwhere(labels[1:] != labels[:-1]):
             changed[max(0, t + 1 - AROUND) : t + 1 + AROUND, trial] = True
-        inner[_sampled(changed, len(x))] = 0.0
-        return inner
+        seen = ~_sampled(changed, len(x))
+        inner[~seen] = 0.0
+        return WithinStates(inner, seen)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,7 +192,7 @@ def find_memory_states(
 
 def switching(
     x: Float64[np.ndarray, "samples trials n"],
-    inner: Float64[np.ndarray, "samples trials n"],
+    inner: WithinStates,
     labels: Int64[np.ndarray, "windows trials"],
     interval: float,
 ) -> Switching:
@@ -193,7 +204,8 @@ def switching(
         labels: which that is, window by window.
         interval: seconds between two samples.
     """
-    total, left = x.var(axis=(0, 1)), inner.var(axis=(0, 1))
+    seen = max(1, int(inner.seen.sum()))
+    total, left = x.var(axis=(0, 1)), np.square(inner.x).sum(axis=(0, 1)) / seen
     share = 1 - left[total > 0] / total[total > 0]
     states = len(np.unique(labels))
     return Switching(

@@ -18,7 +18,7 @@ from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion
 from isotau.convert.to_lif.state_match import unit_states
 from isotau.sim.engines.state_at_rest import sampled_currents
-from isotau.sim.states.sequence import StateSource
+from isotau.sim.states.sequence import StateSource, StateTrials
 
 SETTLE = 1.0
 """Seconds in which networks come to rest."""
@@ -41,10 +41,10 @@ def resting_sources(
     def source(
         name: str, states: Callable[[np.ndarray, int, int], States]
     ) -> StateSource:
-        def draw(trials: int, first: int, length: float, seed: int) -> States:
+        def draw(trials: int, first: int, length: float, seed: int) -> StateTrials:
             steps = before + round(length / rate.dt)
             silence = np.zeros((steps, trials, rate.n_in))
-            return states(silence, seed, first)[before:]
+            return StateTrials(states(silence, seed, first)[before:])
 
         return StateSource(name=name, interval=rate.dt, n=rate.n, draw=draw)
 

@@ -8,9 +8,10 @@ the runs are compared with other stages, and with each other they are the floor.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
@@ -34,11 +35,25 @@ from isotau.sim.states.state_tau import StateTau, state_tau
 SHORTEST, LONGEST = 4.0, 32.0
 """Seconds of a trial: at first, and at most where units remember for longer."""
 FIRST = 100
-"""Trials in which memory states are looked for, at most."""
+"""Trials in which memory states are looked for, at most, at every look."""
 BEYOND = 0.05
 """Share of the units that may remember for longer than the window."""
 MOST_NUMBERS = 1 << 24
 """Of all units in the trials that are held at a time."""
+
+
+@short_repr
+class StateTrials(NamedTuple):
+    """What units did in some trials.
+
+    Attributes:
+        x: states.
+        conditions: of the trials, each of which has a mean of its own; None of trials
+            that are all alike.
+    """
+
+    x: Float64[np.ndarray, "samples trials n"]
+    conditions: Int64[np.ndarray, " trials"] | None = None
 
 
 @short_repr
@@ -50,14 +65,16 @@ class StateSource:
         name: of the stage.
         interval: seconds between two samples.
         n: units.
-        draw: returns states, sample × trial × unit, without input and settled: of so
-            many trials from the first one on, for so many seconds, by a seed.
+        draw: returns what they do in so many trials from the first one on, for so many
+            seconds, by a seed.
+        longest: seconds that a trial can have, at most.
     """
 
     name: str
     interval: float
     n: int
-    draw: Callable[[int, int, float, int], Float64[np.ndarray, "samples trials n"]]
+    draw: Callable[[int, int, float, int], StateTrials]
+    longest: float = LONGEST
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,34 +128,59 @@ class StateComparison:
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class _Watched:
-    """A stage, and what two runs of it have shown so far."""
+    """A stage, and what two runs of it have shown so far.
+
+    Trials that were begun and do not count were watched without knowing all states.
+    """
 
     source: StateSource
     length: float
     seeds: tuple[int, int]
     model: MemoryModel
+    begun: int = 0
     trials: int = 0
     runs: list[BlockedAutocovariance] | None = None
     memory: Switching = field(default_factory=Switching)
 
     def watch(self, trials: int) -> None:
-        """Add so many trials to each of the two runs."""
+        """Add so many trials to each of the two runs.
+
+        Where they visit more memory states than were known, all begins anew with them.
+        """
         interval = self.source.interval
         samples = round(self.length / interval)
         # Blocks want as many trials each: whole rounds of them.
         together = max(1, MOST_NUMBERS // (samples * self.source.n * BLOCKS)) * BLOCKS
-        for first in range(self.trials, self.trials + trials, together):
-            count = min(together, self.trials + trials - first)
-            parts = []
-            for seed in self.seeds:
-                x = self.source.draw(count, first, self.length, seed)
-                labels = self.model.labels(x, interval)
-                inner = self.model.within(x, labels)
-                self.memory = self.memory.plus(switching(x, inner, labels, interval))
-                parts.append(autocovariance_blocks(inner, interval, samples // 2))
+        for first in range(self.begun, self.begun + trials, together):
+            count = min(together, self.begun + trials - first)
+            drawn = [
+                self.source.draw(count, first, self.length, seed) for seed in self.seeds
+            ]
+            if first == self.begun:
+                self._know(drawn[0])
+            parts = [self._measured(each, samples // 2) for each in drawn]
             pairs = zip(self.runs, parts, strict=True) if self.runs else None
             self.runs = [added(*pair) for pair in pairs] if pairs else parts
-        self.trials += trials
+            self.trials += count
+        self.begun += trials
+
+    def _know(self, drawn: StateTrials) -> None:
+        """Look for memory states that were not known."""
+        shown = about_conditions(drawn)[:, :FIRST]
+        found = find_memory_states(shown, self.source.interval)
+        if found.count > self.model.count:
+            self.model, self.runs, self.trials = found, None, 0
+            self.memory = Switching()
+
+    def _measured(self, drawn: StateTrials, lags: int) -> BlockedAutocovariance:
+        """Return the autocovariances of trials within their memory states."""
+        interval, x = self.source.interval, about_conditions(drawn)
+        labels = self.model.labels(x, interval)
+        inner = self.model.within(x, labels)
+        self.memory = self.memory.plus(switching(x, inner, labels, interval))
+        return autocovariance_blocks(
+            inner.x, interval, lags, conditions=drawn.conditions, seen=inner.seen
+        )
 
     def tau(self) -> StateTau:
         """Return the timescales of both runs together."""
@@ -199,13 +241,13 @@ def compare_states(
         undecided = [pair for pair in pairs if _open(decided.get(pair))]
         needed = {name for pair in undecided for name in pair}
         for name in needed:
-            watched[name].watch(max(BLOCKS, watched[name].trials))
+            watched[name].watch(max(BLOCKS, watched[name].begun))
         for pair in undecided:
             decided[pair] = _compared(
                 *(watched[name] for name in pair), look=look, margins=margins
             )
         took = time.monotonic() - last
-        most = max(watched[name].trials for name in needed)
+        most = max(watched[name].begun for name in needed)
         if not any(map(_open, decided.values())) or 2 * most > budget.trials:
             break
         if time.monotonic() + 2 * took > begun + budget.seconds:
@@ -238,20 +280,45 @@ def _compared(
     )
 
 
+def about_conditions(drawn: StateTrials) -> Float64[np.ndarray, "samples trials n"]:
+    """Return states about the mean of their condition, where trials have one.
+
+    What all trials of a condition do is no memory state.
+    """
+    if drawn.conditions is None:
+        return drawn.x
+    x = drawn.x.copy()
+    for group in np.unique(drawn.conditions):
+        mine = drawn.conditions == group
+        x[:, mine] -= x[:, mine].mean(axis=1, keepdims=True)
+    return x
+
+
 def _first_look(stage: StateSource, seed: int) -> MemoryModel:
     """Return which memory states a stage visits; its trials are for nothing else."""
-    each = round(SHORTEST / stage.interval) * stage.n
+    length = min(SHORTEST, stage.longest)
+    each = round(length / stage.interval) * stage.n
     trials = int(np.clip(MOST_NUMBERS // each, BLOCKS, FIRST))
-    return find_memory_states(stage.draw(trials, 0, SHORTEST, seed), stage.interval)
+    drawn = stage.draw(trials, 0, length, seed)
+    return find_memory_states(about_conditions(drawn), stage.interval)
 
 
 def _length(stage: StateSource, model: MemoryModel, seed: int, until: float) -> float:
     """Return how long trials have to be for what a stage remembers."""
-    length, interval = SHORTEST, stage.interval
-    while length < LONGEST and time.monotonic() < until:
-        x = stage.draw(BLOCKS, 0, length, seed)
+    length, interval = min(SHORTEST, stage.longest), stage.interval
+    while 2 * length <= stage.longest and time.monotonic() < until:
+        drawn = stage.draw(BLOCKS, 0, length, seed)
+        x = about_conditions(drawn)
         inner = model.within(x, model.labels(x, interval))
-        tau = state_tau(autocovariance_blocks(inner, interval, len(x) // 2))
+        tau = state_tau(
+            autocovariance_blocks(
+                inner.x,
+                interval,
+                len(x) // 2,
+                conditions=drawn.conditions,
+                seen=inner.seen,
+            )
+        )
         if tau.beyond.sum() <= BEYOND * max(1, tau.moving.sum()):
             break
         length *= 2

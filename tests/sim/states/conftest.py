@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from isotau.sim.states import StateSource
+from isotau.sim.states import StateSource, StateTrials
 
 
 def ou(tau, samples, trials, interval, seed):
@@ -33,7 +33,8 @@ def ou_source() -> Callable[..., StateSource]:
 
     def source(name, tau, interval=0.01):
         def draw(trials, first, length, seed):
-            return ou(tau, round(length / interval), trials, interval, [seed, first])
+            x = ou(tau, round(length / interval), trials, interval, [seed, first])
+            return StateTrials(x)
 
         return StateSource(name=name, interval=interval, n=len(tau), draw=draw)
 

@@ -11,9 +11,8 @@ from isotau.sim.states.decide import (
     Outcome,
     decide,
     share_of_errors,
-    units_beyond,
-    units_within,
 )
+from isotau.sim.states.of_units import not_beyond, not_within
 from isotau.sim.states.paired import LogRatio, PairedTau
 from isotau.sim.states.state_tau import StateTau
 
@@ -117,9 +116,9 @@ def test_a_unit_that_leaves_the_window_at_one_stage_is_lost():
     tau[:2], slow[:2] = [0.05, 0.95], np.nan
     pair = pair_of(stage(tau), stage(slow))
     for each in (pair, pair_of(pair.b, pair.a)):
-        off = units_beyond(each, Margins(), 0.025)
+        off = not_beyond(each, 0.2) < 0.025
         np.testing.assert_array_equal(np.flatnonzero(off), [0])
-        assert not units_within(each, Margins(), 0.025)[:2].any()
+        assert (not_within(each, 0.2)[:2] == 1).all()
 
 
 def test_a_unit_that_stands_still_at_one_stage_is_lost():
@@ -127,9 +126,7 @@ def test_a_unit_that_stands_still_at_one_stage_is_lost():
     still, sd[0] = tau.copy(), 0
     still[0] = np.nan
     pair = pair_of(stage(tau), stage(still, sd=sd))
-    np.testing.assert_array_equal(
-        np.flatnonzero(units_beyond(pair, Margins(), 0.025)), [0]
-    )
+    np.testing.assert_array_equal(np.flatnonzero(not_beyond(pair, 0.2) < 0.025), [0])
 
 
 def test_what_differs_between_runs_of_one_stage_counts_against_it():

@@ -40,7 +40,7 @@ def test_as_many_states_are_found_as_there_are(states, count):
     assert low < 3.0 < high
     assert found.switches == pytest.approx((label[1:] != label[:-1]).sum(), rel=0.1)
     # Within a state what is left is the fast process.
-    assert inner.var() == pytest.approx(1, abs=0.1)
+    assert inner.x[inner.seen].var() == pytest.approx(1, abs=0.1)
     # Seen again in other trials, they are told apart by the same model.
     other, truth = switching_states(states, 3.0, count=count, seed=5)
     windows = in_windows(truth[..., None].astype(float), INTERVAL)[..., 0]
@@ -59,8 +59,9 @@ def test_a_network_that_settles_has_one(states, tau):
     model = find_memory_states(x, INTERVAL)
     assert model.count == 1
     labels = model.labels(x, INTERVAL)
-    assert model.within(x, labels) is x
-    assert switching(x, x, labels, INTERVAL) == Switching(seconds=400.0)
+    inner = model.within(x, labels)
+    assert inner.x is x and inner.seen.all()
+    assert switching(x, inner, labels, INTERVAL) == Switching(seconds=400.0)
 
 
 def test_nothing_that_moves_has_no_states():
@@ -85,8 +86,9 @@ def test_around_a_change_there_is_no_state(states):
     inner = model.within(x, labels)
     changes = np.argwhere(label[1:] != label[:-1])
     quiet = [
-        not inner[t + 1, trial].any() for t, trial in changes if 20 < t < len(x) - 20
+        not inner.seen[t + 1, trial] for t, trial in changes if 20 < t < len(x) - 20
     ]
+    assert not inner.x[~inner.seen].any() and inner.x[inner.seen].all()
     assert np.mean(quiet) > 0.9
 
 

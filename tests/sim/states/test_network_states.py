@@ -90,15 +90,15 @@ def test_sources_are_settled_and_without_input(converted):
     before = round(SETTLE / rate.dt)
     for source in sources:
         assert (source.n, source.interval) == (rate.n, rate.dt)
-        x = source.draw(4, 0, 0.5, 7)
+        x = source.draw(4, 0, 0.5, 7).x
         assert x.shape == (50, 4, rate.n)
         # Other trials by their numbers, others by the seed.
-        np.testing.assert_array_equal(source.draw(2, 2, 0.5, 7), x[:, 2:])
-        assert (source.draw(2, 2, 0.5, 8) != x[:, 2:]).any()
+        np.testing.assert_array_equal(source.draw(2, 2, 0.5, 7).x, x[:, 2:])
+        assert (source.draw(2, 2, 0.5, 8).x != x[:, 2:]).any()
     silence = np.zeros((before + 50, 4, rate.n_in))
     np.testing.assert_array_equal(
-        sources[0].draw(4, 0, 0.5, 7), rate_states(rate, silence, 7)[before:]
+        sources[0].draw(4, 0, 0.5, 7).x, rate_states(rate, silence, 7)[before:]
     )
     quiet = dataclasses.replace(rate, noise_std=0.0, x0_std=0.0)
     still = resting_sources(quiet, converted.conversion, converted.prepared.fixed)[0]
-    assert np.ptp(still.draw(3, 0, 0.2, 0), axis=1).max() == 0
+    assert np.ptp(still.draw(3, 0, 0.2, 0).x, axis=1).max() == 0

@@ -8,7 +8,7 @@ import pytest
 from isotau.sim.states import sequence
 from isotau.sim.states.autocovariance import BLOCKS
 from isotau.sim.states.decide import Margins, Outcome
-from isotau.sim.states.sequence import StateBudget, compare_states
+from isotau.sim.states.sequence import StateBudget, StateTrials, compare_states
 
 TAU = np.geomspace(0.03, 0.1, 30)
 LONG = StateBudget(seconds=60.0)
@@ -105,10 +105,10 @@ def test_memory_states_are_taken_out(ou_source):
         means = 5 * np.random.default_rng(0).standard_normal((2, stage.n))
 
         def draw(trials, first, length, seed):
-            x = stage.draw(trials, first, length, seed)
+            x = stage.draw(trials, first, length, seed).x
             rng = np.random.default_rng([seed, first, 1])
             steps = rng.random((len(x), trials)) < 0.01 / 3
-            return x + means[steps.cumsum(axis=0) % 2]
+            return StateTrials(x + means[steps.cumsum(axis=0) % 2])
 
         return dataclasses.replace(stage, draw=draw)
 
@@ -118,6 +118,60 @@ def test_memory_states_are_taken_out(ou_source):
     assert all(0 < memory.dwell < 10 for memory in found.memory)
     assert found.decision.outcome is Outcome.PRESERVED
     np.testing.assert_allclose(np.median(found.pair.a.tau / TAU), 1, atol=0.1)
+
+
+def test_memory_states_that_come_late_are_found_too(ou_source):
+    """What was watched without knowing them does not count."""
+
+    def late(stage):
+        means = 5 * np.random.default_rng(0).standard_normal((2, stage.n))
+
+        def draw(trials, first, length, seed):
+            x = stage.draw(trials, first, length, seed).x
+            begin = np.random.default_rng([seed, first]).integers(2, size=trials)
+            return StateTrials(x + means[begin * (first > 0)])
+
+        return dataclasses.replace(stage, draw=draw)
+
+    stages = [late(ou_source(name, 1.02 * TAU)) for name in "ab"]
+    (found,) = compare_states(stages, [("a", "b")], budget=LONG)
+    assert [memory.states for memory in found.memory] == [2, 2]
+    assert found.look > 1 and found.trials < 40 * 2 ** (found.look - 1)
+    assert found.decision.outcome is Outcome.PRESERVED
+    np.testing.assert_allclose(np.median(found.pair.a.tau / TAU), 1.02, atol=0.1)
+
+
+def test_what_a_condition_does_is_no_memory(ou_source):
+    """Each has a course of its own, far larger than what units remember."""
+
+    def shown(stage):
+        def draw(trials, first, length, seed):
+            x = stage.draw(trials, first, length, seed).x
+            conditions = np.random.default_rng([seed, first]).integers(3, size=trials)
+            course = np.sin(np.arange(len(x)) / 20)[:, None, None]
+            means = 4 * np.arange(3)[:, None] * np.ones(stage.n)
+            return StateTrials(x + course * means[conditions], conditions)
+
+        return dataclasses.replace(stage, draw=draw)
+
+    stages = [shown(ou_source(name, TAU)) for name in "ab"]
+    (found,) = compare_states(stages, [("a", "b")], budget=LONG)
+    assert [memory.states for memory in found.memory] == [1, 1]
+    assert found.decision.outcome is Outcome.PRESERVED
+    low, high = found.pair.a.interval()
+    assert ((low < TAU) & (high > TAU)).mean() > 0.8
+
+
+def test_trials_are_no_longer_than_a_source_has_them(ou_source):
+    slow = np.full(len(TAU), 3.0)
+    stages = [
+        dataclasses.replace(ou_source(name, slow), longest=longest)
+        for name, longest in zip("ab", (2.0, 2.0), strict=True)
+    ]
+    (found,) = compare_states(
+        stages, [("a", "b")], budget=StateBudget(seconds=2, trials=40)
+    )
+    assert found.length == 2.0
 
 
 @pytest.mark.parametrize(
