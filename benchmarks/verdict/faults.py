@@ -8,24 +8,16 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.repository import ROOT
+from benchmarks.verdict.networks import NetworkFile, converted
 from isotau.convert.chip import arithmetic as chip
-from isotau.convert.read.read_rate import read_rate
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_lif.trim_tau import with_tau
-from isotau.jobs.pipeline import ConvertedNetwork, convert_for
-from isotau.jobs.run_config import RunConfig
+from isotau.jobs.pipeline import ConvertedNetwork
 from isotau.sim.states import StateBudget, compare_states
 from isotau.sim.states.network_states import resting_sources
 
-NETWORKS = {
-    "go_nogo_N200.mat": "go-nogo",
-    "mante_N250.rate.npz": "mante",
-    "dms_750_N200.rate.npz": "dms-750",
-}
-"""Files in examples/data, and their tasks."""
 LifFault = Callable[[LIFNetwork, np.random.Generator], LIFNetwork]
 
 
@@ -68,9 +60,11 @@ LIF_FAULTS: dict[str, LifFault | None] = {
     "τ_syn × 1.1": slower(1.1),
     "τ_syn × 0.9": slower(0.9),
     "τ_syn × 1.2": slower(1.2),
+    "τ_syn × 0.8": slower(0.8),
     "τ_syn × 1.3 in a tenth": slower(1.3, 0.1),
     "τ_syn × 0.5 in half": slower(0.5, 0.5),
     "weights × 1.05": stronger(1.05),
+    "weights × 1.1": stronger(1.1),
     "weights × 1.2": stronger(1.2),
     "noise off": without_noise,
     "two neurons swapped": two_swapped,
@@ -79,19 +73,18 @@ DU_FAULT = "du + 1"
 
 
 def measure_faults(
-    name: str, *, seconds: float, repeats: int, seed: int = 0
+    file: NetworkFile, *, seconds: float, repeats: int, seed: int = 0
 ) -> list[dict[str, Any]]:
     """Return what is found of each fault of one network.
 
     Args:
-        name: of the file.
+        file: of the network.
         seconds: budget of each comparison.
         repeats: comparisons of each, with noise of their own.
         seed: of everything that is drawn.
     """
-    net = read_rate(ROOT / "examples/data" / name).net
     with threadpool_limits(1):
-        made = convert_for(net, RunConfig(task=NETWORKS[name], seed=seed, trials=60))
+        made = converted(file, seed)
         rows = []
         for fault, plant in LIF_FAULTS.items():
             rng = np.random.default_rng([seed, 1])
@@ -105,7 +98,7 @@ def measure_faults(
         du = np.minimum(fixed.du.astype(np.int64) + 1, chip.DECAY_MAX)
         off = dataclasses.replace(fixed, du=du)
         rows.append(_compared(made, off, DU_FAULT, seconds, repeats, seed))
-    return [{"network": name} | row for row in rows]
+    return [{"network": file.name} | row for row in rows]
 
 
 def _compared(

@@ -159,7 +159,7 @@ def added(
 def together(blocked: BlockedAutocovariance) -> Float64[np.ndarray, "lags n"]:
     """Return the autocovariance of all trials; 0 at lags of which nothing was seen."""
     pairs = blocked.pairs.sum(axis=0)
-    return np.asarray(blocked.sums.sum(axis=0) / np.maximum(pairs, 1.0)[:, None])
+    return _per_pair(blocked.sums.sum(axis=0), pairs)
 
 
 def without_each(
@@ -168,7 +168,16 @@ def without_each(
     """Return the autocovariances of all trials but those of each block in turn."""
     rest = blocked.pairs.sum(axis=0) - blocked.pairs
     sums = blocked.sums.sum(axis=0) - blocked.sums
-    return np.asarray(sums / np.maximum(rest, 1.0)[..., None])
+    return _per_pair(sums, rest)
+
+
+def _per_pair(
+    sums: Float64[np.ndarray, "*lead lags n"], pairs: Float64[np.ndarray, "*lead lags"]
+) -> Float64[np.ndarray, "*lead lags n"]:
+    """Return mean products; 0 where there is none."""
+    # Counts are whole: half of one tells none from some.
+    some = (pairs > 0.5)[..., None]
+    return np.where(some, sums / np.maximum(pairs, 1.0)[..., None], 0.0)
 
 
 def _about_the_mean(
@@ -182,13 +191,13 @@ def _about_the_mean(
     """
     samples, trials, _ = x.shape
     seen = np.ones((samples, trials), dtype=bool) if seen is None else seen
-    about, counted = np.zeros_like(x), np.zeros((samples, trials), dtype=bool)
+    about, counted = np.zeros(x.shape), np.zeros((samples, trials), dtype=bool)
     groups = np.zeros(trials) if conditions is None else conditions
     for group in np.unique(groups):
         mine = np.flatnonzero(groups == group)
         inside = seen[:, mine]
         # What is not seen is 0 already or counts as such: sums over trials leave it.
-        parts = x[:, mine] * inside[..., None]
+        parts = np.where(inside[..., None], x[:, mine], 0.0)
         count = inside.sum(axis=1)
         mean = parts.sum(axis=1) / np.maximum(count, 1)[:, None]
         # Of one trial alone nothing is left beside its mean.

@@ -19,15 +19,21 @@ from isotau.convert.ground.representation import short_repr
 
 WINDOW, APART = 0.1, 1.0
 """Seconds: over which states are averaged, and between samples that count as others."""
-AROUND = 2
-"""Windows to either side of a change that belong to no state."""
+AROUND, FAR = 2, 5.5
+"""Windows to either side of a change that belong to no state; and from how many widths
+of its state on a window belongs to none, such as on the way to it."""
 DIRECTIONS, MOST = 3, 6
 """Principal components that are looked at, and states that are looked for."""
 LIKELIER, DISTANT, SURE = 10.0, 3.0, 0.9
 """Gain in BIC that another state must bring; distance of two states in widths of them;
 probability from which a state counts as left for another."""
+ROUND = 13.8
+"""Jarque and Bera's statistic below which samples of a component are one cluster: of a
+Gaussian it is larger once in a thousand times."""
 DIGITS = 6
 """Of components, in SDs of the first, beyond which samples are the same."""
+STRANGE = 0.02
+"""Share of the time in none of the states from which others are looked for."""
 RARE, KEPT = 1e-3, 4
 """Share of the time, and windows that it is kept, below which a state is none."""
 
@@ -67,10 +73,18 @@ class MemoryModel:
         """How many states there are."""
         return len(self.means)
 
+    def knows(
+        self, x: Float64[np.ndarray, "samples trials n"], interval: float
+    ) -> bool:
+        """Return whether a network is nearly always in one of several states."""
+        if self.count == 1:
+            return False
+        return bool((self.labels(x, interval) < 0).mean() < STRANGE)
+
     def labels(
         self, x: Float64[np.ndarray, "samples trials n"], interval: float
     ) -> Int64[np.ndarray, "windows trials"]:
-        """Return in which state the network is, window by window.
+        """Return in which state the network is, window by window; -1 is in none.
 
         Each is kept until another one is sure.
         """
@@ -84,7 +98,10 @@ class MemoryModel:
         labels, doubtful = sure.argmax(axis=-1), sure.max(axis=-1) < SURE
         for t in range(1, len(labels)):
             labels[t] = np.where(doubtful[t], labels[t - 1], labels[t])
-        return np.asarray(labels, dtype=np.int64)
+        away = y - self.mixture.means_[labels]
+        shape = self.mixture.precisions_cholesky_[labels]
+        widths = np.linalg.norm(np.einsum("tbi,tbij->tbj", away, shape), axis=-1)
+        return np.where(widths < FAR, labels, -1).astype(np.int64)
 
     def within(
         self,
@@ -95,7 +112,7 @@ class MemoryModel:
         if self.count == 1:
             return WithinStates(x, np.ones(x.shape[:2], dtype=bool))
         inner = x - self.means[_sampled(labels, len(x))]
-        changed = np.zeros(labels.shape, dtype=bool)
+        changed = labels < 0
         for t, trial in np.argwhere(labels[1:] != labels[:-1]):
             changed[max(0, t + 1 - AROUND) : t + 1 + AROUND, trial] = True
         seen = ~_sampled(changed, len(x))
@@ -164,6 +181,8 @@ def find_memory_states(
     # Samples close in time say the same: only some of them count as evidence.
     stride = max(1, min(round(APART / WINDOW), len(y)))
     seen = y[::stride].reshape(-1, y.shape[-1])
+    if (stats.jarque_bera(seen, axis=0).statistic < ROUND).all():
+        return one
     # Trials that are all alike have few samples that differ.
     distinct = len(np.unique(seen.round(DIGITS), axis=0))
     best, score = None, np.inf
@@ -207,13 +226,22 @@ def switching(
     seen = max(1, int(inner.seen.sum()))
     total, left = x.var(axis=(0, 1)), np.square(inner.x).sum(axis=(0, 1)) / seen
     share = 1 - left[total > 0] / total[total > 0]
-    states = len(np.unique(labels))
+    states = len(np.unique(labels[labels >= 0]))
     return Switching(
         states=states,
-        switches=int((labels[1:] != labels[:-1]).sum()),
+        switches=_changes(labels),
         seconds=x.shape[0] * x.shape[1] * interval,
         between=float(np.median(share)) if states > 1 and share.size else 0.0,
     )
+
+
+def _changes(labels: Int64[np.ndarray, "windows trials"]) -> int:
+    """Return how often a state was left for another, whatever lies between."""
+    changes = 0
+    for course in labels.T:
+        visited = course[course >= 0]
+        changes += int((visited[1:] != visited[:-1]).sum())
+    return changes
 
 
 def in_windows(

@@ -20,7 +20,7 @@ from isotau.convert.to_lif.state_match import unit_states
 from isotau.sim.engines.state_at_rest import sampled_currents
 from isotau.sim.states.sequence import StateSource, StateTrials
 
-SETTLE = 1.0
+SETTLE = 2.0
 """Seconds in which networks come to rest."""
 States = Float64[np.ndarray, "samples trials n"]
 Inputs = Float64[np.ndarray, "steps trials n_in"]

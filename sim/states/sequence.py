@@ -38,7 +38,7 @@ FIRST = 100
 """Trials in which memory states are looked for, at most, at every look."""
 BEYOND = 0.05
 """Share of the units that may remember for longer than the window."""
-MOST_NUMBERS = 1 << 24
+MOST_NUMBERS = 1 << 23
 """Of all units in the trials that are held at a time."""
 
 
@@ -167,6 +167,8 @@ class _Watched:
     def _know(self, drawn: StateTrials) -> None:
         """Look for memory states that were not known."""
         shown = about_conditions(drawn)[:, :FIRST]
+        if self.model.knows(shown, self.source.interval):
+            return
         found = find_memory_states(shown, self.source.interval)
         if found.count > self.model.count:
             self.model, self.runs, self.trials = found, None, 0

@@ -1,6 +1,7 @@
 """Cells: pairs that are what they are said to be, and counts that add up."""
 
 import dataclasses
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -23,19 +24,25 @@ def test_changes_are_those_that_are_named():
     np.testing.assert_allclose(times(1.1)(tau, rng), 1.1 * tau)
     ratio = some(0.06, 1.2)(tau, rng) / tau
     assert (ratio == 1).sum() == 94 and ratio.max() == pytest.approx(1.2)
-    assert np.log(scattered(0.25)(tau, rng) / tau).std() == pytest.approx(
-        0.25, abs=0.06
-    )
+    logs = np.log(scattered(0.25)(tau, rng) / tau)
+    assert logs.std() == pytest.approx(0.25, abs=0.01)
+    assert logs.mean() == pytest.approx(0, abs=1e-12) and np.diff(logs).min() < 0
 
 
-@pytest.mark.parametrize("memory", [False, True])
-def test_units_are_such_processes(memory):
+@pytest.mark.parametrize(
+    ("memory", "shared"), [(False, 0.0), (False, 0.5), (True, 0.0)]
+)
+def test_units_are_such_processes(memory, shared):
     tau = np.array([0.05, 0.2])
-    x = _source("a", tau, memory=memory).draw(400, 0, 4.0, 3)
+    cell = dataclasses.replace(CELLS[0], memory=memory, shared=shared)
+    x = _source("a", tau, cell).draw(400, 0, 4.0, 3).x
     assert x.shape == (200, 400, 2)
     if memory:
         assert (x.std(axis=(0, 1)) > 1.5).any()
         return
+    # Of two τ that share their noise: 2 √(τ₁ τ₂) / (τ₁ + τ₂) of it.
+    correlation = np.corrcoef(x[50:].reshape(-1, 2).T)[0, 1]
+    assert correlation == pytest.approx(0.8 * shared, abs=0.06)
     np.testing.assert_allclose(x.std(axis=(0, 1)), 1, atol=0.02)
     products = (x[1:] * x[:-1]).mean(axis=(0, 1))
     np.testing.assert_allclose(products, np.exp(-0.02 / tau), atol=0.03)
@@ -68,6 +75,6 @@ def test_parts_are_pooled():
 def test_every_cell_is_measured(monkeypatch):
     few = [dataclasses.replace(cell, units=6) for cell in CELLS[:2]]
     monkeypatch.setattr("benchmarks.verdict.cells.CELLS", few)
-    rows = measure_cells(4, 1)
+    rows = measure_cells(Namespace(pairs=4, jobs=1))
     assert [row["name"] for row in rows] == [cell.name for cell in few]
     assert all(row["pairs"] == 4 for row in rows)

@@ -37,7 +37,8 @@ def test_as_many_states_are_found_as_there_are(states, count):
     found = switching(x, inner, labels, INTERVAL)
     assert found.states == count and found.between > 0.8
     low, high = found.interval()
-    assert low < 3.0 < high
+    kept = found.seconds / (label[1:] != label[:-1]).sum()
+    assert low < kept < high and kept == pytest.approx(3.0, rel=0.25)
     assert found.switches == pytest.approx((label[1:] != label[:-1]).sum(), rel=0.1)
     # Within a state what is left is the fast process.
     assert inner.x[inner.seen].var() == pytest.approx(1, abs=0.1)
