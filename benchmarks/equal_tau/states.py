@@ -1,40 +1,25 @@
 """States of every stage in one situation: x, i in units of x, u in the same units."""
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes, window
-from isotau.convert.records.trials import refine
+from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import simulate_rate
+from isotau.convert.to_fixed.quantize import messages
 from isotau.convert.to_lif.conversion import Conversion, unit_rates
+from isotau.convert.to_lif.state_match import unit_states
+from isotau.sim.engines.state_at_rest import sampled_currents
 from isotau.sim.spikes.poisson import observe
-from isotau.sim.states import network_states
-from isotau.sim.tasks import Task, lead_in
-
-
-class Situation(NamedTuple):
-    """What a network is shown while its state is looked at.
-
-    Attributes:
-        inputs: in steps of the rate network.
-        before: steps of them that are not looked at.
-        conditions: of the trials, each of which has a mean of its own.
-    """
-
-    inputs: Float64[np.ndarray, "steps trials n_in"]
-    before: int
-    conditions: Int64[np.ndarray, " trials"]
+from isotau.sim.states.epochs import Situation, resting, task_epoch
+from isotau.sim.tasks import Task
 
 
 def rest(rate: RateRNN, *, trials: int, settle: float, length: float) -> Situation:
     """Return nothing at all, for `length` seconds after `settle` of the same."""
-    before, steps = round(settle / rate.dt), round(length / rate.dt)
-    inputs = np.zeros((before + steps, trials, rate.n_in))
-    return Situation(inputs, before, np.zeros(trials, dtype=np.int64))
+    shown = resting(rate.n_in, rate.dt, settle=settle)(trials, 0, length, 0)
+    return shown._replace(conditions=np.zeros(trials, dtype=np.int64))
 
 
 def epoch(
@@ -42,9 +27,8 @@ def epoch(
 ) -> Situation:
     """Return the task's delay, its fixation, or what follows its cue, lengthened.
 
-    The delay of a task that has one, held from the first stimulus on; else the fixation
-    in which the task's held channels stand; else the silence after the last input.
-    Conditions are what the trial has shown until then.
+    The delay of a task that has one; else the fixation in which its held channels
+    stand; else the silence after the last input.
 
     Args:
         task: what the network was trained on.
@@ -54,24 +38,8 @@ def epoch(
         length: seconds that are.
         seed: of the trials.
     """
-    drawn = refine(task.draw(trials, np.random.default_rng(seed)), rate.dt)
-    shown, labels = drawn.inputs, np.asarray(drawn.labels)
-    steps = round(length / rate.dt)
-    silent = np.zeros((steps, trials, rate.n_in))
-    for channel in task.held:
-        silent[:, :, channel] = shown[0, :, channel]
-    if task.delay is not None:
-        before = round(task.delay.start / rate.dt)
-        conditions = np.isin(labels, task.delay.labels[1]).astype(np.int64)
-        return Situation(np.concatenate([shown[:before], silent]), before, conditions)
-    if task.held:
-        before = round(settle / rate.dt)
-        _, conditions = np.unique(
-            shown[0][:, list(task.held)], axis=0, return_inverse=True
-        )
-        return Situation(lead_in(task, silent, before), before, conditions.reshape(-1))
-    before = int(np.flatnonzero(shown.any(axis=(1, 2))).max()) + 1
-    return Situation(np.concatenate([shown[:before], silent]), before, labels)
+    name = "delay" if task.delay else "fixation" if task.held else "after"
+    return task_epoch(name, task, rate.dt, settle=settle)(trials, 0, length, seed)
 
 
 def rate_states(
@@ -109,9 +77,18 @@ def lif_states(
         conversion: of it; says what stands for 1.
         seed: of the noise.
     """
-    x, spikes = network_states.lif_states(rate, conversion, shown.inputs, seed)
-    every = round(rate.dt / conversion.network.dt)
-    return x[shown.before :], window(spikes, shown.before * every)
+    net = conversion.network
+    every = round(rate.dt / net.dt)
+    run = simulate_lif(
+        net,
+        np.repeat(shown.inputs, every, axis=0),
+        seed=seed,
+        record=("i",),
+        every=every,
+    )
+    assert run.i is not None
+    x = unit_states(run.i, net, conversion.constants, net.n // rate.n)
+    return x[shown.before :], window(run.spikes, shown.before * every)
 
 
 def chip_states(
@@ -131,6 +108,9 @@ def chip_states(
         net: what that became on the chip.
         seed: of the noise.
     """
-    x, spikes = network_states.chip_states(rate, conversion, net, shown.inputs, seed)
     every = round(rate.dt / net.dt)
+    sent = messages(net, np.repeat(shown.inputs, every, axis=0), seed=seed)
+    u, spikes = sampled_currents(net, sent, seed=seed, first_trial=0, every=every)
+    lif, copies = conversion.network, net.n // rate.n
+    x = unit_states(u, lif, conversion.constants, copies)
     return x[shown.before :], window(spikes, shown.before * every)

@@ -16,7 +16,7 @@ from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_lif.trim_tau import with_tau
 from isotau.jobs.pipeline import ConvertedNetwork
 from isotau.sim.states import StateBudget, compare_states
-from isotau.sim.states.network_states import resting_sources
+from isotau.sim.states.observables import stage_sources
 
 LifFault = Callable[[LIFNetwork, np.random.Generator], LIFNetwork]
 
@@ -113,7 +113,7 @@ def _compared(
     outcomes, ratios, within, took = [], [], [], []
     for repeat in range(repeats):
         begun = time.perf_counter()
-        stages = resting_sources(made.rate, made.conversion, fixed)[1:]
+        stages = stage_sources(made.rate, made.conversion, fixed)[1:]
         (found,) = compare_states(
             stages,
             [("lif", "fixed")],

@@ -13,7 +13,7 @@ from isotau.jobs.run_config import RunConfig
 from isotau.jobs.timescales.lava_states import lava_resting, numbers
 from isotau.jobs.timescales.preserve import COMPARED
 from isotau.sim.states import StateBudget, compare_states, summary
-from isotau.sim.states.network_states import resting_sources
+from isotau.sim.states.observables import stage_sources
 
 SHIPPED = {
     "go_nogo_N200.mat": "go-nogo",
@@ -85,7 +85,7 @@ def measure(file: NetworkFile, seconds: float) -> list[dict[str, Any]]:
         fixed = made.prepared.fixed
         with lava_resting(fixed) as lava:
             found = compare_states(
-                resting_sources(made.rate, made.conversion, fixed),
+                stage_sources(made.rate, made.conversion, fixed),
                 COMPARED,
                 budget=StateBudget(seconds=seconds),
             )

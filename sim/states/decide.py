@@ -153,7 +153,7 @@ def decide(
     if refuted_by_rest(off, allowed, design_effect(pair)) < tail:
         return said(Outcome.NOT_PRESERVED)
     kept = _are_kept(pair, margins, tail, about=0.0)
-    if pair.both.sum() < FEWEST:
+    if pair.both.sum() < min(FEWEST, len(pair.both)):
         # All slower than the window at both stages: kept, as far as can be seen.
         if kept and pair.beyond.sum() >= FEWEST:
             return said(Outcome.PRESERVED)

@@ -127,7 +127,7 @@ def paired(a: StateTau, b: StateTau) -> PairedTau:
 
 def _network(a: StateTau, b: StateTau, both: np.ndarray) -> LogRatio:
     """Return the network's log ratio, with what units have in common in its error."""
-    if both.sum() < 2:
+    if not both.any():
         return LogRatio(np.nan, np.inf, 1.0)
     first, second = np.log(a.tau[both]), np.log(b.tau[both])
     value = float(stats.trim_mean(second - first, TRIMMED))

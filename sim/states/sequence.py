@@ -68,6 +68,7 @@ class StateSource:
         draw: returns what they do in so many trials from the first one on, for so many
             seconds, by a seed.
         longest: seconds that a trial can have, at most.
+        held: numbers of a sample that drawing takes, if more than units.
     """
 
     name: str
@@ -75,6 +76,12 @@ class StateSource:
     n: int
     draw: Callable[[int, int, float, int], StateTrials]
     longest: float = LONGEST
+    held: int = 0
+
+    @property
+    def numbers(self) -> int:
+        """Numbers of a sample that are held."""
+        return max(self.n, self.held)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +157,9 @@ class _Watched:
         interval = self.source.interval
         samples = round(self.length / interval)
         # Blocks want as many trials each: whole rounds of them.
-        together = max(1, MOST_NUMBERS // (samples * self.source.n * BLOCKS)) * BLOCKS
+        together = (
+            max(1, MOST_NUMBERS // (samples * self.source.numbers * BLOCKS)) * BLOCKS
+        )
         for first in range(self.begun, self.begun + trials, together):
             count = min(together, self.begun + trials - first)
             drawn = [
@@ -299,7 +308,7 @@ def about_conditions(drawn: StateTrials) -> Float64[np.ndarray, "samples trials 
 def _first_look(stage: StateSource, seed: int) -> MemoryModel:
     """Return which memory states a stage visits; its trials are for nothing else."""
     length = min(SHORTEST, stage.longest)
-    each = round(length / stage.interval) * stage.n
+    each = round(length / stage.interval) * stage.numbers
     trials = int(np.clip(MOST_NUMBERS // each, BLOCKS, FIRST))
     drawn = stage.draw(trials, 0, length, seed)
     return find_memory_states(about_conditions(drawn), stage.interval)

@@ -83,8 +83,10 @@ from .sim.preservation.compare import compare as compare
 from .sim.preservation.pair import Pair as Pair
 from .sim.recorded.read_spike_times import read_spike_times as read_spike_times
 from .sim.states.decide import Margins as Margins
+from .sim.states.epochs import task_epoch as task_epoch
 from .sim.states.in_words import sentence as sentence
-from .sim.states.network_states import resting_sources as resting_sources
+from .sim.states.observables import network_source as network_source
+from .sim.states.observables import stage_sources as stage_sources
 from .sim.states.sequence import StateBudget as StateBudget
 from .sim.states.sequence import StateSource as StateSource
 from .sim.states.sequence import compare_states as compare_states

@@ -35,7 +35,7 @@ from isotau.sim.preservation import (
     trial_replicates,
 )
 from isotau.sim.states import Margins, StateBudget, StateComparison, compare_states
-from isotau.sim.states.network_states import resting_sources
+from isotau.sim.states.observables import stage_sources
 from isotau.sim.timescales import ESTIMATORS
 from isotau.sim.timescales.estimators import ml
 from isotau.sim.timescales.records.autocorrelation import (
@@ -269,7 +269,7 @@ def measure_network(
         groups = FEW_GROUPS if config.trials >= 2 * FEW_GROUPS else 0
     measured = describe_network(name, result, quiet, groups=groups)
     states = compare_states(
-        resting_sources(rate, result.conversion, result.fixed),
+        stage_sources(rate, result.conversion, result.fixed),
         COMPARED,
         margins=config.state_margins,
         budget=config.budget,
