@@ -23,7 +23,7 @@ TAUS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """In seconds."""
 HELD = 25
 """Units at a time."""
-LONGER = (80, 320, 1280)
+LONGER = (160, 640, 2560)
 """Trials of each of two runs, for which memory is measured."""
 
 
@@ -90,13 +90,14 @@ def measure_memory() -> list[dict[str, Any]]:
 
 
 def _slow(name: str) -> StateSource:
-    """Return a stage that is hardly ever decided: a unit lies at its margin."""
+    """Return a stage that is hardly ever decided: some units lie at their margin."""
 
     def draw(trials: int, first: int, length: float, seed: int) -> StateTrials:
         rng = np.random.default_rng([seed, first])
         steps = round(length / INTERVAL)
         edge = 0.1 if name == "a" else 0.12
-        parts = [ou(tau, trials, 40, steps, rng) for tau in (0.1, edge)]
+        # One more than may be off: they are neither within the margin nor beyond it.
+        parts = [ou(0.1, trials, 75, steps, rng), ou(edge, trials, 5, steps, rng)]
         return StateTrials(np.concatenate(parts, axis=2))
 
     return StateSource(name=name, interval=INTERVAL, n=80, draw=draw)

@@ -1,6 +1,6 @@
 """Preservation: whether two stages have the same timescales, and by how much not."""
 
-from isotau.sim.preservation.compare import compare as compare
+from isotau.sim.preservation.compare import compare_spikes as compare_spikes
 from isotau.sim.preservation.compare_curves import CurveComparison as CurveComparison
 from isotau.sim.preservation.compare_curves import Curves as Curves
 from isotau.sim.preservation.compare_curves import compare_curves as compare_curves

@@ -28,7 +28,7 @@ from isotau.sim.preservation.verdict import (
 )
 
 
-def compare(
+def compare_spikes(
     pairs: Sequence[Pair],
     config: PreservationConfig | None = None,
     *,

@@ -10,7 +10,7 @@ from scipy import stats
 
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
-from isotau.sim.preservation.compare import compare
+from isotau.sim.preservation.compare import compare_spikes
 from isotau.sim.preservation.compare_curves import Curves, compare_curves
 from isotau.sim.preservation.config import PreservationConfig
 from isotau.sim.preservation.pair import Pair
@@ -113,7 +113,7 @@ def sensitivity(
                 f"{name}_by_level: got {len(networks)} levels, need {sizes.size}"
             )
     # One generator for all levels: their errors are independent, as `trend` asks.
-    results = [compare(pairs, config, rng=rng) for pairs in pairs_by_level]
+    results = [compare_spikes(pairs, config, rng=rng) for pairs in pairs_by_level]
     columns = _columns(results)
     columns["curve"] = np.full(sizes.size, np.nan)
     if curves_by_level is not None:

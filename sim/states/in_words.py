@@ -5,13 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from isotau.sim.states.decide import Outcome
+from isotau.sim.states.comparison import StateComparison
+from isotau.sim.states.decide import Outcome, share_of_errors
 from isotau.sim.states.memory_states import Switching
+from isotau.sim.states.of_units import not_beyond
 from isotau.sim.states.paired import PairedTau
-from isotau.sim.states.sequence import StateComparison
 
 NAMES = {"rate": "rate network", "lif": "LIF", "fixed": "chip"}
 """Of stages, for people."""
+RHYTHMIC = 0.05
+"""Share of neurons that oscillate from which they are told of."""
 TAIL = 0.025
 """Of the intervals that are shown, at either end."""
 
@@ -22,7 +25,8 @@ def sentence(comparison: StateComparison) -> str:
     a, b = (NAMES.get(name, name) for name in (comparison.a, comparison.b))
     said = {
         Outcome.PRESERVED: f"Timescales are preserved from {a} to {b}",
-        Outcome.SHIFTED: f"Timescales are shifted from {a} to {b}",
+        Outcome.SHIFTED: f"Timescales are shifted by {decision.ratio - 1:+.1%} from "
+        f"{a} to {b}, {_inside(comparison)}",
         Outcome.NOT_PRESERVED: f"Timescales are not preserved from {a} to {b}",
         Outcome.NOT_IDENTIFIABLE: f"It cannot be told yet whether timescales are "
         f"preserved from {a} to {b} ({decision.lacking})",
@@ -30,9 +34,11 @@ def sentence(comparison: StateComparison) -> str:
     margins = comparison.margins
     parts = [f"{said}: {_medians(pair)}{_ratio(pair, margins.ratio)}"]
     parts.append(
-        f"{decision.within} of {decision.units} neurons are within "
-        f"{margins.unit:.0%}, {decision.beyond} are not"
+        f"{decision.within} of {decision.units} neurons within {margins.unit:.0%}"
     )
+    if decision.beyond:
+        parts.append(f"{decision.beyond} surely not")
+    parts.extend(_oscillating(comparison))
     slow = int(pair.beyond.sum())
     if slow:
         parts.append(
@@ -46,7 +52,7 @@ def sentence(comparison: StateComparison) -> str:
             f"one; a state is kept for {_dwell(comparison.memory[0])} in the {a} and "
             f"{_dwell(comparison.memory[1])} in the {b}."
         )
-    return text
+    return text + _too_short(comparison)
 
 
 def summary(comparison: StateComparison) -> dict[str, Any]:
@@ -58,6 +64,13 @@ def summary(comparison: StateComparison) -> dict[str, Any]:
         "b": comparison.b,
         "verdict": decision.outcome.value,
         "lacking": decision.lacking,
+        "definitions": {
+            name: _definition(comparison, name)
+            for name in ("tau_integral", "tau_exponential")
+        },
+        "oscillating": [int(shape.oscillating.sum()) for shape in comparison.shapes],
+        "frequency_hz": [_median(shape.frequency) for shape in comparison.shapes],
+        "damping_s": [_median(shape.damping_time) for shape in comparison.shapes],
         "median_tau_s": [_number(x) for x in _median_tau(pair)],
         "ratio": [_number(math.exp(x)) for x in (pair.network.value, low, high)],
         "decided_on": [_number(x) for x in (decision.low, decision.high)],
@@ -65,7 +78,11 @@ def summary(comparison: StateComparison) -> dict[str, Any]:
         "with_tau": int(pair.both.sum()),
         "within": decision.within,
         "beyond": decision.beyond,
-        "beyond_the_window": int(pair.beyond.sum()),
+        "beyond_units": np.flatnonzero(
+            not_beyond(pair, comparison.margins.unit)
+            < share_of_errors(comparison.margins.alpha, comparison.look)
+        ).tolist(),
+        "beyond_the_window": np.flatnonzero(pair.beyond).tolist(),
         "scatter": _number(pair.scatter),
         "true_scatter": _number(pair.true_scatter),
         "order": _number(pair.order),
@@ -77,8 +94,58 @@ def summary(comparison: StateComparison) -> dict[str, Any]:
         "memory": [_memory(memory) for memory in comparison.memory],
         "trials": comparison.trials,
         "length_s": comparison.length,
+        "lengths_tried": [
+            {"length_s": length, "median_tau_s": _number(tau)}
+            for length, tau in comparison.lengths
+        ],
         "look": comparison.look,
     }
+
+
+def _inside(comparison: StateComparison) -> str:
+    """Return where the interval of a shift lies."""
+    decision, margin = comparison.decision, 1 + comparison.margins.ratio
+    inside = 1 / margin < decision.low and decision.high < margin
+    return "within the margin" if inside else "about as far as the margin"
+
+
+def _definition(comparison: StateComparison, name: str) -> dict[str, Any]:
+    """Return medians and their ratio by another definition of τ, of units with both."""
+    first, second = (getattr(shape, name) for shape in comparison.shapes)
+    both = np.isfinite(first) & np.isfinite(second)
+    logs = np.log(second[both] / first[both])
+    return {
+        "units": int(both.sum()),
+        "median_tau_s": [_median(first[both]), _median(second[both])],
+        "ratio": math.exp(np.median(logs)) if logs.size else None,
+    }
+
+
+def _oscillating(comparison: StateComparison) -> list[str]:
+    """Return at which stages neurons oscillate, and how fast; few are left out."""
+    return [
+        f"{int(shape.oscillating.sum())} oscillate in the {NAMES.get(name, name)} "
+        f"(median {np.nanmedian(shape.frequency):.3g} Hz)"
+        for name, shape in zip(
+            (comparison.a, comparison.b), comparison.shapes, strict=True
+        )
+        if shape.oscillating.mean() > RHYTHMIC
+    ]
+
+
+def _too_short(comparison: StateComparison) -> str:
+    """Return whether τ follows the trials' length, as of a slower process."""
+    lengths = comparison.lengths
+    if len(lengths) < 2 or not comparison.pair.beyond.any():
+        return ""
+    tried = ", ".join(f"{1e3 * tau:.3g} ms in {length:g} s" for length, tau in lengths)
+    return f" Trials are too short for some: their median τ follows them ({tried})."
+
+
+def _median(values: np.ndarray) -> float | None:
+    """Return the median of what is known; None of nothing."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else None
 
 
 def _medians(pair: PairedTau) -> str:

@@ -22,7 +22,8 @@ from isotau.sim.states.autocovariance import (
     added,
     autocovariance_blocks,
 )
-from isotau.sim.states.decide import Decision, Margins, Outcome, decide
+from isotau.sim.states.comparison import StateComparison
+from isotau.sim.states.decide import Margins, Outcome, decide
 from isotau.sim.states.memory_states import (
     MemoryModel,
     Switching,
@@ -30,7 +31,8 @@ from isotau.sim.states.memory_states import (
     switching,
 )
 from isotau.sim.states.paired import PairedTau, paired
-from isotau.sim.states.state_tau import StateTau, state_tau
+from isotau.sim.states.state_shape import state_shape
+from isotau.sim.states.state_tau import state_tau
 
 SHORTEST, LONGEST = 4.0, 32.0
 """Seconds of a trial: at first, and at most where units remember for longer."""
@@ -40,6 +42,9 @@ BEYOND = 0.05
 """Share of the units that may remember for longer than the window."""
 MOST_NUMBERS = 1 << 23
 """Of all units in the trials that are held at a time."""
+
+
+Lengths = tuple[tuple[float, float], ...]
 
 
 @short_repr
@@ -103,41 +108,21 @@ class StateBudget:
 
 
 @short_repr
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class StateComparison:
-    """Two stages compared by their states.
-
-    Attributes:
-        a: name of the first stage.
-        b: name of the second.
-        decision: what was found.
-        pair: every unit's timescales at both.
-        floor: of the first stage's two runs: half as many trials.
-        memory: states that each of the stages visits; with several, timescales are
-            those within a state.
-        look: at which it was decided, from 1.
-        trials: of each stage, both runs together.
-        length: of a trial, in seconds.
-        margins: what counts as preserved.
-    """
-
-    a: str
-    b: str
-    decision: Decision
-    pair: PairedTau
-    floor: PairedTau
-    memory: tuple[Switching, Switching]
-    look: int
-    trials: int
-    length: float
-    margins: Margins
-
-
 @dataclass(kw_only=True, slots=True, eq=False)
-class _Watched:
+class WatchedStage:
     """A stage, and what two runs of it have shown so far.
 
     Trials that were begun and do not count were watched without knowing all states.
+
+    Attributes:
+        source: where its states come from.
+        length: of a trial, in seconds.
+        seeds: of the two runs.
+        model: memory states that are known.
+        begun: trials of each run that were begun.
+        trials: of each run that count.
+        runs: autocovariances of both; None before any trial.
+        memory: how long memory states are kept.
     """
 
     source: StateSource
@@ -193,10 +178,10 @@ class _Watched:
             inner.x, interval, lags, conditions=drawn.conditions, seen=inner.seen
         )
 
-    def tau(self) -> StateTau:
-        """Return the timescales of both runs together."""
+    def seen(self) -> BlockedAutocovariance:
+        """Return the autocovariances of both runs together."""
         assert self.runs is not None
-        return state_tau(added(*self.runs))
+        return added(*self.runs)
 
     def floor(self) -> PairedTau:
         """Return the timescales of one run beside the other's."""
@@ -231,15 +216,13 @@ def compare_states(
     begun = time.monotonic()
     words = np.random.SeedSequence(seed).generate_state(3 * len(stages), np.uint64)
     seeds = [int(word >> np.uint64(1)) for word in words]
-    models = {
-        stage.name: _first_look(stage, seeds[k]) for k, stage in enumerate(stages)
-    }
+    models = {stage.name: first_look(stage, seeds[k]) for k, stage in enumerate(stages)}
     until = begun + budget.seconds / 4
-    length = _length(stages[0], models[stages[0].name], seeds[0], until)
+    lengths = tried_lengths(stages[0], models[stages[0].name], seeds[0], until)
     watched = {
-        stage.name: _Watched(
+        stage.name: WatchedStage(
             source=stage,
-            length=length,
+            length=lengths[-1][0],
             seeds=(seeds[len(stages) + 2 * k], seeds[len(stages) + 2 * k + 1]),
             model=models[stage.name],
         )
@@ -255,7 +238,10 @@ def compare_states(
             watched[name].watch(max(BLOCKS, watched[name].begun))
         for pair in undecided:
             decided[pair] = _compared(
-                *(watched[name] for name in pair), look=look, margins=margins
+                *(watched[name] for name in pair),
+                lengths=lengths,
+                look=look,
+                margins=margins,
             )
         took = time.monotonic() - last
         most = max(watched[name].begun for name in needed)
@@ -273,10 +259,16 @@ def _open(comparison: StateComparison | None) -> bool:
 
 
 def _compared(
-    a: _Watched, b: _Watched, *, look: int, margins: Margins
+    a: WatchedStage,
+    b: WatchedStage,
+    *,
+    lengths: Lengths,
+    look: int,
+    margins: Margins,
 ) -> StateComparison:
     """Return what two stages say at a look."""
-    pair, floors = paired(a.tau(), b.tau()), (a.floor(), b.floor())
+    seen = (a.seen(), b.seen())
+    pair, floors = paired(*map(state_tau, seen)), (a.floor(), b.floor())
     return StateComparison(
         a=a.source.name,
         b=b.source.name,
@@ -288,6 +280,8 @@ def _compared(
         trials=2 * min(a.trials, b.trials),
         length=a.length,
         margins=margins,
+        shapes=(state_shape(seen[0]), state_shape(seen[1])),
+        lengths=lengths,
     )
 
 
@@ -305,8 +299,13 @@ def about_conditions(drawn: StateTrials) -> Float64[np.ndarray, "samples trials 
     return x
 
 
-def _first_look(stage: StateSource, seed: int) -> MemoryModel:
-    """Return which memory states a stage visits; its trials are for nothing else."""
+def first_look(stage: StateSource, seed: int) -> MemoryModel:
+    """Return which memory states a stage visits; its trials are for nothing else.
+
+    Args:
+        stage: where the states come from.
+        seed: of its noise.
+    """
     length = min(SHORTEST, stage.longest)
     each = round(length / stage.interval) * stage.numbers
     trials = int(np.clip(MOST_NUMBERS // each, BLOCKS, FIRST))
@@ -314,10 +313,22 @@ def _first_look(stage: StateSource, seed: int) -> MemoryModel:
     return find_memory_states(about_conditions(drawn), stage.interval)
 
 
-def _length(stage: StateSource, model: MemoryModel, seed: int, until: float) -> float:
-    """Return how long trials have to be for what a stage remembers."""
+def tried_lengths(
+    stage: StateSource, model: MemoryModel, seed: int, until: float
+) -> Lengths:
+    """Return which lengths of trials were tried for what a stage remembers.
+
+    The last one is long enough, or the longest; with each the median τ in it.
+
+    Args:
+        stage: where the states come from.
+        model: its memory states.
+        seed: of its noise.
+        until: time of `time.monotonic` after which nothing longer is tried.
+    """
     length, interval = min(SHORTEST, stage.longest), stage.interval
-    while 2 * length <= stage.longest and time.monotonic() < until:
+    tried: list[tuple[float, float]] = []
+    while True:
         drawn = stage.draw(BLOCKS, 0, length, seed)
         x = about_conditions(drawn)
         inner = model.within(x, model.labels(x, interval))
@@ -330,10 +341,12 @@ def _length(stage: StateSource, model: MemoryModel, seed: int, until: float) -> 
                 seen=inner.seen,
             )
         )
-        if tau.beyond.sum() <= BEYOND * max(1, tau.moving.sum()):
-            break
+        known = tau.tau[tau.known]
+        tried.append((length, float(np.median(known)) if known.size else np.nan))
+        enough = tau.beyond.sum() <= BEYOND * max(1, tau.moving.sum())
+        if enough or 2 * length > stage.longest or time.monotonic() > until:
+            return tuple(tried)
         length *= 2
-    return length
 
 
 def _check(stages: Sequence[StateSource], pairs: Sequence[tuple[str, str]]) -> None:

@@ -79,9 +79,11 @@ from .sim.engines.trace import describe_replay as describe_replay
 from .sim.engines.trace import read_trace as read_trace
 from .sim.engines.trace import replay as replay
 from .sim.engines.trace import single_neuron as single_neuron
-from .sim.preservation.compare import compare as compare
+from .sim.preservation.compare import compare_spikes as compare_spikes
 from .sim.preservation.pair import Pair as Pair
 from .sim.recorded.read_spike_times import read_spike_times as read_spike_times
+from .sim.states.compare_networks import compare as compare
+from .sim.states.comparison import StateComparison as StateComparison
 from .sim.states.decide import Margins as Margins
 from .sim.states.epochs import task_epoch as task_epoch
 from .sim.states.in_words import sentence as sentence

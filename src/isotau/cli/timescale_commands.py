@@ -43,8 +43,20 @@ def _table(text: str) -> Any:
     return typer.Argument(metavar="CSV", help=text, show_default=False)
 
 
+@options.spread
 def timescales(
-    files: Recordings,
+    context: typer.Context,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="Recorded spikes: NWB, .npz (isotau's or plain arrays), a "
+            "Constantinidis-lab .mat or a folder of them. Or networks: of any kind "
+            "that `isotau run` takes, .lif.npz or .fixed.npz.",
+            show_default=False,
+        ),
+    ],
+    *,
     method: Estimators = ["ml"],  # noqa: B006
     bin_ms: Annotated[
         float | None, options.unset("Width of a bin; each method has its own.")
@@ -73,24 +85,64 @@ def timescales(
         list[str] | None, options.unset("NWB: units to take, COLUMN=VALUE; repeatable.")
     ] = None,
     epoch: Annotated[
-        str | None, options.unset("Constantinidis: fixation (if not given) or delay.")
+        str | None,
+        options.unset(
+            "Constantinidis: fixation (if not given) or delay. Networks: rest (if not "
+            "given), or in --task: fixation, delay or after."
+        ),
     ] = None,
     two: Annotated[
         bool, typer.Option("--two", help="Ask for one timescale or two as well (slow).")
     ] = False,
+    observable: Annotated[
+        str,
+        typer.Option(
+            help="Networks: what is watched: state (of units or synapses), rate, kappa "
+            "(of low-rank networks) or output."
+        ),
+    ] = "state",
+    task: Annotated[
+        str | None, options.unset("Networks: the task that they are shown.")
+    ] = None,
+    budget: Annotated[
+        float,
+        typer.Option(help="Networks: seconds for which each is watched, at most."),
+    ] = 10.0,
+    seed: Annotated[int, typer.Option(help="Networks: seed of their noise.")] = 0,
+    assumptions: options.AssumedOptions,
     out: options.Out = Path("isotau-timescales"),
 ) -> None:
-    """Measure the timescales of recorded neurons.
+    """Measure the timescales of recorded neurons, or of networks.
 
-    Prints a line per file and method; leaves every neuron's timescale, interval and
-    status as CSV, and a picture.
+    Of recordings, prints a line per file and method; leaves every neuron's timescale,
+    interval and status as CSV, and a picture. Of networks, prints a sentence per file;
+    leaves the timescale of every unit's state as NAME.states.csv.
     """
     # Heavy imports wait until they are needed, so that --help is quick.
     from isotau.cli.progress import bars
+    from isotau.jobs.timescales import measure_networks as net_job
     from isotau.jobs.timescales import measure_recorded as job
+    from isotau.sim.states import StateBudget
 
     # What cannot be written is refused before minutes of work, not after.
     options.check_folder(out)
+    recordings, networks = net_job.by_kind(files)
+    given = {
+        f"--{name.replace('_', '-')}"
+        for name in context.params
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    }
+    net_job.check_options(given, recordings, networks)
+    asked = net_job.NetworkRequest()
+    if networks:  # recordings have epochs of other names
+        asked = net_job.NetworkRequest(
+            observable=observable,
+            epoch=epoch or "rest",
+            task=task,
+            budget=StateBudget(seconds=budget),
+            seed=seed,
+        )
+    opened = net_job.open_networks(networks, asked, assumptions.for_reader())
     # Options that a kind of file does not know are refused by its reader, which can say
     # so; what was not given must not reach it.
     reading = {
@@ -110,13 +162,19 @@ def timescales(
         two=two,
         reading={name: value for name, value in reading.items() if value is not None},
     )
-    measured = job.measure_files(files, request, progress=bars)
-    # All files were read before any was measured: a wrong one costs no time.
-    written = job.write(measured, request, out)
-    Console().print(job.table(measured))
-    for line in job.remarks(measured):
-        typer.echo(line)
-    typer.echo(f"Tables and pictures: {written.parent}")
+    for text in net_job.assumptions(opened):
+        typer.echo(text)
+    # All files were read before any is measured: a wrong one costs no time.
+    if recordings:
+        measured = job.measure_files(recordings, request, progress=bars)
+        job.write(measured, request, out)
+        Console().print(job.table(measured))
+        for line in job.remarks(measured):
+            typer.echo(line)
+    for each in net_job.measure_networks(opened, asked, progress=bars):
+        net_job.write(each, out)
+        typer.echo(net_job.sentence(each))
+    typer.echo(f"Tables{' and pictures' * bool(recordings)}: {out}")
 
 
 @options.spread
@@ -135,6 +193,20 @@ def preserve(
         float,
         typer.Option(help="Seconds for which a network's states are watched, at most."),
     ] = 30.0,
+    observable: Annotated[
+        str,
+        typer.Option(
+            help="What is compared: state (of synapses), rate (spikes filtered), "
+            "kappa (of low-rank networks) or output."
+        ),
+    ] = "state",
+    epoch: Annotated[
+        str,
+        typer.Option(help="When: at rest, or in the task: fixation, delay or after."),
+    ] = "rest",
+    lava: Annotated[
+        bool, typer.Option(help="Compare the chip with Lava as well, bit by bit.")
+    ] = True,
     jobs: Annotated[int, typer.Option(help="Networks at a time.")] = 1,
     out: options.Out = Path("isotau-preserved"),
 ) -> None:
@@ -164,7 +236,13 @@ def preserve(
     )
     # Quiet trials are this command's own; those of the run are only scored.
     config = PreserveConfig(
-        run=run, trials=trials, length=seconds, budget=StateBudget(seconds=budget)
+        run=run,
+        trials=trials,
+        length=seconds,
+        budget=StateBudget(seconds=budget),
+        observable=observable,
+        epoch=epoch,
+        lava=lava,
     )
     study = study_networks(nets, config, jobs=jobs, progress=bars)
     path = preserve_report.write(study, out)
@@ -172,8 +250,7 @@ def preserve(
     for line in state_report.sentences(report["states"]):
         typer.echo(line)
     Console().print(preserve_report.table(report))
-    for line in preserve_report.sentences(report):
-        typer.echo(line)
+    typer.echo(preserve_report.spikes_in_words(report))
     typer.echo(f"Report: {path}")
 
 
@@ -194,8 +271,7 @@ def compare(
     """
     from isotau.jobs.origin import names_of
     from isotau.jobs.timescales.measure_recorded import agreement
-    from isotau.sim.preservation import Pair, lines
-    from isotau.sim.preservation import compare as compare_pairs
+    from isotau.sim.preservation import Pair, compare_spikes, lines
     from isotau.sim.timescales.records.record import read_csv
 
     repeats = again_a, again_b
@@ -220,7 +296,7 @@ def compare(
             "--again-a and --again-b."
         )
         return
-    for line in lines(compare_pairs([pair], rng=np.random.default_rng(seed))):
+    for line in lines(compare_spikes([pair], rng=np.random.default_rng(seed))):
         typer.echo(line)
 
 

@@ -21,6 +21,7 @@ from rich.table import Table
 from isotau.convert.ground import files
 from isotau.jobs.origin import versions
 from isotau.jobs.quiet import STAGES
+from isotau.jobs.timescales.lava_states import DIFFERENT
 from isotau.jobs.timescales.measure_recorded import file_stem, in_ms, quartiles
 from isotau.jobs.timescales.preserve import (
     METHODS,
@@ -51,7 +52,22 @@ PICTURES = {
     "tau_syn": ("Does it depend on a neuron's synaptic time constant?", 3.8),
 }
 """Caption of each picture, and its height in inches."""
+WATCHED = {
+    "state": "x of a rate unit, i of its neurons and u on the chip",
+    "rate": "every unit's spikes, filtered with 20 ms",
+    "kappa": "κ, the network's place along its low-rank modes",
+    "output": "the network's outputs",
+}
+"""What is compared, by its name."""
+SHOWN = {
+    "rest": "without input",
+    "fixation": "with what stands before a stimulus",
+    "delay": "in a delay that does not end",
+    "after": "after the stimulus",
+}
+"""While what is shown, by the epoch's name."""
 COLOURS = {
+    DIFFERENT: "#b34700",
     Outcome.SHIFTED.value: "#7a5c00",
     Verdict.PRESERVED.value: "#00734f",
     Verdict.NOT_PRESERVED.value: "#b34700",
@@ -65,6 +81,8 @@ MEANING = {
 }
 FEW = 4
 """Networks up to which their table is open."""
+COLUMNS = 6
+"""Of the table that a terminal has room for."""
 CSS = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;
 padding:0 1rem;color:#1a1a1a}
@@ -136,9 +154,7 @@ def numbers(study: PreservationStudy) -> dict[str, Any]:
             }
             for comparison in study.comparisons
         ],
-        "states": {
-            net.name: state_report.numbers(net.states) for net in study.networks
-        },
+        "states": {net.name: state_report.numbers(net) for net in study.networks},
         "networks": [
             _network(network) | dict(origin)
             for network, origin in zip(study.networks, study.inputs, strict=True)
@@ -249,31 +265,32 @@ def _network(network: NetworkTimescales) -> dict[str, Any]:
     }
 
 
-def sentences(report: Mapping[str, Any]) -> list[str]:
-    """Return what decided each comparison of spikes."""
-    return [
-        f"{pair['a']} → {pair['b']}: {pair['verdict'].upper()}: {pair['reason']}."
-        for pair in report["comparisons"]
-    ]
+def spikes_in_words(report: Mapping[str, Any]) -> str:
+    """Return what spikes alone tell of all networks, in a sentence."""
+    said = ", ".join(
+        f"{pair['a']} → {pair['b']} {pair['verdict']}" for pair in report["comparisons"]
+    )
+    return f"By spikes alone, as an experimenter counts them: {said}."
 
 
 def table(report: Mapping[str, Any]) -> Table:
-    """Return a row for each comparison and estimator, and one for each conclusion."""
-    rows = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    rows.add_column("stages", no_wrap=True)
-    rows.add_column("verdict", no_wrap=True)
-    for heading in ("τ ratio", "scatter", "loss"):
-        rows.add_column(heading, justify="right", no_wrap=True)
-    for comparison in report["comparisons"]:
-        stages = f"{comparison['a']} → {comparison['b']}"
-        rows.add_row(stages, comparison["verdict"].upper())
-        for name, verdict, *cells in voices(comparison):
-            # Intervals on a line of their own: a terminal has no room for wider rows.
-            # Estimate above interval: side by side they would not fit 80 letters.
-            three = (c.replace(" (", "\n(").replace(" to ", ", ") for c in cells[:3])
-            rows.add_row(f"  {name}", verdict, *three)
-        rows.add_section()
-    return rows
+    """Return a row for each comparison of each network's states."""
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    # The words stand above the table, and the name of one network is known.
+    named = len(report["states"]) > 1
+    if named:
+        shown.add_column("network", overflow="fold", min_width=6)
+    for heading in state_report.HEADINGS[1:COLUMNS]:
+        text = heading.replace(" ", "\n", 1)
+        # "not identifiable" can break between its words, and nowhere else.
+        verdict = heading == "verdict"
+        shown.add_column(text, no_wrap=not verdict, min_width=12 if verdict else None)
+    for row in state_report.rows(report["states"]):
+        if any(row[3:COLUMNS]):
+            # Intervals on a line of their own: there is no room for wider rows.
+            cells = (cell.replace(" (", "\n(") for cell in row[1:COLUMNS])
+            shown.add_row(*([row[0]] if named else []), *cells)
+    return shown
 
 
 def page(
@@ -293,8 +310,11 @@ def page(
     parts = [
         f"<h1>Were the timescales preserved?</h1><p>{escape(report['task'])}, {count}, "
         f"isotau {escape(report['versions']['isotau'])}</p>",
-        _states(report["states"]),
-        "<h2>What spikes can tell</h2>",
+        _states(report["states"], report["settings"]),
+        f"<h2>What spikes can tell</h2><p>{escape(spikes_in_words(report))} An "
+        "experimenter has no more; in a network that is simulated few neurons have a τ "
+        "in their spikes, which is why the verdict is not theirs.</p><details><summary>"
+        "spikes in full</summary>",
         _rows(
             ("stages", "verdict", "of", "why"),
             [
@@ -309,6 +329,7 @@ def page(
         ),
         _reading(report["settings"]),
         *map(_comparison, report["comparisons"], pictures, details),
+        "</details>",
         _networks(networks),
     ]
     # On the page itself: it may be sent without the folder that it came from.
@@ -327,12 +348,19 @@ def page(
     )
 
 
-def _states(report: state_report.Report) -> str:
-    """Return the section of what states tell."""
+def _states(report: state_report.Report, settings: Mapping[str, Any]) -> str:
+    """Return the section of what states tell: in sentences, as a table, and why."""
+    margins = settings["state_margins"]
+    said = "".join(f"<p>{escape(x)}</p>" for x in state_report.sentences(report))
     return (
-        "<h2>What states tell</h2><p>x of a rate unit, i of its neurons and u on the "
-        "chip, without input: τ where the autocovariance falls to 1/e. Trials were "
-        "added until it was decided or the time was spent; intervals of 95 %.</p>"
+        f"<h2>What states tell</h2>{said}<p>What is compared is "
+        f"{WATCHED[settings['observable']]}, {SHOWN[settings['epoch']]}: τ where the "
+        "autocovariance falls to 1/e. Trials were added until it was decided or the "
+        f"time was spent; intervals of 95 %. Margins: {margins['ratio']:.0%} of the "
+        f"network's ratio, {margins['unit']:.0%} of a neuron's, which "
+        f"{margins['share']:.0%} of them may exceed. <em>Scatter</em>: SD over neurons "
+        "of the log ratio; <em>order</em>: rank correlation of τ; in brackets between "
+        "two runs of the first stage, which differ by noise alone.</p>"
         f"{_rows(state_report.HEADINGS, state_report.rows(report))}"
     )
 

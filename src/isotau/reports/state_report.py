@@ -1,24 +1,78 @@
 """What `isotau preserve` says of states: numbers, sentences and a table."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from scipy import stats
+
+from isotau.jobs.timescales import lava_states
+from isotau.jobs.timescales.preserve import NetworkTimescales
 from isotau.sim.states import StateComparison, sentence, summary
 
 FEW = 4
 """Networks up to which every comparison has its sentence."""
 HEADINGS = (
-    "network", "stages", "verdict", "τ ratio", "neurons within", "scatter",
-    "two runs of the first", "in words",
+    "network", "stages", "verdict", "τ (ms)", "τ ratio", "neurons within",
+    "scatter (two runs)", "order", "in words",
 )  # fmt: skip
+SPIKES = "ml"
+"""Estimator of spikes whose neurons are told beside states."""
+CONFIDENCE = 0.95
 Report = Mapping[str, Sequence[Mapping[str, Any]]]
 """By the names of networks, `numbers` of each."""
 
 
-def numbers(comparisons: Sequence[StateComparison]) -> list[dict[str, Any]]:
+def numbers(network: NetworkTimescales) -> list[dict[str, Any]]:
     """Return the numbers of a network's comparisons, ready for JSON."""
-    return [summary(each) | {"sentence": sentence(each)} for each in comparisons]
+    found = []
+    for each in network.states:
+        spikes = of_spikes(network, each.a, each.b)
+        said = f"{sentence(each)} {_spikes_say(spikes, each)}"
+        found.append(summary(each) | {"spikes": spikes, "sentence": said})
+    if network.lava is not None:
+        found.append(lava_states.numbers(network.lava))
+    return found
+
+
+def of_spikes(network: NetworkTimescales, a: str, b: str) -> dict[str, Any]:
+    """Return how many neurons' spikes tell a τ at both stages, and their ratio."""
+    first, second = (network.stages[x].timescales[SPIKES][0].tau for x in (a, b))
+    both = np.isfinite(first) & np.isfinite(second)
+    logs, count = np.log(second[both] / first[both]), int(both.sum())
+    ratio: list[float | None] = [None, None, None]
+    if count:
+        ratio[0] = math.exp(logs.mean())
+    if count > 2:
+        quantile = stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1)
+        reach = quantile * logs.std(ddof=1) / math.sqrt(count)
+        ratio[1:] = (math.exp(logs.mean() + sign * reach) for sign in (-1, 1))
+    return {"neurons": count, "ratio": ratio}
+
+
+def _spikes_say(spikes: Mapping[str, Any], states: StateComparison) -> str:
+    """Return whether spikes agree with states, as far as they tell.
+
+    Args:
+        spikes: from `of_spikes`; their interval agrees where it comes within the
+            network's margin of the ratio of states.
+        states: of the same stages.
+    """
+    count, (ratio, low, high) = spikes["neurons"], spikes["ratio"]
+    if ratio is None:
+        return "Spikes of no neuron could tell."
+    text = f"Spikes of {count} neuron{'s' * (count > 1)} could tell"
+    if low is None or not math.isfinite(states.pair.network.value):
+        return f"{text}, too few to agree or not."
+    room = 1 + states.margins.ratio
+    near = math.exp(states.pair.network.value)
+    agree = low <= near * room and near / room <= high
+    return (
+        f"{text}, and {'' if agree else 'dis'}agree: "
+        f"{interval((ratio, low, high), '.2f')}."
+    )
 
 
 def sentences(report: Report) -> list[str]:
@@ -36,7 +90,7 @@ def sentences(report: Report) -> list[str]:
             stages = f"{each['a']} → {each['b']}"
             verdicts.setdefault(stages, Counter())[each["verdict"]] += 1
     return [
-        f"{stages}, by states: "
+        f"{stages}: "
         + ", ".join(f"{verdict} in {n}" for verdict, n in counts.most_common())
         + f" of {counts.total()} networks."
         for stages, counts in verdicts.items()
@@ -46,22 +100,32 @@ def sentences(report: Report) -> list[str]:
 def rows(report: Report) -> list[list[str]]:
     """Return a row of text for each comparison of each network."""
     return [
-        [
-            name,
-            f"{each['a']} → {each['b']}",
-            each["verdict"],
-            interval(each["ratio"], ".3f"),
-            f"{each['within']} of {each['units']}",
-            _number(each["scatter"]),
-            _number(each["floor"]["scatter"]),
-            each["sentence"],
-        ]
+        [name, f"{each['a']} → {each['b']}", each["verdict"], *_cells(each)]
         for name, compared in report.items()
         for each in compared
     ]
 
 
-def interval(ends: Sequence[float | None], form: str) -> str:
+def _cells(each: Mapping[str, Any]) -> list[str]:
+    """Return what stands in a row behind the verdict; of Lava its words alone."""
+    if "ratio" not in each:
+        return ["", "", "", "", "", each["sentence"]]
+    first, second = (
+        "none" if tau is None else f"{float(f'{1e3 * tau:.3g}'):g}"
+        for tau in each["median_tau_s"]
+    )
+    floor = each["floor"]
+    return [
+        f"{first} → {second}",
+        interval(each["ratio"]),
+        f"{each['within']} of {each['units']}",
+        f"{_number(each['scatter'])} ({_number(floor['scatter'])})",
+        f"{_number(each['order'])} ({_number(floor['order'])})",
+        each["sentence"],
+    ]
+
+
+def interval(ends: Sequence[float | None], form: str = ".3f") -> str:
     """Return a value, its lower and its upper end as text."""
     value, low, high = ends
     if value is None:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from isotau.reports.preserve_report import page, sentences, table, voices
+from isotau.reports.preserve_report import page, spikes_in_words, table, voices
 
 PNG = b"\x89PNG\r\n\x1a\nnot really"
 VOID = {"meta", "img", "br"}
@@ -70,12 +70,20 @@ STATES = {
     "a": "lif",
     "b": "fixed",
     "verdict": "shifted",
+    "median_tau_s": [0.0412, 0.0433],
     "ratio": [1.05, 1.04, 1.06],
     "within": 198,
     "units": 200,
     "scatter": 0.03,
-    "floor": {"scatter": None},
+    "order": 0.99,
+    "floor": {"scatter": None, "order": None},
     "sentence": "Timescales are <shifted>.",
+}
+LAVA = {
+    "a": "fixed",
+    "b": "lava",
+    "verdict": "different",
+    "sentence": "They differ & how.",
 }
 REPORT = {
     "task": "go-nogo",
@@ -85,7 +93,7 @@ REPORT = {
         comparison("lif", "fixed", "not preserved", [-0.6931471805599453, -0.8, -0.6]),
         comparison("rate", "fixed", "not identifiable", [None, None, None]),
     ],
-    "states": {"<b>&": [STATES], "plain": []},
+    "states": {"<b>&": [STATES, LAVA], "plain": []},
     "networks": [network("<b>&"), network("plain")],
     "settings": {
         "trials": 200,
@@ -96,6 +104,9 @@ REPORT = {
             "loss_margin": 0.1,
             "alpha": 0.05,
         },
+        "observable": "state",
+        "epoch": "rest",
+        "state_margins": {"ratio": 0.1, "unit": 0.2, "share": 0.05},
     },
     "versions": {"isotau": "0.1.0"},
 }
@@ -155,7 +166,8 @@ def test_the_verdicts_come_first_with_what_decided(parsed):
 
 
 def test_names_are_shown_letter_by_letter(parsed):
-    assert parsed.shown.count("<b>&") == 4  # a row for each stage, and one of states
+    # A row for each stage, and one of each comparison of states.
+    assert parsed.shown.count("<b>&") == 5
     assert "all <numbers>" in parsed.shown and "caption 2 <&>" in parsed.shown
     assert '"<b>&": 3' in "".join(parsed.shown)
 
@@ -180,10 +192,8 @@ def test_margins_are_told_as_ratios(parsed):
 def test_the_table_of_many_networks_is_closed(count, is_open):
     report = REPORT | {"networks": [network(str(k)) for k in range(count)]}
     found = Page(page(report, [{}] * 3, [""] * 3))
-    (networks,) = [
-        a for k, (tag, a) in enumerate(found.tags) if tag == "details" and a
-    ] or [{}]
-    assert ("open" in networks) is is_open
+    opened = [a for tag, a in found.tags if tag == "details" and "open" in a]
+    assert len(opened) == is_open
     assert f"{count} in all" in found.shown
 
 
@@ -201,24 +211,34 @@ def test_what_each_estimator_says():
     assert voices(REPORT["comparisons"][2])[0][2] == "none"
 
 
-def test_the_table_fits_a_terminal():
-    wide = said("not identifiable", [-0.5, -0.6, -0.4], method="exponential")
-    wide |= {"scatter": [-0.25, -0.5, 0.25], "loss": [-0.125, -0.25, 0.5]}
-    last = REPORT["comparisons"][2]
-    last = last | {"by_method": last["by_method"] | {"exponential": wide}}
-    report = REPORT | {"comparisons": [*REPORT["comparisons"][:2], last]}
+@pytest.mark.parametrize("named", [False, True], ids=["one", "two"])
+def test_the_table_fits_a_terminal(named):
+    long = STATES | {
+        "verdict": "not identifiable",
+        "median_tau_s": [1.234, 1.236],
+        "within": 1000,
+        "units": 1000,
+    }
+    states = {"a network": [STATES, long, LAVA]} | ({"b": [STATES]} if named else {})
     text = io.StringIO()
-    Console(file=text, width=80).print(table(report))
+    Console(file=text, width=80).print(table(REPORT | {"states": states}))
     shown = text.getvalue()
-    for words in ("rate → lif", "NOT PRESERVED", "(0.45, 0.55)", "none", "curves"):
+    for words in (
+        "lif → fixed",
+        "identifiable",
+        "1230 → 1240",
+        "198 of 200",
+    ):
         assert words in shown
-    assert "(-0.50, 0.25)" in shown and "…" not in shown
+    assert "…" not in shown and "lava" not in shown
+    assert ("network" in shown) is named
 
 
-def test_a_sentence_for_each_comparison():
-    first, second, _ = sentences(REPORT)
-    assert first == "rate → lif: PRESERVED: ml says so; <shift> of rate & lif."
-    assert second.startswith("lif → fixed: NOT PRESERVED: ")
+def test_spikes_are_told_in_a_sentence():
+    assert spikes_in_words(REPORT) == (
+        "By spikes alone, as an experimenter counts them: rate → lif preserved, lif → "
+        "fixed not preserved, rate → fixed not identifiable."
+    )
 
 
 def test_what_states_tell_comes_first():

@@ -19,7 +19,7 @@ from isotau.jobs.timescales.preserve import (
 )
 from isotau.reports.preserve_report import neurons_csv, numbers, write
 from isotau.sim.preservation import PreservationConfig, read_json
-from isotau.sim.states import StateBudget, StateSource, compare_states
+from isotau.sim.states import StateBudget, StateSource, StateTrials, compare_states
 from isotau.sim.timescales import Status, Timescales, read_csv
 
 N, LAGS = 60, np.arange(1, 15) * 0.05
@@ -183,7 +183,7 @@ def ou_stages():
             for t in range(1, len(x)):
                 noise = rng.standard_normal(x[0].shape)
                 x[t] = keep * x[t - 1] + np.sqrt(1 - keep**2) * noise
-            return x
+            return StateTrials(x)
 
         return [
             StateSource(name=name, interval=0.01, n=len(tau), draw=draw)

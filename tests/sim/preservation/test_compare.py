@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from isotau.sim.preservation import PreservationConfig, Verdict, compare
+from isotau.sim.preservation import PreservationConfig, Verdict, compare_spikes
 from isotau.sim.preservation.compare import median_ratio
 
 CONFIG = PreservationConfig(draws=300)
@@ -18,7 +18,9 @@ def verdicts(make_pairs, networks, n, seeds=SEEDS, **truth):
     said = []
     for seed in range(seeds):
         pairs = make_pairs(seed, networks, n, **truth)
-        said.append(compare(pairs, CONFIG, rng=np.random.default_rng(seed)).verdict)
+        said.append(
+            compare_spikes(pairs, CONFIG, rng=np.random.default_rng(seed)).verdict
+        )
     return [said.count(verdict) for verdict in Verdict]
 
 
@@ -46,7 +48,7 @@ def test_damage_is_not_preserved(make_pairs, networks, n, truth):
 
 
 def test_a_silent_chip_is_not_preserved(make_pairs):
-    found = compare(
+    found = compare_spikes(
         make_pairs(0, 1, 30, lost=1.1), CONFIG, rng=np.random.default_rng(0)
     )
     assert found.verdict is Verdict.NOT_PRESERVED
@@ -63,10 +65,10 @@ def test_permuted_but_unreliable_is_not_identifiable(make_pairs):
 
 def test_permuted_but_alike_is_preserved_with_a_warning(make_pairs):
     pairs = make_pairs(0, 8, 300, permuted=True, spread=0.05)
-    found = compare(pairs, CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))
     assert found.verdict is Verdict.PRESERVED
     assert "speaks of their level, not of which neuron is slow" in found.reason
-    plain = compare(make_pairs(0, 8, 100), CONFIG, rng=np.random.default_rng(0))
+    plain = compare_spikes(make_pairs(0, 8, 100), CONFIG, rng=np.random.default_rng(0))
     assert "level" not in plain.reason
 
 
@@ -84,7 +86,7 @@ def test_chance_finds_are_not_identifiable(make_pairs):
     truth = {"kept": 0.1, "spread": 0.0, "noise": 1.5, "method": "kim"}
     _, _, unknown = verdicts(make_pairs, 5, 1000, seeds=5, **truth)
     assert unknown == 5
-    found = compare(
+    found = compare_spikes(
         make_pairs(0, 2, 1000, **truth), CONFIG, rng=np.random.default_rng(0)
     )
     assert found.reason.startswith("no network has a say; net 0: got ")
@@ -94,7 +96,7 @@ def test_chance_finds_are_not_identifiable(make_pairs):
 
 def test_too_few_identified_in_a(make_pairs):
     pairs = make_pairs(0, 1, 9)
-    found = compare(pairs, CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))
     assert found.verdict is Verdict.NOT_IDENTIFIABLE
     assert "of 9 neurons with a timescale in both runs of a, need 10" in found.reason
     assert found.scope == "no network"
@@ -105,10 +107,10 @@ def test_too_few_identified_in_a(make_pairs):
 def test_most_networks_must_have_a_say(make_pairs):
     good, bad = make_pairs(0, 4, 200), make_pairs(1, 5, 200, kept=0.01)
     bad = [replace(pair, name=f"bad {k}") for k, pair in enumerate(bad)]
-    found = compare([*good, *bad], CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes([*good, *bad], CONFIG, rng=np.random.default_rng(0))
     assert found.verdict is Verdict.NOT_IDENTIFIABLE
     assert "only 4 of 9 networks have a say, need a share of 0.5" in found.reason
-    found = compare([*good, *bad[:4]], CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes([*good, *bad[:4]], CONFIG, rng=np.random.default_rng(0))
     assert found.verdict is Verdict.PRESERVED
 
 
@@ -120,7 +122,7 @@ def test_a_shift_at_the_margin_passes_rarely(make_pairs):
 
 def test_by_network(make_pairs):
     pairs = make_pairs(2, 3, 50, shift=0.1)
-    found = compare(pairs, CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))
     assert [one.name for one in found.by_network] == ["net 0", "net 1", "net 2"]
     shifts = [one.shift.value for one in found.by_network]
     assert found.endpoints[0].estimate.value == pytest.approx(np.mean(shifts))
@@ -133,7 +135,7 @@ def test_by_network(make_pairs):
 
 
 def test_numbers_hold_their_values(make_pairs):
-    found = compare(make_pairs(3, 5, 80), CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes(make_pairs(3, 5, 80), CONFIG, rng=np.random.default_rng(0))
     for name, one in found.numbers.items():
         assert one.low <= one.value <= one.high, name
     assert found.numbers["disattenuated"].value == pytest.approx(1, abs=0.1)
@@ -144,7 +146,7 @@ def test_numbers_hold_their_values(make_pairs):
 def test_one_rng_gives_one_result(make_pairs):
     pairs = make_pairs(4, 3, 40)
     first, second = (
-        compare(pairs, CONFIG, rng=np.random.default_rng(9)) for _ in range(2)
+        compare_spikes(pairs, CONFIG, rng=np.random.default_rng(9)) for _ in range(2)
     )
     assert first.reason == second.reason
     assert first.numbers["spearman"].low == second.numbers["spearman"].low
@@ -182,11 +184,11 @@ def test_median_ratio_of_very_few(make_pairs):
 def test_refusals(make_pairs):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="pairs: got none, need at least one network"):
-        compare([], rng=rng)
+        compare_spikes([], rng=rng)
     twice = make_pairs(0, 1, 20) + make_pairs(1, 1, 20)
     with pytest.raises(ValueError, match="pairs: got net 0 more than once, need every"):
-        compare(twice, rng=rng)
+        compare_spikes(twice, rng=rng)
     other = replace(make_pairs(0, 1, 20, method="kim")[0], name="other")
     two = [*make_pairs(0, 1, 20), other]
     with pytest.raises(ValueError, match="pairs: got methods kim, ml, need one"):
-        compare(two, rng=rng)
+        compare_spikes(two, rng=rng)

@@ -21,7 +21,7 @@ from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.quantize import QuantizeConfig, quantize
 from isotau.convert.to_lif.search_lambda import rate_to_lif
 from isotau.sim.engines import compiled
-from isotau.sim.preservation import Pair, Verdict, compare, sensitivity
+from isotau.sim.preservation import Pair, Verdict, compare_spikes, sensitivity
 from isotau.sim.spikes.poisson import observe
 from isotau.sim.timescales import Series, Status, Timescales, ml
 
@@ -67,7 +67,7 @@ def pair(b: tuple[Timescales, Timescales]) -> Pair:
 
 
 def verdict(b: tuple[Timescales, Timescales]) -> Verdict:
-    return compare([pair(b)], rng=np.random.default_rng(0)).verdict
+    return compare_spikes([pair(b)], rng=np.random.default_rng(0)).verdict
 
 
 def test_the_same_network_under_other_seeds():
@@ -108,7 +108,7 @@ def test_ten_trials_of_a_network_that_does_not_fluctuate():
     chip = on_chip(spiking(90.0))
     runs = [ml(quiet(chip, 60 + k, trials=10), bin_width=BIN_WIDTH) for k in range(4)]
     few = Pair(name="few", a=runs[0], a_again=runs[1], b=runs[2], b_again=runs[3])
-    found = compare([few], rng=np.random.default_rng(0))
+    found = compare_spikes([few], rng=np.random.default_rng(0))
     assert found.verdict is Verdict.NOT_IDENTIFIABLE
 
 

@@ -12,7 +12,7 @@ from isotau.sim.preservation import (
     Estimate,
     PreservationConfig,
     Verdict,
-    compare,
+    compare_spikes,
     lines,
     read_json,
     write_json,
@@ -25,7 +25,7 @@ CONFIG = PreservationConfig(draws=100)
 @pytest.fixture
 def found(make_pairs):
     pairs = make_pairs(0, 2, 40, excitatory=np.arange(40) < 30)
-    return compare(pairs, CONFIG, rng=np.random.default_rng(0))
+    return compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_round_trip(found, written):
 @pytest.mark.parametrize(("networks", "n", "lost"), [(1, 40, 1.1), (2, 5, 0.0)])
 def test_round_trip_with_gaps(make_pairs, tmp_path, networks, n, lost):
     pairs = make_pairs(0, networks, n, lost=lost)
-    found = compare(pairs, CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))
     back = read_json(write_json(found, tmp_path / "gaps.json"))
     assert lines(back) == lines(found)
     assert back.verdict is found.verdict

@@ -11,7 +11,7 @@ from isotau.sim.preservation import (
     Estimate,
     NetworkResult,
     PreservationConfig,
-    compare,
+    compare_spikes,
     lines,
     summary,
 )
@@ -22,14 +22,14 @@ CONFIG = PreservationConfig(draws=200)
 @pytest.fixture
 def found(make_pairs):
     pairs = make_pairs(0, 3, 60, tau_syn=np.linspace(0.02, 0.1, 60))
-    return compare(pairs, CONFIG, rng=np.random.default_rng(0))
+    return compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))
 
 
 def test_scope(found, make_pairs):
     assert found.scope == "networks like these 3"
-    one = compare(make_pairs(0, 1, 60), CONFIG, rng=np.random.default_rng(0))
+    one = compare_spikes(make_pairs(0, 1, 60), CONFIG, rng=np.random.default_rng(0))
     assert one.scope == "this network alone"
-    two = compare(make_pairs(0, 2, 60), CONFIG, rng=np.random.default_rng(0))
+    two = compare_spikes(make_pairs(0, 2, 60), CONFIG, rng=np.random.default_rng(0))
     assert two.scope == "these 2 networks alone"
 
 
@@ -46,7 +46,7 @@ def test_summary_is_json(found, make_pairs):
     assert said["verdict"] == found.verdict.value
     assert said["n_networks"] == 3
     assert said["kept"] + said["lost"] + said["gained"] + said["neither"] == 180
-    silent = compare(
+    silent = compare_spikes(
         make_pairs(0, 1, 40, lost=1.1), CONFIG, rng=np.random.default_rng(0)
     )
     assert summary(silent)["shift"] == [None, None, None]
@@ -70,7 +70,7 @@ def test_lines_say_it_all(found, make_pairs):
     assert max(map(len, lines(found))) < 200
     pairs = make_pairs(0, 1, 40, lost=1.1) + make_pairs(1, 1, 5)
     pairs[1] = replace(pairs[1], name="small")
-    text = "\n".join(lines(compare(pairs, CONFIG, rng=np.random.default_rng(0))))
+    text = "\n".join(lines(compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))))
     assert "left out: small: got" in text
     assert "not identifiable)" in text
     assert "none" in text

@@ -105,9 +105,14 @@ def test_units_beyond_the_window_at_both_stages_count_as_kept():
     tau[: FEWEST - 1] = 0.05
     slow = decide(pair_of(stage(tau), stage(tau)), Margins())
     assert slow.outcome is Outcome.PRESERVED
+    # Of a few outputs or κ all can be looked at; of six units four are too few.
     few = decide(pair_of(stage(tau[:4]), stage(tau[:4])), Margins())
-    assert few.outcome is Outcome.NOT_IDENTIFIABLE
-    assert "4 units have a τ at both stages, need 5" in few.lacking
+    assert few.outcome is Outcome.PRESERVED
+    known, slow = np.full(6, 0.05), np.full(6, 0.05)
+    slow[4:] = np.nan
+    lost = decide(pair_of(stage(known), stage(slow, window=0.055)), Margins())
+    assert lost.outcome is Outcome.NOT_IDENTIFIABLE
+    assert "4 units have a τ at both stages, need 5" in lost.lacking
 
 
 def test_a_unit_that_leaves_the_window_at_one_stage_is_lost():

@@ -31,14 +31,13 @@ def test_the_sentence_comes_with_its_numbers(compared):
     assert "median {:.3g} → {:.3g} ms".format(*(1e3 * m for m in medians)) in text
     assert f"ratio {np.exp(compared.pair.network.value):.3f}, 95 %" in text
     within = compared.decision.within
-    assert f"margin ±10%); {within} of 12 neurons are within 20%, 0 are not." in text
+    assert f"margin ±10%); {within} of 12 neurons within 20%." in text
     assert "memory states" not in text and "longer than" not in text
 
 
 @pytest.mark.parametrize(
     ("outcome", "words"),
     [
-        (Outcome.SHIFTED, "Timescales are shifted from LIF to chip"),
         (Outcome.NOT_PRESERVED, "Timescales are not preserved from LIF to chip"),
         (
             Outcome.NOT_IDENTIFIABLE,
@@ -52,6 +51,43 @@ def test_every_outcome_has_its_words(compared, outcome, words):
         compared.decision, outcome=outcome, lacking="more trials"
     )
     assert sentence(dataclasses.replace(compared, decision=decision)).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [((1.03, 1.07), "within the margin"), ((1.07, 1.12), "about as far as the margin")],
+)
+def test_a_shift_is_told_with_its_size(compared, ends, words):
+    decision = dataclasses.replace(
+        compared.decision,
+        outcome=Outcome.SHIFTED,
+        ratio=1.052,
+        low=ends[0],
+        high=ends[1],
+        beyond=2,
+    )
+    text = sentence(dataclasses.replace(compared, decision=decision))
+    assert text.startswith(f"Timescales are shifted by +5.2% from LIF to chip, {words}")
+    assert "; 2 surely not" in text
+
+
+def test_oscillations_and_trials_that_are_too_short_are_told_of(compared):
+    shape = compared.shapes[0]
+    n = shape.n
+    rhythmic = dataclasses.replace(
+        shape, oscillating=np.arange(n) < 3, frequency=np.full(n, 8.04)
+    )
+    text = sentence(dataclasses.replace(compared, shapes=(rhythmic, shape)))
+    assert "; 3 oscillate in the LIF (median 8.04 Hz)." in text
+    assert "oscillate in the chip" not in text
+    slow = np.arange(n) < 2
+    pair = dataclasses.replace(compared.pair, beyond=slow)
+    long = dataclasses.replace(compared, pair=pair, lengths=((4.0, 0.9), (8.0, 1.7)))
+    assert "(900 ms in 4 s, 1.7e+03 ms in 8 s)" in sentence(long)
+    assert "Trials are too short" in sentence(long)
+    once = dataclasses.replace(long, lengths=((4.0, 0.9),))
+    assert "Trials are too short" not in sentence(once)
+    assert summary(long)["beyond_the_window"] == [0, 1]
 
 
 def test_memory_states_are_told_of(compared):

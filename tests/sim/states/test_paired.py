@@ -86,9 +86,11 @@ def test_units_beyond_the_window_are_listed(measured):
     np.testing.assert_array_equal(pair.both, [True, True, False, False])
 
 
-def test_one_unit_alone_has_no_ratio_of_a_network(measured):
+def test_one_unit_alone_is_its_own_network(measured):
     pair = paired(measured([0.05], 1), measured([0.05], 2))
-    assert np.isnan(pair.network.value) and np.isnan(pair.scatter)
+    assert pair.network.value == pytest.approx(pair.log_ratio[0])
+    assert pair.network.error == pytest.approx(pair.error[0])
+    assert np.isnan(pair.scatter)
     assert np.isnan(pair.order) and np.isnan(pair.true_scatter)
 
 

@@ -4,7 +4,8 @@ Every stage runs twice without input (`run_quiet`): what differs between the two
 the noise floor of what is measured in each (`measure_stage`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,12 +17,18 @@ from threadpoolctl import threadpool_limits
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
+from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes
 from isotau.jobs.origin import NamedNetwork
 from isotau.jobs.pipeline import Result, carry
 from isotau.jobs.quiet import STAGES, RepeatedRun, run_quiet
 from isotau.jobs.run_config import RunConfig, independent_seeds
+from isotau.jobs.timescales.lava_states import (
+    LavaAtRest,
+    RestingLava,
+    lava_resting,
+)
 from isotau.sim.preservation import (
     Conclusion,
     CurveComparison,
@@ -29,13 +36,15 @@ from isotau.sim.preservation import (
     Pair,
     Preservation,
     PreservationConfig,
-    compare,
     compare_curves,
+    compare_spikes,
     conclude,
     trial_replicates,
 )
 from isotau.sim.states import Margins, StateBudget, StateComparison, compare_states
-from isotau.sim.states.observables import stage_sources
+from isotau.sim.states.epochs import task_epoch
+from isotau.sim.states.observables import OBSERVABLES, network_source, stage_sources
+from isotau.sim.tasks import TASKS
 from isotau.sim.timescales import ESTIMATORS
 from isotau.sim.timescales.estimators import ml
 from isotau.sim.timescales.records.autocorrelation import (
@@ -75,6 +84,9 @@ class PreserveConfig:
         margins: what counts as preserved in spikes.
         state_margins: the same in states.
         budget: what the comparison of a network's states may cost.
+        observable: what of a network is watched, in place of its states.
+        epoch: in which; all but rest are parts of the task.
+        lava: whether the chip is compared with Lava as well, bit by bit.
     """
 
     run: RunConfig = field(default_factory=RunConfig)
@@ -85,11 +97,17 @@ class PreserveConfig:
     margins: PreservationConfig = field(default_factory=PreservationConfig)
     state_margins: Margins = field(default_factory=Margins)
     budget: StateBudget = field(default_factory=StateBudget)
+    observable: str = "state"
+    epoch: str = "rest"
+    lava: bool = True
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         validation.whole("trials", self.trials, 3, 1 << 20)
         validation.number("settle", self.settle, minimum=0)
+        validation.choice("observable", self.observable, OBSERVABLES)
+        # Raises for a part that the task does not have.
+        task_epoch(self.epoch, TASKS[self.run.task], TASKS[self.run.task].dt)
         if self.groups is not None:
             validation.whole("groups", self.groups, 0, self.trials // 2)
             if self.groups == 1:
@@ -133,6 +151,7 @@ class NetworkTimescales(NamedTuple):
             that were visited, in seconds.
         excitatory: which neurons are.
         states: the stages compared by their states; none where they were not looked at.
+        lava: the chip beside Lava; None where that was not asked for.
     """
 
     name: str
@@ -142,6 +161,7 @@ class NetworkTimescales(NamedTuple):
     tau_syn_effective: np.ndarray
     excitatory: np.ndarray
     states: Sequence[StateComparison] = ()
+    lava: LavaAtRest | None = None
 
 
 TwoMeasurements = tuple[NetworkTimescales, StageTimescales, StageTimescales]
@@ -255,28 +275,52 @@ def measure_network(
         ValueError: the network does not fit the task.
         DoesNotFit: it does not fit the chip.
     """
+    # What cannot be watched is refused before minutes of work.
+    network_source(rate, "rate", observable=config.observable)
     # Without timescales of its own: those below replace them.
     result = carry(rate, config.run, progress=progress)
-    quiet = run_quiet(
-        result,
-        trials=config.trials,
-        length=config.length,
-        settle=config.settle,
-        seed=config.run.seed,
-    )
-    groups = config.groups
-    if groups is None:  # A group needs two trials.
-        groups = FEW_GROUPS if config.trials >= 2 * FEW_GROUPS else 0
-    measured = describe_network(name, result, quiet, groups=groups)
-    states = compare_states(
-        stage_sources(rate, result.conversion, result.fixed),
-        COMPARED,
-        margins=config.state_margins,
-        budget=config.budget,
-        seed=independent_seeds([config.run.seed, STATES], 1)[0],
-        progress=progress,
-    )
-    return measured._replace(states=states)
+    words = independent_seeds([config.run.seed, STATES], 2)
+    with _beside_lava(result.fixed, config, words[1]) as lava:
+        quiet = run_quiet(
+            result,
+            trials=config.trials,
+            length=config.length,
+            settle=config.settle,
+            seed=config.run.seed,
+        )
+        groups = config.groups
+        if groups is None:  # A group needs two trials.
+            groups = FEW_GROUPS if config.trials >= 2 * FEW_GROUPS else 0
+        measured = describe_network(name, result, quiet, groups=groups)
+        task = TASKS[config.run.task]
+        states = compare_states(
+            stage_sources(
+                rate,
+                result.conversion,
+                result.fixed,
+                observable=config.observable,
+                epoch=task_epoch(config.epoch, task, rate.dt),
+            ),
+            COMPARED,
+            margins=config.state_margins,
+            budget=config.budget,
+            seed=words[0],
+            progress=progress,
+        )
+        agreed = None if lava is None else lava.finish(progress)
+    return measured._replace(states=states, lava=agreed)
+
+
+@contextmanager
+def _beside_lava(
+    fixed: FixedPointNetwork, config: PreserveConfig, seed: int
+) -> Iterator[RestingLava | None]:
+    """Run Lava beside what is done within, if that was asked for."""
+    if not config.lava:
+        yield None
+        return
+    with lava_resting(fixed, seed=seed) as lava:
+        yield lava
 
 
 def describe_network(
@@ -374,7 +418,7 @@ def compare_measured(
     """
     # Each comparison draws for itself: a method more does not change the others.
     by_method = {
-        method: compare(
+        method: compare_spikes(
             pairs_of(measured, method), margins, rng=np.random.default_rng([seed, k])
         )
         for k, method in enumerate(METHODS)
