@@ -150,17 +150,18 @@ class WatchedStage:
             drawn = [
                 self.source.draw(count, first, self.length, seed) for seed in self.seeds
             ]
-            if first == self.begun:
-                self._know(drawn[0])
+            self._know(drawn)
             parts = [self._measured(each, samples // 2) for each in drawn]
             pairs = zip(self.runs, parts, strict=True) if self.runs else None
             self.runs = [added(*pair) for pair in pairs] if pairs else parts
             self.trials += count
         self.begun += trials
 
-    def _know(self, drawn: StateTrials) -> None:
+    def _know(self, drawn: Sequence[StateTrials]) -> None:
         """Look for memory states that were not known."""
-        shown = about_conditions(drawn)[:, :FIRST]
+        shown = np.concatenate(
+            [about_conditions(each)[:, :FIRST] for each in drawn], axis=1
+        )
         if self.model.knows(shown, self.source.interval):
             return
         found = find_memory_states(shown, self.source.interval)
