@@ -92,7 +92,7 @@ def _combined(p: Values, shared: float) -> float:
 
 
 def design_effect(pair: PairedTau) -> float:
-    """Return how many units err as one: 1 of units that do not err together.
+    """Return how many units err as one, 1 of units that do not err together: (A11).
 
     The variance of the network's ratio over what it were of units each by itself.
     """

@@ -87,6 +87,7 @@ from .sim.states.comparison import StateComparison as StateComparison
 from .sim.states.decide import Margins as Margins
 from .sim.states.epochs import task_epoch as task_epoch
 from .sim.states.in_words import sentence as sentence
+from .sim.states.measure_network import measure_states as measure_states
 from .sim.states.observables import network_source as network_source
 from .sim.states.observables import stage_sources as stage_sources
 from .sim.states.sequence import StateBudget as StateBudget

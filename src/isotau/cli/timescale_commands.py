@@ -224,6 +224,7 @@ def preserve(
     from isotau.jobs.origin import describe_assumptions, read_networks
     from isotau.jobs.timescales.preserve import PreserveConfig, study_networks
     from isotau.reports import preserve_report, state_report
+    from isotau.reports.preserve_page import spikes_in_words
     from isotau.sim.states import StateBudget
 
     options.check_folder(out)
@@ -250,7 +251,7 @@ def preserve(
     for line in state_report.sentences(report["states"]):
         typer.echo(line)
     Console().print(preserve_report.table(report))
-    typer.echo(preserve_report.spikes_in_words(report))
+    typer.echo(spikes_in_words(report))
     typer.echo(f"Report: {path}")
 
 

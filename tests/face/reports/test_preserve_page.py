@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from isotau.reports.preserve_report import page, spikes_in_words, table, voices
+from isotau.reports.preserve_page import page, spikes_in_words, voices
+from isotau.reports.preserve_report import table
 
 PNG = b"\x89PNG\r\n\x1a\nnot really"
 VOID = {"meta", "img", "br"}
@@ -86,6 +87,7 @@ LAVA = {
     "sentence": "They differ & how.",
 }
 REPORT = {
+    "id": "0123456789abcdef",
     "task": "go-nogo",
     "seeds": {"<b>&": 3},
     "comparisons": [

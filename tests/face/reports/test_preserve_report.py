@@ -17,6 +17,7 @@ from isotau.jobs.timescales.preserve import (
     StageTimescales,
     compare_stages,
 )
+from isotau.reports import preserve_report
 from isotau.reports.preserve_report import neurons_csv, numbers, write
 from isotau.sim.preservation import PreservationConfig, read_json
 from isotau.sim.states import StateBudget, StateSource, StateTrials, compare_states
@@ -168,6 +169,16 @@ def test_states_stand_beside_what_spikes_say(study, ou_stages):
     said = numbers(study._replace(networks=[net], inputs=study.inputs[:1]))["states"]
     assert [each["verdict"] for each in said["net1"]] == ["not identifiable"] * 3
     assert said["net1"][0]["sentence"].startswith("It cannot be told yet")
+
+
+def test_the_same_numbers_have_the_same_id(study):
+    found = numbers(study)
+    assert len(found["id"]) == 16 and found == numbers(study)
+    assert numbers(study._replace(config=PreserveConfig(trials=9)))["id"] != found["id"]
+    # Only how long it took is no part of it.
+    rows = {"net": [{"verdict": "preserved", "wall_s": seconds} for seconds in (1, 2)]}
+    one, other = ({"states": {"net": [row]}} for row in rows["net"])
+    assert preserve_report._id_of(one) == preserve_report._id_of(other)
 
 
 @pytest.fixture
