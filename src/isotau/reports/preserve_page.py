@@ -51,7 +51,7 @@ table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid #ddd;
 vertical-align:top}
 .pictures{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
-figure{margin:0;flex:1 1 20rem;max-width:34rem}img{max-width:100%}
+figure{margin:0;flex:1 1 20rem}.pictures figure{max-width:34rem}img{max-width:100%}
 figcaption{font-size:.85rem;color:#444}
 .wide{overflow-x:auto}pre{white-space:pre-wrap;background:#f6f6f6;padding:1rem}
 """
@@ -69,6 +69,7 @@ def page(
     report: Mapping[str, Any],
     pictures: Sequence[Mapping[str, bytes]],
     details: Sequence[str],
+    states: Mapping[str, bytes],
 ) -> str:
     """Return a report as one page.
 
@@ -76,13 +77,14 @@ def page(
         report: from `numbers`.
         pictures: PNG files by their captions, of each comparison.
         details: all numbers as text, of each comparison.
+        states: PNG files by the names of networks.
     """
     networks = report["networks"]
     count = f"{len(networks)} network{'s' * (len(networks) != 1)}"
     parts = [
         f"<h1>Were the timescales preserved?</h1><p>{escape(report['task'])}, {count}, "
         f"isotau {escape(report['versions']['isotau'])}, id {escape(report['id'])}</p>",
-        _states(report["states"], report["settings"]),
+        _states(report["states"], report["settings"], states),
         f"<h2>What spikes can tell</h2><p>{escape(spikes_in_words(report))} An "
         "experimenter has no more; in a network that is simulated few neurons have a τ "
         "in their spikes, which is why the verdict is not theirs.</p><details><summary>"
@@ -120,9 +122,17 @@ def page(
     )
 
 
-def _states(report: state_report.Report, settings: Mapping[str, Any]) -> str:
+def _states(
+    report: state_report.Report,
+    settings: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+) -> str:
     """Return the section of what states tell: in sentences, as a table, and why."""
     margins = settings["state_margins"]
+    drawn = "".join(
+        _figure(f"{name}: τ of every unit, and autocorrelations", png)
+        for name, png in pictures.items()
+    )
     said = "".join(f"<p>{escape(x)}</p>" for x in state_report.sentences(report))
     return (
         f"<h2>What states tell</h2>{said}<p>What is compared is "
@@ -133,7 +143,16 @@ def _states(report: state_report.Report, settings: Mapping[str, Any]) -> str:
         f"{margins['share']:.0%} of them may exceed. <em>Scatter</em>: SD over neurons "
         "of the log ratio; <em>order</em>: rank correlation of τ; in brackets between "
         "two runs of the first stage, which differ by noise alone.</p>"
-        f"{_rows(state_report.HEADINGS, state_report.rows(report))}"
+        f"{_rows(state_report.HEADINGS, state_report.rows(report))}{drawn}"
+    )
+
+
+def _figure(caption: str, png: bytes) -> str:
+    """Return a picture that needs no file, with its caption."""
+    return (
+        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,'
+        f'{base64.b64encode(png).decode()}"><figcaption>{escape(caption)}'
+        "</figcaption></figure>"
     )
 
 
@@ -170,12 +189,7 @@ def _comparison(
     headings = (
         "estimator", "verdict", "τ ratio", "scatter", "loss", "neurons", "networks",
     )  # fmt: skip
-    figures = "".join(
-        f'<figure><img alt="{escape(caption)}" src="data:image/png;base64,'
-        f'{base64.b64encode(png).decode()}"><figcaption>{escape(caption)}'
-        "</figcaption></figure>"
-        for caption, png in pictures.items()
-    )
+    figures = "".join(_figure(caption, png) for caption, png in pictures.items())
     return (
         f"<h2>{escape(comparison['a'])} → {escape(comparison['b'])}: "
         f"{_cell(comparison['verdict'])}</h2><p>{escape(comparison['reason'])}.</p>"

@@ -31,10 +31,12 @@ from isotau.jobs.timescales.preserve import (
 )
 from isotau.reports import state_report
 from isotau.reports.preserve_page import page
-from isotau.sim.plot import plot_agreement, plot_preservation
+from isotau.reports.state_report import FEW
+from isotau.sim.plot import plot_agreement, plot_preservation, plot_states
 from isotau.sim.plot.draw import picture
 from isotau.sim.preservation import lines, summary, write_json
 from isotau.sim.preservation.files import plain
+from isotau.sim.states import StateComparison
 from isotau.sim.timescales.records import record
 
 PICTURES = {
@@ -59,9 +61,10 @@ def write(study: PreservationStudy, out: Path) -> Path:
     """Write everything into a folder; return the path of the page.
 
     preservation.html and preservation.json; neurons.csv with every neuron's time
-    constants; timescales/ with what each estimator said of each run; and for each
-    comparison a folder such as rate-lif/ with pictures and the comparison in full, one
-    JSON file for each estimator.
+    constants; states/ with pictures of the states of a few networks; timescales/ with
+    what each estimator said of each run; and for each comparison a folder such as
+    rate-lif/ with pictures and the comparison in full, one JSON file for each
+    estimator.
     """
     # Every run of every estimator: a comparison can be done again without the networks.
     for network in study.networks:
@@ -77,11 +80,17 @@ def write(study: PreservationStudy, out: Path) -> Path:
         for method, preservation in comparison.by_method.items():
             write_json(preservation, folder / f"{method}.json")
         pictures.append(draw(study.networks, comparison, folder))
+    # Of many networks the numbers tell more than as many pictures.
+    states = {
+        net.name: draw_states(net.states, out / "states" / f"{file_stem(net.name)}.png")
+        for net in study.networks[:FEW]
+        if net.states
+    }
     # The page is made from the numbers as they are written, so that the two agree.
     report = numbers(study)
     text = json.dumps(report, indent=1, allow_nan=False)
     files.write_text(out / "preservation.json", text + "\n")
-    html = page(report, pictures, list(map(_details, study.comparisons)))
+    html = page(report, pictures, list(map(_details, study.comparisons)), states)
     return files.write_text(out / "preservation.html", html)
 
 
@@ -202,6 +211,18 @@ def draw(
             onto[name](grid[0, 0], names=names)
         pictures[caption.format(method=method)] = path.read_bytes()
     return pictures
+
+
+def draw_states(comparisons: Sequence[StateComparison], path: Path) -> bytes:
+    """Draw a network's states, stage by stage; return the picture as it was written."""
+    # The third comparison says what the first two do: there is room for no more.
+    shown = [each for each in comparisons[:2] if each.pair.both.any()]
+    columns = len(shown) + 1
+    with picture(path, 1, columns, size=(4.4 * columns, 4.2)) as grid:
+        for axes, each in zip(grid[0], shown, strict=False):
+            plot_states.tau_of_units(axes, each)
+        plot_states.autocorrelations(grid[0, -1], comparisons)
+    return path.read_bytes()
 
 
 def _details(comparison: StageComparison) -> str:

@@ -141,7 +141,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def parsed() -> Page:
     pictures = [{f"caption {k} <&>": PNG} for k in range(3)]
-    return Page(page(REPORT, pictures, ["all <numbers>"] * 3))
+    return Page(page(REPORT, pictures, ["all <numbers>"] * 3, {"<b>&": PNG}))
 
 
 def test_the_page_is_well_formed_and_stands_alone(parsed):
@@ -149,7 +149,7 @@ def test_the_page_is_well_formed_and_stands_alone(parsed):
     names = {tag for tag, _ in parsed.tags}
     assert not names & {"script", "link", "iframe", "b"}
     sources = [a["src"] for tag, a in parsed.tags if tag == "img"]
-    assert len(sources) == 3
+    assert len(sources) == 4
     for source in sources:
         start, data = source.split(",")
         assert start == "data:image/png;base64" and base64.b64decode(data) == PNG
@@ -193,7 +193,7 @@ def test_margins_are_told_as_ratios(parsed):
 @pytest.mark.parametrize(("count", "is_open"), [(4, True), (5, False)])
 def test_the_table_of_many_networks_is_closed(count, is_open):
     report = REPORT | {"networks": [network(str(k)) for k in range(count)]}
-    found = Page(page(report, [{}] * 3, [""] * 3))
+    found = Page(page(report, [{}] * 3, [""] * 3, {}))
     opened = [a for tag, a in found.tags if tag == "details" and "open" in a]
     assert len(opened) == is_open
     assert f"{count} in all" in found.shown
@@ -244,7 +244,7 @@ def test_spikes_are_told_in_a_sentence():
 
 
 def test_what_states_tell_comes_first():
-    text = page(REPORT, [{}, {}, {}], ["", "", ""])
+    text = page(REPORT, [{}, {}, {}], ["", "", ""], {})
     assert text.index("What states tell") < text.index("What spikes can tell")
     shown = Page(text).shown
     for cell in ("1.050 (1.040 to 1.060)", "198 of 200", "Timescales are <shifted>."):

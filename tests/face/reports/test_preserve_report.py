@@ -214,3 +214,16 @@ def test_each_comparison_has_its_folder(study, folder):
             kept = read_json(own / f"{method}.json")
             assert kept.verdict is given.by_method[method].verdict
             assert kept.reason == given.by_method[method].reason
+
+
+def test_states_are_drawn(study, ou_stages, tmp_path):
+    """Of a few networks, and where every unit has left there is one panel less."""
+    tau = np.linspace(0.03, 0.06, 12)
+    states = compare_states(ou_stages(tau), COMPARED, budget=StateBudget(seconds=0))
+    wide = preserve_report.draw_states(states, tmp_path / "states" / "net.png")
+    assert wide == (tmp_path / "states" / "net.png").read_bytes()
+    slow = ou_stages(np.full(12, 400.0))
+    none = compare_states(slow, COMPARED, budget=StateBudget(seconds=0))
+    narrow = preserve_report.draw_states(none, tmp_path / "none.png")
+    sizes = [int.from_bytes(png[16:20], "big") for png in (wide, narrow)]
+    assert sizes[1] < sizes[0]
