@@ -5,10 +5,8 @@ from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.sim.states.comparison import StateComparison
 from isotau.sim.states.decide import Margins
-from isotau.sim.states.epochs import task_epoch
-from isotau.sim.states.observables import STEP, Network, network_source
+from isotau.sim.states.observables import Network, epoch_of, network_source, sampling
 from isotau.sim.states.sequence import StateBudget, compare_states
-from isotau.sim.tasks import TASKS
 from isotau.sim.tasks.task import Task
 
 NAMES = ((RateRNN, "rate"), (LIFNetwork, "lif"), (FixedPointNetwork, "fixed"))
@@ -46,27 +44,15 @@ def compare(
         ValueError: an epoch without a task, or networks that do not fit each other, the
             task or the observable.
     """
-    if isinstance(task, str):
-        if task not in TASKS:
-            raise ValueError(f"task: got {task!r}, need one of {', '.join(TASKS)}")
-        task = TASKS[task]
-    if task is None and epoch != "rest":
-        raise ValueError(f"task: got none, need the task whose {epoch} is watched")
     # The rate network's units and steps, or those of the one with fewer neurons.
     like = min((a, b), key=lambda net: (not isinstance(net, RateRNN), net.n))
     names = [name for net in (a, b) for kind, name in NAMES if isinstance(net, kind)]
     if names[0] == names[1]:
         names = [f"{name} {letter}" for name, letter in zip(names, "ab", strict=True)]
-    shown = None
-    if task is not None:
-        for net, name in zip((a, b), names, strict=True):
-            if net.n_in != task.n_in:
-                raise ValueError(
-                    f"task: got {task.name} of {task.n_in} inputs, need the {net.n_in} "
-                    f"of {name}"
-                )
-        dt = like.dt if isinstance(like, RateRNN) else max(STEP, like.dt)
-        shown = task_epoch(epoch, task, dt)
+    # What is shown fits the one whose steps these are, and so has to fit the other.
+    interval = sampling(like)
+    for net in (a, b):
+        shown = epoch_of(net, epoch, task, interval)
     sources = [
         network_source(net, name, like=like, observable=observable, epoch=shown)
         for net, name in zip((a, b), names, strict=True)

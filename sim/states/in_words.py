@@ -135,7 +135,7 @@ def _oscillating(comparison: StateComparison) -> list[str]:
 
 def _too_short(comparison: StateComparison) -> str:
     """Return whether τ follows the trials' length, as of a slower process."""
-    lengths = comparison.lengths
+    lengths = [each for each in comparison.lengths if np.isfinite(each[1])]
     if len(lengths) < 2 or not comparison.pair.beyond.any():
         return ""
     tried = ", ".join(f"{1e3 * tau:.3g} ms in {length:g} s" for length, tau in lengths)

@@ -14,12 +14,10 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.stage import stage_name
 from isotau.sim.states.autocovariance import BLOCKS
-from isotau.sim.states.epochs import resting, task_epoch
 from isotau.sim.states.memory_states import Switching
-from isotau.sim.states.observables import Network, network_source
+from isotau.sim.states.observables import Network, epoch_of, network_source
 from isotau.sim.states.sequence import (
     StateBudget,
     StateSource,
@@ -29,8 +27,6 @@ from isotau.sim.states.sequence import (
 )
 from isotau.sim.states.state_shape import StateShape, state_shape
 from isotau.sim.states.state_tau import StateTau, state_tau
-from isotau.sim.tasks import TASKS
-from isotau.sim.tasks.choose_task import choose_task
 from isotau.sim.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -201,12 +197,9 @@ def states_of(
         ValueError: as `measure_states`.
     """
     name = stage_name(net)
+    # First: what cannot be watched is told before what is shown.
     interval = network_source(net, name, observable=observable).interval
-    # Channels that carry noise are shown nothing, and have their noise.
-    n_in = net.n_in if isinstance(net, RateRNN) else net.n_shown
-    shown = resting(n_in, interval)
-    if task is not None or epoch != "rest":
-        shown = task_epoch(epoch, _task_of(net, n_in, task, epoch), interval)
+    shown = epoch_of(net, epoch, task, interval)
     return network_source(net, name, observable=observable, epoch=shown)
 
 
@@ -216,23 +209,3 @@ def is_precise(tau: StateTau) -> bool:
     with np.errstate(invalid="ignore"):
         precise = high <= (1 + PRECISE) * tau.tau
     return bool(precise.sum() >= SHARE * tau.moving.sum())
-
-
-def _task_of(net: Network, n_in: int, task: Task | str | None, epoch: str) -> Task:
-    """Return the task that a network is shown.
-
-    Raises:
-        ValueError: none, one that is not known, or one of other networks.
-    """
-    if task is None:
-        raise ValueError(f"task: got none, need the task whose {epoch} is watched")
-    if isinstance(task, str):
-        task = TASKS[validation.choice("task", task, tuple(TASKS))]
-        if isinstance(net, RateRNN):
-            return choose_task(net, task.name)
-    if n_in != task.n_in:
-        raise ValueError(
-            f"task: got {task.name} of {task.n_in} inputs, need one of the network's "
-            f"{n_in}"
-        )
-    return task

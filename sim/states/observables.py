@@ -27,15 +27,18 @@ from isotau.sim.engines.state_at_rest import sampled_currents
 from isotau.sim.lowrank.factors import factors
 from isotau.sim.lowrank.trajectories import kappa
 from isotau.sim.spikes.poisson import observe
-from isotau.sim.states.epochs import Epoch, resting
+from isotau.sim.states.epochs import Epoch, resting, task_epoch
 from isotau.sim.states.sequence import StateSource, StateTrials
+from isotau.sim.tasks import TASKS
+from isotau.sim.tasks.choose_task import choose_task
+from isotau.sim.tasks.task import Task
 
 OBSERVABLES = ("state", "rate", "kappa", "output")
 """x, i or u; filtered spikes; κ of a low-rank network; outputs."""
 FILTER = 0.02
 """Seconds: time constant of the filter of spikes, exp(−t/τ)/τ."""
 STEP = 0.005
-"""Seconds between samples of networks none of which is a rate network."""
+"""Seconds between samples of networks none of which is a rate network, about."""
 Network: TypeAlias = RateRNN | LIFNetwork | FixedPointNetwork
 Watched = Float64[np.ndarray, "samples trials n"]
 
@@ -117,7 +120,7 @@ def network_source(
     """
     validation.choice("observable", observable, OBSERVABLES)
     like = net if like is None else like
-    interval = like.dt if isinstance(like, RateRNN) else max(STEP, like.dt)
+    interval = sampling(like)
     every, copies = round(interval / net.dt), net.n // like.n
     if net.n != copies * like.n:
         raise ValueError(
@@ -127,7 +130,7 @@ def network_source(
         raise ValueError(
             f"{name}: got a step of {net.dt} s, need a whole part of {interval} s"
         )
-    show = resting(net.n_in, interval) if epoch is None else epoch
+    show = resting(_shown(net), interval) if epoch is None else epoch
     read = _kappa_of(like) if observable == "kappa" else None
 
     def watch(inputs: np.ndarray, seed: int, first: int) -> Watched:
@@ -150,6 +153,51 @@ def network_source(
 
     count = {"kappa": _rank(like), "output": net.n_out}.get(observable, like.n)
     return StateSource(name=name, interval=interval, n=count, draw=draw, held=net.n)
+
+
+def epoch_of(
+    net: Network, epoch: str, task: Task | str | None, interval: float
+) -> Epoch:
+    """Return what a network is shown in an epoch.
+
+    Args:
+        net: the network.
+        epoch: rest, fixation, delay or after; all but rest need a task.
+        task: what is shown, or its name.
+        interval: seconds between two samples.
+
+    Raises:
+        ValueError: an epoch without a task, or a task that is not known or of networks
+            of other inputs.
+    """
+    if task is None:
+        if epoch != "rest":
+            raise ValueError(f"task: got none, need the task whose {epoch} is watched")
+        return resting(_shown(net), interval)
+    if isinstance(task, str):
+        validation.choice("task", task, tuple(TASKS))
+        task = choose_task(net, task) if isinstance(net, RateRNN) else TASKS[task]
+    if _shown(net) != task.n_in:
+        raise ValueError(
+            f"task: got {task.name} of {task.n_in} inputs, need one of the network's "
+            f"{_shown(net)}"
+        )
+    return task_epoch(epoch, task, interval)
+
+
+def _shown(net: Network) -> int:
+    """Return how many channels are shown something; others have noise alone."""
+    return net.n_in if isinstance(net, RateRNN) else net.n_shown
+
+
+def sampling(net: Network) -> float:
+    """Return the seconds between samples of a network.
+
+    The step of a rate network; of others the whole number of steps nearest `STEP`.
+    """
+    if isinstance(net, RateRNN):
+        return net.dt
+    return net.dt * max(1, round(STEP / net.dt))
 
 
 def _rank(net: Network) -> int:

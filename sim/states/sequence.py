@@ -6,7 +6,7 @@ the runs are compared with other stages, and with each other they are the floor.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -179,6 +179,11 @@ class WatchedStage:
             inner.x, interval, lags, conditions=drawn.conditions, seen=inner.seen
         )
 
+    def lengthen(self, length: float) -> None:
+        """Begin anew with trials of so many seconds."""
+        self.length, self.runs, self.trials = length, None, 0
+        self.memory = Switching()
+
     def seen(self) -> BlockedAutocovariance:
         """Return the autocovariances of both runs together."""
         assert self.runs is not None
@@ -244,6 +249,7 @@ def compare_states(
                 look=look,
                 margins=margins,
             )
+        lengths = _longer(watched, [decided[pair] for pair in undecided], lengths)
         took = time.monotonic() - last
         most = max(watched[name].begun for name in needed)
         if not any(map(_open, decided.values())) or 2 * most > budget.trials:
@@ -251,6 +257,31 @@ def compare_states(
         if time.monotonic() + 2 * took > begun + budget.seconds:
             break
     return [decided[pair] for pair in pairs]
+
+
+def _longer(
+    watched: Mapping[str, WatchedStage],
+    compared: Sequence[StateComparison],
+    lengths: Lengths,
+) -> Lengths:
+    """Make trials twice as long if units turn out to remember for longer than these.
+
+    What was watched then counts no more. Returns which lengths were tried.
+    """
+    pairs = [each.pair for each in compared if _open(each)]
+    short = any(
+        stage.beyond.sum() > BEYOND * max(1, stage.moving.sum())
+        for pair in pairs
+        for stage in (pair.a, pair.b)
+    )
+    length = 2 * lengths[-1][0]
+    if not short or length > min(stage.source.longest for stage in watched.values()):
+        return lengths
+    for stage in watched.values():
+        stage.lengthen(length)
+    known = pairs[0].a.tau[pairs[0].a.known]
+    median = float(np.median(known)) if known.size else np.nan
+    return (*lengths[:-1], (lengths[-1][0], median), (length, np.nan))
 
 
 def _open(comparison: StateComparison | None) -> bool:

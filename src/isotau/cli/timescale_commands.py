@@ -12,15 +12,6 @@ from isotau.cli import options
 from isotau.cli.network_commands import configure
 from isotau.sim.timescales.estimators.estimator import ESTIMATORS
 
-Recordings = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="FILE",
-        help="Recorded spikes: NWB, .npz (isotau's or plain arrays), a Constantinidis-"
-        "lab .mat or a folder of them.",
-        show_default=False,
-    ),
-]
 Estimators = Annotated[
     list[str],
     typer.Option(

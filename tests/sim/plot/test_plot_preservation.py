@@ -12,7 +12,7 @@ from isotau.sim.preservation import (
     Curves,
     Pair,
     PreservationConfig,
-    compare,
+    compare_spikes,
 )
 from isotau.sim.timescales import Status, Timescales
 
@@ -120,7 +120,7 @@ def test_mean_curves_of_nothing(axes):
 
 def test_forest_has_a_row_for_every_network_and_one_for_all(axes):
     pairs = [*several(5, 60, shift=0.1), pair(9, 4, name="small $net$")]
-    found = compare(pairs, CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))
     assert draw.forest(axes, found, names=NAMES) is axes
     names = [text.get_text() for text in axes.get_yticklabels()]
     assert names == [
@@ -151,7 +151,7 @@ def test_forest_has_a_row_for_every_network_and_one_for_all(axes):
 
 
 def test_forest_of_wide_intervals_has_arrows(axes):
-    found = compare(
+    found = compare_spikes(
         [pair(k, 12, noise=6.0) for k in range(2)], CONFIG, rng=np.random.default_rng(0)
     )
     draw.forest(axes, found)
@@ -164,21 +164,21 @@ def test_forest_of_wide_intervals_has_arrows(axes):
 
 
 def test_forest_of_forty_networks_has_smaller_letters(axes):
-    few = compare(several(3, 20), CONFIG, rng=np.random.default_rng(0))
+    few = compare_spikes(several(3, 20), CONFIG, rng=np.random.default_rng(0))
     draw.forest(axes, few)
     large = axes.get_yticklabels()[0].get_fontsize()
     many = [
         pair(k, 20, name=f"a network with a name that is long {k}") for k in range(40)
     ]
     one = Figure(figsize=(4, 3)).subplots()
-    draw.forest(one, compare(many, CONFIG, rng=np.random.default_rng(0)))
+    draw.forest(one, compare_spikes(many, CONFIG, rng=np.random.default_rng(0)))
     texts = one.get_yticklabels()
     assert 3.5 <= texts[0].get_fontsize() < 0.6 * large
     assert texts[0].get_text() == "a network with …t is long 0 (20)"
 
 
 def test_forest_without_a_network_that_has_a_say(axes):
-    found = compare([pair(0, 4)], CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes([pair(0, 4)], CONFIG, rng=np.random.default_rng(0))
     draw.forest(axes, found)
     assert said(axes) == ["no network has a say"]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["net 0 (no say)", "all"]
@@ -186,7 +186,7 @@ def test_forest_without_a_network_that_has_a_say(axes):
 
 def test_attrition_counts_who_was_kept_lost_and_gained(axes):
     pairs = [pair(0, 40, gone=10), pair(1, 40)]
-    found = compare(pairs, CONFIG, rng=np.random.default_rng(0))
+    found = compare_spikes(pairs, CONFIG, rng=np.random.default_rng(0))
     assert draw.attrition_bars(axes, found, names=NAMES) is axes
     widths = {
         bar.get_label(): [patch.get_width() for patch in bar] for bar in axes.containers

@@ -80,7 +80,7 @@ def test_a_part_of_the_task_is_watched(converted):
     [
         ({"epoch": "delay"}, "task: got none, need the task whose delay is watched"),
         ({"task": "sleep"}, "task: got 'sleep', need one of go-nogo"),
-        ({"task": "mante"}, "task: got mante of 4 inputs, need the 1 of rate"),
+        ({"task": "mante"}, "need 4 inputs, 1 output for mante"),
         (
             {"task": TASKS["go-nogo"], "epoch": "delay"},
             "need one of a task with a delay",

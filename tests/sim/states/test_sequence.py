@@ -192,3 +192,20 @@ def test_other_stages_are_refused(ou_source, changes, pairs, message):
 def test_budgets_are_checked(name, value):
     with pytest.raises(ValueError, match=f"{name}: got"):
         StateBudget(**{name: value})
+
+
+def test_trials_grow_when_units_turn_out_to_be_slow(ou_source, monkeypatch):
+    """What a few trials took for long enough; what was watched then counts no more."""
+    slow = np.geomspace(0.5, 1.5, 10)
+    stages = [ou_source(name, slow, 0.05) for name in "ab"]
+    monkeypatch.setattr(
+        sequence, "tried_lengths", lambda *rest: ((sequence.SHORTEST, 0.7),)
+    )
+    budget = StateBudget(seconds=30, trials=320)
+    (found,) = compare_states(stages, [("a", "b")], budget=budget)
+    assert found.length > sequence.SHORTEST
+    lengths = [length for length, _ in found.lengths]
+    assert lengths == [4 * 2**k for k in range(len(lengths))]
+    assert lengths[-1] == found.length and np.isfinite(found.lengths[0][1])
+    assert found.trials < 40 * 2 ** (found.look - 1)
+    assert found.pair.both.mean() > 0.8

@@ -43,7 +43,12 @@ from isotau.sim.preservation import (
 )
 from isotau.sim.states import Margins, StateBudget, StateComparison, compare_states
 from isotau.sim.states.epochs import task_epoch
-from isotau.sim.states.observables import OBSERVABLES, network_source, stage_sources
+from isotau.sim.states.observables import (
+    OBSERVABLES,
+    epoch_of,
+    network_source,
+    stage_sources,
+)
 from isotau.sim.tasks import TASKS
 from isotau.sim.timescales import ESTIMATORS
 from isotau.sim.timescales.estimators import ml
@@ -292,14 +297,13 @@ def measure_network(
         if groups is None:  # A group needs two trials.
             groups = FEW_GROUPS if config.trials >= 2 * FEW_GROUPS else 0
         measured = describe_network(name, result, quiet, groups=groups)
-        task = TASKS[config.run.task]
         states = compare_states(
             stage_sources(
                 rate,
                 result.conversion,
                 result.fixed,
                 observable=config.observable,
-                epoch=task_epoch(config.epoch, task, rate.dt),
+                epoch=epoch_of(rate, config.epoch, config.run.task, rate.dt),
             ),
             COMPARED,
             margins=config.state_margins,
