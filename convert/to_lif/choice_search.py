@@ -75,7 +75,7 @@ class Try(NamedTuple):
     copies: int
 
 
-class Outcome(NamedTuple):
+class TriedChoice(NamedTuple):
     """A calibrated network, how it did, and what was tried."""
 
     candidate: Candidate
@@ -130,7 +130,7 @@ class ChoiceSearch:
     reference: StateReference | None
     progress: Progress
     candidates: list[Candidate] = field(default_factory=list)
-    best: Outcome | None = None
+    best: TriedChoice | None = None
     stop: float = 0.0
     longest: float = 0.0
     longest_look: float = 0.0
@@ -154,7 +154,7 @@ class ChoiceSearch:
             progress=self.progress,
         )
         for calibration in rounds:
-            outcome = Outcome(self._look(calibration, tried), calibration, tried)
+            outcome = TriedChoice(self._look(calibration, tried), calibration, tried)
             self._keep(outcome)
             if self.reference is not None:
                 outcome = self._regain(outcome)
@@ -162,7 +162,7 @@ class ChoiceSearch:
                 break
         self.longest = max(self.longest, time.monotonic() - begun)
 
-    def _regain(self, first: Outcome) -> Outcome:
+    def _regain(self, first: TriedChoice) -> TriedChoice:
         """Look at a fit with other loop gains, and return the one that is nearest.
 
         A look takes much less than a fit. A step to the side where the states' size is
@@ -188,7 +188,7 @@ class ChoiceSearch:
             outcomes.append(self._gained(first, float(gain)))
         return max(outcomes, key=self._nearness)
 
-    def _gained(self, first: Outcome, gain: float) -> Outcome:
+    def _gained(self, first: TriedChoice, gain: float) -> TriedChoice:
         """Keep and return a fit with another loop gain."""
         assert self.reference is not None
         network = with_gain(
@@ -199,7 +199,7 @@ class ChoiceSearch:
         )
         calibration = first.calibration.ending_with(network)
         seen = self._look(calibration, first.tried)
-        outcome = Outcome(
+        outcome = TriedChoice(
             dataclasses.replace(seen, gain=gain), calibration, first.tried
         )
         self._keep(outcome)
@@ -233,9 +233,9 @@ class ChoiceSearch:
         # within the budget as before, or beyond it as before
         same = self.is_allowed(candidate) == self.is_allowed(untrimmed)
         if harmless and same and self.is_right(candidate):
-            self.best = Outcome(candidate, trimmed, tried)
+            self.best = TriedChoice(candidate, trimmed, tried)
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _keep(self, outcome: TriedChoice) -> None:
         """Note what was tried, and keep its network if it is the best."""
         self.candidates.append(outcome.candidate)
         if self.best is None or self._rank(outcome) > self._rank(self.best):
@@ -264,7 +264,7 @@ class ChoiceSearch:
         kept = TRIMMING * self.longest_look if self.trims else 0.0
         return time.monotonic() + factor * self.longest + kept <= self.stop
 
-    def _rank(self, outcome: Outcome) -> tuple[float, ...]:
+    def _rank(self, outcome: TriedChoice) -> tuple[float, ...]:
         """Return what outcomes are ordered by, the best last.
 
         Of the networks that are allowed the one whose state is nearest is best; of
@@ -280,7 +280,7 @@ class ChoiceSearch:
             return (2, *merit(candidate))
         return (2, -distance_of(candidate))
 
-    def _nearness(self, outcome: Outcome) -> tuple[bool, float]:
+    def _nearness(self, outcome: TriedChoice) -> tuple[bool, float]:
         """Return what networks of one fit are ordered by, the best last."""
         candidate = outcome.candidate
         return self.is_right(candidate), -distance_of(candidate)

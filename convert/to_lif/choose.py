@@ -22,7 +22,7 @@ from isotau.convert.to_lif.change_variables import replicate
 from isotau.convert.to_lif.choice_search import (
     Budget,
     ChoiceSearch,
-    Outcome,
+    TriedChoice,
     Try,
     distance_of,
     reference_states,
@@ -173,7 +173,7 @@ def _at_points(base: Try, points: WorkingPoints) -> Iterator[Try]:
         )
 
 
-def _firmer(best: Outcome) -> Try:
+def _firmer(best: TriedChoice) -> Try:
     """Weights nearer to the rate network's own: least squares takes noise for doubt."""
     config = best.tried.config
     return best.tried._replace(
@@ -181,7 +181,7 @@ def _firmer(best: Outcome) -> Try:
     )
 
 
-def _quieter(best: Outcome) -> Try:
+def _quieter(best: TriedChoice) -> Try:
     """More trials without input: large states of a task say little of rest."""
     config = best.tried.config
     return best.tried._replace(
@@ -189,7 +189,7 @@ def _quieter(best: Outcome) -> Try:
     )
 
 
-def _sooner(best: Outcome) -> Try | None:
+def _sooner(best: TriedChoice) -> Try | None:
     """Faster synapses, where neurons are too slow: for the delay of their own."""
     ratio, config = best.candidate.tau_ratio, best.tried.config
     if ratio is None or ratio < SLOW:
@@ -198,7 +198,7 @@ def _sooner(best: Outcome) -> Try | None:
     return best.tried._replace(config=dataclasses.replace(config, lag=lag))
 
 
-def _noisier(best: Outcome) -> Try | None:
+def _noisier(best: TriedChoice) -> Try | None:
     """More membrane noise, where there may be some: it blurs the rhythm of spikes."""
     if not best.tried.config.membrane_noise:
         return None

@@ -14,8 +14,8 @@ from isotau.convert.to_lif.choice_search import (
     TRIMMING,
     Budget,
     ChoiceSearch,
-    Outcome,
     StateReference,
+    TriedChoice,
     distance_of,
     reference_states,
 )
@@ -81,7 +81,7 @@ def test_a_state_is_close_in_distances_of_two_runs(step_task):
     for factor, close in ((0.9, True), (1.1, False)):
         far = factor * CLOSE * reference.floor
         found = dataclasses.replace(GOOD, state_distance=far, task_distance=0.0)
-        search.best = Outcome(found, None, None)
+        search.best = TriedChoice(found, None, None)
         assert search.is_close() == close
     search.best = None
     assert not search.is_close()
@@ -100,7 +100,7 @@ def test_what_is_allowed_comes_before_what_is_right_before_the_rest(step_task):
         dataclasses.replace(GOOD, state_distance=0.9),
         GOOD,
     ]
-    ranks = [search._rank(Outcome(found, None, None)) for found in in_order]
+    ranks = [search._rank(TriedChoice(found, None, None)) for found in in_order]
     assert ranks == sorted(ranks) and len(set(ranks)) == len(ranks)
     unseen = dataclasses.replace(GOOD, state_distance=None)
     assert distance_of(unseen) == np.inf and distance_of(GOOD) == 0.75
@@ -139,7 +139,7 @@ def test_the_gain_goes_to_where_states_are_as_large(
     fit = Calibration(
         networks=(made,), constants=LIFConstants(), inverse_lambda=1.0, residual=(0.0,)
     )
-    first = Outcome(looked(search, fit, None), fit, None)
+    first = TriedChoice(looked(search, fit, None), fit, None)
     best = search._regain(first)
     assert [c.gain for c in search.candidates] == pytest.approx(gains)
     nearest = min([first.candidate, *search.candidates], key=distance_of)

@@ -41,7 +41,7 @@ DIFFERENT = "different"
 """The verdict that `Outcome` has not: τ may still be alike."""
 
 
-class Place(NamedTuple):
+class FirstDifference(NamedTuple):
     """Where two runs first differ; all three are counted from 0."""
 
     trial: int
@@ -73,7 +73,7 @@ class LavaAtRest:
     steps: int
     same: bool = False
     differing: int = 0
-    first: Place | None = None
+    first: FirstDifference | None = None
     most: int = 0
     moving: int = 0
     wall_s: float = 0.0
@@ -263,7 +263,7 @@ def _differences(ours: Run, lavas: LavaRun) -> dict[str, Any]:
         step, trial, neuron = (
             int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape)
         )
-        first = Place(trial, step, neuron)
+        first = FirstDifference(trial, step, neuron)
     spiking = unpack(np.bitwise_or.reduce(bits, axis=(0, 1)), n)
     moving = int((spiking | (ours.u != ours.u[0, 0]).any(axis=(0, 1))).sum())
     return {
