@@ -22,6 +22,7 @@ from benchmarks.foreign.page import foreign_page
 from benchmarks.house.page import house_page
 from benchmarks.large.page import large_page
 from benchmarks.page import MarkdownTable, PageSection, plain_table
+from benchmarks.peers.page import peers_page
 from benchmarks.repository import RESULTS
 from benchmarks.results import PageOf, read_figures, write_page
 from benchmarks.stages.page import stages_page
@@ -49,6 +50,7 @@ COMMANDS = {
     "benchmarks.targets.nir_importers": "what other frameworks make of .nir files",
     "benchmarks.equal_tau.copies": "whether copies of a unit stay apart, and help",
     "benchmarks.equal_tau.slow": "up to which slowness a conversion carries networks",
+    "benchmarks.peers": "our estimators of timescales beside those of others",
     "benchmarks.verdict": "how often the verdict on states is wrong",
     "benchmarks.foreign": "networks of snnTorch and Norse on the chip",
     "benchmarks.foreign.train_snntorch": "trains one of them, in snnTorch",
@@ -71,6 +73,7 @@ PAGES: dict[str, PageOf] = {
     "equal_tau": equal_tau_page,
     "house": _house_page,
     "large": large_page,
+    "peers": peers_page,
     "slow": slow_page,
     "stages": stages_page,
     "targets-damaged": damage_page,

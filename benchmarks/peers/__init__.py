@@ -1,0 +1,1 @@
+"""Our estimators of timescales beside those of others, on the same data."""
