@@ -110,7 +110,7 @@ def _compared(
     seed: int,
 ) -> dict[str, Any]:
     """Return how a network compares with what a fault made of it on the chip."""
-    outcomes, ratios, within, took = [], [], [], []
+    outcomes, ratios, within, beyond, took = [], [], [], [], []
     for repeat in range(repeats):
         begun = time.perf_counter()
         stages = stage_sources(made.rate, made.conversion, fixed)[1:]
@@ -124,11 +124,13 @@ def _compared(
         outcomes.append(found.decision.outcome.value)
         ratios.append(float(found.decision.ratio))
         within.append(found.decision.within / max(1, found.decision.units))
+        beyond.append(found.decision.beyond)
     finite = [ratio for ratio in ratios if np.isfinite(ratio)]
     return {
         "fault": fault,
         "outcomes": outcomes,
         "ratio": float(np.median(finite)) if finite else None,
         "within": float(np.median(within)),
+        "beyond": float(np.median(beyond)),
         "seconds": float(np.median(took)),
     }

@@ -67,6 +67,7 @@ ROWS = {
             "outcomes": outcomes,
             "ratio": ratio,
             "within": 0.5,
+            "beyond": 3.0,
             "seconds": 12.3,
         }
         for name, outcomes, ratio in (
@@ -101,7 +102,7 @@ def test_networks_are_counted_by_task():
 def test_faults_are_found_or_it_is_said_where_not():
     text = render(verdict_page(FIGURES))
     assert "| noise off | 1 | 1 | 2 | 0 | 75.0 (19.4–99.4) |" in text
-    assert "| 0.500 to 0.500 | 12 | b.npz |" in text
+    assert "| 0.500 to 0.500 | 3 | 12 | b.npz |" in text
 
 
 def test_only_what_was_measured_has_a_section():
