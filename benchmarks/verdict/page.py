@@ -229,10 +229,10 @@ def _faults(rows: Rows) -> PageSection:
         [
             f"LIF network against the chip, with the fault on the chip alone, in "
             f"{', '.join(networks)}: {len(rows[0]['outcomes'])} comparisons of each "
-            "with noise of their own. Found: shifted or not preserved; of no fault, that "
-            "is a false alarm. Ratios: the networks' own, medians over comparisons. "
-            "Surely beyond: neurons that are each shown to be off by more than 20 %, "
-            "which 5 % of them may be. Time of one process.",
+            "with noise of their own. Found: shifted or not preserved; of no fault, "
+            "that is a false alarm. Ratios: the networks' own, medians over "
+            "comparisons. Surely beyond: neurons that are each shown to be off by more "
+            "than 20 %, which 5 % of them may be. Time of one process.",
             MarkdownTable(head, table),
         ],
     )
