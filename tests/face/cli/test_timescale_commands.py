@@ -183,7 +183,7 @@ def test_networks_are_carried_measured_and_compared(isotau, low_rank_file, tmp_p
     status, said, errors = isotau("preserve", low_rank_file, odd, *few)
     assert status == 0 and not errors, errors
     assert "2 from net\nread as: low-rank state dict" in said
-    assert "rate → fixed: NOT " in said
+    assert "rate → fixed not " in said
     # Of two networks every comparison of states has its sentence.
     assert said.count("from rate network to chip") == 2
     assert "<b>&: " in said
@@ -199,8 +199,11 @@ def test_networks_are_carried_measured_and_compared(isotau, low_rank_file, tmp_p
             ("rate", "lif"),
             ("lif", "fixed"),
             ("rate", "fixed"),
+            ("fixed", "lava"),
         ]
-        assert all(each["units"] > 0 and each["sentence"] for each in states)
+        assert all(each["sentence"] for each in states)
+        assert all(each["units"] > 0 for each in states[:-1])
+        assert states[-1]["verdict"] == "preserved"
         for stage in ("rate", "lif", "fixed"):
             assert network["timescales"][stage]["ml"]["n_neurons"] == 48
             assert network["accuracy"][stage] > 0.5

@@ -1,10 +1,13 @@
 """Networks compared as they are: of any kind, in any epoch, by anything watched."""
 
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from isotau.convert.records import storage
 from isotau.convert.records.rate import RateRNN
 from isotau.jobs.pipeline import convert_for
 from isotau.jobs.run_config import RunConfig
@@ -32,6 +35,17 @@ def converted():
     )
     config = RunConfig(task="go-nogo", trials=6, search_trials=12, lava_trials=1)
     return convert_for(net, config)
+
+
+def test_the_python_of_the_docs_runs(converted, tmp_path, monkeypatch, capsys):
+    docs = Path(__file__).resolve().parents[3] / "docs/timescales.md"
+    blocks = re.findall(r"```py\n(.*?)```", docs.read_text(encoding="utf-8"), re.S)
+    (code,) = (block for block in blocks if "isotau.compare(" in block)
+    storage.save(converted.conversion.network, tmp_path / "net.lif.npz")
+    storage.save(converted.prepared.fixed, tmp_path / "net.fixed.npz")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/timescales.md", "exec"), {})
+    assert "from LIF to chip" in capsys.readouterr().out
 
 
 def slower(net, factor):
