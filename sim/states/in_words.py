@@ -87,9 +87,10 @@ def summary(comparison: StateComparison) -> dict[str, Any]:
         "true_scatter": _number(pair.true_scatter),
         "order": _number(pair.order),
         "shape": _number(pair.shape),
+        "distribution": _number(pair.distribution),
         "floor": {
             name: _number(getattr(floor, name))
-            for name in ("scatter", "order", "shape")
+            for name in ("scatter", "order", "shape", "distribution")
         },
         "memory": [_memory(memory) for memory in comparison.memory],
         "trials": comparison.trials,

@@ -90,6 +90,17 @@ class PairedTau:
         return float(stats.spearmanr(self.a.tau[self.both], self.b.tau[self.both])[0])
 
     @property
+    def distribution(self) -> float:
+        """Distance of the distributions of ln τ, whichever unit has which: (A12).
+
+        NaN without a unit that has τ at both.
+        """
+        if not self.both.any():
+            return np.nan
+        first, second = (np.sort(np.log(x.tau[self.both])) for x in (self.a, self.b))
+        return float(np.mean(np.abs(second - first)))
+
+    @property
     def shape(self) -> float:
         """Root mean square difference of the autocorrelations of units that move."""
         apart = (self.b.autocorrelation - self.a.autocorrelation)[:, self.moving]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from isotau.sim.states.autocovariance import autocovariance_blocks
 from isotau.sim.states.paired import TRIMMED, paired
@@ -84,6 +85,18 @@ def test_units_beyond_the_window_are_listed(measured):
     pair = paired(measured(slow, 1), measured([0.05, 0.05, 20.0, 0.05], 2))
     np.testing.assert_array_equal(pair.beyond, [False, False, True, False])
     np.testing.assert_array_equal(pair.both, [True, True, False, False])
+
+
+def test_a_distribution_does_not_ask_which_unit_it_is(measured):
+    tau = [0.03, 0.05, 0.08, 0.13]
+    a = measured(tau, 1)
+    pair = paired(a, measured(tau[::-1], 2))
+    logs = [np.log(stage.tau) for stage in (pair.a, pair.b)]
+    expected = stats.wasserstein_distance(*logs)
+    assert pair.distribution == pytest.approx(expected) and pair.scatter > 0.5
+    assert pair.distribution < 0.2 and paired(a, a).distribution == 0
+    slow = paired(measured([400.0], 1), measured([400.0], 2))
+    assert np.isnan(slow.distribution)
 
 
 def test_one_unit_alone_is_its_own_network(measured):

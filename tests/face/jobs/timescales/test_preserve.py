@@ -35,6 +35,7 @@ SMALL = PreserveConfig(
     length=0.8,
     settle=0.1,
     budget=StateBudget(seconds=0.0),
+    lava=False,
 )
 N = 60
 TIME = np.arange(1, LAGS + 1) * 0.05
@@ -255,3 +256,30 @@ def test_bins_of_long_trials_are_wider_by_both_methods():
     assert replicates.shape == (4, 6)
     # other trials would have given other values, about as far off as a repeat is
     assert 0 < np.nanstd(replicates, axis=0).max() < 1
+
+
+@pytest.mark.slow
+def test_lava_is_beside_the_chip_if_it_is_asked_for(low_rank_file):
+    config = dataclasses.replace(SMALL, lava=True)
+    found = measure_network("net", read_rate(low_rank_file).net, config)
+    assert found.lava is not None and found.lava.verdict == "preserved"
+    assert [(each.a, each.b) for each in found.states] == list(COMPARED)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"observable": "speed"}, "observable: got 'speed'"),
+        ({"epoch": "sleep"}, "epoch: got 'sleep'"),
+        ({"epoch": "delay"}, "need one of a task with a delay; rdm has"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused_at_once(options, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SMALL, **options)
+
+
+def test_kappa_of_a_network_without_factors_is_refused_before_it_is_carried(rate_net):
+    config = dataclasses.replace(SMALL, observable="kappa")
+    with pytest.raises(ValueError, match="got kappa for a network without factors"):
+        measure_network("net", rate_net, config)
