@@ -40,6 +40,8 @@ FIRST = 100
 """Trials in which memory states are looked for, at most, at every look."""
 BEYOND = 0.05
 """Share of the units that may remember for longer than the window."""
+LEAST = 0.2
+"""Share of the trials that there are for which it is worth to look again."""
 MOST_NUMBERS = 1 << 23
 """Of all units in the trials that are held at a time."""
 
@@ -219,10 +221,11 @@ def compare_states(
     """
     margins, budget = margins or Margins(), budget or StateBudget()
     _check(stages, pairs)
-    begun = time.monotonic()
     words = np.random.SeedSequence(seed).generate_state(3 * len(stages), np.uint64)
     seeds = [int(word >> np.uint64(1)) for word in words]
     models = {stage.name: first_look(stage, seeds[k]) for k, stage in enumerate(stages)}
+    # Only now: what is drawn first may have had to be compiled.
+    begun = time.monotonic()
     until = begun + budget.seconds / 4
     lengths = tried_lengths(stages[0], models[stages[0].name], seeds[0], until)
     watched = {
@@ -235,13 +238,13 @@ def compare_states(
         for k, stage in enumerate(stages)
     }
     decided: dict[tuple[str, str], StateComparison] = {}
-    most, took = 0.0, 0.0
+    share = 1.0
     for look in progress(range(1, 65), "looks at states"):
         last = time.monotonic()
         undecided = [pair for pair in pairs if _open(decided.get(pair))]
         needed = {name for pair in undecided for name in pair}
         for name in needed:
-            watched[name].watch(max(BLOCKS, watched[name].begun))
+            watched[name].watch(_rounds(share * watched[name].begun))
         for pair in undecided:
             decided[pair] = _compared(
                 *(watched[name] for name in pair),
@@ -250,13 +253,20 @@ def compare_states(
                 margins=margins,
             )
         lengths = _longer(watched, [decided[pair] for pair in undecided], lengths)
-        took = time.monotonic() - last
         most = max(watched[name].begun for name in needed)
         if not any(map(_open, decided.values())) or 2 * most > budget.trials:
             break
-        if time.monotonic() + 2 * took > begun + budget.seconds:
+        # The next look takes twice as long as this one, or what time is left for it.
+        now = time.monotonic()
+        share = min(1.0, (begun + budget.seconds - now) / (2 * (now - last)))
+        if share < LEAST:
             break
     return [decided[pair] for pair in pairs]
+
+
+def _rounds(trials: float) -> int:
+    """Return about so many trials: whole rounds of blocks, one at least."""
+    return BLOCKS * max(1, int(trials // BLOCKS))
 
 
 def _longer(
