@@ -1,6 +1,7 @@
 """Looks at states: until it is decided, and not for longer than may be."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -209,3 +210,25 @@ def test_trials_grow_when_units_turn_out_to_be_slow(ou_source, monkeypatch):
     assert lengths[-1] == found.length and np.isfinite(found.lengths[0][1])
     assert found.trials < 40 * 2 ** (found.look - 1)
     assert found.pair.both.mean() > 0.8
+
+
+@pytest.mark.parametrize(("seconds", "trials"), [(30.0, 2 * 140), (13.0, 2 * 60)])
+def test_the_last_look_takes_what_time_is_left(ou_source, monkeypatch, seconds, trials):
+    """By a clock that goes on by what is drawn: 50 ms a trial, of two stages."""
+    now = [0.0]
+    monkeypatch.setattr(sequence, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(sequence, "tried_lengths", lambda *rest: ((4.0, 0.1),))
+    edge = np.where(np.arange(30) < 2, 1.2, 1.0) * TAU
+
+    def timed(stage):
+        def draw(count, first, length, seed):
+            now[0] += 0.05 * count
+            return stage.draw(count, first, length, seed)
+
+        return dataclasses.replace(stage, draw=draw)
+
+    stages = [timed(ou_source("a", TAU)), timed(ou_source("b", edge))]
+    (found,) = compare_states(stages, [("a", "b")], budget=StateBudget(seconds=seconds))
+    # 20 trials of two runs of two stages take 4 s: 20, 20, 40, 80, what is left.
+    assert found.decision.outcome is Outcome.NOT_IDENTIFIABLE
+    assert found.trials == trials
