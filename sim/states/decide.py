@@ -18,6 +18,7 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.sim.states.of_units import (
+    HALF,
     design_effect,
     not_beyond,
     not_within,
@@ -141,7 +142,7 @@ def decide(
             ratio=float(ends[0]),
             low=float(ends[1]),
             high=float(ends[2]),
-            within=int(np.sum(not_within(pair, margins.unit) < 0.5)),
+            within=int(np.sum(not_within(pair, margins.unit) < HALF)),
             beyond=beyond,
             units=units,
             lacking=lacking,
