@@ -12,9 +12,7 @@ from isotau.sim.plot import on_axes
 from isotau.sim.plot.on_axes import BLUE, GREY, RED, STAGE_COLOURS, TITLE, ZERO
 from isotau.sim.plot.plot_agreement import counted
 from isotau.sim.states.comparison import StateComparison
-from isotau.sim.states.decide import share_of_errors
 from isotau.sim.states.in_words import NAMES
-from isotau.sim.states.of_units import not_beyond
 from isotau.sim.states.state_tau import StateTau
 
 FALLEN = 0.05
@@ -39,8 +37,7 @@ def tau_of_units(axes: Axes, comparison: StateComparison) -> Axes:
         comparison: of two stages.
     """
     pair, margin = comparison.pair, comparison.margins.unit
-    tail = share_of_errors(comparison.margins.alpha, comparison.look)
-    off = not_beyond(pair, margin) < tail
+    off = comparison.surely_beyond
     known = [1e3 * stage.tau[stage.known] for stage in (pair.a, pair.b)]
     ends = on_axes.limits(np.concatenate(known))
     factors = 1 / (1 + margin), 1 + margin

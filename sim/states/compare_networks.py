@@ -1,15 +1,12 @@
 """Two networks compared by what they remember, whatever kind each of them is."""
 
-from isotau.convert.records.fixedpoint import FixedPointNetwork
-from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
+from isotau.convert.records.stage import Network, stage_name
 from isotau.sim.states.comparison import StateComparison
 from isotau.sim.states.decide import Margins
-from isotau.sim.states.observables import Network, epoch_of, network_source, sampling
+from isotau.sim.states.observables import epoch_of, network_source, sampling
 from isotau.sim.states.sequence import StateBudget, compare_states
 from isotau.sim.tasks.task import Task
-
-NAMES = ((RateRNN, "rate"), (LIFNetwork, "lif"), (FixedPointNetwork, "fixed"))
 
 
 def compare(
@@ -46,13 +43,13 @@ def compare(
     """
     # The rate network's units and steps, or those of the one with fewer neurons.
     like = min((a, b), key=lambda net: (not isinstance(net, RateRNN), net.n))
-    names = [name for net in (a, b) for kind, name in NAMES if isinstance(net, kind)]
+    names = [stage_name(net) for net in (a, b)]
     if names[0] == names[1]:
         names = [f"{name} {letter}" for name, letter in zip(names, "ab", strict=True)]
-    # What is shown fits the one whose steps these are, and so has to fit the other.
+    # Both have to fit what is shown to the one whose steps these are.
     interval = sampling(like)
-    for net in (a, b):
-        shown = epoch_of(net, epoch, task, interval)
+    fitting = [epoch_of(net, epoch, task, interval) for net in (a, b)]
+    shown = fitting[0 if like is a else 1]
     sources = [
         network_source(net, name, like=like, observable=observable, epoch=shown)
         for net, name in zip((a, b), names, strict=True)

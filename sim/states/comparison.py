@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Bool
 
 from isotau.convert.ground.representation import short_repr
-from isotau.sim.states.decide import Decision, Margins
+from isotau.sim.states.decide import Decision, Margins, share_of_errors
+from isotau.sim.states.frames import frame_of
 from isotau.sim.states.memory_states import Switching
 from isotau.sim.states.of_units import HALF, not_beyond, not_within
 from isotau.sim.states.paired import PairedTau
@@ -51,18 +53,18 @@ class StateComparison:
     shapes: tuple[StateShape, StateShape]
     lengths: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def surely_beyond(self) -> Bool[np.ndarray, " n"]:
+        """Units that are shown, each by itself, to be beyond their margin."""
+        tail = share_of_errors(self.margins.alpha, self.look)
+        return not_beyond(self.pair, self.margins.unit) < tail
+
     def to_frame(self) -> "pandas.DataFrame":
         """Return a row for each unit: times in seconds, ratios b over a.
 
         Raises:
             ImportError: without pandas (`pip install isotau[frames]`).
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "to_frame: got no pandas, need it; pip install 'isotau[frames]'"
-            ) from error
         pair, unit = self.pair, self.margins.unit
         columns: dict[str, np.ndarray] = {"unit": np.arange(len(pair.both))}
         for name, tau, shape in zip(
@@ -84,6 +86,6 @@ class StateComparison:
             "ratio": np.exp(pair.log_ratio),
             "ratio_error": pair.error,
             "kept": not_within(pair, unit) < HALF,
-            "lost": not_beyond(pair, unit) < self.margins.alpha / 2,
+            "lost": self.surely_beyond,
         }
-        return pandas.DataFrame(columns)
+        return frame_of(columns)

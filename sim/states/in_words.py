@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from isotau.sim.states.comparison import StateComparison
-from isotau.sim.states.decide import Outcome, share_of_errors
+from isotau.sim.states.decide import Outcome
 from isotau.sim.states.memory_states import Switching
-from isotau.sim.states.of_units import not_beyond
 from isotau.sim.states.paired import PairedTau
 
 NAMES = {"rate": "rate network", "lif": "LIF", "fixed": "chip"}
@@ -78,10 +77,7 @@ def summary(comparison: StateComparison) -> dict[str, Any]:
         "with_tau": int(pair.both.sum()),
         "within": decision.within,
         "beyond": decision.beyond,
-        "beyond_units": np.flatnonzero(
-            not_beyond(pair, comparison.margins.unit)
-            < share_of_errors(comparison.margins.alpha, comparison.look)
-        ).tolist(),
+        "beyond_units": np.flatnonzero(comparison.surely_beyond).tolist(),
         "beyond_the_window": np.flatnonzero(pair.beyond).tolist(),
         "scatter": _number(pair.scatter),
         "true_scatter": _number(pair.true_scatter),

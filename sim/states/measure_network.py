@@ -14,10 +14,11 @@ import numpy as np
 from isotau.convert.ground import validation
 from isotau.convert.ground.progress import Progress, silent
 from isotau.convert.ground.representation import short_repr
-from isotau.convert.records.stage import stage_name
+from isotau.convert.records.stage import Network, stage_name
 from isotau.sim.states.autocovariance import BLOCKS
+from isotau.sim.states.frames import frame_of
 from isotau.sim.states.memory_states import Switching
-from isotau.sim.states.observables import Network, epoch_of, network_source
+from isotau.sim.states.observables import epoch_of, network_source
 from isotau.sim.states.sequence import (
     StateBudget,
     StateSource,
@@ -106,13 +107,7 @@ class MeasuredStates:
         Raises:
             ImportError: without pandas (`pip install isotau[frames]`).
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError(
-                "to_frame: got no pandas, need it; pip install 'isotau[frames]'"
-            ) from error
-        return pandas.DataFrame(self.columns())
+        return frame_of(self.columns())
 
 
 def measure_states(

@@ -6,7 +6,7 @@ units it is in: x has none, and i and u are in volts.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,6 +17,7 @@ from isotau.convert.records.fixedpoint import FixedPointNetwork
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.rate import RateRNN
 from isotau.convert.records.spikes import Spikes
+from isotau.convert.records.stage import Network
 from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.simulate.rate_dynamics import RateRun, simulate_rate
 from isotau.convert.simulate.readout import filter_spikes, network_outputs
@@ -39,7 +40,6 @@ FILTER = 0.02
 """Seconds: time constant of the filter of spikes, exp(−t/τ)/τ."""
 STEP = 0.005
 """Seconds between samples of networks none of which is a rate network, about."""
-Network: TypeAlias = RateRNN | LIFNetwork | FixedPointNetwork
 Watched = Float64[np.ndarray, "samples trials n"]
 
 

@@ -31,8 +31,8 @@ from isotau.sim.states.memory_states import (
     switching,
 )
 from isotau.sim.states.paired import PairedTau, paired
-from isotau.sim.states.state_shape import state_shape
-from isotau.sim.states.state_tau import state_tau
+from isotau.sim.states.state_shape import StateShape, state_shape
+from isotau.sim.states.state_tau import StateTau, state_tau
 
 SHORTEST, LONGEST = 4.0, 32.0
 """Seconds of a trial: at first, and at most where units remember for longer."""
@@ -107,6 +107,21 @@ class StateBudget:
         """Check every number."""
         validation.number("seconds", self.seconds, minimum=0)
         validation.whole("trials", self.trials, BLOCKS, 1 << 24)
+
+
+@short_repr
+class ShownSoFar(NamedTuple):
+    """What a stage has shown of its timescales.
+
+    Attributes:
+        tau: of both runs together.
+        shape: of their autocorrelations.
+        floor: one run beside the other.
+    """
+
+    tau: StateTau
+    shape: StateShape
+    floor: PairedTau
 
 
 @short_repr
@@ -191,10 +206,15 @@ class WatchedStage:
         assert self.runs is not None
         return added(*self.runs)
 
-    def floor(self) -> PairedTau:
-        """Return the timescales of one run beside the other's."""
+    def shown(self) -> ShownSoFar:
+        """Return what both runs have shown of the timescales."""
         assert self.runs is not None
-        return paired(*map(state_tau, self.runs))
+        seen = self.seen()
+        return ShownSoFar(
+            tau=state_tau(seen),
+            shape=state_shape(seen),
+            floor=paired(*map(state_tau, self.runs)),
+        )
 
 
 def compare_states(
@@ -245,20 +265,27 @@ def compare_states(
         needed = {name for pair in undecided for name in pair}
         for name in needed:
             watched[name].watch(_rounds(share * watched[name].begun))
-        for pair in undecided:
-            decided[pair] = _compared(
-                *(watched[name] for name in pair),
+        shown = {name: watched[name].shown() for name in needed}
+        for first, second in undecided:
+            decided[first, second] = _compared(
+                watched[first],
+                watched[second],
+                shown[first],
+                shown[second],
                 lengths=lengths,
                 look=look,
                 margins=margins,
             )
+        before = lengths[-1][0]
         lengths = _longer(watched, [decided[pair] for pair in undecided], lengths)
         most = max(watched[name].begun for name in needed)
         if not any(map(_open, decided.values())) or 2 * most > budget.trials:
             break
-        # The next look takes twice as long as this one, or what time is left for it.
+        # The next look takes twice as long as this one, or what time is left for it;
+        # of longer trials the more.
         now = time.monotonic()
-        share = min(1.0, (begun + budget.seconds - now) / (2 * (now - last)))
+        takes = 2 * (now - last) * lengths[-1][0] / before
+        share = min(1.0, (begun + budget.seconds - now) / takes)
         if share < LEAST:
             break
     return [decided[pair] for pair in pairs]
@@ -303,26 +330,27 @@ def _open(comparison: StateComparison | None) -> bool:
 def _compared(
     a: WatchedStage,
     b: WatchedStage,
+    first: ShownSoFar,
+    second: ShownSoFar,
     *,
     lengths: Lengths,
     look: int,
     margins: Margins,
 ) -> StateComparison:
     """Return what two stages say at a look."""
-    seen = (a.seen(), b.seen())
-    pair, floors = paired(*map(state_tau, seen)), (a.floor(), b.floor())
+    pair = paired(first.tau, second.tau)
     return StateComparison(
         a=a.source.name,
         b=b.source.name,
-        decision=decide(pair, margins, look, floors),
+        decision=decide(pair, margins, look, (first.floor, second.floor)),
         pair=pair,
-        floor=floors[0],
+        floor=first.floor,
         memory=(a.memory, b.memory),
         look=look,
         trials=2 * min(a.trials, b.trials),
         length=a.length,
         margins=margins,
-        shapes=(state_shape(seen[0]), state_shape(seen[1])),
+        shapes=(first.shape, second.shape),
         lengths=lengths,
     )
 

@@ -1,9 +1,6 @@
 """A comparison as a table: every unit, with what was found of it."""
 
-import sys
-
 import numpy as np
-import pytest
 
 from isotau.sim.states import StateBudget, compare_states
 
@@ -33,10 +30,3 @@ def test_every_unit_has_a_row(ou_source):
     assert list(frame["lost"]) == [k == 3 for k in range(12)]
     assert not frame["kept"][3] and frame["kept"].sum() >= 10
     assert frame["frequency_lif"].isna().all()
-
-
-def test_without_pandas_it_is_said_what_to_do(ou_source, monkeypatch):
-    found = comparison(ou_source)
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r"got no pandas, need it; pip install"):
-        found.to_frame()

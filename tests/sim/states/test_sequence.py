@@ -232,3 +232,23 @@ def test_the_last_look_takes_what_time_is_left(ou_source, monkeypatch, seconds, 
     # 20 trials of two runs of two stages take 4 s: 20, 20, 40, 80, what is left.
     assert found.decision.outcome is Outcome.NOT_IDENTIFIABLE
     assert found.trials == trials
+
+
+def test_longer_trials_do_not_overrun_the_budget(ou_source, monkeypatch):
+    """A look at trials that have grown takes as much longer as they are."""
+    now = [0.0]
+    monkeypatch.setattr(sequence, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(sequence, "tried_lengths", lambda *rest: ((4.0, 0.7),))
+    slow = np.geomspace(0.5, 3.0, 10)
+
+    def timed(stage):
+        def draw(count, first, length, seed):
+            now[0] += 0.01 * count * length
+            return stage.draw(count, first, length, seed)
+
+        return dataclasses.replace(stage, draw=draw)
+
+    stages = [timed(ou_source(name, slow, 0.05)) for name in "ab"]
+    before = sum(0.01 * 100 * 4.0 for _ in stages)  # what is drawn first
+    (found,) = compare_states(stages, [("a", "b")], budget=StateBudget(seconds=40.0))
+    assert found.length > 4.0 and now[0] - before <= 1.2 * 40
