@@ -15,6 +15,7 @@ from scipy.signal import lfilter
 from threadpoolctl import threadpool_limits
 
 from isotau.sim.states import (
+    Margins,
     Outcome,
     StateBudget,
     StateSource,
@@ -90,7 +91,8 @@ def scattered(sd: float) -> Change:
 
 SAME = (Outcome.NOT_PRESERVED, Outcome.SHIFTED)
 GONE = (Outcome.PRESERVED,)
-EDGE = "6 % of the units slower by 20 %, the margin"
+EDGE = f"scatter of {Margins().spread:.3f}, the margin"
+COUNT = "6 % of the units slower by 20 %"
 CELLS = (
     Cell(name="the same", change=times(1.0), wrong=SAME),
     Cell(name="the same", change=times(1.0), wrong=SAME, units=10),
@@ -114,15 +116,29 @@ CELLS = (
         memory=True,
     ),
     Cell(name="slower by 20 %", change=times(1.2), wrong=GONE, ratio=1.2),
-    Cell(name=EDGE, change=some(0.06, 1.2), wrong=GONE, ratio=None),
-    Cell(name=EDGE, change=some(0.06, 1.2), wrong=GONE, ratio=None, units=100),
+    Cell(name=EDGE, change=scattered(Margins().spread), wrong=GONE, ratio=None),
+    Cell(
+        name=EDGE,
+        change=scattered(Margins().spread),
+        wrong=GONE,
+        ratio=None,
+        units=100,
+    ),
     Cell(
         name=f"{EDGE}, shared noise",
-        change=some(0.06, 1.2),
+        change=scattered(Margins().spread),
         wrong=GONE,
         ratio=None,
         shared=0.5,
     ),
+    Cell(
+        name=f"{EDGE}, memory states",
+        change=scattered(Margins().spread),
+        wrong=GONE,
+        ratio=None,
+        memory=True,
+    ),
+    Cell(name=COUNT, change=some(0.06, 1.2), wrong=(), ratio=None, units=100),
     Cell(
         name="10 % of the units slower by 30 %",
         change=some(0.1, 1.3),
@@ -130,7 +146,21 @@ CELLS = (
         ratio=None,
         trials=2 * TRIALS,
     ),
-    Cell(name="scatter of 0.1", change=scattered(0.1), wrong=GONE, ratio=None),
+    Cell(
+        name="10 % of the units slower by 30 %",
+        change=some(0.1, 1.3),
+        wrong=GONE,
+        ratio=None,
+        units=100,
+        trials=2 * TRIALS,
+    ),
+    Cell(
+        name="scatter of 0.07",
+        change=scattered(0.07),
+        wrong=(Outcome.NOT_PRESERVED,),
+        ratio=1.0,
+    ),
+    Cell(name="scatter of 0.12", change=scattered(0.12), wrong=GONE, ratio=None),
     Cell(name="scatter of 0.25", change=scattered(0.25), wrong=GONE, ratio=None),
 )
 

@@ -83,7 +83,9 @@ def _cells(rows: Rows) -> PageSection:
             f"Ornstein–Uhlenbeck units, {rows[0]['pairs']} pairs each, with the "
             "default margins; τ from 40 to 200 ms. Wrong: preserved at a margin or "
             "beyond it; shifted or not preserved where nothing was changed; of a shift "
-            "of 5 %, preserved and not preserved. In brackets the exact interval of "
+            "of 5 %, preserved and not preserved. Where some units are at the very "
+            "edge of theirs, and the others unchanged, nothing is wrong: they spread "
+            "by half of what they may. In brackets the exact interval of "
             "95 %. Covered: intervals of 95 % that hold the truth, at the look at "
             "which it was decided. Simulated: of each stage, the median; at most 1280 "
             "s, or 2560 where units are slower by 30 %.",

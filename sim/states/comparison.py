@@ -38,6 +38,7 @@ class StateComparison:
         shapes: more of each stage's autocorrelations.
         lengths: trials that were tried, shortest first: how long, in seconds, and the
             median τ of the first stage in them, in seconds.
+        units: what they are, in the plural.
     """
 
     a: str
@@ -52,6 +53,7 @@ class StateComparison:
     margins: Margins
     shapes: tuple[StateShape, StateShape]
     lengths: tuple[tuple[float, float], ...] = ()
+    units: str = "neurons"
 
     @property
     def surely_beyond(self) -> Bool[np.ndarray, " n"]:

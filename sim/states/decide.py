@@ -5,13 +5,17 @@ matters? And do the units keep theirs, one by one? Each has to be shown: that wh
 be off is, does not count as shown. It is asked again each time the data have doubled,
 and every look has its share of the errors that are allowed (A6).
 
-That all units but a few keep theirs is shown by those that show it least, taken
-together (`isotau.sim.states.of_units`).
+That all units but a few keep theirs, or do not, is shown in one of two ways: by units
+one by one, those taken together that show it least; or by how far units spread, if as
+many as that are off to all appearance, too (`isotau.sim.states.of_units`). As in
+bioequivalence a bound of a moment and an estimate have to agree (Davit et al. 2012,
+10.1208/s12248-012-9406-x).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,11 +23,15 @@ from isotau.convert.ground import validation
 from isotau.convert.ground.representation import short_repr
 from isotau.sim.states.of_units import (
     HALF,
+    UNKNOWN,
+    UnitSpread,
     design_effect,
     not_beyond,
     not_within,
     refuted_by_least,
     refuted_by_rest,
+    spread_at,
+    unit_spread,
 )
 from isotau.sim.states.paired import PairedTau
 
@@ -60,6 +68,11 @@ class Margins:
     shift: float = 0.02
     alpha: float = 0.05
 
+    @property
+    def spread(self) -> float:
+        """SD of log ratios of which all but the share are within the unit's margin."""
+        return spread_at(self.unit, self.share)
+
     def __post_init__(self) -> None:
         """Check every number."""
         for name in ("ratio", "unit", "shift"):
@@ -88,6 +101,7 @@ class Decision:
             stages among them.
         beyond: units that are shown, each by itself, to be beyond it.
         units: that move.
+        spread: how far their log ratios spread about 0.
         lacking: what would have to be better known; "" where it is decided.
     """
 
@@ -98,6 +112,7 @@ class Decision:
     within: int
     beyond: int
     units: int
+    spread: UnitSpread
     lacking: str = ""
 
 
@@ -128,64 +143,115 @@ def decide(
         pair: all that was seen until then.
         margins: what counts as preserved.
         look: its number, from 1.
-        repeats: runs of one stage beside each other, of either.
+        repeats: two runs of the first stage beside each other, and of the second.
     """
-    tail = share_of_errors(margins.alpha, look)
-    off = not_beyond(pair, margins.unit)[pair.moving]
-    units, beyond = len(off), int((off < tail).sum())
-    low, high = pair.network.ends(tail)
+    asked = _Asked(pair, margins, share_of_errors(margins.alpha, look), tuple(repeats))
+    low, high = pair.network.ends(asked.tail)
+    ends = np.exp([pair.network.value, low, high])
+    outcome, lacking = _outcome(asked, low, high)
+    return Decision(
+        outcome=outcome,
+        ratio=float(ends[0]),
+        low=float(ends[1]),
+        high=float(ends[2]),
+        within=int(np.sum(not_within(pair, margins.unit) < HALF)),
+        beyond=asked.surely_off(pair),
+        units=asked.units,
+        spread=asked.spread(0.0),
+        lacking=lacking,
+    )
 
-    def said(outcome: Outcome, lacking: str = "") -> Decision:
-        ends = np.exp([pair.network.value, low, high])
-        return Decision(
-            outcome=outcome,
-            ratio=float(ends[0]),
-            low=float(ends[1]),
-            high=float(ends[2]),
-            within=int(np.sum(not_within(pair, margins.unit) < HALF)),
-            beyond=beyond,
-            units=units,
-            lacking=lacking,
-        )
 
-    alike = [int((not_beyond(each, margins.unit) < tail).sum()) for each in repeats]
-    may_be_off = int(margins.share * units)
-    allowed = may_be_off + max(alike, default=0)
-    if refuted_by_rest(off, allowed, design_effect(pair)) < tail:
-        return said(Outcome.NOT_PRESERVED)
-    kept = _are_kept(pair, margins, tail, about=0.0)
+class _Asked(NamedTuple):
+    """What is asked of the units at a look, whose tests may err so often."""
+
+    pair: PairedTau
+    margins: Margins
+    tail: float
+    repeats: tuple[PairedTau, ...]
+
+    @property
+    def units(self) -> int:
+        """Units that move."""
+        return int(self.pair.moving.sum())
+
+    @property
+    def may_be_off(self) -> int:
+        """As many of them."""
+        return int(self.margins.share * self.units)
+
+    def spread(self, about: float) -> UnitSpread:
+        """Return how far units spread about a log ratio."""
+        if len(self.repeats) < 2 or not np.isfinite(about):
+            return UNKNOWN
+        first, second = self.repeats
+        return unit_spread(first, second, self.may_be_off, about=about)
+
+    def surely_off(self, pair: PairedTau) -> int:
+        """Return how many units are shown to be beyond the margin, each by itself."""
+        off = not_beyond(pair, self.margins.unit)[pair.moving]
+        return int((off < self.tail).sum())
+
+    def kept(self, about: float) -> bool:
+        """Return whether all units but a few are shown to be near a log ratio."""
+        against = not_within(self.pair, self.margins.unit, about=about)
+        against = against[self.pair.moving]
+        if not against.size:
+            return False
+        shared = design_effect(self.pair)
+        if refuted_by_least(against, self.may_be_off, shared) < self.tail:
+            return True
+        seems = int((against >= HALF).sum()) <= self.may_be_off
+        return seems and self.spread(about).ends(self.tail)[1] < self.margins.spread
+
+    def lost(self) -> bool:
+        """Return whether more units are shown to be off than may be."""
+        off = not_beyond(self.pair, self.margins.unit)[self.pair.moving]
+        alike = max(map(self.surely_off, self.repeats), default=0)
+        shared = design_effect(self.pair)
+        if refuted_by_rest(off, self.may_be_off + alike, shared) < self.tail:
+            return True
+        about = self.pair.network.value
+        against = not_within(self.pair, self.margins.unit, about=about)
+        seems = int((against[self.pair.moving] >= HALF).sum()) > self.may_be_off
+        return seems and self.spread(about).ends(self.tail)[0] > self.margins.spread
+
+
+def _outcome(asked: _Asked, low: float, high: float) -> tuple[Outcome, str]:
+    """Return what is shown, and what would have to be better known for more.
+
+    Args:
+        asked: what is asked of the units.
+        low: lower end of the network's log ratio.
+        high: upper end.
+    """
+    pair, margins = asked.pair, asked.margins
+    if asked.lost():
+        return Outcome.NOT_PRESERVED, ""
+    kept = asked.kept(0.0)
     if pair.both.sum() < min(FEWEST, len(pair.both)):
         # All slower than the window at both stages: kept, as far as can be seen.
         if kept and pair.beyond.sum() >= FEWEST:
-            return said(Outcome.PRESERVED)
-        return said(Outcome.NOT_IDENTIFIABLE, _too_few(pair))
-    if any(_differ(each, tail) for each in repeats):
-        return said(
-            Outcome.NOT_IDENTIFIABLE, "two runs of one stage differ: more trials"
-        )
+            return Outcome.PRESERVED, ""
+        return Outcome.NOT_IDENTIFIABLE, _too_few(pair)
+    if any(_differ(each, asked.tail) for each in asked.repeats):
+        return Outcome.NOT_IDENTIFIABLE, "two runs of one stage differ: more trials"
     margin, small = np.log1p(margins.ratio), np.log1p(margins.shift)
     if low > margin or high < -margin:
-        return said(Outcome.NOT_PRESERVED)
-    together = kept or _are_kept(pair, margins, tail, about=pair.network.value)
+        return Outcome.NOT_PRESERVED, ""
+    together = kept or asked.kept(pair.network.value)
     if (low > small or high < -small) and high - low < margin and together:
-        return said(Outcome.SHIFTED)
-    if low > -margin and high < margin and kept:
-        return said(Outcome.PRESERVED)
+        return Outcome.SHIFTED, ""
     if low > -margin and high < margin:
-        sure = int((not_within(pair, margins.unit)[pair.moving] < tail).sum())
-        lacking = f"{units - sure} of {units} units are not shown to be within"
-    else:
-        lacking = "the network's ratio is not sure enough"
-    return said(Outcome.NOT_IDENTIFIABLE, f"{lacking}: more trials")
-
-
-def _are_kept(pair: PairedTau, margins: Margins, tail: float, *, about: float) -> bool:
-    """Return whether all units but a share are shown to be near a log ratio."""
-    against = not_within(pair, margins.unit, about=about)[pair.moving]
-    if not against.size:
-        return False
-    allowed = int(margins.share * against.size)
-    return refuted_by_least(against, allowed, design_effect(pair)) < tail
+        if kept:
+            return Outcome.PRESERVED, ""
+        sure = not_within(pair, margins.unit)[pair.moving] < asked.tail
+        unsure = f"{asked.units - int(sure.sum())} of {asked.units} units are not shown"
+        return Outcome.NOT_IDENTIFIABLE, f"{unsure} to be within: more trials"
+    return (
+        Outcome.NOT_IDENTIFIABLE,
+        "the network's ratio is not sure enough: more trials",
+    )
 
 
 def _differ(repeat: PairedTau, tail: float) -> bool:

@@ -13,7 +13,7 @@ from isotau.sim.states.paired import PairedTau
 NAMES = {"rate": "rate network", "lif": "LIF", "fixed": "chip"}
 """Of stages, for people."""
 RHYTHMIC = 0.05
-"""Share of neurons that oscillate from which they are told of."""
+"""Share of units that oscillate from which they are told of."""
 TAIL = 0.025
 """Of the intervals that are shown, at either end."""
 
@@ -31,10 +31,12 @@ def sentence(comparison: StateComparison) -> str:
         f"preserved from {a} to {b} ({decision.lacking})",
     }[decision.outcome]
     margins = comparison.margins
-    parts = [f"{said}: {_medians(pair)}{_ratio(pair, margins.ratio)}"]
+    parts = [f"{said}: {_medians(comparison)}{_ratio(pair, margins.ratio)}"]
     parts.append(
-        f"{decision.within} of {decision.units} neurons within {margins.unit:.0%}"
+        f"{decision.within} of {decision.units} {comparison.units} within "
+        f"{margins.unit:.0%}"
     )
+    parts.extend(_spread(comparison))
     if decision.beyond:
         parts.append(f"{decision.beyond} surely not")
     parts.extend(_oscillating(comparison))
@@ -77,6 +79,7 @@ def summary(comparison: StateComparison) -> dict[str, Any]:
         "with_tau": int(pair.both.sum()),
         "within": decision.within,
         "beyond": decision.beyond,
+        "most_within": [_number(x) for x in _most_within(comparison)],
         "beyond_units": np.flatnonzero(comparison.surely_beyond).tolist(),
         "beyond_the_window": np.flatnonzero(pair.beyond).tolist(),
         "scatter": _number(pair.scatter),
@@ -104,6 +107,26 @@ def _inside(comparison: StateComparison) -> str:
     decision, margin = comparison.decision, 1 + comparison.margins.ratio
     inside = 1 / margin < decision.low and decision.high < margin
     return "within the margin" if inside else "about as far as the margin"
+
+
+def _spread(comparison: StateComparison) -> list[str]:
+    """Return within what most units are, if it is known."""
+    if not np.isfinite(comparison.decision.spread.error):
+        return []
+    most, low, high = (100 * x for x in _most_within(comparison))
+    share = comparison.margins.share
+    return [f"all but {share:.0%} within {most:.1f} % (95 % {low:.1f}–{high:.1f} %)"]
+
+
+def _most_within(comparison: StateComparison) -> list[float]:
+    """Return within what all but a share of the units are, as of a Gaussian: (A13).
+
+    Beside it the ends of its interval.
+    """
+    spread, margins = comparison.decision.spread, comparison.margins
+    widths = np.array([np.sqrt(max(0.0, spread.square)), *spread.ends(TAIL)])
+    # As many SDs as the margin of a unit has of the SD that it may be.
+    return list(np.expm1(widths * np.log1p(margins.unit) / margins.spread))
 
 
 def _definition(comparison: StateComparison, name: str) -> dict[str, Any]:
@@ -145,10 +168,10 @@ def _median(values: np.ndarray) -> float | None:
     return float(np.median(known)) if known.size else None
 
 
-def _medians(pair: PairedTau) -> str:
-    a, b = _median_tau(pair)
+def _medians(comparison: StateComparison) -> str:
+    a, b = _median_tau(comparison.pair)
     if not np.isfinite(a):
-        return "no median, as no neuron has a τ at both"
+        return f"no median, as none of the {comparison.units} has a τ at both"
     return f"median {1e3 * a:.3g} → {1e3 * b:.3g} ms"
 
 

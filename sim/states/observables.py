@@ -34,7 +34,9 @@ from isotau.sim.tasks import TASKS
 from isotau.sim.tasks.choose_task import choose_task
 from isotau.sim.tasks.task import Task
 
-OBSERVABLES = ("state", "rate", "kappa", "output")
+UNITS = {"state": "neurons", "rate": "neurons", "kappa": "κ", "output": "outputs"}
+"""Of each observable, in the plural."""
+OBSERVABLES = tuple(UNITS)
 """x, i or u; filtered spikes; κ of a low-rank network; outputs."""
 FILTER = 0.02
 """Seconds: time constant of the filter of spikes, exp(−t/τ)/τ."""
@@ -152,7 +154,14 @@ def network_source(
         return StateTrials(x if read is None else read(x), shown.conditions)
 
     count = {"kappa": _rank(like), "output": net.n_out}.get(observable, like.n)
-    return StateSource(name=name, interval=interval, n=count, draw=draw, held=net.n)
+    return StateSource(
+        name=name,
+        interval=interval,
+        n=count,
+        draw=draw,
+        held=net.n,
+        units=UNITS[observable],
+    )
 
 
 def epoch_of(

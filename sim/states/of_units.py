@@ -1,5 +1,9 @@
 """What units say together of how many of them are within a margin, or beyond it.
 
+How many lie at a margin's very edge no amount of data tells. How far they spread is
+sure much sooner, and if 95 % of a Gaussian are within 20 %, its spread is known: such a
+moment ensures a share (Holder & Hsuan 1993, 10.1093/biomet/80.4.835; A13).
+
 Each unit has a p-value. That more than K units are beyond is refuted by the K + 1 that
 refute it least, together; that at most K are, by all but the K that refute it most:
 partial conjunction (Benjamini & Heller 2008, 10.1111/j.1541-0420.2007.00984.x). They
@@ -9,11 +13,14 @@ no evidence at all, with p above a half, are left out and the others doubled (Zh
 Small & Su 2019, 10.1080/01621459.2018.1497499): most units do not lie at a margin.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float64
 from scipy import stats
 
 from isotau.sim.states.paired import PairedTau
+from isotau.sim.states.state_tau import jackknife_error
 
 Values = Float64[np.ndarray, " n"]
 HALF = 0.5
@@ -103,3 +110,98 @@ def design_effect(pair: PairedTau) -> float:
     if alone == 0:
         return 1.0
     return float(np.clip(pair.network.error**2 / alone, 1.0, count))
+
+
+class UnitSpread(NamedTuple):
+    """Mean square of the units' log ratios, without their errors: (A13).
+
+    Attributes:
+        square: of all but the units that may be off, as if those were Gaussian too;
+            below 0 where errors are all that there is.
+        error: its standard error; infinite of units that are not known.
+        freedom: degrees of freedom of that.
+    """
+
+    square: float
+    error: float
+    freedom: float
+
+    def ends(self, tail: float) -> tuple[float, float]:
+        """Return the root's interval that leaves out so much at either end."""
+        reach = float(stats.t.ppf(1 - tail, self.freedom)) * self.error
+        low, high = self.square - reach, self.square + reach
+        return float(np.sqrt(max(0.0, low))), float(np.sqrt(max(0.0, high)))
+
+
+UNKNOWN = UnitSpread(0.0, np.inf, 1.0)
+"""Spread of which nothing is known."""
+
+
+def spread_at(margin: float, share: float) -> float:
+    """Return the SD of log ratios of which all but a share are within a margin: (A13).
+
+    Args:
+        margin: how far from 1 a ratio may be.
+        share: of a Gaussian's that may be beyond.
+    """
+    return float(np.log1p(margin) / stats.norm.ppf(1 - share / 2))
+
+
+def unit_spread(
+    a: PairedTau, b: PairedTau, allowed: int, *, about: float = 0.0
+) -> UnitSpread:
+    """Return how far units spread, from two runs of each stage: (A13).
+
+    Errors of the runs are their own, so that what both have is no error, and they need
+    not be believed.
+
+    Args:
+        a: two runs of the first stage.
+        b: two runs of the second.
+        allowed: units that may be anywhere.
+        about: log ratio from which it is taken, in place of 0.
+    """
+    runs = (a.a, a.b, b.a, b.b)
+    known = np.all([run.known for run in runs], axis=0)
+    beyond = np.all([run.beyond for run in runs], axis=0)
+    moving = np.any([run.moving for run in runs], axis=0)
+    # Those that are not known in some run may be anywhere.
+    count = int(known.sum())
+    left_out = allowed - int((moving & ~known & ~beyond).sum())
+    if left_out < 0 or count - left_out < 2:
+        return UNKNOWN
+    logs = [np.log(run.tau[known]) for run in runs]
+    variances = []
+    for k, run in enumerate(runs):
+        parts: list[np.ndarray] = list(logs)
+        parts[k] = run.replicates[:, known]
+        replicates = _square(parts, left_out, about)
+        variances.append(float(jackknife_error(replicates)) ** 2)
+    total, freedom = sum(variances), len(a.a.replicates) - 1
+    square = float(_square(logs, left_out, about))
+    if total == 0:
+        return UnitSpread(square, 0.0, 4.0 * freedom)
+    welch = freedom * total**2 / sum(variance**2 for variance in variances)
+    return UnitSpread(square, float(np.sqrt(total)), float(welch))
+
+
+def _square(
+    logs: list[np.ndarray], left_out: int, about: float
+) -> Float64[np.ndarray, "*lead"]:
+    """Return the mean square, of ln τ in two runs of either stage: (A13)."""
+    first, second = logs[2] - logs[0], logs[3] - logs[1]
+    mean, apart = (first + second) / 2 - about, (first - second) / 2
+    share = left_out / mean.shape[-1]
+    kept = 1.0
+    if share:
+        z = stats.norm.ppf(1 - share / 2)
+        kept = (1 - share - 2 * z * stats.norm.pdf(z)) / (1 - share)
+    return np.asarray((_least(mean, left_out) - _least(apart, left_out)) / kept)
+
+
+def _least(
+    x: Float64[np.ndarray, "*lead n"], left_out: int
+) -> Float64[np.ndarray, "*lead"]:
+    """Return the mean square of all but so many that are furthest from 0."""
+    squares = np.sort(np.square(x), axis=-1)
+    return np.asarray(squares[..., : squares.shape[-1] - left_out].mean(axis=-1))

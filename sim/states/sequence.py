@@ -40,6 +40,8 @@ FIRST = 100
 """Trials in which memory states are looked for, at most, at every look."""
 BEYOND = 0.05
 """Share of the units that may remember for longer than the window."""
+BEGIN = 320.0
+"""Seconds of each run before anything is decided: memory states may be rare."""
 LEAST = 0.2
 """Share of the trials that there are for which it is worth to look again."""
 MOST_NUMBERS = 1 << 23
@@ -76,6 +78,7 @@ class StateSource:
             seconds, by a seed.
         longest: seconds that a trial can have, at most.
         held: numbers of a sample that drawing takes, if more than units.
+        units: what they are, in the plural.
     """
 
     name: str
@@ -84,6 +87,7 @@ class StateSource:
     draw: Callable[[int, int, float, int], StateTrials]
     longest: float = LONGEST
     held: int = 0
+    units: str = "neurons"
 
     @property
     def numbers(self) -> int:
@@ -264,7 +268,9 @@ def compare_states(
         undecided = [pair for pair in pairs if _open(decided.get(pair))]
         needed = {name for pair in undecided for name in pair}
         for name in needed:
-            watched[name].watch(_rounds(share * watched[name].begun))
+            stage = watched[name]
+            more = share * stage.begun if stage.begun else BEGIN / stage.length
+            stage.watch(_rounds(min(more, budget.trials)))
         shown = {name: watched[name].shown() for name in needed}
         for first, second in undecided:
             decided[first, second] = _compared(
@@ -352,6 +358,7 @@ def _compared(
         margins=margins,
         shapes=(first.shape, second.shape),
         lengths=lengths,
+        units=a.source.units,
     )
 
 

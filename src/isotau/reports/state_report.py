@@ -11,11 +11,12 @@ from scipy import stats
 from isotau.jobs.timescales import lava_states
 from isotau.jobs.timescales.preserve import NetworkTimescales
 from isotau.sim.states import StateComparison, sentence, summary
+from isotau.sim.timescales import Timescales
 
 FEW = 4
 """Networks up to which every comparison has its sentence."""
 HEADINGS = (
-    "network", "stages", "verdict", "τ (ms)", "τ ratio", "neurons within",
+    "network", "stages", "verdict", "τ (ms)", "τ ratio", "within margin",
     "scatter (two runs)", "order", "in words",
 )  # fmt: skip
 SPIKES = "ml"
@@ -31,7 +32,11 @@ def numbers(network: NetworkTimescales) -> list[dict[str, Any]]:
     for each in network.states:
         spikes = of_spikes(network, each.a, each.b)
         said = f"{sentence(each)} {_spikes_say(spikes, each)}"
-        found.append(summary(each) | {"spikes": spikes, "sentence": said})
+        by_rules = published(network, each.a, each.b)
+        if by_rules is not None:
+            said += f" {_published_say(by_rules)}"
+        told = {"spikes": spikes, "spikes_published": by_rules, "sentence": said}
+        found.append(summary(each) | told)
     if network.lava is not None:
         found.append(lava_states.numbers(network.lava))
     return found
@@ -39,9 +44,19 @@ def numbers(network: NetworkTimescales) -> list[dict[str, Any]]:
 
 def of_spikes(network: NetworkTimescales, a: str, b: str) -> dict[str, Any]:
     """Return how many neurons' spikes tell a τ at both stages, and their ratio."""
-    first, second = (network.stages[x].timescales[SPIKES][0].tau for x in (a, b))
-    both = np.isfinite(first) & np.isfinite(second)
-    logs, count = np.log(second[both] / first[both]), int(both.sum())
+    return _ratio_of(*(network.stages[x].timescales[SPIKES][0] for x in (a, b)))
+
+
+def published(network: NetworkTimescales, a: str, b: str) -> dict[str, Any] | None:
+    """Return the same by the published rules; None if they could not be followed."""
+    first, second = (network.stages[x].published for x in (a, b))
+    return None if first is None or second is None else _ratio_of(first, second)
+
+
+def _ratio_of(a: Timescales, b: Timescales) -> dict[str, Any]:
+    """Return how many neurons have a τ at both stages, and the mean ratio of them."""
+    both = np.isfinite(a.tau) & np.isfinite(b.tau)
+    logs, count = np.log(b.tau[both] / a.tau[both]), int(both.sum())
     ratio: list[float | None] = [None, None, None]
     if count:
         ratio[0] = math.exp(logs.mean())
@@ -50,6 +65,17 @@ def of_spikes(network: NetworkTimescales, a: str, b: str) -> dict[str, Any]:
         reach = quantile * logs.std(ddof=1) / math.sqrt(count)
         ratio[1:] = (math.exp(logs.mean() + sign * reach) for sign in (-1, 1))
     return {"neurons": count, "ratio": ratio}
+
+
+def _published_say(spikes: Mapping[str, Any]) -> str:
+    """Return what a reader of the papers would see, who has no interval of a neuron."""
+    count, ratio = spikes["neurons"], spikes["ratio"]
+    if ratio[0] is None:
+        return "By the published rules no neuron has one at both."
+    return (
+        f"By the published rules {count} {'have' if count > 1 else 'has'} one at both: "
+        f"{interval(ratio, '.2f')}."
+    )
 
 
 def _spikes_say(spikes: Mapping[str, Any], states: StateComparison) -> str:

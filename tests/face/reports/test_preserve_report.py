@@ -154,7 +154,8 @@ def test_neurons_stand_with_all_their_time_constants(study, folder):
 def test_states_stand_beside_what_spikes_say(study, ou_stages):
     """τ of every unit's state, which a unit's copies share; and a sentence."""
     tau = np.linspace(0.03, 0.06, N // 2)
-    states = compare_states(ou_stages(tau), COMPARED, budget=StateBudget(seconds=0))
+    few = StateBudget(seconds=0, trials=20)
+    states = compare_states(ou_stages(tau), COMPARED, budget=few)
     net = study.networks[1]._replace(states=states)
     rows = list(csv.DictReader(io.StringIO(neurons_csv([study.networks[0], net]))))
     assert math.isnan(float(rows[0]["tau_rate_state_s"]))
@@ -219,7 +220,8 @@ def test_each_comparison_has_its_folder(study, folder):
 def test_states_are_drawn(study, ou_stages, tmp_path):
     """Of a few networks, and where every unit has left there is one panel less."""
     tau = np.linspace(0.03, 0.06, 12)
-    states = compare_states(ou_stages(tau), COMPARED, budget=StateBudget(seconds=0))
+    few = StateBudget(seconds=0, trials=20)
+    states = compare_states(ou_stages(tau), COMPARED, budget=few)
     wide = preserve_report.draw_states(states, tmp_path / "states" / "net.png")
     assert wide == (tmp_path / "states" / "net.png").read_bytes()
     slow = ou_stages(np.full(12, 400.0))

@@ -100,6 +100,30 @@ def test_spikes_are_asked_whether_they_agree(monkeypatch, known, factor, state, 
         assert found["spikes"]["ratio"] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (0, "By the published rules no neuron has one at both."),
+        (1, "By the published rules 1 has one at both: 1."),
+        (9, "By the published rules 9 have one at both: 1."),
+    ],
+)
+def test_the_published_rules_are_told_beside(monkeypatch, known, words):
+    monkeypatch.setattr(state_report, "sentence", lambda each: "So it is.")
+    monkeypatch.setattr(state_report, "summary", lambda each: {"a": each.a})
+    net = network(known, 1.1)
+    stages = {
+        name: stage._replace(published=stage.timescales["ml"][0])
+        for name, stage in net.stages.items()
+    }
+    (found,) = state_report.numbers(net._replace(stages=stages))
+    assert words in found["sentence"]
+    assert found["spikes_published"]["neurons"] == known
+    # Of trials that are too short for the rules nothing is said.
+    (none,) = state_report.numbers(net)
+    assert none["spikes_published"] is None and "published" not in none["sentence"]
+
+
 def test_lava_comes_last(monkeypatch):
     monkeypatch.setattr(state_report, "sentence", lambda each: "So it is.")
     monkeypatch.setattr(state_report, "summary", lambda each: {"a": each.a})

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from isotau.sim.states.decide import (
     FEWEST,
@@ -155,6 +156,46 @@ def test_runs_of_one_stage_that_differ_leave_everything_open():
         assert "two runs of one stage differ" in found.lacking
         sure = decide(shifted(ratio), Margins(), 1, (shifted(1.0), shifted(1.001)))
         assert sure.outcome is decide(shifted(ratio), Margins()).outcome
+
+
+def spreading(sd, error=0.004):
+    """Units whose ratios are a Gaussian's quantiles, and runs of both stages."""
+    tau = np.full(N, 0.05)
+    other = tau * np.exp(sd * stats.norm.ppf((np.arange(N) + 0.5) / N))
+    a, b = stage(tau, error), stage(other, error)
+    return pair_of(a, b), (pair_of(a, a), pair_of(b, b))
+
+
+@pytest.mark.parametrize(
+    ("sd", "outcome"),
+    [
+        (0.05, Outcome.PRESERVED),
+        (0.085, Outcome.PRESERVED),
+        (0.093, Outcome.NOT_IDENTIFIABLE),
+        (0.105, Outcome.NOT_PRESERVED),
+    ],
+)
+def test_how_far_units_spread_decides_where_units_one_by_one_do_not(sd, outcome):
+    pair, repeats = spreading(sd)
+    found = decide(pair, Margins(), 3, repeats)
+    assert found.outcome is outcome
+    assert np.sqrt(found.spread.square) == pytest.approx(sd, rel=0.05)
+    if sd > 0.08:
+        # Without runs of its own a stage has no spread.
+        alone = decide(pair, Margins(), 3)
+        assert alone.outcome is Outcome.NOT_IDENTIFIABLE
+        assert np.isinf(alone.spread.error)
+
+
+def test_spread_and_the_number_of_units_that_seem_off_have_to_agree():
+    """A tenth off by 30 % spreads little; but the tenth is there."""
+    tau, other = np.full(N, 0.05), np.full(N, 0.05)
+    other[:10] *= 1.3
+    a, b = stage(tau, 0.04), stage(other, 0.04)
+    repeats = pair_of(a, a), pair_of(b, b)
+    found = decide(pair_of(a, b), Margins(), 3, repeats)
+    assert found.spread.ends(0.01)[1] < Margins().spread
+    assert found.outcome is not Outcome.PRESERVED
 
 
 def test_without_noise_nothing_moves():

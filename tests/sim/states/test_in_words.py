@@ -6,8 +6,16 @@ import json
 import numpy as np
 import pytest
 
-from isotau.sim.states import Outcome, StateBudget, compare_states, sentence, summary
+from isotau.sim.states import (
+    Margins,
+    Outcome,
+    StateBudget,
+    compare_states,
+    sentence,
+    summary,
+)
 from isotau.sim.states.memory_states import Switching
+from isotau.sim.states.of_units import UNKNOWN, UnitSpread
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +39,25 @@ def test_the_sentence_comes_with_its_numbers(compared):
     assert "median {:.3g} → {:.3g} ms".format(*(1e3 * m for m in medians)) in text
     assert f"ratio {np.exp(compared.pair.network.value):.3f}, 95 %" in text
     within = compared.decision.within
-    assert f"margin ±10%); {within} of 12 neurons within 20%." in text
+    assert f"margin ±10%); {within} of 12 neurons within 20%; all but 5% within" in text
     assert "memory states" not in text and "longer than" not in text
+
+
+def test_how_far_units_spread_is_told_as_what_most_are_within(compared):
+    """(A13): of the SD at the margin, 95 % are within the margin."""
+    spread = UnitSpread(Margins().spread ** 2, 1e-4, 76.0)
+    decision = dataclasses.replace(compared.decision, spread=spread)
+    wide = dataclasses.replace(compared, decision=decision)
+    assert "; all but 5% within 20.0 % (95 % 19.7–20.3 %)" in sentence(wide)
+    assert summary(wide)["most_within"][0] == pytest.approx(0.2)
+    decision = dataclasses.replace(compared.decision, spread=UNKNOWN)
+    unknown = dataclasses.replace(compared, decision=decision)
+    assert "all but" not in sentence(unknown)
+    assert summary(unknown)["most_within"] == [0.0, 0.0, None]
+
+
+def test_units_are_called_what_they_are(compared):
+    assert " of 12 κ within 20%" in sentence(dataclasses.replace(compared, units="κ"))
 
 
 @pytest.mark.parametrize(

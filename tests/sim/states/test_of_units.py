@@ -10,8 +10,10 @@ from isotau.sim.states.of_units import (
     not_within,
     refuted_by_least,
     refuted_by_rest,
+    spread_at,
+    unit_spread,
 )
-from isotau.sim.states.paired import LogRatio, PairedTau
+from isotau.sim.states.paired import LogRatio, PairedTau, paired
 from isotau.sim.states.state_tau import StateTau
 
 MARGIN, DRAWS, TAIL = 0.2, 2000, 0.05
@@ -117,3 +119,76 @@ def test_units_that_err_together_are_worth_fewer():
     p = np.full(20, 0.2)
     assert refuted_by_least(p, 19, 20.0) == pytest.approx(0.2)
     assert refuted_by_least(p, 19, 1.0) < 0.05 < refuted_by_least(p, 19, 5.0)
+
+
+def test_a_gaussian_that_spreads_so_far_has_its_share_beyond():
+    for margin, share in ((0.2, 0.05), (0.1, 0.01)):
+        spread = spread_at(margin, share)
+        beyond = 2 * stats.norm.sf(np.log1p(margin) / spread)
+        assert beyond == pytest.approx(share)
+
+
+def two_runs(log_tau, error, rng, *, blocks=20, unknown=()):
+    """Two runs of a stage, whose blocks' errors make up those of their τ."""
+    runs = []
+    for _ in range(2):
+        parts = error * np.sqrt(blocks) * rng.standard_normal((blocks, len(log_tau)))
+        values = log_tau + parts
+        tau = np.exp(values.mean(axis=0))
+        tau[list(unknown)] = np.nan
+        rest = (values.sum(axis=0) - values) / (blocks - 1)
+        runs.append(
+            StateTau(
+                tau=tau,
+                replicates=rest,
+                sd=np.ones(len(tau)),
+                autocorrelation=np.zeros((3, len(tau))),
+                window=1.0,
+                trials=40,
+            )
+        )
+    return paired(*runs)
+
+
+@pytest.mark.parametrize("allowed", [0, 10])
+@pytest.mark.parametrize("true", [0.0, 0.05, 0.1])
+def test_spread_is_that_without_errors_and_so_is_its_interval(true, allowed):
+    """Gaussian units, of which some are left out as if they might be anywhere."""
+    rng = np.random.default_rng(0)
+    n, draws = 200, 400
+    apart = true * rng.permutation(stats.norm.ppf((np.arange(n) + 0.5) / n))
+    square, inside = [], 0
+    for _ in range(draws):
+        log_tau = np.log(0.1) + 0.3 * rng.standard_normal(n)
+        a, b = (two_runs(x, 0.06, rng) for x in (log_tau, log_tau + apart))
+        found = unit_spread(a, b, allowed)
+        square.append(found.square)
+        low, high = found.ends(TAIL)
+        inside += low <= true <= high
+    assert np.mean(square) == pytest.approx(true**2, abs=3e-4 + 0.03 * true**2)
+    # The jackknife's error of a square is rather too great.
+    assert inside / draws > 1 - 2 * TAIL - 0.04
+
+
+def test_units_that_may_be_off_do_not_make_the_others_spread():
+    rng = np.random.default_rng(0)
+    log_tau, off = np.full(100, np.log(0.1)), np.zeros(100)
+    off[:5] = 3.0
+    a, b = (two_runs(x, 0.01, rng) for x in (log_tau, log_tau + off))
+    assert abs(unit_spread(a, b, 5).square) < 1e-3 < unit_spread(a, b, 4).square
+    # About what all share.
+    _, b = (two_runs(x, 0.01, rng) for x in (log_tau, log_tau + off + 0.2))
+    assert abs(unit_spread(a, b, 5, about=0.2).square) < 1e-3
+
+
+def test_units_that_are_not_known_in_a_run_may_be_anywhere():
+    rng = np.random.default_rng(0)
+    log_tau = np.full(30, np.log(0.1))
+    a, b = (two_runs(log_tau, 0.01, rng, unknown=u) for u in ((), (3, 4)))
+    assert np.isfinite(unit_spread(a, b, 2).error)
+    assert not np.isfinite(unit_spread(a, b, 1).error)
+    # Beyond the window in all runs they are alike.
+    a = two_runs(log_tau, 0.01, rng, unknown=(3, 4))
+    assert np.isfinite(unit_spread(a, b, 0).error)
+    same = two_runs(log_tau, 0.0, rng)
+    assert unit_spread(same, same, 0) == (0.0, 0.0, 76.0)

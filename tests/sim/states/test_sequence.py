@@ -5,14 +5,29 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from isotau.sim.states import sequence
 from isotau.sim.states.autocovariance import BLOCKS
 from isotau.sim.states.decide import Margins, Outcome
-from isotau.sim.states.sequence import StateBudget, StateTrials, compare_states
+from isotau.sim.states.sequence import (
+    BEGIN,
+    StateBudget,
+    StateTrials,
+    compare_states,
+)
 
 TAU = np.geomspace(0.03, 0.1, 30)
+# Ratios of a Gaussian's quantiles, dealt out: near the margin, which takes looks.
+DEALT = stats.norm.ppf((np.random.default_rng(0).permutation(30) + 0.5) / 30)
+NEAR, EDGE = (TAU * np.exp(sd * DEALT) for sd in (0.083, 0.093))
 LONG = StateBudget(seconds=60.0)
+
+
+@pytest.fixture
+def short_looks(monkeypatch):
+    """The first look is at a block's trials only, so that several are taken."""
+    monkeypatch.setattr(sequence, "BEGIN", 0.0)
 
 
 def outcome(ou_source, a, b, **options):
@@ -24,7 +39,7 @@ def outcome(ou_source, a, b, **options):
 def test_equal_stages_are_preserved(ou_source):
     found = outcome(ou_source, TAU, TAU)
     assert found.decision.outcome is Outcome.PRESERVED
-    assert found.look > 1 and found.trials == 2 * BLOCKS * 2 ** (found.look - 1)
+    assert found.trials * found.length == 2 * BEGIN * 2 ** (found.look - 1)
     assert found.length == 4.0
     assert found.floor.scatter > found.pair.scatter
 
@@ -45,15 +60,15 @@ def test_some_units_that_are_off_are_found(ou_source):
 
 def test_time_and_trials_end_it(ou_source):
     once = outcome(ou_source, TAU, TAU, budget=StateBudget(seconds=0.0))
-    assert once.look == 1 and once.trials == 2 * BLOCKS
-    assert once.decision.outcome is Outcome.NOT_IDENTIFIABLE
-    assert "more trials" in once.decision.lacking
-    few = outcome(ou_source, TAU, TAU, budget=StateBudget(seconds=60, trials=BLOCKS))
-    assert few.look == 1
+    assert once.look == 1 and once.trials * once.length == 2 * BEGIN
+    few = outcome(ou_source, TAU, EDGE, budget=StateBudget(seconds=60, trials=BLOCKS))
+    assert few.look == 1 and few.trials == 2 * BLOCKS
+    assert few.decision.outcome is Outcome.NOT_IDENTIFIABLE
+    assert "more trials" in few.decision.lacking
 
 
-def test_only_what_is_undecided_is_looked_at_again(ou_source):
-    stages = [ou_source("a", TAU), ou_source("b", TAU), ou_source("c", 3 * TAU)]
+def test_only_what_is_undecided_is_looked_at_again(short_looks, ou_source):
+    stages = [ou_source("a", NEAR), ou_source("b", TAU), ou_source("c", 3 * TAU)]
     drawn = {name: [] for name in "abc"}
     for k, stage in enumerate(stages):
 
@@ -121,7 +136,7 @@ def test_memory_states_are_taken_out(ou_source):
     np.testing.assert_allclose(np.median(found.pair.a.tau / TAU), 1, atol=0.1)
 
 
-def test_memory_states_that_come_late_are_found_too(ou_source):
+def test_memory_states_that_come_late_are_found_too(short_looks, ou_source):
     """What was watched without knowing them does not count."""
 
     def late(stage):
@@ -134,7 +149,7 @@ def test_memory_states_that_come_late_are_found_too(ou_source):
 
         return dataclasses.replace(stage, draw=draw)
 
-    stages = [late(ou_source(name, 1.02 * TAU)) for name in "ab"]
+    stages = [late(ou_source("a", TAU)), late(ou_source("b", NEAR))]
     (found,) = compare_states(stages, [("a", "b")], budget=LONG)
     assert [memory.states for memory in found.memory] == [2, 2]
     assert found.look > 1 and found.trials < 40 * 2 ** (found.look - 1)
@@ -195,7 +210,9 @@ def test_budgets_are_checked(name, value):
         StateBudget(**{name: value})
 
 
-def test_trials_grow_when_units_turn_out_to_be_slow(ou_source, monkeypatch):
+def test_trials_grow_when_units_turn_out_to_be_slow(
+    short_looks, ou_source, monkeypatch
+):
     """What a few trials took for long enough; what was watched then counts no more."""
     slow = np.geomspace(0.5, 1.5, 10)
     stages = [ou_source(name, slow, 0.05) for name in "ab"]
@@ -213,12 +230,13 @@ def test_trials_grow_when_units_turn_out_to_be_slow(ou_source, monkeypatch):
 
 
 @pytest.mark.parametrize(("seconds", "trials"), [(30.0, 2 * 140), (13.0, 2 * 60)])
-def test_the_last_look_takes_what_time_is_left(ou_source, monkeypatch, seconds, trials):
+def test_the_last_look_takes_what_time_is_left(
+    short_looks, ou_source, monkeypatch, seconds, trials
+):
     """By a clock that goes on by what is drawn: 50 ms a trial, of two stages."""
     now = [0.0]
     monkeypatch.setattr(sequence, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(sequence, "tried_lengths", lambda *rest: ((4.0, 0.1),))
-    edge = np.where(np.arange(30) < 2, 1.2, 1.0) * TAU
 
     def timed(stage):
         def draw(count, first, length, seed):
@@ -227,7 +245,7 @@ def test_the_last_look_takes_what_time_is_left(ou_source, monkeypatch, seconds, 
 
         return dataclasses.replace(stage, draw=draw)
 
-    stages = [timed(ou_source("a", TAU)), timed(ou_source("b", edge))]
+    stages = [timed(ou_source("a", TAU)), timed(ou_source("b", EDGE))]
     (found,) = compare_states(stages, [("a", "b")], budget=StateBudget(seconds=seconds))
     # 20 trials of two runs of two stages take 4 s: 20, 20, 40, 80, what is left.
     assert found.decision.outcome is Outcome.NOT_IDENTIFIABLE

@@ -57,6 +57,7 @@ from isotau.sim.timescales.records.autocorrelation import (
     LAGS,
     autocorrelation,
 )
+from isotau.sim.timescales.estimators.kim import kim
 from isotau.sim.timescales.records.record import Timescales
 from isotau.sim.timescales.records.series import as_series
 
@@ -135,12 +136,15 @@ class StageTimescales(NamedTuple):
         curve_bin: seconds between the lags.
         replicates: by method, log τ of the first run as other trials might have made
             it; empty if that was not asked for.
+        published: of the first run by the published rules (`kim`), which have no say;
+            None of trials that are too short for them.
     """
 
     timescales: Mapping[str, tuple[Timescales, ...]]
     curves: np.ndarray
     curve_bin: float
     replicates: Mapping[str, np.ndarray]
+    published: Timescales | None = None
 
 
 @short_repr
@@ -268,7 +272,10 @@ def measure_stage(runs: RepeatedRun, *, groups: int = 0) -> StageTimescales:
             )
             for method in METHODS
         }
-    return StageTimescales(timescales, np.array(curves), wide, replicates)
+    # The rules drop the first bin.
+    long = runs.first.steps * runs.first.dt > (LAGS + 2) * BIN_WIDTH
+    published = kim(runs.first) if long else None
+    return StageTimescales(timescales, np.array(curves), wide, replicates, published)
 
 
 def measure_network(
