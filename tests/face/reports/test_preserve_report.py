@@ -20,7 +20,13 @@ from isotau.jobs.timescales.preserve import (
 from isotau.reports import preserve_report
 from isotau.reports.preserve_report import neurons_csv, numbers, write
 from isotau.sim.preservation import PreservationConfig, read_json
-from isotau.sim.states import StateBudget, StateSource, StateTrials, compare_states
+from isotau.sim.states import (
+    Margins,
+    StateBudget,
+    StateSource,
+    StateTrials,
+    compare_states,
+)
 from isotau.sim.timescales import Status, Timescales, read_csv
 
 N, LAGS = 60, np.arange(1, 15) * 0.05
@@ -154,8 +160,10 @@ def test_neurons_stand_with_all_their_time_constants(study, folder):
 def test_states_stand_beside_what_spikes_say(study, ou_stages):
     """τ of every unit's state, which a unit's copies share; and a sentence."""
     tau = np.linspace(0.03, 0.06, N // 2)
-    few = StateBudget(seconds=0, trials=20)
-    states = compare_states(ou_stages(tau), COMPARED, budget=few)
+    narrow = Margins(ratio=1e-3, shift=1e-4)  # which nothing meets in so little time
+    states = compare_states(
+        ou_stages(tau), COMPARED, margins=narrow, budget=StateBudget(seconds=0)
+    )
     net = study.networks[1]._replace(states=states)
     rows = list(csv.DictReader(io.StringIO(neurons_csv([study.networks[0], net]))))
     assert math.isnan(float(rows[0]["tau_rate_state_s"]))
@@ -220,8 +228,10 @@ def test_each_comparison_has_its_folder(study, folder):
 def test_states_are_drawn(study, ou_stages, tmp_path):
     """Of a few networks, and where every unit has left there is one panel less."""
     tau = np.linspace(0.03, 0.06, 12)
-    few = StateBudget(seconds=0, trials=20)
-    states = compare_states(ou_stages(tau), COMPARED, budget=few)
+    narrow = Margins(ratio=1e-3, shift=1e-4)  # which nothing meets in so little time
+    states = compare_states(
+        ou_stages(tau), COMPARED, margins=narrow, budget=StateBudget(seconds=0)
+    )
     wide = preserve_report.draw_states(states, tmp_path / "states" / "net.png")
     assert wide == (tmp_path / "states" / "net.png").read_bytes()
     slow = ou_stages(np.full(12, 400.0))

@@ -52,12 +52,12 @@ from isotau.sim.states.observables import (
 from isotau.sim.tasks import TASKS
 from isotau.sim.timescales import ESTIMATORS
 from isotau.sim.timescales.estimators import ml
+from isotau.sim.timescales.estimators.kim import kim
 from isotau.sim.timescales.records.autocorrelation import (
     BIN_WIDTH,
     LAGS,
     autocorrelation,
 )
-from isotau.sim.timescales.estimators.kim import kim
 from isotau.sim.timescales.records.record import Timescales
 from isotau.sim.timescales.records.series import as_series
 
