@@ -12,6 +12,7 @@ from benchmarks.foreign.measure import padded, right
 from benchmarks.foreign.training import CALIBRATION, COUNT_GAIN, DATA_SEED, split
 from benchmarks.repository import NETWORKS
 from isotau.convert.records.fixedpoint import FixedPointNetwork
+from isotau.convert.records.given import answer_is_label
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.spikes import unpack
 from isotau.convert.records.trials import Trials
@@ -19,7 +20,7 @@ from isotau.convert.simulate.lif_dynamics import simulate_lif
 from isotau.convert.to_fixed.prepare import prepare
 from isotau.convert.to_fixed.quantize import QuantizeConfig, messages
 from isotau.convert.tuning.learner.tune_config import TuneConfig
-from isotau.convert.tuning.loss.batch import answer_is_label, from_trials
+from isotau.convert.tuning.loss.batch import from_trials
 from isotau.convert.tuning.loss.objective import Objective
 from isotau.convert.tuning.session import Quantization
 from isotau.convert.tuning.tune_loop import tune

@@ -7,9 +7,9 @@ import pytest
 
 import isotau
 from isotau.convert.read.read_inputs import Inputs
+from isotau.convert.records.given import answer_is_near
 from isotau.convert.records.trials import Trials, refine, with_silence
 from isotau.convert.tuning.learner.tune_config import TuneConfig
-from isotau.convert.tuning.loss.batch import answer_is_near
 from isotau.jobs import tune_lesson, tune_network
 from isotau.jobs.pipeline import carry
 from isotau.jobs.run_config import TuningPlan

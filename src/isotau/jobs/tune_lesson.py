@@ -9,14 +9,16 @@ import numpy as np
 from isotau.convert.ground.representation import short_repr
 from isotau.convert.read.read_inputs import read_inputs
 from isotau.convert.records import storage
+from isotau.convert.records.given import (
+    answer_is_label,
+    answer_is_near,
+    split_trials,
+)
 from isotau.convert.records.lif import LIFNetwork
 from isotau.convert.records.trials import Score, Trials, refine, subset
 from isotau.convert.tuning.loss.batch import (
     Source,
-    answer_is_label,
-    answer_is_near,
     from_trials,
-    split_trials,
 )
 from isotau.jobs.run_config import independent_seeds
 from isotau.jobs.user_inputs import check_inputs

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from isotau.convert.records import storage
+from isotau.convert.records.given import answer_is_label, answer_is_near
 from isotau.convert.records.trials import Trials
-from isotau.convert.tuning.loss.batch import answer_is_label, answer_is_near
 from isotau.jobs.tune_lesson import lesson_of_task, read_lesson, tuning_seeds
 from isotau.sim.tasks import GO_NOGO, XOR
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from isotau.convert.read.read_inputs import Inputs
+from isotau.convert.records.given import answer_is_label
 from isotau.convert.records.storage import same
 from isotau.convert.records.trials import Trials
 from isotau.convert.to_fixed.quantize import QuantizeConfig
 from isotau.convert.tuning.learner.tune_config import TuneConfig
-from isotau.convert.tuning.loss.batch import answer_is_label
 from isotau.jobs.run_config import TuningPlan
 from isotau.jobs.tune_lesson import lesson_of_trials
 from isotau.jobs.tune_network import tune_foreign
